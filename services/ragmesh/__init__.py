@@ -1,0 +1,1 @@
+"""ragmesh answers questions over an organisation's own documents, with citations."""
