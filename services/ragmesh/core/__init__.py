@@ -1,0 +1,1 @@
+"""Value types, errors and ids that every service shares; standard library only."""

@@ -1,0 +1,59 @@
+"""Who asks: no port that touches documents can be called without saying so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A verified user or API key, as the gateway minted it."""
+
+    tenant_uid: str
+    subject: str
+    groups: frozenset[str] = frozenset()
+    roles: frozenset[str] = frozenset()
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether the caller sees every document of the tenant."""
+        return ADMIN in self.roles
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A service of the mesh acting for itself (indexer, operator, gateway)."""
+
+    name: str
+
+
+Caller = Principal | Machine
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may see a document: `groups is None` = everybody of the tenant, () = admins only."""
+
+    groups: tuple[str, ...] | None
+
+    def __post_init__(self) -> None:
+        if self.groups is not None:
+            object.__setattr__(self, "groups", tuple(sorted(set(self.groups))))
+
+    def admits(self, caller: Caller) -> bool:
+        """Whether the caller may see what carries this access."""
+        if isinstance(caller, Machine) or caller.is_admin or self.groups is None:
+            return True
+        return not caller.groups.isdisjoint(self.groups)
+
+    def covers(self, other: Access) -> bool:
+        """Whether everybody admitted by `other` is admitted by this one too."""
+        if self.groups is None:
+            return True
+        return other.groups is not None and set(other.groups) <= set(self.groups)
+
+
+OPEN = Access(None)
+ADMINS_ONLY = Access(())

@@ -1,0 +1,47 @@
+"""Errors about index versions and their vectors."""
+
+from __future__ import annotations
+
+from ragmesh.core.errors.tree import (
+    ExhaustedError,
+    InvalidError,
+    NotFoundError,
+    PreconditionError,
+    UnavailableError,
+)
+
+
+class FingerprintMismatchError(PreconditionError):
+    """Vectors of one encoder were offered to an index version of another."""
+
+    reason = "FINGERPRINT_MISMATCH"
+
+
+class InvalidVectorError(InvalidError):
+    """A vector has the wrong dimension or holds NaN or infinity."""
+
+    reason = "INVALID_VECTOR"
+
+
+class IndexVersionGoneError(PreconditionError):
+    """The index version does not exist (any more); resolve the route again."""
+
+    reason = "INDEX_VERSION_GONE"
+
+
+class HeadsStaleError(UnavailableError):
+    """This replica has lost the stream of heads and will not guess about restricted documents."""
+
+    reason = "HEADS_STALE"
+
+
+class EncoderNotFoundError(NotFoundError):
+    """No encoder of that name is configured."""
+
+    reason = "ENCODER_NOT_FOUND"
+
+
+class EmbedderOverloadedError(ExhaustedError):
+    """The embedding queue is full; retry after the given delay."""
+
+    reason = "EMBEDDER_OVERLOADED"

@@ -1,0 +1,80 @@
+"""Errors about requests."""
+
+from __future__ import annotations
+
+from ragmesh.core.errors.tree import (
+    InvalidError,
+    PreconditionError,
+)
+
+
+class InvalidNameError(InvalidError):
+    """A tenant, collection or document name is outside its alphabet or length."""
+
+    reason = "INVALID_NAME"
+
+
+class EmptyQuestionError(InvalidError):
+    """The question is empty or holds only white space."""
+
+    reason = "EMPTY_QUESTION"
+
+
+class QuestionTooLongError(InvalidError):
+    """The question is longer than the limit in its metadata."""
+
+    reason = "QUESTION_TOO_LONG"
+
+
+class ControlCharactersError(InvalidError):
+    """A text holds control characters or lone surrogates."""
+
+    reason = "CONTROL_CHARACTERS"
+
+
+class InvalidLimitError(InvalidError):
+    """A limit or page size is outside its range."""
+
+    reason = "INVALID_LIMIT"
+
+
+class InvalidPageTokenError(InvalidError):
+    """A page token was not made by this listing."""
+
+    reason = "INVALID_PAGE_TOKEN"
+
+
+class InvalidFilterError(InvalidError):
+    """A filter tree is malformed, too deep or too large."""
+
+    reason = "INVALID_FILTER"
+
+
+class InvalidMetadataError(InvalidError):
+    """A document's metadata cannot be stored or does not fit the declared sortable fields."""
+
+    reason = "INVALID_METADATA"
+
+
+class FieldNotSortableError(PreconditionError):
+    """A range was asked of a field that is not declared sortable, or not yet filled."""
+
+    reason = "FIELD_NOT_SORTABLE"
+
+
+class EmptyTextError(InvalidError):
+    """A text to embed is empty; the metadata holds its position."""
+
+    reason = "EMPTY_TEXT"
+
+
+class TextTooLongError(InvalidError):
+    """A passage is longer than the encoder's window; nothing is cut silently."""
+
+    reason = "TEXT_TOO_LONG"
+
+
+class BatchTooLargeError(InvalidError):
+    """A request holds more items than the limit in its metadata."""
+
+    reason = "BATCH_TOO_LARGE"

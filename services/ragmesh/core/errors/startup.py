@@ -1,0 +1,63 @@
+"""Errors that keep a process from starting, or its stores from working."""
+
+from __future__ import annotations
+
+from ragmesh.core.errors.tree import (
+    ExhaustedError,
+    InternalError,
+    PreconditionError,
+)
+
+
+class InvalidSettingsError(PreconditionError):
+    """A setting has a value that is not allowed, or two settings contradict each other."""
+
+    reason = "INVALID_SETTINGS"
+
+
+class UnknownSettingError(PreconditionError):
+    """A setting or RAGMESH_ variable exists that no section declares."""
+
+    reason = "UNKNOWN_SETTING"
+
+
+class PortInUseError(PreconditionError):
+    """Another process listens on the address."""
+
+    reason = "PORT_IN_USE"
+
+
+class StoreInUseError(PreconditionError):
+    """Another process holds the lock of a store file."""
+
+    reason = "DATA_DIRECTORY_IN_USE"
+
+
+class NewerFormatError(PreconditionError):
+    """A store was written by a newer version of ragmesh."""
+
+    reason = "DATA_FROM_NEWER_VERSION"
+
+
+class ModelMissingError(PreconditionError):
+    """The encoder's files are not there; the message says the command that makes them."""
+
+    reason = "MODEL_MISSING"
+
+
+class ModelCorruptError(PreconditionError):
+    """The encoder's files are not the ones their checksum promises."""
+
+    reason = "MODEL_CORRUPT"
+
+
+class StoreDamagedError(InternalError):
+    """A store file cannot be read as its format promises."""
+
+    reason = "STORE_DAMAGED"
+
+
+class StorageFullError(ExhaustedError):
+    """The disk has no room left; nothing of the request was kept."""
+
+    reason = "STORAGE_FULL"
