@@ -19,6 +19,8 @@ class IndexSpec:
     index_version_uid: str
     collection_uid: str
     tenant_uid: str
+    encoder: str
+    """Name of the encoder that embeds the questions."""
     fingerprint: Fingerprint
     language: str
     sortable: tuple[SortableField, ...]

@@ -1,4 +1,4 @@
-"""Every error that crosses a port; `tree` draws the whole tree, the other modules are its leaves."""
+"""Every error that crosses a port; `tree` draws the whole tree, the rest are its leaves."""
 
 from __future__ import annotations
 
