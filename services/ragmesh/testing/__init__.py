@@ -1,0 +1,1 @@
+"""Public fakes, contract suites and builders; nothing that ships imports them."""
