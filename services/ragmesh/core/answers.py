@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 
 from ragmesh.core.filters import Filter
@@ -155,6 +156,8 @@ class StoredAnswer:
     """The sequence its retrieval read at."""
     tags: tuple[str, ...]
     """Uids of every document in its context."""
+    read_at: datetime
+    """When its retrieval began (UTC); a cache refuses what it cannot judge any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,4 +166,25 @@ class Invalidation:
 
     collection_uid: str
     document_uid: str
+    """Empty: every document of the collection."""
     sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class EntryStats:
+    """What a cache holds of one kind, and what it did since its process started."""
+
+    entries: int
+    size_bytes: int
+    hits: int
+    misses: int
+    refusals: int
+    """Stores refused because a document had changed, or the answer was unfit or too old."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStats:
+    """The counts of a cache by kind of entry."""
+
+    answers: EntryStats
+    vectors: EntryStats

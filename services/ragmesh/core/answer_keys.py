@@ -1,0 +1,94 @@
+"""The key of a cached answer: equal keys, equal answers; anything new is in it by default."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from hashlib import sha256
+from types import MappingProxyType
+from typing import Any
+
+from ragmesh.core.answers import AskQuery, EngineDescription
+from ragmesh.core.callers import Caller, Machine
+from ragmesh.core.documents import Route
+from ragmesh.core.questions import Question
+
+_FORMAT = 1
+"""Grows when equal questions would get other keys, so that caches that outlive us start anew."""
+
+EXCLUDED_FIELDS: Mapping[str, str] = MappingProxyType(
+    {
+        "collection": "a name at the door; the route's uids stand for what it meant just now",
+        "cache": "says what the cache may do, not what is asked",
+    }
+)
+"""Fields of AskQuery that are not in the key, and why. A field that is not here is in it."""
+
+
+def answer_key(caller: Caller, query: AskQuery, route: Route, engine: EngineDescription) -> str:
+    """The key under which the answer to this question may be shared, 64 hex digits."""
+    parts = {
+        "format": _FORMAT,
+        "query": canonical_query(query),
+        "tenant": route.tenant_uid,
+        "groups": groups_digest(caller),
+        "collection": route.collection_uid,
+        "index_version": route.index_version_uid,
+        "language": route.language,
+        "engine": _canonical(engine),
+    }
+    return sha256(_encoded(parts)).hexdigest()
+
+
+def canonical_query(query: AskQuery) -> dict[str, Any]:
+    """What of a question decides its answer, as JSON values under their field names."""
+    return {
+        field.name: _canonical(getattr(query, field.name))
+        for field in fields(query)
+        if field.name not in EXCLUDED_FIELDS
+    }
+
+
+def groups_digest(caller: Caller) -> str:
+    """What of a caller decides which documents may be seen; equal digests, equal sight."""
+    if isinstance(caller, Machine):
+        sight: dict[str, Any] = {"machine": caller.name}
+    else:
+        sight = {
+            "tenant": caller.tenant_uid,
+            "groups": sorted(caller.groups),
+            "admin": caller.is_admin,
+        }
+    return sha256(_encoded(sight)).hexdigest()
+
+
+def _encoded(value: object) -> bytes:
+    """JSON keeps 1, 1.0, "1" and true apart, as Python's own equality does not."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, Question):
+        return _canonical_question(value)
+    if isinstance(value, Enum):
+        return [type(value).__name__, value.name]
+    if isinstance(value, str):
+        return unicodedata.normalize("NFC", value)
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, tuple | list):
+        return [_canonical(item) for item in value]
+    if is_dataclass(value):
+        # The class is part of it: Eq("a", 1) and a later Near("a", 1) are not the same filter.
+        members = {field.name: _canonical(getattr(value, field.name)) for field in fields(value)}
+        return [type(value).__name__, members]
+    raise TypeError(f"{type(value).__name__} has no canonical form in an answer's key")
+
+
+def _canonical_question(question: Question) -> str:
+    text = unicodedata.normalize("NFC", question.canonical).strip()
+    # "?" and "!" are nothing but trailing marks: they stay apart.
+    return text or question.text
