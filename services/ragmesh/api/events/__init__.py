@@ -1,0 +1,1 @@
+"""Generated from protos/ragmesh/api/events by tools/generate_protos.py."""

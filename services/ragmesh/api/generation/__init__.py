@@ -1,0 +1,1 @@
+"""Generated from protos/ragmesh/api/generation by tools/generate_protos.py."""

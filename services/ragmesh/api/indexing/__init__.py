@@ -1,0 +1,1 @@
+"""Generated from protos/ragmesh/api/indexing by tools/generate_protos.py."""

@@ -1,0 +1,1 @@
+"""Generated from protos/ragmesh/api/indexing/v1 by tools/generate_protos.py."""

@@ -1,0 +1,1 @@
+"""Generated from protos/ragmesh/api/types/v1 by tools/generate_protos.py."""

@@ -1,0 +1,170 @@
+"""Generates services/ragmesh/api from protos/, the same bytes every time.
+
+    python tools/generate_protos.py           writes the code
+    python tools/generate_protos.py --check   lints the contracts and says which files are stale
+
+buf builds the sources, and protoc (inside grpcio-tools) only runs the generators: buf's own way
+needs plugins from a registry for Python services. Nothing is asked from a module registry.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib import metadata
+from pathlib import Path, PurePosixPath
+
+from google.protobuf import descriptor_pb2
+from grpc_tools import protoc
+
+ROOT = Path(__file__).resolve().parent.parent
+BUF_PACKAGE = ROOT / "tools" / "buf"
+GOOGLEAPIS = ROOT / "third_party" / "googleapis"
+SERVICES = ROOT / "services"
+OURS = PurePosixPath("ragmesh/api")
+SHARED = ("google/rpc/status.proto",)
+"""Files of the googleapis-common-protos wheel that the contracts import."""
+INIT = '"""Generated from protos/{folder} by tools/generate_protos.py."""\n'
+
+
+class ToolError(Exception):
+    """A step could not be done; the message says what to do."""
+
+
+def buf() -> Path:
+    """The pinned buf, installed once for each lock file."""
+    program = BUF_PACKAGE / "node_modules" / ".bin" / "buf"
+    stamp = BUF_PACKAGE / "node_modules" / ".installed-lock"
+    lock = (BUF_PACKAGE / "package-lock.json").read_bytes()
+    if program.exists() and stamp.exists() and stamp.read_bytes() == lock:
+        return program
+    npm = shutil.which("npm")
+    if npm is None:
+        raise ToolError("npm is not installed: buf comes from it (Debian: apt install npm)")
+    run([npm, "ci", "--silent"], folder=BUF_PACKAGE)
+    stamp.write_bytes(lock)
+    return program
+
+
+def run(command: list[str | Path], *, folder: Path = ROOT) -> None:
+    """Runs a tool; what it says goes straight to the terminal."""
+    if subprocess.run(command, cwd=folder, check=False).returncode != 0:
+        raise ToolError(f"{Path(command[0]).name} failed: its message is above")
+
+
+def copy_googleapis() -> None:
+    """Lays the shared protos where buf finds them: a module of its own, git-ignored."""
+    wheel = metadata.distribution("googleapis-common-protos")
+    for name in SHARED:
+        source = Path(str(wheel.locate_file(name)))
+        if not source.exists():
+            raise ToolError(f"googleapis-common-protos has no {name}: run make setup")
+        target = GOOGLEAPIS / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(source.read_bytes())
+
+
+def lint() -> None:
+    """Refuses contracts that are not formatted, or break a rule of buf.yaml."""
+    run([buf(), "format", "protos", "--diff", "--exit-code"])
+    run([buf(), "lint", "protos"])
+
+
+def generated() -> dict[PurePosixPath, bytes]:
+    """What protos/ generates: every file below ragmesh/api."""
+    with tempfile.TemporaryDirectory() as folder:
+        image, services = Path(folder, "image.binpb"), Path(folder, "services")
+        run([buf(), "build", "protos", "-o", image])
+        files = descriptor_pb2.FileDescriptorSet.FromString(image.read_bytes()).file
+        ours = [file for file in files if PurePosixPath(file.name).is_relative_to(OURS)]
+        run_protoc(image, [file.name for file in ours], services)
+        for file in ours:
+            if not file.service:
+                remove_empty_services(services / file.name)
+        add_packages(services, [file.name for file in ours])
+        return contents(services / OURS)
+
+
+def write(fresh: dict[PurePosixPath, bytes], committed: dict[PurePosixPath, bytes]) -> None:
+    """Makes services/ragmesh/api equal to what was generated; touches only what differs."""
+    for name in committed.keys() - fresh.keys():
+        (SERVICES / OURS / name).unlink()
+    for name, content in fresh.items():
+        if committed.get(name) != content:
+            (SERVICES / OURS / name).parent.mkdir(parents=True, exist_ok=True)
+            (SERVICES / OURS / name).write_bytes(content)
+
+
+def run_protoc(image: Path, names: list[str], services: Path) -> None:
+    """Runs the four generators over the built image."""
+    # The generators of types are console scripts beside this interpreter.
+    beside = str(Path(sys.executable).parent)
+    os.environ["PATH"] = os.pathsep.join((beside, os.environ.get("PATH", "")))
+    services.mkdir()
+    outputs = [
+        f"--python_out={services}",
+        f"--grpc_python_out={services}",
+        f"--mypy_out=quiet:{services}",
+        f"--mypy_grpc_out=quiet:{services}",
+    ]
+    if protoc.main(["protoc", f"--descriptor_set_in={image}", *outputs, *names]) != 0:
+        raise ToolError("protoc failed: its message is above")
+
+
+def remove_empty_services(source: Path) -> None:
+    """Removes the service modules that are written even for a file without services."""
+    for suffix in ("_pb2_grpc.py", "_pb2_grpc.pyi"):
+        source.with_name(source.stem + suffix).unlink(missing_ok=True)
+
+
+def add_packages(services: Path, names: list[str]) -> None:
+    """Makes every folder a package, so that import contracts see it."""
+    folders = {parent for name in names for parent in PurePosixPath(name).parents}
+    for folder in sorted(folders):
+        if folder.is_relative_to(OURS):
+            (services / folder / "__init__.py").write_text(INIT.format(folder=folder))
+
+
+def contents(folder: Path) -> dict[PurePosixPath, bytes]:
+    """Every file below a folder, bytecode left out."""
+    return {
+        PurePosixPath(path.relative_to(folder).as_posix()): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def refuse_stale(
+    fresh: dict[PurePosixPath, bytes], committed: dict[PurePosixPath, bytes]
+) -> None:
+    """Refuses committed code that is not what protos/ generates."""
+    names = sorted(fresh.keys() | committed.keys())
+    stale = [str(OURS / name) for name in names if fresh.get(name) != committed.get(name)]
+    if stale:
+        raise ToolError("not what protos/ generates (run make generate): " + ", ".join(stale))
+
+
+def main() -> int:
+    """Generates, or checks; the exit code says whether all is well."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--check", action="store_true", help="lint, and compare; write nothing")
+    arguments = parser.parse_args()
+    try:
+        copy_googleapis()
+        if arguments.check:
+            lint()
+            refuse_stale(generated(), contents(SERVICES / OURS))
+        else:
+            write(generated(), contents(SERVICES / OURS))
+    except ToolError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
