@@ -1,0 +1,1 @@
+"""What indexing stands on: the catalog store, blob files and parser processes."""

@@ -1,0 +1,230 @@
+"""What the catalog hands to the pipeline: rows as frozen values, and the work they stand for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from ragmesh.core.callers import Access
+from ragmesh.core.documents import Chunking, DocumentState, JobState
+from ragmesh.core.index import Attributes, Head, IndexSpec
+from ragmesh.core.metadata import SortableField
+from ragmesh.core.vectors import Fingerprint
+
+
+class WorkLane(Enum):
+    """Which queue a change waits in: somebody waits for LIVE, nobody for BULK."""
+
+    LIVE = "live"
+    BULK = "bulk"
+
+
+class Topic(Enum):
+    """What an outbox row is about; the relay maps it to a topic of the event log."""
+
+    DOCUMENT_CHANGED = "document_changed"
+    ANSWERS_INVALIDATED = "answers_invalidated"
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """A fact that waits for the event log; it carries uids and numbers, never content."""
+
+    row_id: int
+    event_uid: str
+    topic: Topic
+    lane: WorkLane
+    occurred_at: datetime
+    tenant_uid: str
+    collection_uid: str
+    document_uid: str
+    revision: int
+    generation: int
+    sequence: int
+    """Of ANSWERS_INVALIDATED; 0 otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How many documents wait for a worker, by lane."""
+
+    live: int
+    bulk: int
+
+
+class IndexState(Enum):
+    """Where an index version is in its life."""
+
+    PROVISIONING = "PROVISIONING"
+    """Wanted; the index may not know it yet."""
+    SERVING = "SERVING"
+    DROPPING = "DROPPING"
+    """Its collection is deleted; the index forgets it, then the rows go."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexVersion:
+    """An immutable build of a collection: encoder, chunking and index settings."""
+
+    uid: str
+    name: str
+    """Display name, such as `v1-ab12cd34`."""
+    tenant_uid: str
+    collection_uid: str
+    state: IndexState
+    encoder: str
+    fingerprint: Fingerprint
+    chunking: Chunking
+    language: str
+    sortable: tuple[SortableField, ...]
+    default_restricted: bool
+    documents: int
+    """Heads that are not tombstones; small collections are reconciled first."""
+
+    @property
+    def spec(self) -> IndexSpec:
+        """The index version as retrieval must know it."""
+        return IndexSpec(
+            index_version_uid=self.uid,
+            collection_uid=self.collection_uid,
+            tenant_uid=self.tenant_uid,
+            encoder=self.encoder,
+            fingerprint=self.fingerprint,
+            language=self.language,
+            sortable=self.sortable,
+            default_restricted=self.default_restricted,
+        )
+
+
+class Task(Enum):
+    """What a worker has to do so that one index version holds what the catalog wants."""
+
+    NOTHING = "nothing"
+    INDEX = "index"
+    """Read, split, embed and write the revision, then publish it."""
+    ATTRIBUTES = "attributes"
+    """Write title, metadata and access to the chunks that are there, then publish."""
+    REMOVE = "remove"
+    """Delete every chunk below the tombstone's revision, then complete the removal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The stored bytes of a revision and what its sender said about them."""
+
+    blob: str
+    """Key in the blob store."""
+    text_blob: str | None
+    """Key of the extracted text; None until a worker has recorded it."""
+    size_bytes: int
+    filename: str
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The desired state of one document in one index version, read at one moment."""
+
+    index: IndexVersion
+    document_uid: str
+    document_id: str
+    revision: int
+    generation: int
+    deleted: bool
+    """True = the revision is a tombstone; `source` is None then."""
+    state: DocumentState
+    source: Source | None
+    attributes: Attributes
+    """Resolved: the collection's default access is applied, the extracted title where none was
+    given."""
+    head: Head | None
+    """What is published now; None = nothing yet."""
+    head_revision: int
+    """Revision of the head; of a tombstone too, for which `head.revision` is 0."""
+    damaged: bool
+    """The reconciler found the index without what the head promises."""
+    job_id: str | None
+    job_state: JobState | None
+
+    @property
+    def task(self) -> Task:
+        """What is left to be done; the level, whatever event led here."""
+        if self.deleted:
+            removed = self.state is not DocumentState.DELETING
+            return Task.NOTHING if removed else Task.REMOVE
+        if self.state is DocumentState.FAILED:
+            return Task.NOTHING
+        if self.head is None or self.damaged or self.head_revision < self.revision:
+            return Task.INDEX
+        if self.head.generation < self.generation:
+            return Task.ATTRIBUTES
+        return Task.NOTHING
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether its job was cancelled; a worker stops between two stages."""
+        return self.job_state is JobState.CANCELLED
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """What reading a revision yielded."""
+
+    text_blob: str
+    """Key of the blob that holds the extraction."""
+    title: str
+    content_type: str
+    """As the parser found it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A revision whose chunks the index has confirmed and that may now be seen."""
+
+    index_version_uid: str
+    document_uid: str
+    revision: int
+    generation: int
+    access: Access
+    chunk_count: int
+    digest: str
+    timings_ms: tuple[tuple[str, float], ...] = ()
+    """(stage, milliseconds) of every stage of the job."""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingDocument:
+    """A document whose index is not what the catalog wants, and that nothing has ended."""
+
+    tenant_uid: str
+    collection_uid: str
+    document_uid: str
+    revision: int
+    generation: int
+    relayed_at: datetime | None
+    """When it last went to the event log; None = it has not."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlob:
+    """A blob as the store lists it."""
+
+    key: str
+    stored_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A document that was given up, and why."""
+
+    uid: str
+    tenant_uid: str
+    collection_uid: str
+    document_uid: str
+    revision: int
+    job_id: str | None
+    reason: str
+    message: str
+    attempts: int
+    created_at: datetime
