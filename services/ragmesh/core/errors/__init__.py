@@ -36,7 +36,9 @@ from ragmesh.core.errors.reading import (
     OutputTooLargeError,
     ParserCrashError,
     ParserMemoryError,
+    ParsersBusyError,
     ParserTimeoutError,
+    ParserUnavailableError,
     UnreadableFileError,
     UnsupportedFormatError,
 )
@@ -63,6 +65,7 @@ from ragmesh.core.errors.startup import (
     StorageFullError,
     StoreDamagedError,
     StoreInUseError,
+    StoreUnusableError,
     UnknownSettingError,
 )
 from ragmesh.core.errors.tree import (
@@ -133,6 +136,8 @@ __all__ = [
     "ParserCrashError",
     "ParserMemoryError",
     "ParserTimeoutError",
+    "ParserUnavailableError",
+    "ParsersBusyError",
     "PortInUseError",
     "PreconditionError",
     "QuestionTooLongError",
@@ -141,6 +146,7 @@ __all__ = [
     "StorageFullError",
     "StoreDamagedError",
     "StoreInUseError",
+    "StoreUnusableError",
     "SupersededError",
     "TextNotReadyError",
     "TextTooLongError",

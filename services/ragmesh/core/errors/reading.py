@@ -1,9 +1,11 @@
-"""Permanent causes that end the reading of a document, and so its job."""
+"""Causes that end the reading of a document, and so its job; the last two pass by themselves."""
 
 from __future__ import annotations
 
 from ragmesh.core.errors.tree import (
+    ExhaustedError,
     InvalidError,
+    UnavailableError,
 )
 
 
@@ -59,3 +61,15 @@ class OutputTooLargeError(InvalidError):
     """The extracted text is larger than a parser may return."""
 
     reason = "OUTPUT_TOO_LARGE"
+
+
+class ParsersBusyError(ExhaustedError):
+    """Every parser is at work and the queue before them is full or slow; retry later."""
+
+    reason = "PARSERS_BUSY"
+
+
+class ParserUnavailableError(UnavailableError):
+    """A parser process could not be started; nothing is known about the file."""
+
+    reason = "PARSER_UNAVAILABLE"
