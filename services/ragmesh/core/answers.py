@@ -179,7 +179,7 @@ class EntryStats:
     hits: int
     misses: int
     refusals: int
-    """Stores refused because a document had changed, or the answer was unfit or too old."""
+    """Stores refused because a document had changed, or because the read was too old."""
 
 
 @dataclass(frozen=True, slots=True)
