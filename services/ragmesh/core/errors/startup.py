@@ -33,6 +33,12 @@ class StoreInUseError(PreconditionError):
     reason = "DATA_DIRECTORY_IN_USE"
 
 
+class StoreUnusableError(PreconditionError):
+    """A store's folder cannot be made or written."""
+
+    reason = "DATA_DIRECTORY_UNUSABLE"
+
+
 class NewerFormatError(PreconditionError):
     """A store was written by a newer version of ragmesh."""
 

@@ -1,0 +1,1 @@
+"""What every process needs, whichever services run in it."""

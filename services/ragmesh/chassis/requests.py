@@ -1,0 +1,73 @@
+"""The current request follows the work that it causes: its id and its deadline."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from ragmesh.core.ids import new_uid
+
+REQUEST_ID_HEADER = "x-request-id"
+"""Carries the id over HTTP and gRPC, in both directions."""
+_WELL_FORMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request on its way through this process."""
+
+    request_id: str
+    deadline: float | None = None
+    """Moment of the monotonic clock after which nobody waits for the answer; None = never."""
+
+    def remaining_seconds(self) -> float | None:
+        """Seconds until the deadline, negative once it has passed, None without one."""
+        return None if self.deadline is None else self.deadline - time.monotonic()
+
+
+_current: ContextVar[Request | None] = ContextVar("ragmesh_request", default=None)
+
+
+def current_request() -> Request | None:
+    """The request that the running code serves, None outside of one."""
+    return _current.get()
+
+
+def current_request_id() -> str:
+    """The id of the current request, empty outside of one."""
+    request = _current.get()
+    return "" if request is None else request.request_id
+
+
+def remaining_seconds() -> float | None:
+    """Seconds that the current request has left, None when nothing limits it."""
+    request = _current.get()
+    return None if request is None else request.remaining_seconds()
+
+
+def accept_request_id(offered: str | None) -> str:
+    """The offered id when it is short and plain, else a new one: ids stand in every log line."""
+    if offered is not None and _WELL_FORMED.fullmatch(offered):
+        return offered
+    return new_uid()
+
+
+@contextmanager
+def serving(request_id: str, *, timeout_seconds: float | None = None) -> Iterator[Request]:
+    """Make this the current request; a nested one never gets more time than the outer one."""
+    outer = _current.get()
+    deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+    if outer is not None and outer.deadline is not None:
+        deadline = outer.deadline if deadline is None else min(deadline, outer.deadline)
+    request = Request(request_id, deadline)
+    _current.set(request)
+    try:
+        yield request
+    finally:
+        # Not reset(token): an abandoned async generator is closed in another context, where the
+        # token is refused.
+        _current.set(outer)

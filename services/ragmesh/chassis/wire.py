@@ -1,0 +1,211 @@
+"""The only module where both vocabularies of errors meet: the mesh's and those of its doors.
+
+Inside, an error is a class with a kind and a reason. On gRPC it is google.rpc.Status with
+ErrorInfo (domain, reason, metadata), BadRequest (violations) and RetryInfo; over HTTP its kind
+decides the status. Everything that is not ours becomes INTERNAL with an id, and only the log
+knows more.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from types import MappingProxyType
+from typing import TypeVar
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import DecodeError, Message
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+
+from ragmesh.core.errors import (
+    AlreadyExistsError,
+    BodyTooLargeError,
+    ConflictError,
+    DeadlineError,
+    DeniedError,
+    ExhaustedError,
+    FileTooLargeError,
+    InternalError,
+    InvalidError,
+    Kind,
+    NotFoundError,
+    PreconditionError,
+    RagmeshError,
+    UnauthenticatedError,
+    UnavailableError,
+    UnsupportedError,
+    UnsupportedFormatError,
+    Violation,
+    error_classes,
+)
+from ragmesh.core.ids import new_uid
+
+DOMAIN = "ragmesh.dev"
+DETAILS_KEY = "grpc-status-details-bin"
+"""The trailing metadata in which gRPC carries a google.rpc.Status."""
+
+CODES = MappingProxyType(
+    {
+        Kind.INVALID: grpc.StatusCode.INVALID_ARGUMENT,
+        Kind.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+        Kind.ALREADY_EXISTS: grpc.StatusCode.ALREADY_EXISTS,
+        Kind.PRECONDITION: grpc.StatusCode.FAILED_PRECONDITION,
+        Kind.CONFLICT: grpc.StatusCode.ABORTED,
+        Kind.EXHAUSTED: grpc.StatusCode.RESOURCE_EXHAUSTED,
+        Kind.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+        Kind.DEADLINE: grpc.StatusCode.DEADLINE_EXCEEDED,
+        Kind.DENIED: grpc.StatusCode.PERMISSION_DENIED,
+        Kind.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
+        Kind.UNSUPPORTED: grpc.StatusCode.UNIMPLEMENTED,
+        Kind.INTERNAL: grpc.StatusCode.INTERNAL,
+    }
+)
+HTTP_STATUSES = MappingProxyType(
+    {
+        Kind.INVALID: 400,
+        Kind.NOT_FOUND: 404,
+        Kind.ALREADY_EXISTS: 409,
+        Kind.PRECONDITION: 400,
+        Kind.CONFLICT: 409,
+        Kind.EXHAUSTED: 429,
+        Kind.UNAVAILABLE: 503,
+        Kind.DEADLINE: 504,
+        Kind.DENIED: 403,
+        Kind.UNAUTHENTICATED: 401,
+        Kind.UNSUPPORTED: 501,
+        Kind.INTERNAL: 500,
+    }
+)
+_HTTP_BY_REASON = MappingProxyType(
+    {
+        FileTooLargeError.reason: 413,
+        BodyTooLargeError.reason: 413,
+        UnsupportedFormatError.reason: 415,
+    }
+)
+_GENERAL: MappingProxyType[Kind, type[RagmeshError]] = MappingProxyType(
+    {
+        general.kind: general
+        for general in (
+            InvalidError, NotFoundError, AlreadyExistsError, PreconditionError, ConflictError,
+            ExhaustedError, UnavailableError, DeadlineError, DeniedError, UnauthenticatedError,
+            UnsupportedError, InternalError,
+        )
+    }
+)  # fmt: skip
+# Codes that only gRPC itself, or a server that is not ours, sends.
+_FOREIGN_CODES = MappingProxyType(
+    {
+        grpc.StatusCode.CANCELLED: Kind.UNAVAILABLE,
+        grpc.StatusCode.OUT_OF_RANGE: Kind.INVALID,
+        grpc.StatusCode.UNKNOWN: Kind.INTERNAL,
+        grpc.StatusCode.DATA_LOSS: Kind.INTERNAL,
+    }
+)
+_KINDS = MappingProxyType({code: kind for kind, code in CODES.items()} | dict(_FOREIGN_CODES))
+_CODES_BY_NUMBER = MappingProxyType({code.value[0]: code for code in grpc.StatusCode})
+_TOO_LARGE = "message larger than max"
+
+_log = logging.getLogger(__name__)
+_MessageT = TypeVar("_MessageT", bound=Message)
+
+
+def code_of(error: RagmeshError) -> grpc.StatusCode:
+    """The gRPC code of an error; its kind decides."""
+    return CODES[error.kind]
+
+
+def http_status(error: RagmeshError) -> int:
+    """The HTTP status of an error; its kind decides, but for sizes and formats."""
+    return _HTTP_BY_REASON.get(error.reason, HTTP_STATUSES[error.kind])
+
+
+def to_status(error: RagmeshError) -> Status:
+    """Encode an error with its reason, metadata, violations and delay."""
+    status = Status(code=code_of(error).value[0], message=error.message)
+    for detail in _details(error):
+        status.details.add().Pack(detail)
+    return status
+
+
+def from_status(status: Status) -> RagmeshError:
+    """Decode an error into the class of its reason; without a reason of ours, by its code."""
+    reason = ""
+    metadata: dict[str, str] = {}
+    violations: list[Violation] = []
+    delay: float | None = None
+    for packed in status.details:
+        if (named := _unpacked(packed, ErrorInfo)) is not None and named.domain == DOMAIN:
+            reason, metadata = named.reason, dict(named.metadata)
+        elif (request := _unpacked(packed, BadRequest)) is not None:
+            violations += [Violation(v.field, v.description) for v in request.field_violations]
+        elif (retry := _unpacked(packed, RetryInfo)) is not None:
+            delay = retry.retry_delay.ToNanoseconds() / 1e9
+    found = error_classes().get(reason)
+    if found is None:
+        found = _general_class(_CODES_BY_NUMBER.get(status.code))
+        if reason:  # of a newer server: kept for whoever reads the log
+            metadata = {**metadata, "reason": reason}
+    return found(
+        status.message, metadata=metadata, violations=violations, retry_after_seconds=delay
+    )
+
+
+def from_rpc_error(rpc_error: grpc.aio.AioRpcError) -> RagmeshError:
+    """Decode what a stub raised into the class the server raised; a dead peer by its code."""
+    for key, value in rpc_error.trailing_metadata() or ():
+        if key == DETAILS_KEY and isinstance(value, bytes):
+            try:
+                return from_status(Status.FromString(value))
+            except DecodeError:
+                break
+    message = rpc_error.details() or "the peer gave no reason"
+    # gRPC refuses such a message itself, below anything that could add a reason; to retry it as
+    # exhaustion would be in vain.
+    if rpc_error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and _TOO_LARGE in message:
+        return BodyTooLargeError(message)
+    return _general_class(rpc_error.code())(message)
+
+
+def as_mesh_error(error: Exception) -> RagmeshError:
+    """The error itself when it is ours; else INTERNAL with an id, the rest going to the log."""
+    if isinstance(error, RagmeshError):
+        if error.kind is Kind.INTERNAL:
+            _log.error("internal error", exc_info=error, extra={"reason": error.reason})
+        return error
+    error_id = new_uid()
+    _log.error("unexpected error", exc_info=error, extra={"error_id": error_id})
+    return InternalError(
+        f"an internal error; the log describes it under {error_id}",
+        metadata={"error_id": error_id},
+    )
+
+
+def _details(error: RagmeshError) -> Iterator[Message]:
+    yield ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=dict(error.metadata))
+    if error.violations:
+        yield BadRequest(
+            field_violations=[
+                BadRequest.FieldViolation(field=violation.field, description=violation.message)
+                for violation in error.violations
+            ]
+        )
+    if error.retry_after_seconds is not None:
+        retry = RetryInfo()
+        retry.retry_delay.FromNanoseconds(round(error.retry_after_seconds * 1e9))
+        yield retry
+
+
+def _unpacked(packed: AnyMessage, kind: type[_MessageT]) -> _MessageT | None:
+    message = kind()
+    try:
+        return message if packed.Unpack(message) else None
+    except DecodeError:
+        return None
+
+
+def _general_class(code: grpc.StatusCode | None) -> type[RagmeshError]:
+    kind = Kind.INTERNAL if code is None else _KINDS.get(code, Kind.INTERNAL)
+    return _GENERAL[kind]
