@@ -44,7 +44,7 @@ def buf() -> Path:
     npm = shutil.which("npm")
     if npm is None:
         raise ToolError("npm is not installed: buf comes from it (Debian: apt install npm)")
-    run([npm, "ci", "--silent"], folder=BUF_PACKAGE)
+    run([npm, "ci", "--loglevel=error"], folder=BUF_PACKAGE)
     stamp.write_bytes(lock)
     return program
 

@@ -8,7 +8,6 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
-from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from ragmesh.api.types.v1 import answer_pb2 as _answer_pb2
 from ragmesh.api.types.v1 import search_pb2 as _search_pb2
 from ragmesh.api.types.v1 import vector_pb2 as _vector_pb2
@@ -23,34 +22,6 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
-class _StoreOutcome:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _StoreOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StoreOutcome.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    STORE_OUTCOME_UNSPECIFIED: _StoreOutcome.ValueType  # 0
-    """Not said; never sent."""
-    STORE_OUTCOME_STORED: _StoreOutcome.ValueType  # 1
-    """It was kept."""
-    STORE_OUTCOME_INVALIDATED: _StoreOutcome.ValueType  # 2
-    """A document it used changed at a higher sequence."""
-    STORE_OUTCOME_TOO_OLD: _StoreOutcome.ValueType  # 3
-    """It was read longer ago than invalidations are remembered."""
-
-class StoreOutcome(_StoreOutcome, metaclass=_StoreOutcomeEnumTypeWrapper):
-    """Whether something was kept."""
-
-STORE_OUTCOME_UNSPECIFIED: StoreOutcome.ValueType  # 0
-"""Not said; never sent."""
-STORE_OUTCOME_STORED: StoreOutcome.ValueType  # 1
-"""It was kept."""
-STORE_OUTCOME_INVALIDATED: StoreOutcome.ValueType  # 2
-"""A document it used changed at a higher sequence."""
-STORE_OUTCOME_TOO_OLD: StoreOutcome.ValueType  # 3
-"""It was read longer ago than invalidations are remembered."""
-Global___StoreOutcome: _TypeAlias = StoreOutcome  # noqa: Y015
-
 @_typing.final
 class LookupAnswerRequest(_message.Message):
     """Names an answer."""
@@ -58,26 +29,16 @@ class LookupAnswerRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     KEY_FIELD_NUMBER: _builtins.int
-    COLLECTION_UID_FIELD_NUMBER: _builtins.int
-    HEADS_SEQUENCE_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     """Key: hash of the canonical question and of everything else that decides its answer."""
-    collection_uid: _builtins.str
-    """Uid of the collection asked."""
-    heads_sequence: _builtins.int
-    """Sequence of the collection the caller knows of; an answer older than a minute is not served
-    once the sequence has grown past the one it was read at. 0 when not known.
-    """
     def __init__(
         self,
         *,
         key: _builtins.str = ...,
-        collection_uid: _builtins.str = ...,
-        heads_sequence: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_uid", b"collection_uid", "heads_sequence", b"heads_sequence", "key", b"key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -90,24 +51,18 @@ class LookupAnswerResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ANSWER_FIELD_NUMBER: _builtins.int
-    LEASE_FIELD_NUMBER: _builtins.int
-    lease: _builtins.str
-    """Given with a miss to the caller that is to compute the answer; StoreAnswer hands it back.
-    Empty for a hit, and for a caller whose wait for another one came to nothing.
-    """
     @_builtins.property
     def answer(self) -> Global___StoredAnswer:
-        """The answer; missing when there is none."""
+        """The answer; missing when there is none that is still true."""
 
     def __init__(
         self,
         *,
         answer: Global___StoredAnswer | None = ...,
-        lease: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "lease", b"lease"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -168,9 +123,6 @@ class StoreAnswerRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ANSWER_FIELD_NUMBER: _builtins.int
-    LEASE_FIELD_NUMBER: _builtins.int
-    lease: _builtins.str
-    """Lease from LookupAnswer; ends it. Empty without one."""
     @_builtins.property
     def answer(self) -> Global___StoredAnswer:
         """The answer; status ANSWERED only."""
@@ -179,11 +131,10 @@ class StoreAnswerRequest(_message.Message):
         self,
         *,
         answer: Global___StoredAnswer | None = ...,
-        lease: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "lease", b"lease"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -195,17 +146,17 @@ class StoreAnswerResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    OUTCOME_FIELD_NUMBER: _builtins.int
-    outcome: Global___StoreOutcome.ValueType
-    """Whether it was kept."""
+    STORED_FIELD_NUMBER: _builtins.int
+    stored: _builtins.bool
+    """Whether it was kept; false when it is unfit, too old or overtaken by a change."""
     def __init__(
         self,
         *,
-        outcome: Global___StoreOutcome.ValueType = ...,
+        stored: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["stored", b"stored"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -218,24 +169,22 @@ class LookupVectorsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     FINGERPRINT_FIELD_NUMBER: _builtins.int
-    TEXT_SHA256S_FIELD_NUMBER: _builtins.int
+    TEXTS_FIELD_NUMBER: _builtins.int
+    fingerprint: _builtins.str
+    """Digest of the fingerprint that the vectors must have."""
     @_builtins.property
-    def fingerprint(self) -> _vector_pb2.Fingerprint:
-        """Fingerprint the vectors must have."""
-
-    @_builtins.property
-    def text_sha256s(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """SHA-256 of each text as it goes to the encoder, 32 bytes."""
+    def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The texts as they go to the encoder."""
 
     def __init__(
         self,
         *,
-        fingerprint: _vector_pb2.Fingerprint | None = ...,
-        text_sha256s: _abc.Iterable[_builtins.bytes] | None = ...,
+        fingerprint: _builtins.str = ...,
+        texts: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["fingerprint", b"fingerprint"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fingerprint", b"fingerprint", "text_sha256s", b"text_sha256s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fingerprint", b"fingerprint", "texts", b"texts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -290,58 +239,34 @@ class LookupVectorsResponse(_message.Message):
 Global___LookupVectorsResponse: _TypeAlias = LookupVectorsResponse  # noqa: Y015
 
 @_typing.final
-class VectorEntry(_message.Message):
-    """A vector to keep."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    TEXT_SHA256_FIELD_NUMBER: _builtins.int
-    VECTOR_FIELD_NUMBER: _builtins.int
-    text_sha256: _builtins.bytes
-    """SHA-256 of the text as it went to the encoder, 32 bytes."""
-    @_builtins.property
-    def vector(self) -> _vector_pb2.Vector:
-        """Its vector."""
-
-    def __init__(
-        self,
-        *,
-        text_sha256: _builtins.bytes = ...,
-        vector: _vector_pb2.Vector | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["vector", b"vector"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["text_sha256", b"text_sha256", "vector", b"vector"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___VectorEntry: _TypeAlias = VectorEntry  # noqa: Y015
-
-@_typing.final
 class StoreVectorsRequest(_message.Message):
     """Vectors to keep."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     FINGERPRINT_FIELD_NUMBER: _builtins.int
-    ENTRIES_FIELD_NUMBER: _builtins.int
+    TEXTS_FIELD_NUMBER: _builtins.int
+    VECTORS_FIELD_NUMBER: _builtins.int
+    fingerprint: _builtins.str
+    """Digest of the fingerprint of every vector in the request."""
     @_builtins.property
-    def fingerprint(self) -> _vector_pb2.Fingerprint:
-        """Fingerprint of every vector in the request."""
+    def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The texts as they went to the encoder."""
 
     @_builtins.property
-    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___VectorEntry]:
-        """The vectors."""
+    def vectors(self) -> _containers.RepeatedCompositeFieldContainer[_vector_pb2.Vector]:
+        """The vector of each text, in their order."""
 
     def __init__(
         self,
         *,
-        fingerprint: _vector_pb2.Fingerprint | None = ...,
-        entries: _abc.Iterable[Global___VectorEntry] | None = ...,
+        fingerprint: _builtins.str = ...,
+        texts: _abc.Iterable[_builtins.str] | None = ...,
+        vectors: _abc.Iterable[_vector_pb2.Vector] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["fingerprint", b"fingerprint"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "fingerprint", b"fingerprint"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fingerprint", b"fingerprint", "texts", b"texts", "vectors", b"vectors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -371,26 +296,16 @@ class LookupHitsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     KEY_FIELD_NUMBER: _builtins.int
-    COLLECTION_UID_FIELD_NUMBER: _builtins.int
-    HEADS_SEQUENCE_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     """Key: hash of the canonical search and of everything else that decides its hits."""
-    collection_uid: _builtins.str
-    """Uid of the collection searched."""
-    heads_sequence: _builtins.int
-    """Sequence of the collection the caller knows of; hits read at a lower one are not served.
-    0 when not known.
-    """
     def __init__(
         self,
         *,
         key: _builtins.str = ...,
-        collection_uid: _builtins.str = ...,
-        heads_sequence: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_uid", b"collection_uid", "heads_sequence", b"heads_sequence", "key", b"key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -405,7 +320,7 @@ class LookupHitsResponse(_message.Message):
     RETRIEVAL_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def retrieval(self) -> _search_pb2.Retrieval:
-        """The hits of the search; missing when there are none."""
+        """The hits of the search; missing when there are none that are still true."""
 
     def __init__(
         self,
@@ -464,17 +379,17 @@ class StoreHitsResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    OUTCOME_FIELD_NUMBER: _builtins.int
-    outcome: Global___StoreOutcome.ValueType
-    """Whether they were kept."""
+    STORED_FIELD_NUMBER: _builtins.int
+    stored: _builtins.bool
+    """Whether they were kept; false when they are too old or overtaken by a change."""
     def __init__(
         self,
         *,
-        outcome: Global___StoreOutcome.ValueType = ...,
+        stored: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["stored", b"stored"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -540,17 +455,12 @@ class InvalidateResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    REMOVED_FIELD_NUMBER: _builtins.int
-    removed: _builtins.int
-    """Entries removed."""
     def __init__(
         self,
-        *,
-        removed: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["removed", b"removed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -593,7 +503,7 @@ class EntryStats(_message.Message):
     misses: _builtins.int
     """Lookups that found nothing."""
     refusals: _builtins.int
-    """Stores refused because a document had changed or the read was too old."""
+    """Stores refused because the entry was unfit, too old or overtaken by a change."""
     def __init__(
         self,
         *,
@@ -618,15 +528,10 @@ class GetStatsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ANSWERS_FIELD_NUMBER: _builtins.int
-    RETRIEVALS_FIELD_NUMBER: _builtins.int
     VECTORS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def answers(self) -> Global___EntryStats:
         """Of answers."""
-
-    @_builtins.property
-    def retrievals(self) -> Global___EntryStats:
-        """Of hits."""
 
     @_builtins.property
     def vectors(self) -> Global___EntryStats:
@@ -636,12 +541,11 @@ class GetStatsResponse(_message.Message):
         self,
         *,
         answers: Global___EntryStats | None = ...,
-        retrievals: Global___EntryStats | None = ...,
         vectors: Global___EntryStats | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "retrievals", b"retrievals", "vectors", b"vectors"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "vectors", b"vectors"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "retrievals", b"retrievals", "vectors", b"vectors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "vectors", b"vectors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class CacheServiceStub(object):
-    """Keeps what was computed for as long as it is true. Losing an entry is never an error; serving
-    one that is no longer true always is.
+    """Keeps answers and vectors for as long as they are true. Losing an entry is never an error;
+    serving one that is no longer true always is.
     """
 
     def __init__(self, channel):
@@ -56,16 +56,6 @@ class CacheServiceStub(object):
                 request_serializer=ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.StoreVectorsRequest.SerializeToString,
                 response_deserializer=ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.StoreVectorsResponse.FromString,
                 _registered_method=True)
-        self.LookupHits = channel.unary_unary(
-                '/ragmesh.api.cache.v1.CacheService/LookupHits',
-                request_serializer=ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.LookupHitsRequest.SerializeToString,
-                response_deserializer=ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.LookupHitsResponse.FromString,
-                _registered_method=True)
-        self.StoreHits = channel.unary_unary(
-                '/ragmesh.api.cache.v1.CacheService/StoreHits',
-                request_serializer=ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.StoreHitsRequest.SerializeToString,
-                response_deserializer=ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.StoreHitsResponse.FromString,
-                _registered_method=True)
         self.Invalidate = channel.unary_unary(
                 '/ragmesh.api.cache.v1.CacheService/Invalidate',
                 request_serializer=ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.InvalidateRequest.SerializeToString,
@@ -79,13 +69,12 @@ class CacheServiceStub(object):
 
 
 class CacheServiceServicer(object):
-    """Keeps what was computed for as long as it is true. Losing an entry is never an error; serving
-    one that is no longer true always is.
+    """Keeps answers and vectors for as long as they are true. Losing an entry is never an error;
+    serving one that is no longer true always is.
     """
 
     def LookupAnswer(self, request, context):
-        """Looks an answer up. Of several callers that miss the same key at once, one gets a lease and
-        computes; the others wait for its answer.
+        """Looks an answer up; entries of other tenants do not exist for the caller.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,20 +96,6 @@ class CacheServiceServicer(object):
 
     def StoreVectors(self, request, context):
         """Keeps vectors of texts.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def LookupHits(self, request, context):
-        """Looks the hits of a search up.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def StoreHits(self, request, context):
-        """Keeps the hits of a search, unless a document among them changed meanwhile.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -163,16 +138,6 @@ def add_CacheServiceServicer_to_server(servicer, server):
                     request_deserializer=ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.StoreVectorsRequest.FromString,
                     response_serializer=ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.StoreVectorsResponse.SerializeToString,
             ),
-            'LookupHits': grpc.unary_unary_rpc_method_handler(
-                    servicer.LookupHits,
-                    request_deserializer=ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.LookupHitsRequest.FromString,
-                    response_serializer=ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.LookupHitsResponse.SerializeToString,
-            ),
-            'StoreHits': grpc.unary_unary_rpc_method_handler(
-                    servicer.StoreHits,
-                    request_deserializer=ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.StoreHitsRequest.FromString,
-                    response_serializer=ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.StoreHitsResponse.SerializeToString,
-            ),
             'Invalidate': grpc.unary_unary_rpc_method_handler(
                     servicer.Invalidate,
                     request_deserializer=ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.InvalidateRequest.FromString,
@@ -192,8 +157,8 @@ def add_CacheServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CacheService(object):
-    """Keeps what was computed for as long as it is true. Losing an entry is never an error; serving
-    one that is no longer true always is.
+    """Keeps answers and vectors for as long as they are true. Losing an entry is never an error;
+    serving one that is no longer true always is.
     """
 
     @staticmethod
@@ -305,60 +270,6 @@ class CacheService(object):
             _registered_method=True)
 
     @staticmethod
-    def LookupHits(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/ragmesh.api.cache.v1.CacheService/LookupHits',
-            ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.LookupHitsRequest.SerializeToString,
-            ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.LookupHitsResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def StoreHits(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/ragmesh.api.cache.v1.CacheService/StoreHits',
-            ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.StoreHitsRequest.SerializeToString,
-            ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.StoreHitsResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
     def Invalidate(request,
             target,
             options=(),
@@ -402,6 +313,126 @@ class CacheService(object):
             '/ragmesh.api.cache.v1.CacheService/GetStats',
             ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.GetStatsRequest.SerializeToString,
             ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.GetStatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class HitCacheServiceStub(object):
+    """Keeps hits of searches, by the same promise.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.LookupHits = channel.unary_unary(
+                '/ragmesh.api.cache.v1.HitCacheService/LookupHits',
+                request_serializer=ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.LookupHitsRequest.SerializeToString,
+                response_deserializer=ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.LookupHitsResponse.FromString,
+                _registered_method=True)
+        self.StoreHits = channel.unary_unary(
+                '/ragmesh.api.cache.v1.HitCacheService/StoreHits',
+                request_serializer=ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.StoreHitsRequest.SerializeToString,
+                response_deserializer=ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.StoreHitsResponse.FromString,
+                _registered_method=True)
+
+
+class HitCacheServiceServicer(object):
+    """Keeps hits of searches, by the same promise.
+    """
+
+    def LookupHits(self, request, context):
+        """Looks the hits of a search up; entries of other tenants do not exist for the caller.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StoreHits(self, request, context):
+        """Keeps the hits of a search, unless a document among them changed meanwhile.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_HitCacheServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'LookupHits': grpc.unary_unary_rpc_method_handler(
+                    servicer.LookupHits,
+                    request_deserializer=ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.LookupHitsRequest.FromString,
+                    response_serializer=ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.LookupHitsResponse.SerializeToString,
+            ),
+            'StoreHits': grpc.unary_unary_rpc_method_handler(
+                    servicer.StoreHits,
+                    request_deserializer=ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.StoreHitsRequest.FromString,
+                    response_serializer=ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.StoreHitsResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'ragmesh.api.cache.v1.HitCacheService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('ragmesh.api.cache.v1.HitCacheService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class HitCacheService(object):
+    """Keeps hits of searches, by the same promise.
+    """
+
+    @staticmethod
+    def LookupHits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ragmesh.api.cache.v1.HitCacheService/LookupHits',
+            ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.LookupHitsRequest.SerializeToString,
+            ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.LookupHitsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StoreHits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ragmesh.api.cache.v1.HitCacheService/StoreHits',
+            ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.StoreHitsRequest.SerializeToString,
+            ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.StoreHitsResponse.FromString,
             options,
             channel_credentials,
             insecure,

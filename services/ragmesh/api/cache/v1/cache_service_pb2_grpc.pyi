@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class CacheServiceStub:
-    """Keeps what was computed for as long as it is true. Losing an entry is never an error; serving
-    one that is no longer true always is.
+    """Keeps answers and vectors for as long as they are true. Losing an entry is never an error;
+    serving one that is no longer true always is.
     """
 
     @_typing.overload
@@ -36,19 +36,13 @@ class CacheServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> CacheServiceAsyncStub: ...
     LookupAnswer: _grpc.UnaryUnaryMultiCallable[_cache_service_pb2.LookupAnswerRequest, _cache_service_pb2.LookupAnswerResponse]
-    """Looks an answer up. Of several callers that miss the same key at once, one gets a lease and
-    computes; the others wait for its answer.
-    """
+    """Looks an answer up; entries of other tenants do not exist for the caller."""
     StoreAnswer: _grpc.UnaryUnaryMultiCallable[_cache_service_pb2.StoreAnswerRequest, _cache_service_pb2.StoreAnswerResponse]
     """Keeps a complete grounded answer, unless a document in its context changed meanwhile."""
     LookupVectors: _grpc.UnaryUnaryMultiCallable[_cache_service_pb2.LookupVectorsRequest, _cache_service_pb2.LookupVectorsResponse]
     """Looks vectors of texts up."""
     StoreVectors: _grpc.UnaryUnaryMultiCallable[_cache_service_pb2.StoreVectorsRequest, _cache_service_pb2.StoreVectorsResponse]
     """Keeps vectors of texts."""
-    LookupHits: _grpc.UnaryUnaryMultiCallable[_cache_service_pb2.LookupHitsRequest, _cache_service_pb2.LookupHitsResponse]
-    """Looks the hits of a search up."""
-    StoreHits: _grpc.UnaryUnaryMultiCallable[_cache_service_pb2.StoreHitsRequest, _cache_service_pb2.StoreHitsResponse]
-    """Keeps the hits of a search, unless a document among them changed meanwhile."""
     Invalidate: _grpc.UnaryUnaryMultiCallable[_cache_service_pb2.InvalidateRequest, _cache_service_pb2.InvalidateResponse]
     """Says that documents changed: nothing older that used them is served or stored any more."""
     GetStats: _grpc.UnaryUnaryMultiCallable[_cache_service_pb2.GetStatsRequest, _cache_service_pb2.GetStatsResponse]
@@ -56,33 +50,27 @@ class CacheServiceStub:
 
 @_typing.type_check_only
 class CacheServiceAsyncStub(CacheServiceStub):
-    """Keeps what was computed for as long as it is true. Losing an entry is never an error; serving
-    one that is no longer true always is.
+    """Keeps answers and vectors for as long as they are true. Losing an entry is never an error;
+    serving one that is no longer true always is.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     LookupAnswer: _aio.UnaryUnaryMultiCallable[_cache_service_pb2.LookupAnswerRequest, _cache_service_pb2.LookupAnswerResponse]  # type: ignore[assignment]
-    """Looks an answer up. Of several callers that miss the same key at once, one gets a lease and
-    computes; the others wait for its answer.
-    """
+    """Looks an answer up; entries of other tenants do not exist for the caller."""
     StoreAnswer: _aio.UnaryUnaryMultiCallable[_cache_service_pb2.StoreAnswerRequest, _cache_service_pb2.StoreAnswerResponse]  # type: ignore[assignment]
     """Keeps a complete grounded answer, unless a document in its context changed meanwhile."""
     LookupVectors: _aio.UnaryUnaryMultiCallable[_cache_service_pb2.LookupVectorsRequest, _cache_service_pb2.LookupVectorsResponse]  # type: ignore[assignment]
     """Looks vectors of texts up."""
     StoreVectors: _aio.UnaryUnaryMultiCallable[_cache_service_pb2.StoreVectorsRequest, _cache_service_pb2.StoreVectorsResponse]  # type: ignore[assignment]
     """Keeps vectors of texts."""
-    LookupHits: _aio.UnaryUnaryMultiCallable[_cache_service_pb2.LookupHitsRequest, _cache_service_pb2.LookupHitsResponse]  # type: ignore[assignment]
-    """Looks the hits of a search up."""
-    StoreHits: _aio.UnaryUnaryMultiCallable[_cache_service_pb2.StoreHitsRequest, _cache_service_pb2.StoreHitsResponse]  # type: ignore[assignment]
-    """Keeps the hits of a search, unless a document among them changed meanwhile."""
     Invalidate: _aio.UnaryUnaryMultiCallable[_cache_service_pb2.InvalidateRequest, _cache_service_pb2.InvalidateResponse]  # type: ignore[assignment]
     """Says that documents changed: nothing older that used them is served or stored any more."""
     GetStats: _aio.UnaryUnaryMultiCallable[_cache_service_pb2.GetStatsRequest, _cache_service_pb2.GetStatsResponse]  # type: ignore[assignment]
     """Counts what the cache holds and did."""
 
 class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Keeps what was computed for as long as it is true. Losing an entry is never an error; serving
-    one that is no longer true always is.
+    """Keeps answers and vectors for as long as they are true. Losing an entry is never an error;
+    serving one that is no longer true always is.
     """
 
     @_abc_1.abstractmethod
@@ -91,9 +79,7 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cache_service_pb2.LookupAnswerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_cache_service_pb2.LookupAnswerResponse, _abc.Awaitable[_cache_service_pb2.LookupAnswerResponse]]:
-        """Looks an answer up. Of several callers that miss the same key at once, one gets a lease and
-        computes; the others wait for its answer.
-        """
+        """Looks an answer up; entries of other tenants do not exist for the caller."""
 
     @_abc_1.abstractmethod
     def StoreAnswer(
@@ -120,22 +106,6 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
         """Keeps vectors of texts."""
 
     @_abc_1.abstractmethod
-    def LookupHits(
-        self,
-        request: _cache_service_pb2.LookupHitsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_cache_service_pb2.LookupHitsResponse, _abc.Awaitable[_cache_service_pb2.LookupHitsResponse]]:
-        """Looks the hits of a search up."""
-
-    @_abc_1.abstractmethod
-    def StoreHits(
-        self,
-        request: _cache_service_pb2.StoreHitsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_cache_service_pb2.StoreHitsResponse, _abc.Awaitable[_cache_service_pb2.StoreHitsResponse]]:
-        """Keeps the hits of a search, unless a document among them changed meanwhile."""
-
-    @_abc_1.abstractmethod
     def Invalidate(
         self,
         request: _cache_service_pb2.InvalidateRequest,
@@ -152,3 +122,46 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
         """Counts what the cache holds and did."""
 
 def add_CacheServiceServicer_to_server(servicer: CacheServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class HitCacheServiceStub:
+    """Keeps hits of searches, by the same promise."""
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> HitCacheServiceAsyncStub: ...
+    LookupHits: _grpc.UnaryUnaryMultiCallable[_cache_service_pb2.LookupHitsRequest, _cache_service_pb2.LookupHitsResponse]
+    """Looks the hits of a search up; entries of other tenants do not exist for the caller."""
+    StoreHits: _grpc.UnaryUnaryMultiCallable[_cache_service_pb2.StoreHitsRequest, _cache_service_pb2.StoreHitsResponse]
+    """Keeps the hits of a search, unless a document among them changed meanwhile."""
+
+@_typing.type_check_only
+class HitCacheServiceAsyncStub(HitCacheServiceStub):
+    """Keeps hits of searches, by the same promise."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    LookupHits: _aio.UnaryUnaryMultiCallable[_cache_service_pb2.LookupHitsRequest, _cache_service_pb2.LookupHitsResponse]  # type: ignore[assignment]
+    """Looks the hits of a search up; entries of other tenants do not exist for the caller."""
+    StoreHits: _aio.UnaryUnaryMultiCallable[_cache_service_pb2.StoreHitsRequest, _cache_service_pb2.StoreHitsResponse]  # type: ignore[assignment]
+    """Keeps the hits of a search, unless a document among them changed meanwhile."""
+
+class HitCacheServiceServicer(metaclass=_abc_1.ABCMeta):
+    """Keeps hits of searches, by the same promise."""
+
+    @_abc_1.abstractmethod
+    def LookupHits(
+        self,
+        request: _cache_service_pb2.LookupHitsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cache_service_pb2.LookupHitsResponse, _abc.Awaitable[_cache_service_pb2.LookupHitsResponse]]:
+        """Looks the hits of a search up; entries of other tenants do not exist for the caller."""
+
+    @_abc_1.abstractmethod
+    def StoreHits(
+        self,
+        request: _cache_service_pb2.StoreHitsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cache_service_pb2.StoreHitsResponse, _abc.Awaitable[_cache_service_pb2.StoreHitsResponse]]:
+        """Keeps the hits of a search, unless a document among them changed meanwhile."""
+
+def add_HitCacheServiceServicer_to_server(servicer: HitCacheServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -303,19 +303,12 @@ class UpdateAttributesResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    DIGEST_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def digest(self) -> _index_pb2.DocumentDigest:
-        """What the index now holds of the revision."""
-
     def __init__(
         self,
-        *,
-        digest: _index_pb2.DocumentDigest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -329,25 +322,23 @@ class DeleteChunksRequest(_message.Message):
 
     INDEX_VERSION_UID_FIELD_NUMBER: _builtins.int
     DOCUMENT_UID_FIELD_NUMBER: _builtins.int
-    REVISIONS_FIELD_NUMBER: _builtins.int
+    BELOW_REVISION_FIELD_NUMBER: _builtins.int
     index_version_uid: _builtins.str
     """Uid of the index version."""
     document_uid: _builtins.str
     """Uid of the document."""
-    @_builtins.property
-    def revisions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Revisions whose chunks go; none at all for every revision."""
-
+    below_revision: _builtins.int
+    """Chunks of every revision below this one go."""
     def __init__(
         self,
         *,
         index_version_uid: _builtins.str = ...,
         document_uid: _builtins.str = ...,
-        revisions: _abc.Iterable[_builtins.int] | None = ...,
+        below_revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_uid", b"document_uid", "index_version_uid", b"index_version_uid", "revisions", b"revisions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["below_revision", b"below_revision", "document_uid", b"document_uid", "index_version_uid", b"index_version_uid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -359,12 +350,17 @@ class DeleteChunksResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    REMOVED_FIELD_NUMBER: _builtins.int
+    removed: _builtins.int
+    """Chunks removed."""
     def __init__(
         self,
+        *,
+        removed: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["removed", b"removed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -122,7 +122,7 @@ class RetrievalServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeleteChunks(self, request, context):
-        """Removes chunks of a document.
+        """Removes the chunks of superseded revisions of a document.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -49,7 +49,7 @@ class RetrievalServiceStub:
     UpdateAttributes: _grpc.UnaryUnaryMultiCallable[_retrieval_service_pb2.UpdateAttributesRequest, _retrieval_service_pb2.UpdateAttributesResponse]
     """Gives chunks that are there a new attribute generation; embeds nothing."""
     DeleteChunks: _grpc.UnaryUnaryMultiCallable[_retrieval_service_pb2.DeleteChunksRequest, _retrieval_service_pb2.DeleteChunksResponse]
-    """Removes chunks of a document."""
+    """Removes the chunks of superseded revisions of a document."""
     ListDocumentDigests: _grpc.UnaryUnaryMultiCallable[_retrieval_service_pb2.ListDocumentDigestsRequest, _retrieval_service_pb2.ListDocumentDigestsResponse]
     """Lists what an index version holds, for comparison with the catalog."""
     DescribeIndex: _grpc.UnaryUnaryMultiCallable[_retrieval_service_pb2.DescribeIndexRequest, _retrieval_service_pb2.DescribeIndexResponse]
@@ -76,7 +76,7 @@ class RetrievalServiceAsyncStub(RetrievalServiceStub):
     UpdateAttributes: _aio.UnaryUnaryMultiCallable[_retrieval_service_pb2.UpdateAttributesRequest, _retrieval_service_pb2.UpdateAttributesResponse]  # type: ignore[assignment]
     """Gives chunks that are there a new attribute generation; embeds nothing."""
     DeleteChunks: _aio.UnaryUnaryMultiCallable[_retrieval_service_pb2.DeleteChunksRequest, _retrieval_service_pb2.DeleteChunksResponse]  # type: ignore[assignment]
-    """Removes chunks of a document."""
+    """Removes the chunks of superseded revisions of a document."""
     ListDocumentDigests: _aio.UnaryUnaryMultiCallable[_retrieval_service_pb2.ListDocumentDigestsRequest, _retrieval_service_pb2.ListDocumentDigestsResponse]  # type: ignore[assignment]
     """Lists what an index version holds, for comparison with the catalog."""
     DescribeIndex: _aio.UnaryUnaryMultiCallable[_retrieval_service_pb2.DescribeIndexRequest, _retrieval_service_pb2.DescribeIndexResponse]  # type: ignore[assignment]
@@ -136,7 +136,7 @@ class RetrievalServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _retrieval_service_pb2.DeleteChunksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_retrieval_service_pb2.DeleteChunksResponse, _abc.Awaitable[_retrieval_service_pb2.DeleteChunksResponse]]:
-        """Removes chunks of a document."""
+        """Removes the chunks of superseded revisions of a document."""
 
     @_abc_1.abstractmethod
     def ListDocumentDigests(
