@@ -56,6 +56,13 @@ def test_generated_code_needs_no_test_and_has_no_size(house: Path) -> None:
     assert faults(house) == []
 
 
+def test_migrations_are_loaded_by_path_and_need_no_import(house: Path) -> None:
+    write(house, "services/ragmesh/cache/migrations/__init__.py", "")
+    write(house, "services/ragmesh/cache/migrations/versions/__init__.py", "")
+    write(house, "services/ragmesh/cache/migrations/versions/0001_first.py", "revision = '1'\n")
+    assert faults(house) == []
+
+
 def test_a_package_with_nothing_but_docstrings_is_refused(house: Path) -> None:
     write(house, "services/ragmesh/cache/service.py", '"""Nothing yet."""\n')
     assert faults(house) == ["services/ragmesh/cache: an empty package"]
