@@ -1,7 +1,7 @@
 """Generates services/ragmesh/api from protos/, the same bytes every time.
 
-    python tools/generate_protos.py          writes the code
-    python tools/generate_protos.py --lint   judges the contracts by buf.yaml and buf's format
+    python tools/generate_protos.py           writes the code
+    python tools/generate_protos.py --check   lints the contracts and says which files are stale
 
 buf builds the sources, and protoc (inside grpcio-tools) only runs the generators: buf's own way
 needs plugins from a registry for Python services. Nothing is asked from a module registry.
@@ -138,15 +138,25 @@ def contents(folder: Path) -> dict[PurePosixPath, bytes]:
     }
 
 
+def refuse_stale(fresh: dict[PurePosixPath, bytes], folder: Path) -> None:
+    """Refuses a folder that holds anything else than what was generated."""
+    committed = contents(folder)
+    names = sorted(fresh.keys() | committed.keys())
+    stale = [str(OURS / name) for name in names if fresh.get(name) != committed.get(name)]
+    if stale:
+        raise ToolError("not what protos/ generates (run make generate): " + ", ".join(stale))
+
+
 def main() -> int:
-    """Generates, or lints; the exit code says whether all is well."""
+    """Generates, or checks; the exit code says whether all is well."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--lint", action="store_true", help="judge the contracts; write nothing")
+    parser.add_argument("--check", action="store_true", help="lint and compare; write nothing")
     arguments = parser.parse_args()
     try:
         copy_googleapis()
-        if arguments.lint:
+        if arguments.check:
             lint()
+            refuse_stale(generated(), SERVICES / OURS)
         else:
             write(generated(), SERVICES / OURS)
     except ToolError as error:

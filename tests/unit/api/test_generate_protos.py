@@ -13,6 +13,7 @@ from tools.generate_protos import (
     ToolError,
     add_packages,
     contents,
+    refuse_stale,
     remove_empty_services,
     write,
 )
@@ -36,6 +37,28 @@ def test_writing_the_same_again_touches_no_file(tmp_path: Path) -> None:
         os.utime(tmp_path / name, ns=(1, 1))
     write(FRESH, tmp_path)
     assert {(tmp_path / name).stat().st_mtime_ns for name in FRESH} == {1}
+
+
+def test_what_was_written_is_not_stale(tmp_path: Path) -> None:
+    write(FRESH, tmp_path)
+    refuse_stale(FRESH, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("committed", "named"),
+    [
+        ({**FRESH, PurePosixPath("types/v1/text_pb2.py"): b"edited"}, "types/v1/text_pb2.py"),
+        ({**FRESH, PurePosixPath("old/v1/old_pb2.py"): b""}, "old/v1/old_pb2.py"),
+        ({PurePosixPath("types/v1/text_pb2.py"): b"new"}, "types/__init__.py"),
+    ],
+    ids=["edited by hand", "left over", "never committed"],
+)
+def test_stale_code_is_named(
+    committed: dict[PurePosixPath, bytes], named: str, tmp_path: Path
+) -> None:
+    write(committed, tmp_path)
+    with pytest.raises(ToolError, match=f": ragmesh/api/{named}$"):
+        refuse_stale(FRESH, tmp_path)
 
 
 def test_buf_without_npm_says_what_to_install(
