@@ -1,0 +1,227 @@
+"""An encoder with local weights on ONNX Runtime, in exact (fp32) arithmetic.
+
+Queries and bulk work have a session and a thread each. The bulk thread and the threads that its
+session starts run at a lower priority, so that the system prefers a query to a bulk call that
+cannot be interrupted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+from tokenizers import Encoding, Tokenizer
+
+from ragmesh.chassis.executors import Executor, executor, usable_cores
+from ragmesh.core.errors import ModelCorruptError
+from ragmesh.core.vectors import (
+    EncoderDescription,
+    Fingerprint,
+    Lane,
+    Passage,
+    PassageEmbedding,
+    SentenceKind,
+    Vector,
+)
+from ragmesh.embedding.adapters.manifest import (
+    IDS,
+    MASK,
+    MODEL_FILE,
+    REMEDY,
+    SENTENCE_VECTORS,
+    TOKEN_VECTORS,
+    TOKENIZER_FILE,
+    Manifest,
+    read_checked_manifest,
+)
+from ragmesh.embedding.adapters.pooling import pool_sentences
+from ragmesh.embedding.batching import batches
+from ragmesh.embedding.ports import EncodedText
+
+BULK_NICENESS = 10
+_QUERY_BATCH_TOKENS = 2_048
+_ERRORS_ONLY = 3
+
+Floats = npt.NDArray[np.float32]
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class _LaneOfWork:
+    threads: Executor
+    session: Any
+    """An onnxruntime.InferenceSession, which carries no types."""
+
+
+class OnnxEncoder:
+    """Encodes with one ONNX graph; made by `open_onnx_encoder`."""
+
+    def __init__(
+        self,
+        name: str,
+        manifest: Manifest,
+        tokenizer: bytes,
+        lanes: dict[Lane, _LaneOfWork],
+    ) -> None:
+        self._tokenizer_json = tokenizer
+        self._tokenizer = Tokenizer.from_buffer(tokenizer)
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._lanes = lanes
+        self._window = manifest.max_tokens
+        self._description = _describe(name, manifest)
+
+    @property
+    def description(self) -> EncoderDescription:
+        """The encoder's name, fingerprint and limits."""
+        return self._description
+
+    @property
+    def tokenizer(self) -> bytes:
+        """The tokenizer as tokenizer.json, neither cutting nor padding."""
+        return self._tokenizer_json
+
+    async def count_tokens(self, texts: Sequence[str]) -> tuple[int, ...]:
+        """How long each text is in tokens, special tokens counted, nothing cut."""
+        return await self._lanes[Lane.BULK].threads.run(self._count, texts)
+
+    async def encode_texts(self, texts: Sequence[str], lane: Lane) -> tuple[EncodedText, ...]:
+        """Encode the texts in the lane's own session, like lengths together."""
+        work = self._lanes[lane]
+        return await work.threads.run(self._encode_texts, work.session, texts)
+
+    async def encode_passages(self, passages: Sequence[Passage]) -> tuple[PassageEmbedding, ...]:
+        """Encode one batch in the bulk session; sentences are pooled from the same pass."""
+        work = self._lanes[Lane.BULK]
+        return await work.threads.run(self._encode_passages, work.session, passages)
+
+    def _count(self, texts: Sequence[str]) -> tuple[int, ...]:
+        return tuple(len(encoding.ids) for encoding in self._tokenize(texts))
+
+    def _tokenize(self, texts: Sequence[str]) -> list[Encoding]:
+        # One by one: encode_batch would start a pool of its own, at normal priority.
+        return [self._tokenizer.encode(text) for text in texts]
+
+    def _encode_texts(self, session: Any, texts: Sequence[str]) -> tuple[EncodedText, ...]:
+        tokens = [encoding.ids for encoding in self._tokenize(texts)]
+        fitting = [self._cut(ids) for ids in tokens]
+        vectors: list[Vector | None] = [None] * len(texts)
+        for batch in batches([len(ids) for ids in fitting], _QUERY_BATCH_TOKENS):
+            (found,) = session.run([SENTENCE_VECTORS], _inputs([fitting[i] for i in batch]))
+            for position, row in zip(batch, found, strict=True):
+                vectors[position] = _vector(row)
+        return tuple(
+            EncodedText(vector, len(ids) - len(kept))
+            for vector, ids, kept in zip(vectors, tokens, fitting, strict=True)
+            if vector is not None
+        )
+
+    def _cut(self, ids: list[int]) -> list[int]:
+        # The tokenizer's last special token stays: the model has never seen a text without it.
+        return ids if len(ids) <= self._window else [*ids[: self._window - 1], ids[-1]]
+
+    def _encode_passages(
+        self, session: Any, passages: Sequence[Passage]
+    ) -> tuple[PassageEmbedding, ...]:
+        encodings = self._tokenize([passage.text for passage in passages])
+        if any(len(encoding.ids) > self._window for encoding in encodings):
+            raise ValueError("a passage that does not fit the window is refused by the service")
+        tokens, vectors = session.run(
+            [TOKEN_VECTORS, SENTENCE_VECTORS], _inputs([encoding.ids for encoding in encodings])
+        )
+        return tuple(
+            _embed_passage(passage, encoding, rows, vector)
+            for passage, encoding, rows, vector in zip(
+                passages, encodings, tokens, vectors, strict=True
+            )
+        )
+
+
+@asynccontextmanager
+async def open_onnx_encoder(
+    name: str, folder: Path, *, threads: int | None = None
+) -> AsyncIterator[OnnxEncoder]:
+    """The encoder whose files are in the folder, checked, loaded and warm; its threads end with
+    the block. MODEL_MISSING and MODEL_CORRUPT say what is wrong with the files."""
+    threads = threads or usable_cores()
+    async with (
+        executor(f"{name}-query", 1) as query,
+        executor(f"{name}-bulk", 1, niceness=BULK_NICENESS) as bulk,
+    ):
+        manifest = await query.run(read_checked_manifest, folder)
+        tokenizer = await query.run((folder / TOKENIZER_FILE).read_bytes)
+        # Each session starts its threads on its lane's thread, and they inherit its priority.
+        lanes = {
+            lane: _LaneOfWork(pool, await pool.run(_open_session, folder / MODEL_FILE, threads))
+            for lane, pool in ((Lane.QUERY, query), (Lane.BULK, bulk))
+        }
+        yield OnnxEncoder(name, manifest, tokenizer, lanes)
+
+
+def _describe(name: str, manifest: Manifest) -> EncoderDescription:
+    return EncoderDescription(
+        name=name,
+        fingerprint=Fingerprint(
+            model=manifest.model,
+            weights_sha256=manifest.weights_sha256,
+            precision=manifest.precision,
+            dimension=manifest.dimension,
+            normalised=True,
+            query_prefix="",
+            passage_prefix="",
+            max_tokens=manifest.max_tokens,
+            sentences=SentenceKind.POOLED,
+        ),
+        languages=manifest.languages,
+        content_tokens=manifest.max_tokens - manifest.special_tokens,
+    )
+
+
+def _open_session(path: Path, threads: int) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _ERRORS_ONLY
+    # A spinning thread of one session would take the core that the other one needs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
+        session.run([TOKEN_VECTORS, SENTENCE_VECTORS], _inputs([[0, 0]]))
+    except Exception as error:  # onnxruntime's own errors share no class
+        raise ModelCorruptError(
+            f"{path} cannot be run: {REMEDY} anew", metadata={"path": str(path)}
+        ) from error
+    return session
+
+
+def _inputs(tokens: Sequence[Sequence[int]]) -> dict[str, Integers]:
+    width = max(map(len, tokens))
+    ids = np.zeros((len(tokens), width), np.int64)
+    mask = np.zeros_like(ids)
+    for row, sequence in enumerate(tokens):
+        ids[row, : len(sequence)] = sequence
+        mask[row, : len(sequence)] = 1
+    return {IDS: ids, MASK: mask}
+
+
+def _vector(row: Floats) -> Vector:
+    return Vector(row.astype("<f4").tobytes())
+
+
+def _embed_passage(
+    passage: Passage, encoding: Encoding, rows: Floats, vector: Floats
+) -> PassageEmbedding:
+    # Offsets count code points of the text as it was given, whatever the normaliser does to it.
+    content = np.flatnonzero(np.array(encoding.special_tokens_mask) == 0)
+    starts = np.array(encoding.offsets, np.int64)[content, 0]
+    return PassageEmbedding(
+        vector=_vector(vector), sentences=pool_sentences(rows[content], starts, passage.sentences)
+    )

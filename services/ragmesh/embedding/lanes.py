@@ -1,0 +1,191 @@
+"""Two lanes of one encoder: people wait in the query lane, and the bulk lane stands back for them.
+
+No lane has a task of its own. Whoever gets the turn encodes for everybody who waits, so nothing
+has to be started, stopped or watched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from ragmesh.core.clock import Clock
+from ragmesh.core.errors import EmbedderOverloadedError
+from ragmesh.core.vectors import Lane
+from ragmesh.embedding.batching import LengthSorted
+from ragmesh.embedding.limits import EmbeddingLimits
+from ragmesh.embedding.ports import EncodedText, Encoder
+
+Encoded = TypeVar("Encoded")
+
+_SHORTEST_RETRY_SECONDS = 0.1
+_LONGEST_RETRY_SECONDS = 30.0
+_FIRST_GUESS_SECONDS = 0.01
+_SMOOTHING = 0.2
+
+
+class _Queue:
+    """How much waits in a lane, and how long that will take at the present pace."""
+
+    def __init__(self, lane: Lane, most_texts: int, clock: Clock) -> None:
+        self._lane = lane
+        self._most_texts = most_texts
+        self._clock = clock
+        self._seconds_per_text = _FIRST_GUESS_SECONDS
+        self.texts = 0
+
+    def enter(self, texts: int) -> None:
+        """Count the texts in, or refuse them when there is no room for all of them."""
+        if self.texts + texts > self._most_texts:
+            seconds = self.texts * self._seconds_per_text
+            raise EmbedderOverloadedError(
+                f"{self.texts} texts wait in the {self._lane.value} lane already",
+                metadata={"lane": self._lane.value, "limit": str(self._most_texts)},
+                retry_after_seconds=min(
+                    max(seconds, _SHORTEST_RETRY_SECONDS), _LONGEST_RETRY_SECONDS
+                ),
+            )
+        self.texts += texts
+
+    def leave(self, texts: int) -> None:
+        """Count the texts out, however their request ended."""
+        self.texts -= texts
+
+    async def timed(self, texts: int, work: Awaitable[Encoded]) -> Encoded:
+        """The result of the work on so many texts; its time teaches the pace."""
+        started = self._clock.monotonic()
+        result = await work
+        seconds = (self._clock.monotonic() - started) / texts
+        self._seconds_per_text += _SMOOTHING * (seconds - self._seconds_per_text)
+        return result
+
+
+@dataclass(slots=True, eq=False)
+class _Request:
+    texts: tuple[str, ...]
+    encoded: tuple[EncodedText, ...] | None = None
+    failure: Exception | None = None
+
+
+class QueryLane:
+    """Encodes what waits together in one call, in the order of arrival."""
+
+    def __init__(self, encoder: Encoder, limits: EmbeddingLimits, clock: Clock) -> None:
+        self._encoder = encoder
+        self._limits = limits
+        self._clock = clock
+        self._queue = _Queue(Lane.QUERY, limits.query_queue_texts, clock)
+        self._waiting: deque[_Request] = deque()
+        self._turn = asyncio.Lock()
+        self._last_seen: float | None = None
+
+    async def encode(self, texts: Sequence[str]) -> tuple[EncodedText, ...]:
+        """The encoded texts, or EMBEDDER_OVERLOADED at once when too many wait."""
+        self._queue.enter(len(texts))
+        request = _Request(tuple(texts))
+        self._waiting.append(request)
+        self._last_seen = self._clock.monotonic()
+        try:
+            async with self._turn:
+                if request.encoded is None and request.failure is None:
+                    await self._encode_waiting()
+        finally:
+            self._queue.leave(len(texts))
+            self._last_seen = self._clock.monotonic()
+            if request in self._waiting:
+                self._waiting.remove(request)
+        if request.failure is not None:
+            raise request.failure
+        return request.encoded or ()
+
+    @property
+    def calm(self) -> bool:
+        """Whether no query is here, nor was one a moment ago."""
+        if self._queue.texts:
+            return False
+        if self._last_seen is None:
+            return True
+        return self._clock.monotonic() - self._last_seen >= self._limits.calm_seconds
+
+    async def let_pass(self) -> None:
+        """Return once every query that waits now is done; later ones are not waited for."""
+        async with self._turn:
+            return
+
+    async def _encode_waiting(self) -> None:
+        batch = self._take()
+        texts = [text for request in batch for text in request.texts]
+        try:
+            encoded = await self._queue.timed(
+                len(texts), self._encoder.encode_texts(texts, Lane.QUERY)
+            )
+        except asyncio.CancelledError:
+            # Only this caller went away: the others go first in the next turn.
+            self._waiting.extendleft(reversed(batch))
+            raise
+        except Exception as error:
+            for request in batch:
+                request.failure = error
+            raise
+        start = 0
+        for request in batch:
+            end = start + len(request.texts)
+            request.encoded = tuple(encoded[start:end])
+            start = end
+
+    def _take(self) -> list[_Request]:
+        batch = [self._waiting.popleft()]
+        room = self._limits.query_batch_texts - len(batch[0].texts)
+        while self._waiting and len(self._waiting[0].texts) <= room:
+            batch.append(self._waiting.popleft())
+            room -= len(batch[-1].texts)
+        return batch
+
+
+class BulkLane:
+    """Encodes one batch at a time, in small calls while there are queries."""
+
+    def __init__(
+        self, encoder: Encoder, limits: EmbeddingLimits, clock: Clock, queries: QueryLane
+    ) -> None:
+        self._encoder = encoder
+        self._limits = limits
+        self._queue = _Queue(Lane.BULK, limits.bulk_queue_texts, clock)
+        self._queries = queries
+        self._turn = asyncio.Lock()
+
+    async def encode(
+        self,
+        texts: Sequence[str],
+        encode_batch: Callable[[list[int]], Awaitable[Sequence[Encoded]]],
+        *,
+        check: Callable[[Sequence[int]], None],
+    ) -> tuple[Encoded, ...]:
+        """The results of `encode_batch` for every position, in order.
+
+        `check` sees the length of every text in tokens and may refuse them before any is encoded.
+        """
+        self._queue.enter(len(texts))
+        try:
+            async with self._turn:
+                lengths = await self._encoder.count_tokens(texts)
+            check(lengths)
+            window = self._encoder.description.fingerprint.max_tokens
+            waiting = LengthSorted([min(length, window) for length in lengths])
+            found: dict[int, Encoded] = {}
+            while waiting:
+                async with self._turn:
+                    await self._queries.let_pass()
+                    batch = waiting.take(self._budget)
+                    encoded = await self._queue.timed(len(batch), encode_batch(batch))
+                    found.update(zip(batch, encoded, strict=True))
+            return tuple(found[position] for position in range(len(texts)))
+        finally:
+            self._queue.leave(len(texts))
+
+    @property
+    def _budget(self) -> int:
+        return self._limits.batch_tokens if self._queries.calm else 0
