@@ -221,3 +221,53 @@ class UploadHeader(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__document_id) -> _WhichOneofReturnType__document_id | None: ...
 
 Global___UploadHeader: _TypeAlias = UploadHeader  # noqa: Y015
+
+@_typing.final
+class Route(_message.Message):
+    """Where a question goes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_UID_FIELD_NUMBER: _builtins.int
+    COLLECTION_UID_FIELD_NUMBER: _builtins.int
+    COLLECTION_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    ENCODER_FIELD_NUMBER: _builtins.int
+    INDEX_VERSION_UID_FIELD_NUMBER: _builtins.int
+    INDEX_VERSION_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    tenant_uid: _builtins.str
+    """Uid of the tenant."""
+    collection_uid: _builtins.str
+    """Uid of the collection."""
+    collection: _builtins.str
+    """Name of the collection."""
+    language: _builtins.str
+    """Language of the keyword analysis, as an ISO 639-1 code."""
+    encoder: _builtins.str
+    """Name of the encoder of the index version."""
+    index_version_uid: _builtins.str
+    """Uid of the index version."""
+    index_version: _builtins.str
+    """Display name of the index version, for example "v3-ab12cd34"."""
+    epoch: _builtins.int
+    """Version of the route this came from; an older one than already seen is refused."""
+    def __init__(
+        self,
+        *,
+        tenant_uid: _builtins.str = ...,
+        collection_uid: _builtins.str = ...,
+        collection: _builtins.str = ...,
+        language: _builtins.str = ...,
+        encoder: _builtins.str = ...,
+        index_version_uid: _builtins.str = ...,
+        index_version: _builtins.str = ...,
+        epoch: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection", "collection_uid", b"collection_uid", "encoder", b"encoder", "epoch", b"epoch", "index_version", b"index_version", "index_version_uid", b"index_version_uid", "language", b"language", "tenant_uid", b"tenant_uid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Route: _TypeAlias = Route  # noqa: Y015
