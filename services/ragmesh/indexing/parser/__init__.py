@@ -1,0 +1,1 @@
+"""The process that reads foreign files: parsers and the chunker, and nothing else of ragmesh."""

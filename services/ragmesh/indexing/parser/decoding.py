@@ -1,0 +1,58 @@
+"""Bytes of any encoding to text: marks first, then UTF-8, then what the bytes resemble."""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+import charset_normalizer
+
+from ragmesh.core.errors import UnreadableFileError
+from ragmesh.indexing.parser.kinds import zero_byte_encoding
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_META_CHARSET = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([a-zA-Z0-9_:.-]{2,40})", re.I)
+_GUESSED_FROM = 262_144
+
+
+def decoded(content: bytes, *, claimed: str = "") -> str:
+    """The text of the bytes; a claimed encoding is believed only if it fits."""
+    for mark, encoding in _MARKS:
+        if content.startswith(mark):
+            return content[len(mark) :].decode(encoding, errors="replace")
+    regular = zero_byte_encoding(content[:4096])
+    if regular:
+        return content.decode(regular, errors="replace")
+    for encoding in ("utf-8", claimed):
+        text = _strictly(content, encoding)
+        if text is not None:
+            return text
+    return content.decode(_guessed(content), errors="replace")
+
+
+def declared_charset(markup: bytes) -> str:
+    """The encoding that a page's own meta element names, or nothing."""
+    found = _META_CHARSET.search(markup[:4096])
+    return found.group(1).decode("ascii") if found else ""
+
+
+def _strictly(content: bytes, encoding: str) -> str | None:
+    if not encoding:
+        return None
+    try:
+        return content.decode(encoding)
+    except (UnicodeDecodeError, LookupError):
+        return None
+
+
+def _guessed(content: bytes) -> str:
+    best = charset_normalizer.from_bytes(content[:_GUESSED_FROM]).best()
+    if best is None:
+        raise UnreadableFileError("the encoding of the text is not known")
+    return best.encoding

@@ -1,0 +1,202 @@
+"""HTML: the main text by trafilatura, or all visible text where that keeps too little."""
+
+from __future__ import annotations
+
+import re
+
+import trafilatura
+from lxml import etree, html
+
+from ragmesh.core.errors import NoTextError, UnreadableFileError
+from ragmesh.core.reading import Extraction
+from ragmesh.indexing.parser.builder import TextBuilder, one_line
+from ragmesh.indexing.parser.decoding import declared_charset, decoded
+from ragmesh.indexing.parser.rows import table_lines
+
+CONTENT_TYPE = "text/html"
+
+_LEAST_KEPT = 0.4
+_DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
+_INVISIBLE = {
+    "script", "style", "template", "noscript", "svg", "math", "iframe", "object",
+    "select", "button", "input", "textarea", "canvas", "audio", "video", "nav",
+}  # fmt: skip
+_BLOCKS = {
+    "p", "div", "section", "article", "main", "header", "footer", "aside", "blockquote", "quote",
+    "figure", "figcaption", "address", "form", "fieldset", "details", "summary", "body", "html",
+    "dl", "dt", "dd", "center", "hr", "td", "th", "cell", "tbody", "caption", "doc", "comments",
+}  # fmt: skip
+_HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_LISTS = {"ul", "ol", "list", "menu"}
+_ITEMS = {"li", "item"}
+_PREFORMATTED = {"pre", "code"}
+_MAX_NESTING = 250
+_BREAK = "\v"
+"""Stands for a br until its paragraph ends; normalised text never holds it."""
+
+
+def read_markup(content: bytes) -> Extraction:
+    """The main text of a page with its headings, lists and tables."""
+    markup = _DECLARATION.sub("", decoded(content, claimed=declared_charset(content)))
+    tree = _tree(markup)
+    every = TextBuilder()
+    _Walk(every).block(tree)
+    title = _title(tree)
+    whole = every.extraction(title=title, content_type=CONTENT_TYPE)
+    main = _main_text(markup, title)
+    if main is None or len(main.text) < _LEAST_KEPT * len(whole.text):
+        return whole
+    return main
+
+
+def _tree(markup: str) -> etree._Element:
+    try:
+        tree = html.document_fromstring(markup, ensure_head_body=False)
+    except (etree.ParserError, etree.XMLSyntaxError, ValueError) as error:
+        if not markup.strip():
+            raise NoTextError("the page holds no text") from error
+        raise UnreadableFileError("the page cannot be parsed") from error
+    return tree
+
+
+def _main_text(markup: str, title: str) -> Extraction | None:
+    found = trafilatura.bare_extraction(
+        markup, include_comments=False, include_tables=True, favor_recall=True, with_metadata=False
+    )
+    body = getattr(found, "body", None)
+    if body is None:
+        return None
+    builder = TextBuilder()
+    _Walk(builder).block(body)
+    try:
+        return builder.extraction(title=title, content_type=CONTENT_TYPE)
+    except NoTextError:
+        return None
+
+
+def _title(tree: etree._Element) -> str:
+    """The title element, else the first main heading."""
+    for path in (".//head/title", ".//title", ".//h1"):
+        for element in tree.iterfind(path):
+            title = one_line("".join(element.itertext()))
+            if title:
+                return title
+    return ""
+
+
+class _Walk:
+    """Turns a tree of HTML, or of trafilatura's own elements, into blocks."""
+
+    def __init__(self, builder: TextBuilder) -> None:
+        self._builder = builder
+        self._running: list[str] = []
+
+    def block(self, element: etree._Element) -> None:
+        """Add an element and everything in it, then end its last paragraph."""
+        self._visit(element, 0)
+        self._flush()
+
+    def _visit(self, element: etree._Element, depth: int) -> None:
+        tag = element.tag
+        if _hidden(element):
+            return
+        level = _heading_level(element)
+        if level:
+            self._flush()
+            self._builder.heading(level, "".join(_words(element)))
+        elif tag == "table":
+            self._flush()
+            self._builder.lines(_table(element))
+        elif tag in _LISTS:
+            self._flush()
+            self._builder.lines(_items(element, 0))
+        elif tag in _PREFORMATTED and "\n" in "".join(element.itertext()).strip():
+            self._flush()
+            self._builder.lines("".join(element.itertext()).split("\n"))
+        elif tag in {"br", "lb"}:
+            self._running.append(_BREAK)
+        else:
+            self._children(element, depth)
+
+    def _children(self, element: etree._Element, depth: int) -> None:
+        outer = element.tag in _BLOCKS
+        if outer:
+            self._flush()
+        self._running.append(element.text or "")
+        if depth > _MAX_NESTING:
+            self._running.append("".join(element.itertext()))
+        else:
+            for child in element:
+                self._visit(child, depth + 1)
+                self._running.append(child.tail or "")
+        if outer:
+            self._flush()
+
+    def _flush(self) -> None:
+        """End the running paragraph: white space is one space, only br breaks a line."""
+        lines = (" ".join(line.split()) for line in "".join(self._running).split(_BREAK))
+        self._builder.paragraph("\n".join(lines).strip("\n"))
+        self._running = []
+
+
+def _heading_level(element: etree._Element) -> int:
+    if element.tag == "head":
+        return _HEADINGS.get(element.get("rend") or "", 2)
+    return _HEADINGS.get(str(element.tag), 0)
+
+
+def _hidden(element: etree._Element) -> bool:
+    if not isinstance(element.tag, str) or element.tag in _INVISIBLE:
+        return True  # comments have no name
+    parent = element.getparent()
+    if element.tag == "head" and parent is not None and parent.tag == "html":
+        return True  # elsewhere it is how trafilatura names a heading
+    style = (element.get("style") or "").replace(" ", "").lower()
+    return "display:none" in style or element.get("hidden") is not None
+
+
+def _words(element: etree._Element) -> list[str]:
+    """The visible text in an element, with a space where a block or line ends."""
+    if _hidden(element):
+        return []
+    words = [element.text or ""]
+    for child in element.iterchildren():
+        apart = child.tag in _BLOCKS or child.tag in {"br", "lb"} or child.tag in _LISTS
+        words += [" "] if apart else []
+        words += _words(child)
+        words += [" "] if apart else []
+        words.append(child.tail or "")
+    return words
+
+
+def _items(listing: etree._Element, depth: int) -> list[str]:
+    """One line an item; a list in an item follows it, indented."""
+    lines: list[str] = []
+    for item in listing.iterchildren():
+        if item.tag in _LISTS:
+            lines += _items(item, depth + 1)
+        elif item.tag in _ITEMS:
+            inner = [child for child in item.iterchildren() if child.tag in _LISTS]
+            for child in inner:
+                tail = child.tail or ""
+                item.remove(child)
+                if tail.strip():
+                    etree.SubElement(item, "span").text = f" {tail}"
+            words = " ".join("".join(_words(item)).split())
+            if words:
+                lines.append(f"{'  ' * depth}- {words}")
+            for child in inner:
+                lines += _items(child, depth + 1)
+    return lines
+
+
+def _table(table: etree._Element) -> list[str]:
+    rows: list[list[str]] = []
+    header: bool | None = None
+    for row in table.iter("tr", "row"):
+        cells = [cell for cell in row.iterchildren() if cell.tag in {"td", "th", "cell"}]
+        if not rows and cells:
+            heads = [cell.tag == "th" or cell.get("role") == "head" for cell in cells]
+            header = True if all(heads) and len(cells) > 1 else None
+        rows.append(["".join(_words(cell)) for cell in cells])
+    return table_lines(rows, header=header)

@@ -1,0 +1,48 @@
+"""CSV of any dialect as one readable line a row."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from ragmesh.core.errors import UnreadableFileError
+from ragmesh.core.reading import Extraction
+from ragmesh.indexing.parser.builder import TextBuilder, require_size
+from ragmesh.indexing.parser.rows import table_lines
+
+CONTENT_TYPE = "text/csv"
+
+_DELIMITERS = ",;\t|"
+_SNIFFED_LINES = 50
+_MAX_CELL = 1_000_000
+
+
+def read_sheet(text: str) -> Extraction:
+    """Every row as `column: value; column: value`."""
+    text = text.replace("\x00", "")
+    csv.field_size_limit(_MAX_CELL)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
+    try:
+        rows = list(reader)
+    except csv.Error as error:
+        raise UnreadableFileError("the table's quoting is damaged") from error
+    builder = TextBuilder()
+    lines = table_lines(rows)
+    require_size(sum(map(len, lines)))
+    builder.lines(lines)
+    return builder.extraction(title="", content_type=CONTENT_TYPE)
+
+
+def _delimiter(text: str) -> str:
+    """The character that cuts the first lines into equally many cells, most cells first."""
+    sample = text[:65_536].splitlines()[:_SNIFFED_LINES]
+    best, best_score = ",", (0.0, 0)
+    for delimiter in _DELIMITERS:
+        widths = [len(row) for row in csv.reader(sample, delimiter=delimiter) if row]
+        if not widths or widths[0] < 2:
+            continue
+        usual = max(set(widths), key=widths.count)
+        score = (widths.count(usual) / len(widths), usual)
+        if usual > 1 and score > best_score:
+            best, best_score = delimiter, score
+    return best
