@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from ragmesh.core.reading import Extraction, Heading
 from ragmesh.core.spans import Span
@@ -17,6 +17,7 @@ _FIELD = re.compile(r"[A-Z][A-Za-z0-9-]{0,40}:(?:[ \t]|$)")
 _TITLE_FIELD = re.compile(r"^(?:Title|Subject):[ \t]*(.+(?:\n[ \t]+.+)*)", re.M)
 _LITERAL = re.compile(r"::[ \t]*$|^[ \t]*\.\. [a-z-]+::")
 _GRID = re.compile(r"[ \t]*[=+|-][=+|\- \t]*[=+|-][ \t]*")
+_NUMBERED = re.compile(r"(\d{1,2}(?:\.\d{1,2})*\.?)[ \t]+[^\W\d_][^\n]{1,90}[^\W_)]\s*")
 _MAX_TITLE = 200
 _MAX_LEVEL = 6
 
@@ -29,7 +30,7 @@ def read_plain(text: str) -> Extraction:
     lines = text.split("\n")
     starts = [0, *accumulate(len(line) + 1 for line in lines)]
     header = _header_lines(lines)
-    headings = list(_headings(lines, starts))
+    headings = list(_headings(lines, starts)) or list(_numbered_headings(lines, starts, header))
     regions = [Span(starts[0], starts[header] - 1)] if header else []
     taken = [heading.span for heading in headings]
     regions += [
@@ -83,6 +84,19 @@ def _headings(lines: Sequence[str], starts: Sequence[int]) -> Iterator[Heading]:
         end = number + 1
         span = Span(starts[first], starts[number] + len(rule.rstrip()))
         yield Heading(span, min(ranks.index(rank) + 1, _MAX_LEVEL), one_line(title))
+
+
+def _numbered_headings(
+    lines: Sequence[str], starts: Sequence[int], first: int
+) -> Iterator[Heading]:
+    """Lines that stand alone as `1. Title` or `2.3 Title` over a paragraph, without a full stop."""
+    parts = list(_paragraphs(lines, first))
+    for (begin, end), (following, _) in pairwise(parts):
+        found = _NUMBERED.fullmatch(lines[begin]) if end - begin == 1 else None
+        if found and not _NUMBERED.match(lines[following]):
+            level = found.group(1).rstrip(".").count(".") + 1
+            span = Span(starts[begin], starts[begin] + len(lines[begin].rstrip()))
+            yield Heading(span, min(level, _MAX_LEVEL), one_line(lines[begin]))
 
 
 def _underlines(title: str, rule: str) -> bool:
