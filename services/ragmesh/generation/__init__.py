@@ -1,0 +1,1 @@
+"""Answers from evidence, and from nothing else."""

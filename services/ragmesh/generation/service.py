@@ -1,0 +1,115 @@
+"""Runs a question's evidence through the engines until one of them answers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import cast
+
+from ragmesh.core.answers import (
+    AnswerStatus,
+    EngineDescription,
+    Generated,
+    GenerateQuery,
+    GenerationEvent,
+    Usage,
+)
+from ragmesh.core.callers import Caller
+from ragmesh.core.errors import InternalError, RagmeshError
+from ragmesh.generation.ports import Engine
+
+FALLBACK_ENGINE = "FALLBACK_ENGINE"
+"""Degraded: a preferred engine could not be reached and another one answered."""
+ENGINE_LOST = "ENGINE_LOST"
+"""Degraded: the engine died in mid-answer; what came before stands."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationService:
+    """Streams answers; the first engine answers, the others stand in while it is away."""
+
+    engines: tuple[Engine, ...]
+
+    def __post_init__(self) -> None:
+        if not self.engines:
+            raise ValueError("a generation service has at least one engine")
+
+    async def generate(
+        self,
+        caller: Caller,  # noqa: ARG002 - the evidence was chosen for this caller already
+        query: GenerateQuery,
+    ) -> AsyncGenerator[GenerationEvent, None]:
+        """Deltas and citations, then exactly one Generated.
+
+        Another engine starts only before the first event; after it, an engine that goes away
+        ends the answer as PARTIAL.
+        """
+        for position, engine in enumerate(self.engines):
+            run = _Run(engine, stand_in=position > 0)
+            last = position == len(self.engines) - 1
+            try:
+                async with aclosing(run.events(query)) as events:
+                    async for event in events:
+                        yield event
+            except RagmeshError as error:
+                if not error.kind.transient or (last and not run.begun):
+                    raise
+                _log.warning(
+                    "engine away", extra={"engine": run.description.engine, "reason": error.reason}
+                )
+            else:
+                return
+            if run.begun:
+                yield run.cut_short()
+                return
+
+    def describe_engine(self) -> EngineDescription:
+        """The engine that answers unless it is away."""
+        return self.engines[0].describe()
+
+
+class _Run:
+    """One engine's attempt at one answer, held to the rules of a stream."""
+
+    def __init__(self, engine: Engine, *, stand_in: bool) -> None:
+        self.description = engine.describe()
+        self.begun = False
+        self._engine = engine
+        self._stand_in = stand_in
+
+    async def events(self, query: GenerateQuery) -> AsyncGenerator[GenerationEvent, None]:
+        """The engine's events up to and including its Generated."""
+        async with aclosing(_closable(self._engine.generate(query))) as events:
+            async for event in events:
+                self.begun = True
+                if isinstance(event, Generated):
+                    yield self._ended(event)
+                    return
+                yield event
+        raise InternalError(f"the engine {self.description.engine} stopped without an end")
+
+    def cut_short(self) -> Generated:
+        """The end of an answer whose engine went away."""
+        degraded = (ENGINE_LOST, FALLBACK_ENGINE) if self._stand_in else (ENGINE_LOST,)
+        return Generated(AnswerStatus.PARTIAL, 0.0, 0.0, self.description.model, Usage(), degraded)
+
+    def _ended(self, event: Generated) -> Generated:
+        if not self._stand_in:
+            return event
+        return Generated(
+            status=event.status,
+            confidence=event.confidence,
+            groundedness=event.groundedness,
+            model=event.model,
+            usage=event.usage,
+            degraded=(*event.degraded, FALLBACK_ENGINE),
+        )
+
+
+def _closable(events: AsyncIterator[GenerationEvent]) -> AsyncGenerator[GenerationEvent, None]:
+    """Engines are async generators; typed as iterators in the port, as their clients are."""
+    return cast("AsyncGenerator[GenerationEvent, None]", events)
