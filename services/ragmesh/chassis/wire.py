@@ -107,6 +107,12 @@ _FOREIGN_CODES = MappingProxyType(
 _KINDS = MappingProxyType({code: kind for kind, code in CODES.items()} | dict(_FOREIGN_CODES))
 _CODES_BY_NUMBER = MappingProxyType({code.value[0]: code for code in grpc.StatusCode})
 _TOO_LARGE = "message larger than max"
+RETRIED_KINDS = (Kind.UNAVAILABLE, Kind.EXHAUSTED)
+"""Kinds after which an idempotent call is sent again at once or after the server's delay. A
+conflict must be read again first, and after a deadline nobody waits any more."""
+_MAX_MESSAGE_CHARACTERS = 1_000
+_MAX_STATUS_BYTES = 4_096
+"""gRPC drops trailers above 8 KiB, and some peers carry these bytes as base64."""
 
 _log = logging.getLogger(__name__)
 _MessageT = TypeVar("_MessageT", bound=Message)
@@ -123,10 +129,13 @@ def http_status(error: RagmeshError) -> int:
 
 
 def to_status(error: RagmeshError) -> Status:
-    """Encode an error with its reason, metadata, violations and delay."""
-    status = Status(code=code_of(error).value[0], message=error.message)
+    """Encode an error with its reason, metadata, delay and as many violations as fit."""
+    status = Status(code=code_of(error).value[0], message=_shortened(error.message))
     for detail in _details(error):
-        status.details.add().Pack(detail)
+        packed = AnyMessage()
+        packed.Pack(detail)
+        if status.ByteSize() + packed.ByteSize() <= _MAX_STATUS_BYTES:
+            status.details.append(packed)
     return status
 
 
@@ -184,18 +193,23 @@ def as_mesh_error(error: Exception) -> RagmeshError:
 
 
 def _details(error: RagmeshError) -> Iterator[Message]:
-    yield ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=dict(error.metadata))
-    if error.violations:
-        yield BadRequest(
-            field_violations=[
-                BadRequest.FieldViolation(field=violation.field, description=violation.message)
-                for violation in error.violations
-            ]
-        )
+    metadata = {key: _shortened(value) for key, value in error.metadata.items()}
+    yield ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)
     if error.retry_after_seconds is not None:
         retry = RetryInfo()
         retry.retry_delay.FromNanoseconds(round(error.retry_after_seconds * 1e9))
         yield retry
+    # One detail a violation, so that the first ones fit where all of them would not.
+    for violation in error.violations:
+        field, description = _shortened(violation.field), _shortened(violation.message)
+        found = BadRequest.FieldViolation(field=field, description=description)
+        yield BadRequest(field_violations=[found])
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= _MAX_MESSAGE_CHARACTERS:
+        return text
+    return f"{text[: _MAX_MESSAGE_CHARACTERS - 1]}…"
 
 
 def _unpacked(packed: AnyMessage, kind: type[_MessageT]) -> _MessageT | None:

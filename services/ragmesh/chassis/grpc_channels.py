@@ -1,0 +1,176 @@
+"""The only place where a gRPC channel is made: deadlines, ids, retries and errors alike.
+
+The channel wraps grpc.aio's own instead of using its interceptors: these cost a task a call,
+and an error of a stream would pass them by.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+import grpc
+
+from ragmesh.chassis.requests import REQUEST_ID_HEADER, current_request_id, remaining_seconds
+from ragmesh.chassis.wire import CODES, RETRIED_KINDS, from_rpc_error
+from ragmesh.core.errors import DeadlineError
+
+Metadata = tuple[tuple[str, str | bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelOptions:
+    """How the calls of a channel behave; the defaults suit an internal service."""
+
+    default_deadline_seconds: float = 30.0
+    """For unary replies; less when the current request has less time left."""
+    stream_deadline_seconds: float | None = None
+    """For streams; None = only what the current request has left, if it has a deadline."""
+    idempotent_methods: tuple[str, ...] = ()
+    """Methods that are retried, as `package.Service/Method`."""
+    attempts: int = 3
+    max_message_bytes: int = 64 * 1024 * 1024
+    keepalive_seconds: float = 20.0
+    """How often a silent peer is pinged while calls are under way."""
+    keepalive_timeout_seconds: float = 5.0
+
+
+@asynccontextmanager
+async def channel(
+    address: str, *, options: ChannelOptions | None = None
+) -> AsyncIterator[grpc.aio.Channel]:
+    """A channel for stubs, raising the errors that the server raised; it connects when needed."""
+    options = ChannelOptions() if options is None else options
+    async with grpc.aio.insecure_channel(address, options=_arguments(options)) as inner:
+        yield cast("grpc.aio.Channel", _MeshChannel(inner, options))
+
+
+class _MeshChannel:
+    """What a stub needs of a channel: the makers of its four kinds of methods."""
+
+    def __init__(self, channel: grpc.aio.Channel, options: ChannelOptions) -> None:
+        self._channel = channel
+        self._options = options
+
+    def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
+        return self._unary(method, self._channel.unary_unary(method, *args, **kwargs))
+
+    def stream_unary(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
+        return self._unary(method, self._channel.stream_unary(method, *args, **kwargs))
+
+    def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
+        return self._stream(method, self._channel.unary_stream(method, *args, **kwargs))
+
+    def stream_stream(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
+        return self._stream(method, self._channel.stream_stream(method, *args, **kwargs))
+
+    def _unary(self, method: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        default = self._options.default_deadline_seconds
+
+        async def ask(
+            request: Any,
+            *,
+            timeout: float | None = None,  # noqa: ASYNC109 - the signature of grpc
+            metadata: Metadata = (),
+        ) -> Any:
+            limit = _limit(method, default if timeout is None else timeout)
+            try:
+                return await call(request, timeout=limit, metadata=_with_request_id(metadata))
+            except grpc.aio.AioRpcError as error:
+                raise from_rpc_error(error) from error
+
+        return ask
+
+    def _stream(self, method: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        default = self._options.stream_deadline_seconds
+
+        def ask(request: Any, *, timeout: float | None = None, metadata: Metadata = ()) -> Replies:
+            limit = _limit(method, default if timeout is None else timeout)
+            return Replies(call(request, timeout=limit, metadata=_with_request_id(metadata)))
+
+        return ask
+
+
+class Replies:
+    """The replies of a stream; who stops before their end closes it."""
+
+    def __init__(self, call: Any) -> None:
+        self._call = call
+        self._replies = call.__aiter__()
+
+    def __aiter__(self) -> Replies:
+        return self
+
+    async def __anext__(self) -> Any:
+        try:
+            return await anext(self._replies)
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+
+    def cancel(self) -> bool:
+        """Tell the server that nobody listens any more; False when it has already ended."""
+        return bool(self._call.cancel())
+
+    async def aclose(self) -> None:
+        """The same under the name that contextlib.aclosing asks for."""
+        self._call.cancel()
+
+
+def _limit(method: str, wanted: float | None) -> float | None:
+    """Seconds for one call: what was wanted, but never more than the current request has left."""
+    left = remaining_seconds()
+    if left is None:
+        return wanted
+    if left <= 0:
+        raise DeadlineError(f"the request's time ran out before {method} was called")
+    return left if wanted is None else min(wanted, left)
+
+
+def _with_request_id(metadata: Metadata) -> Metadata:
+    request_id = current_request_id()
+    return (*metadata, (REQUEST_ID_HEADER, request_id)) if request_id else metadata
+
+
+def _arguments(options: ChannelOptions) -> list[tuple[str, int | str]]:
+    return [
+        ("grpc.max_receive_message_length", options.max_message_bytes),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.keepalive_time_ms", round(options.keepalive_seconds * 1_000)),
+        ("grpc.keepalive_timeout_ms", round(options.keepalive_timeout_seconds * 1_000)),
+        # After a restart a peer is back within seconds; the default waits up to two minutes.
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.min_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 2_000),
+        ("grpc.dns_min_time_between_resolutions_ms", 5_000),
+        # Connections are not shared with another channel of this process, nor its back-off.
+        ("grpc.use_local_subchannel_pool", 1),
+        ("grpc.service_config_disable_resolution", 1),
+        ("grpc.service_config", json.dumps(_service_config(options))),
+    ]
+
+
+def _service_config(options: ChannelOptions) -> dict[str, Any]:
+    config: dict[str, Any] = {
+        "loadBalancingConfig": [{"round_robin": {}}],
+        "healthCheckConfig": {"serviceName": ""},
+        # The budget: once a tenth of the calls fail, retries stop making matters worse.
+        "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.1},
+    }
+    if options.idempotent_methods:
+        names = [method.split("/") for method in options.idempotent_methods]
+        config["methodConfig"] = [
+            {
+                "name": [{"service": service, "method": method} for service, method in names],
+                "retryPolicy": {
+                    "maxAttempts": options.attempts,
+                    "initialBackoff": "0.05s",
+                    "maxBackoff": "1s",
+                    "backoffMultiplier": 2,
+                    "retryableStatusCodes": [CODES[kind].name for kind in RETRIED_KINDS],
+                },
+            }
+        ]
+    return config

@@ -1,0 +1,170 @@
+"""One server interceptor: what every call has in common costs it one hop, not five."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, cast
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from ragmesh.chassis.requests import REQUEST_ID_HEADER, accept_request_id, serving
+from ragmesh.chassis.wire import DETAILS_KEY, as_mesh_error, code_of, to_status
+from ragmesh.core.errors import BodyTooLargeError, DeadlineError, InvalidError, RagmeshError
+
+PUSHBACK_KEY = "grpc-retry-pushback-ms"
+"""Tells the client's retry policy how long to wait, and a negative one not to retry."""
+
+Behaviour = Callable[[Any, grpc.aio.ServicerContext[Any, Any]], Any]
+Handler = grpc.RpcMethodHandler[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """Stands for a message that could not be taken, until the call may be answered."""
+
+    error: RagmeshError
+
+
+class MeshServerInterceptor(grpc.aio.ServerInterceptor):
+    """Gives each call its request id and deadline, and answers errors with kind and reason."""
+
+    def __init__(self, *, default_deadline_seconds: float, max_message_bytes: int) -> None:
+        self._default_deadline_seconds = default_deadline_seconds
+        self._max_message_bytes = max_message_bytes
+        self._wrapped: dict[str, Handler] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        """The handler with everything around it; wrapped once, as handlers never change."""
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return None  # gRPC answers UNIMPLEMENTED
+        wrapped = self._wrapped.get(handler_call_details.method)
+        if wrapped is None:
+            wrapped = self._wrapped[handler_call_details.method] = self._wrap(handler)
+        return wrapped
+
+    def _wrap(self, made: Handler) -> Handler:
+        # One of the four is set; their declared types are those of the synchronous server.
+        handler = cast("Any", made)
+        read = self._reader(handler.request_deserializer)
+        write = handler.response_serializer
+        if handler.unary_unary is not None:
+            call = self._answering(_unary(handler.unary_unary), limited=True)
+            return grpc.unary_unary_rpc_method_handler(call, read, write)
+        if handler.stream_unary is not None:
+            call = self._answering(_unary(handler.stream_unary), limited=True)
+            return grpc.stream_unary_rpc_method_handler(call, read, write)
+        if handler.unary_stream is not None:
+            call = self._answering(_stream(handler.unary_stream), limited=False)
+            return grpc.unary_stream_rpc_method_handler(call, read, write)
+        call = self._answering(_stream(handler.stream_stream), limited=False)
+        return grpc.stream_stream_rpc_method_handler(call, read, write)
+
+    def _answering(self, behaviour: Behaviour, *, limited: bool) -> Behaviour:
+        """The behaviour within its request; `limited` ones get a deadline when none came."""
+
+        async def answer(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+            request_id = _request_id(context)
+            context.set_trailing_metadata(((REQUEST_ID_HEADER, request_id),))
+            remaining = context.time_remaining()
+            # A deadline that the client set is watched by gRPC, which cancels this task.
+            ours = self._default_deadline_seconds if limited and remaining is None else None
+            with serving(request_id, timeout_seconds=ours if remaining is None else remaining):
+                try:
+                    async with asyncio.timeout(ours) as timer:
+                        return await behaviour(request, context)
+                except grpc.aio.AbortError:
+                    raise
+                except Exception as error:
+                    if isinstance(error, TimeoutError) and timer.expired():
+                        late = DeadlineError(f"the call took longer than {ours:g} s")
+                        return await _abort(context, late, request_id)
+                    return await _abort(context, as_mesh_error(error), request_id)
+
+        return answer
+
+    def _reader(self, deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
+        limit = self._max_message_bytes
+
+        def read(payload: bytes) -> Any:
+            if len(payload) > limit:
+                return _Refused(_too_large(len(payload), limit))
+            if deserialize is None:
+                return payload
+            try:
+                return deserialize(payload)
+            except DecodeError:
+                return _Refused(InvalidError("the request is not the message of this method"))
+
+        return read
+
+
+def _unary(behaviour: Behaviour) -> Behaviour:
+    async def reply(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        return await behaviour(_accepted(request), context)
+
+    return reply
+
+
+def _stream(behaviour: Behaviour) -> Behaviour:
+    async def write_all(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        replies = behaviour(_accepted(request), context)
+        if inspect.isawaitable(replies):  # the servicer writes for itself
+            await replies
+            return
+        # Written from here, and closed here: gRPC leaves the generator of a call that was
+        # cancelled to the garbage collector, and its provider call would run on.
+        async with aclosing(replies):
+            async for message in replies:
+                await context.write(message)
+
+    return write_all
+
+
+def _accepted(request: Any) -> Any:
+    if isinstance(request, _Refused):
+        raise request.error
+    return _accepted_stream(request) if hasattr(request, "__anext__") else request
+
+
+async def _accepted_stream(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async for request in requests:
+        if isinstance(request, _Refused):
+            raise request.error
+        yield request
+
+
+def _request_id(context: grpc.aio.ServicerContext[Any, Any]) -> str:
+    for key, value in context.invocation_metadata() or ():
+        if key == REQUEST_ID_HEADER and isinstance(value, str):
+            return accept_request_id(value)
+    return accept_request_id(None)
+
+
+async def _abort(
+    context: grpc.aio.ServicerContext[Any, Any], error: RagmeshError, request_id: str
+) -> None:
+    status = to_status(error)
+    trailing: list[tuple[str, str | bytes]] = [
+        (DETAILS_KEY, status.SerializeToString()),
+        (REQUEST_ID_HEADER, request_id),
+    ]
+    if error.retry_after_seconds is not None:
+        trailing.append((PUSHBACK_KEY, str(round(error.retry_after_seconds * 1_000))))
+    await context.abort(code_of(error), status.message, tuple(trailing))
+
+
+def _too_large(size: int, limit: int) -> BodyTooLargeError:
+    return BodyTooLargeError(
+        f"the message has {size} bytes, of which at most {limit} are taken",
+        metadata={"limit": str(limit)},
+    )

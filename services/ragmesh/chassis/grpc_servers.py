@@ -1,0 +1,144 @@
+"""The only place where a gRPC server is made: errors, deadlines, ids, health and limits alike."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health_aio
+from grpc_reflection.v1alpha import reflection
+
+from ragmesh.chassis.addresses import (
+    UNIX,
+    Address,
+    bound_socket,
+    cannot_listen,
+    listening_address,
+    refuse_unusable_path,
+)
+from ragmesh.chassis.clocks import SystemClock
+from ragmesh.chassis.grpc_interceptor import MeshServerInterceptor
+from ragmesh.core.clock import Clock
+
+HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+_OVERHEAD = 2
+"""The transport takes messages this many times the limit, so that a message over the limit is
+answered with a reason instead of being cut off below us."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """How a server behaves; the defaults suit an internal service."""
+
+    max_message_bytes: int = 16 * 1024 * 1024
+    default_deadline_seconds: float = 30.0
+    """For unary replies whose client set none; a stream without a deadline has none."""
+    grace_seconds: float = 10.0
+    """How long calls under way may take to end once the server stops."""
+    drain_seconds: float = 0.0
+    """How long NOT_SERVING is shown before new calls are refused."""
+    max_connection_age_seconds: float | None = None
+    """Age at which a connection is closed, so that clients find new replicas; None = never."""
+    max_concurrent_calls: int | None = None
+    """Calls above it are refused with RESOURCE_EXHAUSTED."""
+    allow_remote: bool = False
+    """Whether addresses other than loopback may be listened on."""
+
+
+class GrpcServer:
+    """A serving server."""
+
+    def __init__(
+        self, server: grpc.aio.Server, health: health_aio.HealthServicer, address: str
+    ) -> None:
+        self._server = server
+        self._health = health
+        self.address = address
+        """Where it is reached, with the port that was really taken."""
+
+    async def show_draining(self) -> None:
+        """Say NOT_SERVING for good; calls are still answered."""
+        await self._health.enter_graceful_shutdown()
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Refuse new calls and return when those under way have ended or the grace has."""
+        await self._server.stop(grace_seconds)
+
+
+@asynccontextmanager
+async def serve(
+    address: str,
+    add: Callable[[grpc.aio.Server], None],
+    *,
+    service_names: Sequence[str],
+    options: ServerOptions | None = None,
+    clock: Clock | None = None,
+) -> AsyncIterator[GrpcServer]:
+    """Serve what `add` registers, with health and reflection; drain and stop at the end.
+
+    `address` is `host:port` (port 0 = any free one) or `unix:/path`. PortInUseError when another
+    process has it.
+    """
+    options = ServerOptions() if options is None else options
+    clock = SystemClock() if clock is None else clock
+    server = grpc.aio.server(
+        interceptors=[
+            MeshServerInterceptor(
+                default_deadline_seconds=options.default_deadline_seconds,
+                max_message_bytes=options.max_message_bytes,
+            )
+        ],
+        options=_arguments(options),
+        maximum_concurrent_rpcs=options.max_concurrent_calls,
+    )
+    health = health_aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    add(server)
+    reflection.enable_server_reflection((*service_names, HEALTH, reflection.SERVICE_NAME), server)
+    serving = GrpcServer(server, health, _listen(server, address, options))
+    for name in service_names:
+        await health.set(name, health_pb2.HealthCheckResponse.SERVING)
+    await server.start()
+    try:
+        yield serving
+    finally:
+        await serving.show_draining()
+        await clock.sleep(options.drain_seconds)
+        await serving.stop(options.grace_seconds)
+
+
+def _arguments(options: ServerOptions) -> list[tuple[str, int]]:
+    arguments = [
+        # Without it two processes share a port in silence, each getting half of the calls.
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", options.max_message_bytes * _OVERHEAD),
+        ("grpc.max_send_message_length", -1),
+        # Clients ping to notice dead peers; more often than this is taken for an attack.
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ]
+    if options.max_connection_age_seconds is not None:
+        arguments.append(
+            ("grpc.max_connection_age_ms", round(options.max_connection_age_seconds * 1_000))
+        )
+    return arguments
+
+
+def _listen(server: grpc.aio.Server, text: str, options: ServerOptions) -> str:
+    # The core says only "failed to bind", after lines of its own on stderr: so we try first.
+    if text.startswith(UNIX):
+        refuse_unusable_path(text)
+        server.add_insecure_port(text)
+        return text
+    address = listening_address(text, allow_remote=options.allow_remote)
+    bound_socket(address).close()
+    try:
+        port = server.add_insecure_port(str(Address(address.bindable, address.port)))
+    except RuntimeError as error:  # somebody was faster than us
+        raise cannot_listen(str(address), OSError(errno.EADDRINUSE, "taken")) from error
+    return str(Address(address.host, port))

@@ -1,0 +1,167 @@
+"""The only place where an HTTP server is made: uvicorn as one loop of the process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from ragmesh.chassis.addresses import Address, bound_socket, listening_address
+from ragmesh.chassis.lifecycle import Tasks
+
+MAX_HEAD_BYTES = 64 * 1024
+HEAD_SECONDS = 15.0
+"""How long a client may take for a request line and its headers."""
+_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"connection: close\r\ncontent-length: 0\r\n\r\n"
+)
+_TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpOptions:
+    """How an HTTP server behaves."""
+
+    grace_seconds: int = 10
+    """How long requests under way, streams too, may take to end once the server stops."""
+    keep_alive_seconds: int = 20
+    max_connections: int = 1_000
+    """Connections above it are answered 503."""
+    allow_remote: bool = False
+    """Whether addresses other than loopback may be listened on."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpServer:
+    """A serving server."""
+
+    address: str
+    """Where it is reached, with the port that was really taken."""
+
+    @property
+    def url(self) -> str:
+        """The root of everything it serves."""
+        return f"http://{self.address}"
+
+
+@asynccontextmanager
+async def serve_http(
+    app: Any, address: str, *, tasks: Tasks, name: str = "http", options: HttpOptions | None = None
+) -> AsyncIterator[HttpServer]:
+    """Serve an ASGI app at `host:port`; PortInUseError when another process has it.
+
+    The app brings no lifespan of its own: what it needs is built before and outlives it.
+    """
+    options = HttpOptions() if options is None else options
+    asked = listening_address(address, allow_remote=options.allow_remote)
+    listener = bound_socket(asked, backlog=512)
+    port: int = listener.getsockname()[1]
+    server = _Server(_config(app, options))
+    loop = tasks.start(name, server.serve(sockets=[listener]))
+    await server.listening.wait()
+    try:
+        yield HttpServer(str(Address(asked.host or "127.0.0.1", port)))
+    finally:
+        server.should_exit = True
+        await loop.finish()
+        await _closed(server)
+
+
+def _config(app: Any, options: HttpOptions) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=BoundedHttpProtocol,
+        ws="none",
+        loop="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # Whoever sets these headers would choose the address that is logged and limited.
+        proxy_headers=False,
+        limit_concurrency=options.max_connections,
+        timeout_keep_alive=options.keep_alive_seconds,
+        timeout_graceful_shutdown=options.grace_seconds,
+    )
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server without its signal handlers, saying when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to the lifecycle."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say so."""
+        await super().startup(sockets)
+        self.listening.set()
+
+
+class BoundedHttpProtocol(HttpToolsProtocol):
+    """uvicorn's fast parser with the two limits it lacks: size and time of a request's head."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Give the first head its time."""
+        super().connection_made(transport)
+        self._head_bytes = 0
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the timer with the connection."""
+        self._head_done()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Refuse a head that does not end."""
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if self._head_timer is not None and self._head_bytes > MAX_HEAD_BYTES:
+            self._refuse(_TOO_LARGE)
+
+    def on_message_begin(self) -> None:
+        """Give the next head on a kept connection its time, from its first byte on."""
+        super().on_message_begin()
+        self._expect_head()
+
+    def on_headers_complete(self) -> None:
+        """The head is there; the body is the app's to limit."""
+        self._head_done()
+        super().on_headers_complete()
+
+    def _expect_head(self) -> None:
+        if self._head_timer is None:
+            self._head_bytes = 0
+            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._refuse, _TOO_SLOW)
+
+    def _head_done(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _refuse(self, reply: bytes) -> None:
+        self._head_done()
+        if not self.transport.is_closing():
+            self.transport.write(reply)
+            self.transport.close()
+
+
+async def _closed(server: _Server) -> None:
+    """Return when the requests that uvicorn cancelled have cleaned up."""
+    cancelled = set(server.server_state.tasks)
+    if cancelled:
+        await asyncio.wait(cancelled, timeout=1.0)
