@@ -67,7 +67,7 @@ class GenerationService:
                 yield run.cut_short()
                 return
 
-    def describe_engine(self) -> EngineDescription:
+    async def describe_engine(self) -> EngineDescription:
         """The engine that answers unless it is away."""
         return self.engines[0].describe()
 
