@@ -22,9 +22,7 @@ _SETS = {language: frozenset(words.split()) for language, words in _COMMON.items
 def language_of(text: str, *, otherwise: str) -> str:
     """The language whose function words the start of the text uses most, if it shows one."""
     words = Counter(_WORD.findall(text[:_SAMPLE].lower()))
-    scores = {
-        language: sum(words[word] for word in common) for language, common in _SETS.items()
-    }
+    scores = {language: sum(words[word] for word in common) for language, common in _SETS.items()}
     best = max(scores, key=lambda language: scores[language])
     if scores[best] < _LEAST:
         return otherwise or "en"

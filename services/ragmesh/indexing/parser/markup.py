@@ -78,7 +78,7 @@ def _title(tree: etree._Element) -> str:
     """The title element, else the first main heading."""
     for path in (".//head/title", ".//title", ".//h1"):
         for element in tree.iterfind(path):
-            title = one_line("".join(element.itertext()))
+            title = one_line(_all_text(element))
             if title:
                 return title
     return ""
@@ -110,9 +110,9 @@ class _Walk:
         elif tag in _LISTS:
             self._flush()
             self._builder.lines(_items(element, 0))
-        elif tag in _PREFORMATTED and "\n" in "".join(element.itertext()).strip():
+        elif tag in _PREFORMATTED and "\n" in _all_text(element).strip():
             self._flush()
-            self._builder.lines("".join(element.itertext()).split("\n"))
+            self._builder.lines(_all_text(element).split("\n"))
         elif tag in {"br", "lb"}:
             self._running.append(_BREAK)
         else:
@@ -124,7 +124,7 @@ class _Walk:
             self._flush()
         self._running.append(element.text or "")
         if depth > _MAX_NESTING:
-            self._running.append("".join(element.itertext()))
+            self._running.append(_all_text(element))
         else:
             for child in element:
                 self._visit(child, depth + 1)
@@ -153,6 +153,10 @@ def _hidden(element: etree._Element) -> bool:
         return True  # elsewhere it is how trafilatura names a heading
     style = (element.get("style") or "").replace(" ", "").lower()
     return "display:none" in style or element.get("hidden") is not None
+
+
+def _all_text(element: etree._Element) -> str:
+    return "".join(str(piece) for piece in element.itertext())
 
 
 def _words(element: etree._Element) -> list[str]:

@@ -20,27 +20,31 @@ LONG_SENTENCE = 400
 
 _EMPTY_LINE = re.compile(r"\n[ \t]*(?:\n[ \t]*)+")
 _ITEM = re.compile(
-    r"[ \t]*(?:[-*+•‣◦▪–—·][ \t]+"  # bullets
+    r"[ \t]*(?:[-*+•‣◦▪\u2013\u2014·][ \t]+"  # bullets
     r"|\(?(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)][ \t]+"  # 1. (a) iv)
     r"|>+ |:\w[^:\n]{0,40}: )"  # quoted mail, field lists
 )
 _NUMBERED = re.compile(r"\d{1,3}(?:\.\d{1,3})*\.?[ \t]+[A-ZÀ-ÖØ-Þ]")
 _LAST_WORD = re.compile(r"(\S+)\s*$")
 _ENUMERATOR = re.compile(r"\W*(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)]\W*")
-_CLOSING = re.compile(r"[.!?…][)\]\"”’»]*[)\]](?=\s+[\"“„(\[]?[A-ZÀ-ÖØ-Þ])")
-_NOTE = re.compile(r"[.!?…][\"”’»]?(?:\[[^\]\s]{1,12}\])+(?=\s+[\"“„(]?[A-ZÀ-ÖØ-Þ0-9])")
+_CLOSING = re.compile(r"[.!?…][)\]\"”\u2019»]*[)\]](?=\s+[\"“„(\[]?[A-ZÀ-ÖØ-Þ])")
+_NOTE = re.compile(r"[.!?…][\"”\u2019»]?(?:\[[^\]\s]{1,12}\])+(?=\s+[\"“„(]?[A-ZÀ-ÖØ-Þ0-9])")
 _ORDINAL = re.compile(r"(?:^|[\s(])\d{1,2}\.\s*$")
 _GERMAN_AFTER_ORDINAL = re.compile(
     r"(?:Jan|Feb|Mär|Apr|Mai|Jun|Jul|Aug|Sep|Okt|Nov|Dez|Jahrhundert|Jh|Jahrtausend|Lebensjahr"
     r"|Platz|Stock|Kapitel|Klasse|Auflage|Geburtstag|Etage|Grad|Tag|Woche|Monat|Stunde|Mal)"
 )
 _ABBREVIATIONS = frozenset(
-    "approx. ca. cf. vs. incl. excl. resp. fig. figs. eq. sec. ch. vol. pp. ed. eds. al. art. par."
-    " nr. abs. bzw. vgl. z.b. d.h. u.a. o.ä. s.o. s.u. evtl. ggf. inkl. max. min. tel. st. e.g."
-    " i.e. viz. c. b. d. fl. r. tab. abb. p. no. nos. dept. est.".split()
+    f"{word}."
+    for word in re.findall(
+        r"\S+",
+        "approx ca cf vs incl excl resp fig figs eq sec ch vol pp ed eds al art par nr abs bzw vgl"
+        " z.b d.h u.a o.ä s.o s.u evtl ggf inkl max min tel st e.g i.e viz c b d fl r tab abb p no"
+        " nos dept est",
+    )
 )
 _CLAUSE_ENDS = (
-    re.compile(r"[;:](?=\s)|\s[–—](?=\s)"),
+    re.compile(r"[;:](?=\s)|\s[\u2013\u2014](?=\s)"),
     re.compile(r",(?=\s)"),
     re.compile(r"\s"),
 )
@@ -134,7 +138,7 @@ def _hard_end(line: str, following: str, longest: int) -> bool:
         return True
     words = line.strip()
     opens = following.lstrip()[0]
-    if opens.islower() or words.endswith((",", "-", "–")):
+    if opens.islower() or words.endswith((",", "-", "\u2013")):
         return False
     if _NUMBERED.match(following.lstrip()) and len(line) < longest * _FULL_SHARE:
         return True
@@ -172,10 +176,8 @@ def _ends_sentence(left: str, right: str, language: str) -> bool:
     if _ENUMERATOR.fullmatch(left) or right[0].islower():
         return False
     word = _LAST_WORD.search(left)
-    if word and word.group(1).lstrip("([\"“„").lower() in _ABBREVIATIONS:
+    if word and word.group(1).lstrip('(["“„').lower() in _ABBREVIATIONS:
         return False
     if left.count("(") > left.count(")") and ")" in right[:LONG_SENTENCE]:
         return False
-    return not (
-        language == "de" and _ORDINAL.search(left) and _GERMAN_AFTER_ORDINAL.match(right)
-    )
+    return not (language == "de" and _ORDINAL.search(left) and _GERMAN_AFTER_ORDINAL.match(right))

@@ -1,0 +1,274 @@
+"""A bounded number of parser processes at work, and some kept warm ahead of need.
+
+PDF, DOCX and HTML run through complex parsers: each such file gets a process of its own, which
+ends with it. Plain texts share processes that are replaced after many documents. What a file does
+to its process never reaches another file: when a process that has read others dies, the file is
+read again in a fresh one before it is blamed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+from ragmesh.core.errors import (
+    OutputTooLargeError,
+    ParserCrashError,
+    ParserMemoryError,
+    ParsersBusyError,
+    ParserUnavailableError,
+    RagmeshError,
+)
+from ragmesh.core.index import ChunkDraft
+from ragmesh.core.reading import ChunkPlan, Confinement, Extraction, ReadDocument, SourceFile
+from ragmesh.indexing.adapters.parser_process import KilledFromOutsideError, ParserProcess
+from ragmesh.indexing.parser import messages
+from ragmesh.indexing.parser.confinement import Limits
+from ragmesh.indexing.parser.frames import Frame, FrameError, FrameTooLargeError
+from ragmesh.indexing.parser.kinds import kind_of
+
+_log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
+
+
+def _cores() -> int:
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLimits:
+    """How many parsers run, and how long anything may take."""
+
+    size: int = field(default_factory=_cores)
+    """Files read at the same time, and processes kept warm."""
+    wall_seconds: float = 20.0
+    """Longest time from the first byte of a file to the last of its text and chunks."""
+    start_seconds: float = 30.0
+    queue_seconds: float = 60.0
+    """Longest time a file waits for a parser."""
+    queue_files: int = 1_000
+    """Most files that wait."""
+    documents_per_process: int = 100
+    """Plain texts that a process reads before it is replaced."""
+    document: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True)
+class _Task(Generic[Answer]):
+    """A request that is encoded, and an answer that is checked, off the event loop."""
+
+    operation: str
+    plan: ChunkPlan
+    names: dict[str, str]
+    body: Callable[[], bytes]
+    understand: Callable[[Frame], Answer]
+
+    def request(self, tokenizer: str) -> Frame:
+        header = {
+            "operation": self.operation,
+            "tokenizer": tokenizer,
+            "max_tokens": self.plan.max_tokens,
+            "overlap_tokens": self.plan.overlap_tokens,
+            "language": self.plan.language,
+            **self.names,
+        }
+        return Frame(header, self.body())
+
+
+class ParserPool:
+    """Reads files into text and chunks, in processes that a hostile file cannot leave."""
+
+    def __init__(self, limits: PoolLimits | None = None) -> None:
+        self._limits = limits or PoolLimits()
+        # One long-lived thread spawns: the kernel ends a process with the thread it came from.
+        self._spawner = ThreadPoolExecutor(1, thread_name_prefix="parser-spawner")
+        self._threads = ThreadPoolExecutor(
+            self._limits.size + 1, thread_name_prefix="parser-exchange"
+        )
+        self._slots = asyncio.Semaphore(self._limits.size)
+        self._waiting = 0
+        self._warm: deque[asyncio.Future[ParserProcess]] = deque()
+        self._shared: list[ParserProcess] = []
+        self._alive: set[ParserProcess] = set()
+        self._closed = False
+
+    async def __aenter__(self) -> Self:
+        confinement = await self.confinement()
+        _log.info(
+            "parsers are confined",
+            extra={"mode": confinement.mode, "missing": ",".join(confinement.missing)},
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._closed = True
+        started = await asyncio.gather(*self._warm, return_exceptions=True)
+        self._warm.clear()
+        self._alive.update(process for process in started if isinstance(process, ParserProcess))
+        for process in self._alive:
+            process.kill()  # ends the exchanges that are under way
+        for process in [*self._alive]:
+            await self._end(process)
+        await asyncio.to_thread(self._threads.shutdown)
+        await asyncio.to_thread(self._spawner.shutdown)
+
+    async def confinement(self) -> Confinement:
+        """Which walls stand around the parsers; ParserUnavailableError when none starts."""
+        process = await self._fresh()
+        try:
+            confinement = await self._in_thread(
+                process, lambda: process.wait_ready(self._limits.start_seconds)
+            )
+        except BaseException:
+            await self._end(process)
+            raise
+        self._shared.append(process)
+        return confinement
+
+    async def read(self, source: SourceFile, plan: ChunkPlan) -> ReadDocument:
+        """The text of a file and its chunks, or one of the reading errors."""
+
+        def understand(frame: Frame) -> ReadDocument:
+            return ReadDocument(*messages.read_answer(frame))
+
+        names = {"filename": source.filename, "content_type": source.content_type}
+        task = _Task("read", plan, names, lambda: source.content, understand)
+        return await self._run(task, alone=not kind_of(source).plain)
+
+    async def split(self, extraction: Extraction, plan: ChunkPlan) -> tuple[ChunkDraft, ...]:
+        """The chunks of a text that was read before."""
+
+        def understand(frame: Frame) -> tuple[ChunkDraft, ...]:
+            return messages.read_chunks(frame, extraction)
+
+        return await self._run(
+            _Task("split", plan, {}, extraction.to_json, understand), alone=False
+        )
+
+    async def _run(self, task: _Task[Answer], *, alone: bool) -> Answer:
+        async with self._slot():
+            process = self._shared.pop() if self._shared and not alone else await self._fresh()
+            had_others = process.documents > 0
+            try:
+                return await self._once(process, task, alone=alone)
+            except KilledFromOutsideError:
+                _log.warning("a parser process was killed; its file is read again")
+            except (ParserCrashError, ParserMemoryError):
+                if not had_others:
+                    raise
+                _log.warning("a shared parser process died; its file is read again")
+            try:
+                return await self._once(await self._fresh(), task, alone=alone)
+            except KilledFromOutsideError as error:
+                # Killed twice on one file: the kernel's memory limit is the one who does that.
+                raise ParserMemoryError(
+                    "the parser was killed on this file, most likely for its memory"
+                ) from error
+
+    async def _once(self, process: ParserProcess, task: _Task[Answer], *, alone: bool) -> Answer:
+        """The answer of one process, which is shared again or ended afterwards."""
+        healthy = False
+        try:
+            frame_of = self._exchange
+            answer = await self._in_thread(process, lambda: frame_of(process, task))
+            healthy = True
+        except RagmeshError as error:
+            healthy = error.reason in messages.VERDICTS and not isinstance(
+                error, OutputTooLargeError
+            )
+            raise
+        finally:
+            spent = process.documents >= self._limits.documents_per_process
+            if healthy and not alone and not spent and not self._closed:
+                self._shared.append(process)
+            else:
+                await self._end(process)
+        return answer
+
+    def _exchange(self, process: ParserProcess, task: _Task[Answer]) -> Answer:
+        """Ask and understand; runs on a thread of the pool."""
+        process.wait_ready(self._limits.start_seconds)
+        try:
+            tokenizer = process.learn(task.plan.tokenizer, self._limits.start_seconds)
+            process.documents += 1
+            frame = process.exchange(task.request(tokenizer), self._limits.wall_seconds)
+            messages.raise_verdict(frame)
+            return task.understand(frame)
+        except FrameTooLargeError as error:
+            raise OutputTooLargeError("the text is larger than a parser may return") from error
+        except FrameError as error:
+            _log.warning("a parser process answered wrongly", extra={"defect": str(error)})
+            raise ParserCrashError("the parser failed on this file") from error
+
+    async def _in_thread(self, process: ParserProcess, work: Callable[[], Answer]) -> Answer:
+        """Run blocking work with a process; a cancelled caller ends both."""
+        future = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            process.kill()
+            await asyncio.wait([future])
+            if not future.cancelled():
+                future.exception()  # the death that was just asked for
+            raise
+
+    async def _fresh(self) -> ParserProcess:
+        """A process that has read nothing yet; the next one starts warming up."""
+        if self._closed:
+            raise ParserUnavailableError("the parsers are shutting down")
+        self._restock(1)
+        starting = self._warm.popleft()
+        try:
+            process = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            self._warm.appendleft(starting)
+            raise
+        except OSError as error:
+            raise ParserUnavailableError("a parser process could not be started") from error
+        self._alive.add(process)
+        self._restock(self._limits.size)
+        return process
+
+    def _restock(self, wanted: int) -> None:
+        loop = asyncio.get_running_loop()
+        while len(self._warm) < wanted and not self._closed:
+            self._warm.append(
+                loop.run_in_executor(self._spawner, ParserProcess, self._limits.document)
+            )
+
+    async def _end(self, process: ParserProcess) -> None:
+        process.kill()
+        await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._threads, process.end))
+        self._alive.discard(process)
+
+    @asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        """Room for one file, after a bounded wait."""
+        if self._waiting >= self._limits.queue_files:
+            raise ParsersBusyError("too many files wait for a parser", retry_after_seconds=5.0)
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._limits.queue_seconds):
+                await self._slots.acquire()
+        except TimeoutError as error:
+            raise ParsersBusyError("no parser became free", retry_after_seconds=5.0) from error
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._slots.release()
