@@ -57,3 +57,7 @@ class Access:
 
 OPEN = Access(None)
 ADMINS_ONLY = Access(())
+
+DEFAULT_TENANT = "default"
+DEFAULT_TENANT_UID = "01900000-0000-7000-8000-000000000000"
+"""Uid of the one tenant of developer mode; its row is made when the catalog is first opened."""

@@ -1,0 +1,115 @@
+"""Blobs as files under random names: whole and durable, or not there at all.
+
+Names carry nothing of their content or sender. Uploads that arrive together share the fsync of
+their folder; a blob that no revision ever named is swept by the reconciler.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ragmesh.chassis.executors import Executor, executor
+from ragmesh.chassis.files import make_folder_durably, storage_errors, sync_folder
+from ragmesh.core.errors import StoreDamagedError
+from ragmesh.indexing.records import StoredBlob
+
+_KEY = re.compile(r"[0-9a-f]{32}")
+_LISTED_AT_ONCE = 500
+
+
+class FileBlobs:
+    """The blob store in one folder of a file system."""
+
+    def __init__(self, folder: Path, threads: Executor) -> None:
+        self._folder = folder
+        self._threads = threads
+
+    async def write_blobs(self, contents: Sequence[bytes]) -> tuple[str, ...]:
+        """Store the contents under new keys; StorageFullError keeps none of them."""
+        keys = tuple(secrets.token_hex(16) for _ in contents)
+        if keys:
+            await self._threads.run(self._write, keys, contents)
+        return keys
+
+    async def read_blob(self, key: str) -> bytes:
+        """The bytes; StoreDamagedError when the key is unknown."""
+        return await self._threads.run(self._read, key)
+
+    async def delete_blobs(self, keys: Sequence[str]) -> None:
+        """Forget the blobs; unknown keys are no error."""
+        if keys:
+            await self._threads.run(self._delete, keys)
+
+    async def list_blobs(self) -> AsyncIterator[Sequence[StoredBlob]]:
+        """Every blob, in bounded batches, in no order."""
+        folders = await self._threads.run(lambda: sorted(self._folder.iterdir()))
+        for folder in folders:
+            found = await self._threads.run(lambda shard=folder: list(_blobs_in(shard)))
+            for start in range(0, len(found), _LISTED_AT_ONCE):
+                yield found[start : start + _LISTED_AT_ONCE]
+
+    def _path(self, key: str) -> Path:
+        if not _KEY.fullmatch(key):
+            raise StoreDamagedError("a blob's key is malformed")
+        return self._folder / key[:2] / key
+
+    def _write(self, keys: Sequence[str], contents: Sequence[bytes]) -> None:
+        written: list[Path] = []
+        try:
+            for key, content in zip(keys, contents, strict=True):
+                path = self._path(key)
+                make_folder_durably(path.parent)
+                written.append(path)
+                _write_file(path, content)
+            for folder in {path.parent for path in written}:
+                with storage_errors(folder):
+                    sync_folder(folder)
+        except BaseException:
+            for path in written:
+                path.unlink(missing_ok=True)
+            raise
+
+    def _read(self, key: str) -> bytes:
+        try:
+            return self._path(key).read_bytes()
+        except FileNotFoundError as error:
+            raise StoreDamagedError(
+                "a blob that the catalog names is missing", metadata={"blob": key}
+            ) from error
+
+    def _delete(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self._path(key).unlink(missing_ok=True)
+
+
+@asynccontextmanager
+async def open_file_blobs(folder: Path, *, threads: int = 2) -> AsyncIterator[FileBlobs]:
+    """The blob store in this folder, which is made when it is missing."""
+    make_folder_durably(folder)
+    async with executor("blobs", threads, waiting=1_024) as pool:
+        yield FileBlobs(folder, pool)
+
+
+def _write_file(path: Path, content: bytes) -> None:
+    # The name is new and random, so nobody can read the file before its key is given away.
+    with storage_errors(path):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _blobs_in(folder: Path) -> Iterator[StoredBlob]:
+    if not folder.is_dir():
+        return
+    for entry in os.scandir(folder):
+        if _KEY.fullmatch(entry.name):
+            stored_at = datetime.fromtimestamp(entry.stat().st_mtime, UTC)
+            yield StoredBlob(entry.name, stored_at)

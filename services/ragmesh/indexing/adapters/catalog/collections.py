@@ -1,0 +1,262 @@
+"""Collections, their first index version and route."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ragmesh.core.callers import Access, Caller
+from ragmesh.core.documents import CollectionChange, DefaultAccess, JobState, resolved_access
+from ragmesh.core.errors import CollectionExistsError, CollectionNotFoundError
+from ragmesh.indexing.adapters.catalog.jobs import end_jobs
+from ragmesh.indexing.adapters.catalog.mapping import (
+    SCOPE_DEFAULT,
+    fingerprint_text,
+    sortable_text,
+)
+from ragmesh.indexing.adapters.catalog.saving import changed_row, tighten
+from ragmesh.indexing.adapters.catalog.selecting import (
+    collections_of,
+    select_collections,
+    visible_to,
+)
+from ragmesh.indexing.adapters.catalog.store import Store, insert_all, row_of, rows_of
+from ragmesh.indexing.adapters.catalog.tables import (
+    collections,
+    documents,
+    heads,
+    index_versions,
+    jobs,
+    outbox,
+    routes,
+)
+from ragmesh.indexing.records import IndexState, WorkLane
+from ragmesh.indexing.rows import CollectionDraft, CollectionRow, Move, Outcome
+
+
+class SqlCollections(Store):
+    """The collection store."""
+
+    async def create_collection(self, draft: CollectionDraft) -> CollectionRow:
+        """Write the collection and its index version; CollectionExistsError when taken."""
+        now = self._clock.now()
+
+        async def unit(connection: AsyncConnection) -> CollectionRow:
+            try:
+                await connection.execute(insert(collections), _collection_row(draft, now))
+            except IntegrityError as error:
+                raise CollectionExistsError(
+                    f"there already is a collection {draft.new.name}",
+                    metadata={"collection": draft.new.name},
+                ) from error
+            await connection.execute(insert(index_versions), _version_row(draft, now))
+            await connection.execute(
+                insert(routes),
+                {
+                    "collection_uid": draft.uid,
+                    "index_version_uid": draft.index_version_uid,
+                    "weight": 100,
+                    "epoch": 1,
+                },
+            )
+            return await _require(connection, draft.uid)
+
+        return await self._write(unit)
+
+    async def find_collection(self, tenant_uid: str, name: str) -> CollectionRow | None:
+        """The live collection of that name."""
+
+        async def unit(connection: AsyncConnection) -> CollectionRow | None:
+            statement = select_collections().where(
+                collections.c.tenant_uid == tenant_uid, collections.c.name == name
+            )
+            found = collections_of(await rows_of(connection, statement))
+            return found[0] if found else None
+
+        return await self._read(unit)
+
+    async def list_collections(
+        self, tenant_uid: str, *, after_name: str, limit: int
+    ) -> tuple[CollectionRow, ...]:
+        """Live collections in order of name."""
+
+        async def unit(connection: AsyncConnection) -> tuple[CollectionRow, ...]:
+            names = (
+                select(collections.c.uid)
+                .where(
+                    collections.c.tenant_uid == tenant_uid,
+                    collections.c.deleted_at.is_(None),
+                    collections.c.name > after_name,
+                )
+                .order_by(collections.c.name)
+                .limit(limit)
+            )
+            statement = select_collections().where(collections.c.uid.in_(names))
+            return collections_of(await rows_of(connection, statement))
+
+        return await self._read(unit)
+
+    async def count_documents(self, caller: Caller, collection: CollectionRow) -> tuple[int, int]:
+        """How many documents and published chunks of them the caller may see."""
+
+        async def unit(connection: AsyncConnection) -> tuple[int, int]:
+            statement = (
+                select(
+                    func.count(documents.c.uid).label("documents"),
+                    func.coalesce(func.sum(heads.c.chunk_count), 0).label("chunks"),
+                )
+                .join(collections, collections.c.uid == documents.c.collection_uid)
+                .outerjoin(
+                    heads,
+                    (heads.c.document_uid == documents.c.uid)
+                    & (heads.c.index_version_uid == collection.serving[0].uid),
+                )
+                .where(
+                    documents.c.collection_uid == collection.uid,
+                    documents.c.deleted.is_(False),
+                    visible_to(caller),
+                )
+            )
+            row = await row_of(connection, statement)
+            return int(row["documents"]), int(row["chunks"])
+
+        return await self._read(unit)
+
+    async def change_collection(
+        self, collection: CollectionRow, change: CollectionChange
+    ) -> Outcome:
+        """Write what changed; a tighter default access moves heads at once."""
+        now = self._clock.now()
+
+        async def unit(connection: AsyncConnection) -> Outcome:
+            current = await _require(connection, collection.uid)
+            values: dict[str, Any] = {"updated_at": now}
+            if change.description is not None:
+                values["description"] = change.description
+            if change.default_access is not None:
+                values["default_access"] = change.default_access.value
+            await connection.execute(
+                update(collections).where(collections.c.uid == collection.uid).values(values)
+            )
+            if change.default_access in (None, current.default_access):
+                return Outcome()
+            return Outcome(
+                moves=await _change_default(connection, current, change.default_access, now)
+            )
+
+        return await self._write(unit, fills_outbox=True)
+
+    async def delete_collection(self, collection: CollectionRow) -> Outcome:
+        """Free the name at once; the reconciler drops the index and then the rows."""
+        now = self._clock.now()
+
+        async def unit(connection: AsyncConnection) -> Outcome:
+            await _require(connection, collection.uid)
+            await connection.execute(
+                update(collections)
+                .where(collections.c.uid == collection.uid)
+                .values(deleted_at=now)
+            )
+            await connection.execute(
+                update(index_versions)
+                .where(index_versions.c.collection_uid == collection.uid)
+                .values(state=IndexState.DROPPING.value)
+            )
+            await connection.execute(
+                update(documents)
+                .where(documents.c.collection_uid == collection.uid)
+                .values(pending=False, relayed_at=None)
+            )
+            ended = await end_jobs(
+                connection,
+                jobs.c.collection_uid == collection.uid,
+                {
+                    "state": JobState.CANCELLED.value,
+                    "error_reason": CollectionNotFoundError.reason,
+                    "error_message": "the collection was deleted",
+                    "ended_at": now,
+                },
+            )
+            return Outcome(jobs=ended)
+
+        return await self._write(unit)
+
+
+async def _require(connection: AsyncConnection, uid: str) -> CollectionRow:
+    statement = select_collections().where(collections.c.uid == uid)
+    found = collections_of(await rows_of(connection, statement))
+    if not found:
+        raise CollectionNotFoundError("the collection was deleted meanwhile")
+    return found[0]
+
+
+async def _change_default(
+    connection: AsyncConnection,
+    collection: CollectionRow,
+    default: DefaultAccess | None,
+    now: datetime,
+) -> tuple[Move, ...]:
+    """A new generation for every document that follows the default, in the bulk lane."""
+    following = (documents.c.collection_uid == collection.uid) & (
+        documents.c.access_scope == SCOPE_DEFAULT
+    )
+    affected = await rows_of(
+        connection,
+        select(documents.c.uid, documents.c.revision, documents.c.generation).where(
+            following, documents.c.deleted.is_(False)
+        ),
+    )
+    await connection.execute(
+        update(documents)
+        .where(following, documents.c.deleted.is_(False))
+        .values(
+            generation=documents.c.generation + 1,
+            pending=True,
+            relayed_at=None,
+            lane=WorkLane.BULK.value,
+        )
+    )
+    rows = [
+        changed_row(collection, row["uid"], row["revision"], row["generation"] + 1, now)
+        | {"lane": WorkLane.BULK.value}
+        for row in affected
+    ]
+    await insert_all(connection, outbox, rows)
+    wanted: Access = resolved_access(None, default or collection.default_access)
+    return await tighten(connection, collection, {row["uid"]: wanted for row in affected}, now)
+
+
+def _collection_row(draft: CollectionDraft, now: datetime) -> dict[str, Any]:
+    return {
+        "uid": draft.uid,
+        "tenant_uid": draft.tenant_uid,
+        "name": draft.new.name,
+        "description": draft.new.description,
+        "language": draft.language,
+        "default_access": draft.new.default_access.value,
+        "sortable": sortable_text(draft.new.sortable),
+        "sequence": 0,
+        "created_at": now,
+        "updated_at": now,
+    }
+
+
+def _version_row(draft: CollectionDraft, now: datetime) -> dict[str, Any]:
+    return {
+        "uid": draft.index_version_uid,
+        "tenant_uid": draft.tenant_uid,
+        "collection_uid": draft.uid,
+        "number": 1,
+        "name": draft.index_version,
+        "state": IndexState.PROVISIONING.value,
+        "encoder": draft.encoder,
+        "fingerprint": fingerprint_text(draft.fingerprint),
+        "max_tokens": draft.new.chunking.max_tokens,
+        "overlap_tokens": draft.new.chunking.overlap_tokens,
+        "default_restricted": draft.new.default_access is DefaultAccess.RESTRICTED,
+        "created_at": now,
+    }

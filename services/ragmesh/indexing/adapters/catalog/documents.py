@@ -1,0 +1,324 @@
+"""Accepting, changing, deleting and restoring documents: one transaction each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ragmesh.core.callers import Caller
+from ragmesh.core.documents import (
+    Accepted,
+    DocumentChange,
+    DocumentState,
+    JobState,
+    resolved_access,
+)
+from ragmesh.core.errors import (
+    CollectionNotFoundError,
+    ConflictError,
+    DocumentNotFoundError,
+    RevisionNotFoundError,
+    SupersededError,
+)
+from ragmesh.core.ids import new_uid
+from ragmesh.indexing.acceptance import Decision, Verdict, decide
+from ragmesh.indexing.adapters.catalog.jobs import end_jobs
+from ragmesh.indexing.adapters.catalog.mapping import revision_of
+from ragmesh.indexing.adapters.catalog.saving import Saved, bury, save, tighten
+from ragmesh.indexing.adapters.catalog.selecting import (
+    collections_of,
+    documents_by_id,
+    select_collections,
+)
+from ragmesh.indexing.adapters.catalog.store import Store, row_of, rows_of
+from ragmesh.indexing.adapters.catalog.tables import collections, jobs, revisions
+from ragmesh.indexing.rows import (
+    Candidate,
+    CollectionRow,
+    DocumentRow,
+    Outcome,
+    RevisionRow,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    candidate: Candidate
+    current: DocumentRow | None
+    decision: Decision
+
+
+class SqlDocuments(Store):
+    """The changing half of the document store."""
+
+    async def find_documents(
+        self, collection: CollectionRow, document_ids: Sequence[str]
+    ) -> dict[str, DocumentRow]:
+        """The documents by id, deleted ones included."""
+        return await self._read(
+            lambda connection: documents_by_id(connection, collection, document_ids)
+        )
+
+    async def accept(
+        self, caller: Caller, collection: CollectionRow, candidates: Sequence[Candidate]
+    ) -> Outcome:
+        """Write document, revision, job and outbox row of each in one transaction."""
+        now = self._clock.now()
+
+        async def unit(connection: AsyncConnection) -> Outcome:
+            live = await _live(connection, collection)
+            found = await documents_by_id(
+                connection, live, [candidate.document_id for candidate in candidates]
+            )
+            judged = [
+                _judge(caller, live, found.get(candidate.document_id), candidate)
+                for candidate in candidates
+            ]
+            changed = [item for item in judged if item.decision.verdict is not Verdict.NOTHING_NEW]
+            saved = [_saved(item, now) for item in changed]
+            accepted = {
+                answer.document_id: answer for answer in await save(connection, live, saved, now)
+            }
+            wanted = {
+                item.uid: resolved_access(item.access, live.default_access)
+                for item in saved
+                if not item.is_fresh
+            }
+            moves = await tighten(connection, live, wanted, now)
+            for item in judged:
+                if item.decision.verdict is Verdict.NOTHING_NEW:
+                    answer = await _known_answer(connection, item.current)
+                    accepted[item.candidate.document_id] = answer
+            return Outcome(
+                accepted=tuple(accepted[candidate.document_id] for candidate in candidates),
+                moves=moves,
+                jobs=tuple(answer.job_id for answer in accepted.values()),
+                unused_blobs=_unused(judged),
+            )
+
+        return await self._write(unit, fills_outbox=True)
+
+    async def change_document(
+        self, caller: Caller, collection: CollectionRow, document_id: str, change: DocumentChange
+    ) -> Outcome:
+        """Write a new attribute generation; tighter access holds at once."""
+        now = self._clock.now()
+
+        async def unit(connection: AsyncConnection) -> Outcome:
+            live = await _live(connection, collection)
+            current = await _visible(connection, caller, live, document_id)
+            access = current.access if change.access is None else change.access
+            access = None if change.reset_access else access
+            saved = Saved(
+                uid=current.uid,
+                is_fresh=False,
+                document_id=document_id,
+                revision=current.revision,
+                generation=current.generation + 1,
+                title=current.title if change.title is None else change.title,
+                metadata=current.metadata if change.metadata is None else change.metadata,
+                access=access,
+                kind="attributes",
+                new_revision=None,
+            )
+            before = (current.title, current.metadata, current.access)
+            unchanged = (saved.title, saved.metadata, saved.access) == before
+            if unchanged and current.state is not DocumentState.FAILED:
+                return Outcome(accepted=(await _known_answer(connection, current),))
+            return await _save_one(connection, live, saved, now)
+
+        return await self._write(unit, fills_outbox=True)
+
+    async def delete_document(
+        self, caller: Caller, collection: CollectionRow, document_id: str
+    ) -> Outcome:
+        """Write a tombstone into document, revisions and heads."""
+        now = self._clock.now()
+
+        async def unit(connection: AsyncConnection) -> Outcome:
+            live = await _live(connection, collection)
+            current = await _visible(connection, caller, live, document_id)
+            revision = current.revision + 1
+            saved = Saved(
+                uid=current.uid,
+                is_fresh=False,
+                document_id=document_id,
+                revision=revision,
+                generation=current.generation + 1,
+                title=current.title,
+                metadata=current.metadata,
+                access=current.access,
+                kind="delete",
+                new_revision=RevisionRow(revision, "", None, None, "", 0, "", "", True, now),
+            )
+            ended = await _supersede(connection, current.uid, now)
+            accepted = await save(connection, live, [saved], now)
+            moves = await bury(connection, live, saved, now)
+            return Outcome(
+                accepted=accepted, moves=moves, jobs=(*ended, *(a.job_id for a in accepted))
+            )
+
+        return await self._write(unit, fills_outbox=True)
+
+    async def restore_revision(
+        self, caller: Caller, collection: CollectionRow, document_id: str, revision: int
+    ) -> Outcome:
+        """Write a new revision with the content of an old one."""
+        now = self._clock.now()
+
+        async def unit(connection: AsyncConnection) -> Outcome:
+            live = await _live(connection, collection)
+            found = await documents_by_id(connection, live, [document_id])
+            current = found.get(document_id)
+            if current is None or not current.resolved(live.default_access).admits(caller):
+                raise _not_found(document_id)
+            row = await row_of(
+                connection,
+                select(revisions).where(
+                    revisions.c.document_uid == current.uid, revisions.c.revision == revision
+                ),
+            )
+            if row is None or row["deleted"]:
+                raise RevisionNotFoundError(
+                    f"document {document_id} has no revision {revision} with content"
+                )
+            old = revision_of(row)
+            new = RevisionRow(
+                revision=current.revision + 1,
+                content_sha256=old.content_sha256,
+                source_blob=old.source_blob,
+                text_blob=None,
+                extracted_title=old.extracted_title,
+                size_bytes=old.size_bytes,
+                content_type=old.content_type,
+                filename=old.filename,
+                deleted=False,
+                created_at=now,
+            )
+            saved = Saved(
+                uid=current.uid,
+                is_fresh=False,
+                document_id=document_id,
+                revision=new.revision,
+                generation=current.generation,
+                title=current.title,
+                metadata=current.metadata,
+                access=current.access,
+                kind="upload",
+                new_revision=new,
+            )
+            return await _save_one(connection, live, saved, now)
+
+        return await self._write(unit, fills_outbox=True)
+
+
+async def _save_one(
+    connection: AsyncConnection, collection: CollectionRow, saved: Saved, now: datetime
+) -> Outcome:
+    accepted = await save(connection, collection, [saved], now)
+    wanted = {saved.uid: resolved_access(saved.access, collection.default_access)}
+    moves = await tighten(connection, collection, wanted, now)
+    return Outcome(accepted=accepted, moves=moves, jobs=tuple(a.job_id for a in accepted))
+
+
+async def _live(connection: AsyncConnection, collection: CollectionRow) -> CollectionRow:
+    """The collection as this transaction sees it: its default access decides here."""
+    statement = select_collections().where(collections.c.uid == collection.uid)
+    found = collections_of(await rows_of(connection, statement))
+    if not found:
+        raise CollectionNotFoundError(f"there is no collection {collection.name}")
+    return found[0]
+
+
+async def _visible(
+    connection: AsyncConnection, caller: Caller, collection: CollectionRow, document_id: str
+) -> DocumentRow:
+    found = await documents_by_id(connection, collection, [document_id])
+    current = found.get(document_id)
+    if current is None or current.deleted:
+        raise _not_found(document_id)
+    if not current.resolved(collection.default_access).admits(caller):
+        raise _not_found(document_id)
+    return current
+
+
+def _judge(
+    caller: Caller,
+    collection: CollectionRow,
+    current: DocumentRow | None,
+    candidate: Candidate,
+) -> _Judged:
+    if current is not None and not current.resolved(collection.default_access).admits(caller):
+        raise _not_found(candidate.document_id)
+    decision = decide(current, candidate)
+    if decision.verdict is Verdict.CONTENT and not (candidate.blob or decision.known_blob):
+        raise ConflictError("the document changed meanwhile; its content is needed after all")
+    return _Judged(candidate, current, decision)
+
+
+def _saved(item: _Judged, now: datetime) -> Saved:
+    candidate, current, decision = item.candidate, item.current, item.decision
+    new_revision = None
+    if decision.verdict is Verdict.CONTENT:
+        new_revision = RevisionRow(
+            revision=decision.revision,
+            content_sha256=candidate.content_sha256,
+            source_blob=candidate.blob or decision.known_blob,
+            text_blob=None,
+            extracted_title="",
+            size_bytes=candidate.size_bytes,
+            content_type=candidate.content_type,
+            filename=candidate.filename,
+            deleted=False,
+            created_at=now,
+        )
+    return Saved(
+        uid=new_uid() if current is None else current.uid,
+        is_fresh=current is None,
+        document_id=candidate.document_id,
+        revision=decision.revision,
+        generation=decision.generation,
+        title=candidate.title,
+        metadata=candidate.metadata,
+        access=candidate.access,
+        kind="attributes" if new_revision is None else "upload",
+        new_revision=new_revision,
+    )
+
+
+def _unused(judged: Sequence[_Judged]) -> tuple[str, ...]:
+    return tuple(
+        item.candidate.blob
+        for item in judged
+        if item.candidate.blob and item.decision.verdict is not Verdict.CONTENT
+    )
+
+
+async def _known_answer(connection: AsyncConnection, current: DocumentRow | None) -> Accepted:
+    """The document's current job, which answers an upload that brings nothing new."""
+    if current is None or current.job_id is None:
+        raise ConflictError("the document changed meanwhile; try again")
+    row = await row_of(connection, select(jobs.c.state).where(jobs.c.job_id == current.job_id))
+    return Accepted(current.document_id, current.revision, current.job_id, JobState(row["state"]))
+
+
+async def _supersede(
+    connection: AsyncConnection, document_uid: str, now: datetime
+) -> tuple[str, ...]:
+    values = {
+        "state": JobState.CANCELLED.value,
+        "error_reason": SupersededError.reason,
+        "error_message": "the document was deleted",
+        "ended_at": now,
+    }
+    return await end_jobs(connection, jobs.c.document_uid == document_uid, values)
+
+
+def _not_found(document_id: str) -> DocumentNotFoundError:
+    return DocumentNotFoundError(
+        f"there is no document {document_id}", metadata={"document_id": document_id}
+    )

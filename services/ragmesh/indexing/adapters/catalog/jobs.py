@@ -1,0 +1,143 @@
+"""Jobs: they are made with the document's change and stay after they end."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, select, true, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ragmesh.core.callers import Caller
+from ragmesh.core.documents import DocumentState, JobState, Stage
+from ragmesh.core.errors import JobCancelledError, JobFinishedError, JobNotFoundError
+from ragmesh.indexing.adapters.catalog.mapping import job_of
+from ragmesh.indexing.adapters.catalog.selecting import visible_to
+from ragmesh.indexing.adapters.catalog.store import Store, row_of, rows_of
+from ragmesh.indexing.adapters.catalog.tables import collections, documents, jobs
+from ragmesh.indexing.rows import JobRow, Outcome
+
+UNFINISHED = (JobState.QUEUED.value, JobState.RUNNING.value)
+
+
+class SqlJobs(Store):
+    """The job store."""
+
+    async def find_job(self, job_id: str) -> JobRow | None:
+        """The job as it is written; progress in memory is not part of it."""
+
+        async def unit(connection: AsyncConnection) -> JobRow | None:
+            row = await row_of(connection, _select_jobs().where(jobs.c.job_id == job_id))
+            return None if row is None else job_of(row)
+
+        return await self._read(unit)
+
+    async def list_jobs(
+        self,
+        caller: Caller,
+        tenant_uid: str,
+        *,
+        state: JobState | None,
+        before_job_id: str,
+        limit: int,
+    ) -> tuple[JobRow, ...]:
+        """Jobs whose documents the caller may see, newest first."""
+
+        async def unit(connection: AsyncConnection) -> tuple[JobRow, ...]:
+            statement = (
+                _select_jobs()
+                .where(
+                    jobs.c.tenant_uid == tenant_uid,
+                    visible_to(caller),
+                    jobs.c.state == state.value if state else true(),
+                    jobs.c.job_id < before_job_id if before_job_id else true(),
+                )
+                .order_by(jobs.c.job_id.desc())
+                .limit(limit)
+            )
+            return tuple(job_of(row) for row in await rows_of(connection, statement))
+
+        return await self._read(unit)
+
+    async def cancel_job(self, job_id: str) -> Outcome:
+        """End the job CANCELLED; JobFinishedError when it cannot be."""
+        now = self._clock.now()
+
+        async def unit(connection: AsyncConnection) -> Outcome:
+            row = await row_of(connection, select(jobs).where(jobs.c.job_id == job_id))
+            if row is None:
+                raise JobNotFoundError("there is no such job")
+            if row["state"] not in UNFINISHED:
+                raise JobFinishedError(f"the job has already ended {row['state']}")
+            if row["kind"] == "delete":
+                raise JobFinishedError("the document is deleted; only its clean-up is left")
+            await connection.execute(
+                update(jobs)
+                .where(jobs.c.job_id == job_id)
+                .values(
+                    state=JobState.CANCELLED.value,
+                    error_reason=JobCancelledError.reason,
+                    error_message="the job was cancelled",
+                    ended_at=now,
+                )
+            )
+            # What was asked for last is not in the index, and will not be: say so.
+            await connection.execute(
+                update(documents)
+                .where(documents.c.uid == row["document_uid"], documents.c.job_id == job_id)
+                .values(
+                    state=DocumentState.FAILED.value,
+                    error_reason=JobCancelledError.reason,
+                    error_message="the job was cancelled",
+                    pending=False,
+                    relayed_at=None,
+                    updated_at=now,
+                )
+            )
+            return Outcome(jobs=(job_id,))
+
+        return await self._write(unit)
+
+    async def save_progress(
+        self, job_id: str, stage: Stage, percent: int, timings_ms: tuple[tuple[str, float], ...]
+    ) -> JobState:
+        """Write how far a running job is; the state it is in, unchanged when it has ended."""
+
+        async def unit(connection: AsyncConnection) -> JobState:
+            await connection.execute(
+                update(jobs)
+                .where(jobs.c.job_id == job_id, jobs.c.state == JobState.RUNNING.value)
+                .values(stage=stage.value, percent=percent, timings=json.dumps(timings_ms))
+            )
+            statement = select(jobs.c.state).where(jobs.c.job_id == job_id)
+            return JobState((await connection.execute(statement)).scalar_one())
+
+        return await self._write(unit)
+
+
+async def end_jobs(
+    connection: AsyncConnection, which: ColumnElement[bool], values: dict[str, Any]
+) -> tuple[str, ...]:
+    """End the unfinished jobs among these; their ids."""
+    statement = (
+        update(jobs)
+        .where(which, jobs.c.state.in_(UNFINISHED))
+        .values(values)
+        .returning(jobs.c.job_id)
+    )
+    return tuple((await connection.execute(statement)).scalars())
+
+
+def _select_jobs() -> Select[Any]:
+    return (
+        select(
+            jobs,
+            collections.c.name.label("collection"),
+            collections.c.default_access,
+            documents.c.document_id,
+            documents.c.access_scope,
+            documents.c.access,
+        )
+        .join(documents, documents.c.uid == jobs.c.document_uid)
+        .join(collections, collections.c.uid == jobs.c.collection_uid)
+    )

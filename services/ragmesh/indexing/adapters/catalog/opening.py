@@ -1,0 +1,77 @@
+"""Opens the catalog: lock, migrations, one writer, many readers; closes them in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from sqlalchemy import insert, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from ragmesh.chassis.files import make_folder_durably
+from ragmesh.chassis.locks import StoreLock
+from ragmesh.core.callers import DEFAULT_TENANT, DEFAULT_TENANT_UID
+from ragmesh.core.clock import Clock
+from ragmesh.indexing.adapters.catalog import sqlite
+from ragmesh.indexing.adapters.catalog.collections import SqlCollections
+from ragmesh.indexing.adapters.catalog.documents import SqlDocuments
+from ragmesh.indexing.adapters.catalog.jobs import SqlJobs
+from ragmesh.indexing.adapters.catalog.listing import SqlListing
+from ragmesh.indexing.adapters.catalog.migrating import migrate
+from ragmesh.indexing.adapters.catalog.outbox import SqlOutbox
+from ragmesh.indexing.adapters.catalog.repairs import SqlRepairs
+from ragmesh.indexing.adapters.catalog.tables import tenants
+from ragmesh.indexing.adapters.catalog.work import SqlWork
+from ragmesh.indexing.adapters.catalog.writer import GroupWriter, mapped_error
+
+
+class SqlCatalog(SqlCollections, SqlDocuments, SqlListing, SqlJobs, SqlWork, SqlOutbox, SqlRepairs):
+    """The whole catalog over SQL."""
+
+
+@asynccontextmanager
+async def open_sqlite_catalog(
+    path: Path,
+    clock: Clock,
+    *,
+    readers: int = 4,
+    queue_units: int = 4_096,
+    group_units: int = 64,
+) -> AsyncIterator[SqlCatalog]:
+    """The catalog in this file, migrated, while its lock is held.
+
+    A defect of the writer ends the block: a catalog that cannot write must not go on serving.
+    """
+    async with AsyncExitStack() as stack:
+        make_folder_durably(path.parent)
+        stack.enter_context(StoreLock(path))
+        writing = await _writing(stack, path, clock)
+        reading = sqlite.reader_engine(path, connections=readers)
+        writer = GroupWriter(writing, queue_units=queue_units, group_units=group_units)
+        stack.push_async_callback(reading.dispose)  # before the writer's: readers never checkpoint
+        group = await stack.enter_async_context(asyncio.TaskGroup())
+        group.create_task(writer.run())
+        stack.callback(writer.close)
+        yield SqlCatalog(writer, reading, clock)
+
+
+async def _writing(stack: AsyncExitStack, path: Path, clock: Clock) -> AsyncEngine:
+    engine = sqlite.writer_engine(path)
+    stack.push_async_callback(engine.dispose)
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(migrate)
+            await _ensure_tenant(connection, clock)
+    except DBAPIError as error:
+        raise mapped_error(error) from error
+    return engine
+
+
+async def _ensure_tenant(connection: AsyncConnection, clock: Clock) -> None:
+    statement = select(tenants.c.uid).where(tenants.c.uid == DEFAULT_TENANT_UID)
+    if (await connection.execute(statement)).first() is None:
+        row = {"uid": DEFAULT_TENANT_UID, "name": DEFAULT_TENANT, "created_at": clock.now()}
+        await connection.execute(insert(tenants), row)

@@ -1,0 +1,254 @@
+"""What is wanted and what is, page by page: the reconciler's part of the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ragmesh.core.ids import new_uid
+from ragmesh.core.index import Head
+from ragmesh.indexing.adapters.catalog.mapping import head_of, index_version_of
+from ragmesh.indexing.adapters.catalog.selecting import select_index_versions
+from ragmesh.indexing.adapters.catalog.store import Store, batches, insert_all, row_of, rows_of
+from ragmesh.indexing.adapters.catalog.tables import (
+    collections,
+    dead_letters,
+    document_groups,
+    document_slots,
+    document_tokens,
+    documents,
+    heads,
+    index_versions,
+    jobs,
+    outbox,
+    revisions,
+    routes,
+)
+from ragmesh.indexing.records import (
+    IndexState,
+    IndexVersion,
+    PendingDocument,
+    Topic,
+    WorkLane,
+)
+
+_PURGED_AT_ONCE = 200
+
+
+class SqlRepairs(Store):
+    """The reconciler's store."""
+
+    async def list_index_versions(
+        self, *, after_uid: str = "", limit: int = 100
+    ) -> tuple[IndexVersion, ...]:
+        """Every index version in order of uid, those to drop included."""
+
+        async def unit(connection: AsyncConnection) -> tuple[IndexVersion, ...]:
+            statement = (
+                select_index_versions()
+                .where(index_versions.c.uid > after_uid)
+                .order_by(index_versions.c.uid)
+                .limit(limit)
+            )
+            return tuple(index_version_of(row) for row in await rows_of(connection, statement))
+
+        return await self._read(unit)
+
+    async def mark_serving(self, index_version_uid: str) -> None:
+        """The index knows the version; idempotent, without effect on one to drop."""
+
+        async def unit(connection: AsyncConnection) -> None:
+            await connection.execute(
+                update(index_versions)
+                .where(
+                    index_versions.c.uid == index_version_uid,
+                    index_versions.c.state == IndexState.PROVISIONING.value,
+                )
+                .values(state=IndexState.SERVING.value)
+            )
+
+        await self._write(unit)
+
+    async def forget_index_version(self, index_version_uid: str) -> None:
+        """The index has dropped the version; its rows go, with the collection's in batches."""
+
+        async def unit(connection: AsyncConnection) -> bool:
+            version = await row_of(
+                connection,
+                select(index_versions).where(
+                    index_versions.c.uid == index_version_uid,
+                    index_versions.c.state == IndexState.DROPPING.value,
+                ),
+            )
+            if version is None:
+                return True
+            return await _purge(connection, index_version_uid, version["collection_uid"])
+
+        while not await self._write(unit):
+            pass  # other writers get their turn between two batches
+
+    async def list_heads(
+        self, index_version_uid: str, *, after_document_uid: str = "", limit: int = 1_000
+    ) -> tuple[Head, ...]:
+        """Heads in order of document uid; tombstones included (`deleted`, revision 0)."""
+
+        async def unit(connection: AsyncConnection) -> tuple[Head, ...]:
+            statement = (
+                select(heads)
+                .where(
+                    heads.c.index_version_uid == index_version_uid,
+                    heads.c.document_uid > after_document_uid,
+                )
+                .order_by(heads.c.document_uid)
+                .limit(limit)
+            )
+            return tuple(head_of(row) for row in await rows_of(connection, statement))
+
+        return await self._read(unit)
+
+    async def list_pending(
+        self, *, relayed_before: datetime, after_document_uid: str = "", limit: int = 1_000
+    ) -> tuple[PendingDocument, ...]:
+        """Unfinished documents that were last relayed before then, in order of document uid."""
+
+        async def unit(connection: AsyncConnection) -> tuple[PendingDocument, ...]:
+            waiting = select(outbox.c.row_id).where(
+                outbox.c.document_uid == documents.c.uid,
+                outbox.c.topic == Topic.DOCUMENT_CHANGED.value,
+            )
+            statement = (
+                select(documents)
+                .where(
+                    documents.c.pending,
+                    documents.c.uid > after_document_uid,
+                    or_(documents.c.relayed_at.is_(None), documents.c.relayed_at < relayed_before),
+                    ~waiting.exists(),
+                )
+                .order_by(documents.c.uid)
+                .limit(limit)
+            )
+            return tuple(
+                PendingDocument(
+                    tenant_uid=row["tenant_uid"],
+                    collection_uid=row["collection_uid"],
+                    document_uid=row["uid"],
+                    revision=row["revision"],
+                    generation=row["generation"],
+                    relayed_at=row["relayed_at"],
+                )
+                for row in await rows_of(connection, statement)
+            )
+
+        return await self._read(unit)
+
+    async def relay_again(self, documents: Sequence[PendingDocument]) -> None:
+        """Put outbox rows for these documents, in the bulk lane."""
+        now = self._clock.now()
+
+        async def unit(connection: AsyncConnection) -> None:
+            await _put_rows(connection, documents, now)
+
+        if documents:
+            await self._write(unit, fills_outbox=True)
+
+    async def mark_damaged(self, index_version_uid: str, document_uid: str, digest: str) -> bool:
+        """Have the head's revision written again, if its digest is still this one."""
+        now = self._clock.now()
+
+        async def unit(connection: AsyncConnection) -> bool:
+            marked = await connection.execute(
+                update(heads)
+                .where(
+                    heads.c.index_version_uid == index_version_uid,
+                    heads.c.document_uid == document_uid,
+                    heads.c.digest == digest,
+                    heads.c.deleted.is_(False),
+                )
+                .values(damaged=True)
+                .returning(heads.c.document_uid)
+            )
+            if marked.first() is None:
+                return False
+            await connection.execute(
+                update(documents)
+                .where(documents.c.uid == document_uid)
+                .values(pending=True, relayed_at=None, lane=WorkLane.BULK.value)
+            )
+            row = await row_of(connection, select(documents).where(documents.c.uid == document_uid))
+            again = PendingDocument(
+                row["tenant_uid"],
+                row["collection_uid"],
+                document_uid,
+                row["revision"],
+                row["generation"],
+                None,
+            )
+            await _put_rows(connection, [again], now)
+            return True
+
+        return await self._write(unit, fills_outbox=True)
+
+    async def unreferenced_blobs(self, keys: Sequence[str]) -> frozenset[str]:
+        """Those of the keys that no revision names."""
+
+        async def unit(connection: AsyncConnection) -> frozenset[str]:
+            named: set[str] = set()
+            for part in batches(keys):
+                for column in (revisions.c.source_blob, revisions.c.text_blob):
+                    statement = select(column).where(column.in_(part))
+                    named.update((await connection.execute(statement)).scalars())
+            return frozenset(keys) - named
+
+        return await self._read(unit)
+
+
+async def _put_rows(
+    connection: AsyncConnection, pending: Sequence[PendingDocument], now: datetime
+) -> None:
+    rows = [
+        {
+            "event_uid": new_uid(),
+            "topic": Topic.DOCUMENT_CHANGED.value,
+            "lane": WorkLane.BULK.value,
+            "occurred_at": now,
+            "tenant_uid": document.tenant_uid,
+            "collection_uid": document.collection_uid,
+            "document_uid": document.document_uid,
+            "revision": document.revision,
+            "generation": document.generation,
+            "sequence": 0,
+        }
+        for document in pending
+    ]
+    await insert_all(connection, outbox, rows)
+
+
+async def _purge(connection: AsyncConnection, version_uid: str, collection_uid: str) -> bool:
+    """Remove one batch of the collection's documents; True when nothing is left of it."""
+    statement = (
+        select(documents.c.uid)
+        .where(documents.c.collection_uid == collection_uid)
+        .limit(_PURGED_AT_ONCE)
+    )
+    uids = list((await connection.execute(statement)).scalars())
+    for table in (
+        document_tokens,
+        document_slots,
+        document_groups,
+        revisions,
+        heads,
+        jobs,
+        outbox,
+        dead_letters,
+    ):
+        await connection.execute(delete(table).where(table.c.document_uid.in_(uids)))
+    await connection.execute(delete(documents).where(documents.c.uid.in_(uids)))
+    if len(uids) == _PURGED_AT_ONCE:
+        return False
+    await connection.execute(delete(routes).where(routes.c.index_version_uid == version_uid))
+    await connection.execute(delete(index_versions).where(index_versions.c.uid == version_uid))
+    await connection.execute(delete(collections).where(collections.c.uid == collection_uid))
+    return True

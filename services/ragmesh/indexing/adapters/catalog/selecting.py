@@ -1,0 +1,159 @@
+"""Selects that several stores share, and the predicate of who may see a document."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ragmesh.core.callers import Caller, Machine
+from ragmesh.core.documents import DefaultAccess
+from ragmesh.indexing.adapters.catalog.mapping import (
+    SCOPE_DEFAULT,
+    SCOPE_OPEN,
+    collection_of,
+    document_of,
+)
+from ragmesh.indexing.adapters.catalog.store import batches, rows_of
+from ragmesh.indexing.adapters.catalog.tables import (
+    collections,
+    document_groups,
+    documents,
+    heads,
+    index_versions,
+    revisions,
+    routes,
+)
+from ragmesh.indexing.records import IndexState
+from ragmesh.indexing.rows import CollectionRow, DocumentRow, ServingVersion
+
+
+def visible_to(caller: Caller) -> ColumnElement[bool]:
+    """Whether the caller may see a row of `documents` joined with its collection."""
+    if isinstance(caller, Machine) or caller.is_admin:
+        return true()
+    member = (
+        select(document_groups.c.document_uid)
+        .where(
+            document_groups.c.document_uid == documents.c.uid,
+            document_groups.c.group_name.in_(sorted(caller.groups)),
+        )
+        .exists()
+    )
+    return or_(
+        documents.c.access_scope == SCOPE_OPEN,
+        and_(
+            documents.c.access_scope == SCOPE_DEFAULT,
+            collections.c.default_access == DefaultAccess.OPEN.value,
+        ),
+        member,
+    )
+
+
+def select_collections() -> Select[Any]:
+    """Live collections, one row a serving index version, heaviest first."""
+    return (
+        select(
+            collections,
+            index_versions.c.uid.label("index_version_uid"),
+            index_versions.c.name.label("index_version"),
+            index_versions.c.encoder,
+            index_versions.c.max_tokens,
+            index_versions.c.overlap_tokens,
+            routes.c.weight,
+            routes.c.epoch,
+        )
+        .join(routes, routes.c.collection_uid == collections.c.uid)
+        .join(index_versions, index_versions.c.uid == routes.c.index_version_uid)
+        .where(collections.c.deleted_at.is_(None))
+        .order_by(collections.c.name, routes.c.weight.desc(), index_versions.c.number.desc())
+    )
+
+
+def collections_of(rows: Sequence[Any]) -> tuple[CollectionRow, ...]:
+    """The collections of such rows, their index versions gathered."""
+    grouped: dict[str, list[Any]] = {}
+    for row in rows:
+        grouped.setdefault(row["uid"], []).append(row)
+    return tuple(
+        collection_of(
+            group[0],
+            tuple(
+                ServingVersion(row["index_version_uid"], row["index_version"], row["weight"])
+                for row in group
+            ),
+        )
+        for group in grouped.values()
+    )
+
+
+def select_documents(collection: CollectionRow) -> Select[Any]:
+    """Documents of the collection with their current revision and their serving head."""
+    return (
+        select(
+            documents,
+            revisions.c.content_sha256,
+            revisions.c.source_blob,
+            revisions.c.text_blob,
+            revisions.c.extracted_title,
+            revisions.c.content_type,
+            revisions.c.filename,
+            revisions.c.size_bytes,
+            heads.c.chunk_count,
+        )
+        .join(collections, collections.c.uid == documents.c.collection_uid)
+        .join(
+            revisions,
+            and_(
+                revisions.c.document_uid == documents.c.uid,
+                revisions.c.revision == documents.c.revision,
+            ),
+        )
+        .outerjoin(
+            heads,
+            and_(
+                heads.c.document_uid == documents.c.uid,
+                heads.c.index_version_uid == collection.serving[0].uid,
+            ),
+        )
+        .where(documents.c.collection_uid == collection.uid)
+    )
+
+
+async def documents_by_id(
+    connection: AsyncConnection, collection: CollectionRow, document_ids: Sequence[str]
+) -> dict[str, DocumentRow]:
+    """The documents by id, deleted ones included."""
+    found: dict[str, DocumentRow] = {}
+    for part in batches(document_ids):
+        statement = select_documents(collection).where(documents.c.document_id.in_(part))
+        for row in await rows_of(connection, statement):
+            found[row["document_id"]] = document_of(row)
+    return found
+
+
+def select_index_versions() -> Select[Any]:
+    """Index versions with what they take from their collection."""
+    count = (
+        select(func.count())
+        .select_from(heads)
+        .where(heads.c.index_version_uid == index_versions.c.uid, heads.c.deleted.is_(False))
+        .scalar_subquery()
+    )
+    return select(
+        index_versions,
+        collections.c.language,
+        collections.c.sortable,
+        count.label("documents"),
+    ).join(collections, collections.c.uid == index_versions.c.collection_uid)
+
+
+async def live_versions(connection: AsyncConnection, collection_uid: str) -> list[str]:
+    """Uids of the index versions that heads of the collection are written for."""
+    statement = select(index_versions.c.uid).where(
+        index_versions.c.collection_uid == collection_uid,
+        index_versions.c.state != IndexState.DROPPING.value,
+    )
+    return list((await connection.execute(statement)).scalars())

@@ -1,0 +1,64 @@
+"""The catalog in one SQLite file: the only place with SQL that no other database knows.
+
+Many SQLite versions in the field can lose a commit when two connections checkpoint at the same
+moment (the WAL-reset bug, up to 3.51.2). So one connection writes and checkpoints; readers are
+`query_only`, never checkpoint, and are closed before the writer.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, event
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool, StaticPool
+
+_WRITER = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA busy_timeout=0",
+    "PRAGMA wal_autocheckpoint=1000",
+    "PRAGMA cache_size=-65536",
+)
+_READER = (
+    "PRAGMA query_only=ON",
+    "PRAGMA wal_autocheckpoint=0",
+    "PRAGMA busy_timeout=2000",
+    "PRAGMA cache_size=-16384",
+)
+
+
+def writer_engine(path: Path) -> AsyncEngine:
+    """An engine of one connection whose transactions take the write lock at their start."""
+    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", poolclass=StaticPool)
+    _prepare(engine, _WRITER, begin="BEGIN IMMEDIATE")
+    return engine
+
+
+def reader_engine(path: Path, *, connections: int) -> AsyncEngine:
+    """An engine whose transactions see one moment of the file and can change nothing."""
+    engine = create_async_engine(
+        f"sqlite+aiosqlite:///{path}",
+        poolclass=AsyncAdaptedQueuePool,
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=30,
+    )
+    _prepare(engine, _READER, begin="BEGIN")
+    return engine
+
+
+def _prepare(engine: AsyncEngine, pragmas: tuple[str, ...], *, begin: str) -> None:
+    @event.listens_for(engine.sync_engine, "connect")
+    def on_connect(connection: Any, _record: object) -> None:
+        # The driver's own BEGIN comes too late for IMMEDIATE and not at all before SAVEPOINT.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in pragmas:
+            cursor.execute(pragma)
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)

@@ -1,0 +1,254 @@
+"""The catalog's tables; the migrations make them, a test compares the two."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.types import TypeDecorator
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A moment as microseconds since 1970: exact, ordered and the same in every database."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002  (SQLAlchemy's signature)
+        """Microseconds of the moment."""
+        return None if value is None else (value - _EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  (SQLAlchemy's signature)
+        """The moment in UTC."""
+        return None if value is None else _EPOCH + value * _MICROSECOND
+
+
+schema = MetaData()
+
+tenants = Table(
+    "tenants",
+    schema,
+    Column("uid", Text, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("created_at", Moment, nullable=False),
+)
+
+collections = Table(
+    "collections",
+    schema,
+    Column("uid", Text, primary_key=True),
+    Column("tenant_uid", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("default_access", Text, nullable=False),
+    Column("sortable", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("deleted_at", Moment),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+)
+# A deleted collection keeps its row until its index is dropped; its name is free at once.
+Index(
+    "collections_live_name",
+    collections.c.tenant_uid,
+    collections.c.name,
+    unique=True,
+    sqlite_where=text("deleted_at IS NULL"),
+    postgresql_where=text("deleted_at IS NULL"),
+)
+
+index_versions = Table(
+    "index_versions",
+    schema,
+    Column("uid", Text, primary_key=True),
+    Column("tenant_uid", Text, nullable=False),
+    Column("collection_uid", Text, nullable=False, index=True),
+    Column("number", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("encoder", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("max_tokens", Integer, nullable=False),
+    Column("overlap_tokens", Integer, nullable=False),
+    Column("default_restricted", Boolean, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    UniqueConstraint("collection_uid", "number", name="index_versions_number"),
+)
+
+routes = Table(
+    "routes",
+    schema,
+    Column("collection_uid", Text, primary_key=True),
+    Column("index_version_uid", Text, primary_key=True),
+    Column("weight", Integer, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+)
+
+documents = Table(
+    "documents",
+    schema,
+    Column("uid", Text, primary_key=True),
+    Column("tenant_uid", Text, nullable=False),
+    Column("collection_uid", Text, nullable=False),
+    Column("document_id", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("deleted", Boolean, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("metadata", Text, nullable=False),
+    Column("access_scope", Text, nullable=False),
+    Column("access", Text),
+    Column("error_reason", Text),
+    Column("error_message", Text),
+    Column("job_id", Text),
+    Column("pending", Boolean, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("relayed_at", Moment),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+    UniqueConstraint("collection_uid", "document_id", name="documents_document_id"),
+)
+Index(
+    "documents_pending",
+    documents.c.uid,
+    sqlite_where=text("pending"),
+    postgresql_where=text("pending"),
+)
+
+document_tokens = Table(
+    "document_tokens",
+    schema,
+    Column("document_uid", Text, primary_key=True),
+    Column("token", Text, primary_key=True),
+)
+
+document_slots = Table(
+    "document_slots",
+    schema,
+    Column("document_uid", Text, primary_key=True),
+    Column("slot", Integer, primary_key=True),
+    Column("value", Float(53), nullable=False),
+)
+
+document_groups = Table(
+    "document_groups",
+    schema,
+    Column("document_uid", Text, primary_key=True),
+    Column("group_name", Text, primary_key=True),
+)
+
+revisions = Table(
+    "revisions",
+    schema,
+    Column("document_uid", Text, primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    Column("content_sha256", Text, nullable=False),
+    Column("source_blob", Text),
+    Column("text_blob", Text),
+    Column("extracted_title", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("content_type", Text, nullable=False),
+    Column("filename", Text, nullable=False),
+    Column("deleted", Boolean, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+Index("revisions_source_blob", revisions.c.source_blob)
+Index("revisions_text_blob", revisions.c.text_blob)
+
+heads = Table(
+    "heads",
+    schema,
+    Column("index_version_uid", Text, primary_key=True),
+    Column("document_uid", Text, primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("access", Text),
+    Column("chunk_count", Integer, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("deleted", Boolean, nullable=False),
+    Column("damaged", Boolean, nullable=False),
+)
+Index("heads_sequence", heads.c.index_version_uid, heads.c.sequence, unique=True)
+Index("heads_document", heads.c.document_uid)
+
+jobs = Table(
+    "jobs",
+    schema,
+    Column("job_id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("tenant_uid", Text, nullable=False),
+    Column("collection_uid", Text, nullable=False),
+    Column("document_uid", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("percent", Integer, nullable=False),
+    Column("error_reason", Text),
+    Column("error_message", Text),
+    Column("timings", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("started_at", Moment),
+    Column("ended_at", Moment),
+)
+Index("jobs_document", jobs.c.document_uid)
+Index("jobs_tenant", jobs.c.tenant_uid, jobs.c.job_id)
+
+outbox = Table(
+    "outbox",
+    schema,
+    Column(
+        "row_id",
+        BigInteger().with_variant(Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=True,
+    ),
+    Column("event_uid", Text, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("occurred_at", Moment, nullable=False),
+    Column("tenant_uid", Text, nullable=False),
+    Column("collection_uid", Text, nullable=False),
+    Column("document_uid", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index("outbox_turn", outbox.c.topic, outbox.c.lane, outbox.c.tenant_uid, outbox.c.row_id)
+Index("outbox_document", outbox.c.document_uid)
+
+dead_letters = Table(
+    "dead_letters",
+    schema,
+    Column("uid", Text, primary_key=True),
+    Column("tenant_uid", Text, nullable=False),
+    Column("collection_uid", Text, nullable=False, index=True),
+    Column("document_uid", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("job_id", Text),
+    Column("reason", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    UniqueConstraint("document_uid", "revision", name="dead_letters_revision"),
+)

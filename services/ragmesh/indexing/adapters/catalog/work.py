@@ -1,0 +1,449 @@
+"""Desired state, publication and the end of work: what the worker reads and writes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, delete, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ragmesh.core.documents import (
+    DefaultAccess,
+    DocumentState,
+    JobState,
+    Stage,
+    resolved_access,
+)
+from ragmesh.core.errors import JobCancelledError, SupersededError
+from ragmesh.core.ids import new_uid
+from ragmesh.core.index import Attributes, Head, HeadBatch
+from ragmesh.core.metadata import Metadata
+from ragmesh.indexing.adapters.catalog.jobs import end_jobs
+from ragmesh.indexing.adapters.catalog.mapping import (
+    access_of,
+    groups_text,
+    head_of,
+    index_version_of,
+)
+from ragmesh.indexing.adapters.catalog.saving import announce, take_sequences
+from ragmesh.indexing.adapters.catalog.selecting import select_index_versions
+from ragmesh.indexing.adapters.catalog.store import Store, row_of, rows_of
+from ragmesh.indexing.adapters.catalog.tables import (
+    collections,
+    dead_letters,
+    documents,
+    heads,
+    index_versions,
+    jobs,
+    revisions,
+)
+from ragmesh.indexing.records import (
+    Extracted,
+    IndexState,
+    IndexVersion,
+    Publication,
+    Source,
+    Work,
+)
+from ragmesh.indexing.rows import Move, Outcome
+
+_FINAL = {"pending": False, "relayed_at": None}
+
+
+class SqlWork(Store):
+    """The work store."""
+
+    async def index_versions_of(self, collection_uid: str) -> tuple[IndexVersion, ...]:
+        """The index versions that documents of the collection must be written to."""
+
+        async def unit(connection: AsyncConnection) -> tuple[IndexVersion, ...]:
+            statement = select_index_versions().where(
+                index_versions.c.collection_uid == collection_uid,
+                index_versions.c.state != IndexState.DROPPING.value,
+            )
+            return tuple(index_version_of(row) for row in await rows_of(connection, statement))
+
+        return await self._read(unit)
+
+    async def work_of(self, index_version_uid: str, document_uid: str) -> Work | None:
+        """The desired state as it is now."""
+
+        async def unit(connection: AsyncConnection) -> Work | None:
+            version = await row_of(
+                connection,
+                select_index_versions().where(
+                    index_versions.c.uid == index_version_uid,
+                    index_versions.c.state != IndexState.DROPPING.value,
+                ),
+            )
+            row = await row_of(connection, _select_wanted(document_uid))
+            if version is None or row is None or row["collection_uid"] != version["collection_uid"]:
+                return None
+            head = await row_of(connection, _select_head(index_version_uid, document_uid))
+            return _work(index_version_of(version), row, head)
+
+        return await self._read(unit)
+
+    async def start_job(self, work: Work) -> Outcome:
+        """Job RUNNING, document INDEXING."""
+        now = self._clock.now()
+
+        async def unit(connection: AsyncConnection) -> Outcome:
+            row = await _wanted(connection, work)
+            if row["job_state"] == JobState.CANCELLED.value:
+                raise JobCancelledError("the job was cancelled")
+            await connection.execute(
+                update(documents)
+                .where(
+                    documents.c.uid == work.document_uid,
+                    documents.c.state == DocumentState.RECEIVED.value,
+                )
+                .values(state=DocumentState.INDEXING.value)
+            )
+            started = (
+                update(jobs)
+                .where(jobs.c.job_id == row["job_id"], jobs.c.state == JobState.QUEUED.value)
+                .values(state=JobState.RUNNING.value, started_at=now)
+                .returning(jobs.c.job_id)
+            )
+            return Outcome(jobs=tuple((await connection.execute(started)).scalars()))
+
+        return await self._write(unit)
+
+    async def record_extraction(self, work: Work, extracted: Extracted) -> None:
+        """Write what reading the revision yielded."""
+
+        async def unit(connection: AsyncConnection) -> None:
+            await connection.execute(
+                update(revisions)
+                .where(
+                    revisions.c.document_uid == work.document_uid,
+                    revisions.c.revision == work.revision,
+                    revisions.c.deleted.is_(False),
+                )
+                .values(
+                    text_blob=extracted.text_blob,
+                    extracted_title=extracted.title,
+                    content_type=extracted.content_type,
+                )
+            )
+
+        await self._write(unit)
+
+    async def publish(self, publication: Publication) -> tuple[Head, Outcome]:
+        """Move the head, or SupersededError."""
+        now = self._clock.now()
+
+        async def unit(connection: AsyncConnection) -> tuple[Head, Outcome]:
+            version = publication.index_version_uid
+            collection_uid, tenant_uid = await _fence(connection, publication)
+            sequence = await take_sequences(connection, collection_uid, 1)
+            row = _head_row(publication, sequence)
+            await connection.execute(
+                delete(heads).where(
+                    heads.c.index_version_uid == version,
+                    heads.c.document_uid == publication.document_uid,
+                )
+            )
+            await connection.execute(insert(heads), row)
+            move = Move(version, collection_uid, publication.document_uid, sequence)
+            await announce(connection, tenant_uid, [move], now)
+            await connection.execute(
+                update(documents)
+                .where(
+                    documents.c.uid == publication.document_uid,
+                    documents.c.revision == publication.revision,
+                )
+                .values(
+                    state=DocumentState.INDEXED.value,
+                    error_reason=None,
+                    error_message=None,
+                    updated_at=now,
+                    **_FINAL,
+                )
+            )
+            values = {
+                "state": JobState.SUCCEEDED.value,
+                "stage": Stage.DONE.value,
+                "percent": 100,
+                "timings": json.dumps(publication.timings_ms),
+                "ended_at": now,
+            }
+            ended = await end_jobs(connection, _covered(publication), values)
+            return _published(publication, sequence), Outcome(moves=(move,), jobs=ended)
+
+        return await self._write(unit, fills_outbox=True)
+
+    async def complete_removal(self, work: Work) -> Outcome:
+        """End the delete."""
+        now = self._clock.now()
+
+        async def unit(connection: AsyncConnection) -> Outcome:
+            removed = await connection.execute(
+                update(documents)
+                .where(
+                    documents.c.uid == work.document_uid,
+                    documents.c.revision == work.revision,
+                    documents.c.deleted.is_(True),
+                )
+                .values(state=DocumentState.INDEXED.value, updated_at=now, **_FINAL)
+                .returning(documents.c.uid)
+            )
+            if removed.first() is None:
+                return Outcome()
+            values = {
+                "state": JobState.SUCCEEDED.value,
+                "stage": Stage.DONE.value,
+                "percent": 100,
+                "ended_at": now,
+            }
+            which = and_(jobs.c.document_uid == work.document_uid, jobs.c.revision <= work.revision)
+            return Outcome(jobs=await end_jobs(connection, which, values))
+
+        return await self._write(unit)
+
+    async def fail(self, work: Work, reason: str, message: str, *, attempts: int) -> Outcome:
+        """End the work FAILED, if it is still wanted."""
+        now = self._clock.now()
+        error = {"error_reason": reason, "error_message": message}
+
+        async def unit(connection: AsyncConnection) -> Outcome:
+            failed = await connection.execute(
+                update(documents)
+                .where(
+                    documents.c.uid == work.document_uid,
+                    documents.c.revision == work.revision,
+                    documents.c.pending.is_(True),
+                    documents.c.deleted.is_(False),
+                )
+                .values(state=DocumentState.FAILED.value, updated_at=now, **error, **_FINAL)
+                .returning(documents.c.uid)
+            )
+            if failed.first() is None:
+                return Outcome()
+            await _bury_letter(connection, work, error, attempts, now)
+            of_document = jobs.c.document_uid == work.document_uid
+            older = await end_jobs(
+                connection,
+                and_(of_document, jobs.c.revision < work.revision),
+                {
+                    "state": JobState.CANCELLED.value,
+                    "error_reason": SupersededError.reason,
+                    "error_message": "a newer revision of the document took its place",
+                    "ended_at": now,
+                },
+            )
+            same = await end_jobs(
+                connection,
+                and_(of_document, jobs.c.revision == work.revision),
+                {"state": JobState.FAILED.value, "ended_at": now, **error},
+            )
+            return Outcome(jobs=(*older, *same))
+
+        return await self._write(unit)
+
+    async def heads_after(
+        self, index_version_uid: str, sequence: int, *, limit: int
+    ) -> HeadBatch | None:
+        """Heads that moved after the sequence, in its order; None = no such index version."""
+
+        async def unit(connection: AsyncConnection) -> HeadBatch | None:
+            present = await row_of(
+                connection,
+                select(collections.c.sequence)
+                .join(index_versions, index_versions.c.collection_uid == collections.c.uid)
+                .where(
+                    index_versions.c.uid == index_version_uid,
+                    index_versions.c.state != IndexState.DROPPING.value,
+                ),
+            )
+            if present is None:
+                return None
+            statement = (
+                select(heads)
+                .where(heads.c.index_version_uid == index_version_uid, heads.c.sequence > sequence)
+                .order_by(heads.c.sequence)
+                .limit(limit)
+            )
+            found = tuple(head_of(row) for row in await rows_of(connection, statement))
+            caught_up = len(found) < limit
+            seen = max(present["sequence"], sequence) if caught_up else found[-1].sequence
+            return HeadBatch(index_version_uid, found, seen, caught_up)
+
+        return await self._read(unit)
+
+
+def _covered(publication: Publication) -> ColumnElement[bool]:
+    """Jobs whose wish the publication fulfils."""
+    return and_(
+        jobs.c.document_uid == publication.document_uid,
+        or_(
+            jobs.c.revision < publication.revision,
+            and_(
+                jobs.c.revision == publication.revision,
+                jobs.c.generation <= publication.generation,
+            ),
+        ),
+    )
+
+
+async def _fence(connection: AsyncConnection, publication: Publication) -> tuple[str, str]:
+    """Uids of collection and tenant, or SupersededError: the only fence there is."""
+    row = await row_of(
+        connection,
+        select(documents, index_versions.c.state.label("version_state"))
+        .join(index_versions, index_versions.c.collection_uid == documents.c.collection_uid)
+        .where(
+            documents.c.uid == publication.document_uid,
+            index_versions.c.uid == publication.index_version_uid,
+        )
+        .with_for_update(of=documents),
+    )
+    if row is None or row["version_state"] == IndexState.DROPPING.value or row["deleted"]:
+        raise SupersededError("the document or its collection was deleted meanwhile")
+    if row["generation"] != publication.generation:
+        raise SupersededError("newer attributes of the document are wanted")
+    if row["revision"] == publication.revision and row["state"] == DocumentState.FAILED.value:
+        raise SupersededError("the document's job has ended meanwhile")
+    head = await row_of(
+        connection, _select_head(publication.index_version_uid, publication.document_uid)
+    )
+    if head is not None:
+        present = (head["revision"], head["generation"])
+        offered = (publication.revision, publication.generation)
+        if offered < present or (offered == present and not head["damaged"]):
+            raise SupersededError("an equal or newer revision is already published")
+    return row["collection_uid"], row["tenant_uid"]
+
+
+def _head_row(publication: Publication, sequence: int) -> dict[str, Any]:
+    return {
+        "index_version_uid": publication.index_version_uid,
+        "document_uid": publication.document_uid,
+        "revision": publication.revision,
+        "generation": publication.generation,
+        "access": groups_text(publication.access),
+        "chunk_count": publication.chunk_count,
+        "digest": publication.digest,
+        "sequence": sequence,
+        "deleted": False,
+        "damaged": False,
+    }
+
+
+def _published(publication: Publication, sequence: int) -> Head:
+    return Head(
+        document_uid=publication.document_uid,
+        revision=publication.revision,
+        generation=publication.generation,
+        access=publication.access,
+        chunk_count=publication.chunk_count,
+        digest=publication.digest,
+        sequence=sequence,
+    )
+
+
+def _select_head(index_version_uid: str, document_uid: str) -> Select[Any]:
+    return select(heads).where(
+        heads.c.index_version_uid == index_version_uid, heads.c.document_uid == document_uid
+    )
+
+
+def _select_wanted(document_uid: str) -> Select[Any]:
+    return (
+        select(
+            documents,
+            collections.c.default_access,
+            revisions.c.source_blob,
+            revisions.c.text_blob,
+            revisions.c.extracted_title,
+            revisions.c.size_bytes,
+            revisions.c.content_type,
+            revisions.c.filename,
+            jobs.c.state.label("job_state"),
+        )
+        .join(collections, collections.c.uid == documents.c.collection_uid)
+        .join(
+            revisions,
+            and_(
+                revisions.c.document_uid == documents.c.uid,
+                revisions.c.revision == documents.c.revision,
+            ),
+        )
+        .outerjoin(jobs, jobs.c.job_id == documents.c.job_id)
+        .where(documents.c.uid == document_uid)
+    )
+
+
+async def _wanted(connection: AsyncConnection, work: Work) -> Any:
+    row = await row_of(connection, _select_wanted(work.document_uid))
+    if row is None or (row["revision"], row["generation"]) != (work.revision, work.generation):
+        raise SupersededError("a newer state of the document is wanted")
+    return row
+
+
+async def _bury_letter(
+    connection: AsyncConnection, work: Work, error: dict[str, str], attempts: int, now: Any
+) -> None:
+    await connection.execute(
+        delete(dead_letters).where(
+            dead_letters.c.document_uid == work.document_uid,
+            dead_letters.c.revision == work.revision,
+        )
+    )
+    await connection.execute(
+        insert(dead_letters),
+        {
+            "uid": new_uid(),
+            "tenant_uid": work.index.tenant_uid,
+            "collection_uid": work.index.collection_uid,
+            "document_uid": work.document_uid,
+            "revision": work.revision,
+            "job_id": work.job_id,
+            "reason": error["error_reason"],
+            "message": error["error_message"],
+            "attempts": attempts,
+            "created_at": now,
+        },
+    )
+
+
+def _work(index: IndexVersion, row: Any, head: Any) -> Work:
+    metadata = Metadata(row["metadata"])
+    access = access_of(row["access_scope"], row["access"])
+    attributes = Attributes(
+        generation=row["generation"],
+        document_id=row["document_id"],
+        title=row["title"] or row["extracted_title"] or row["filename"],
+        content_type=row["content_type"],
+        metadata=metadata.canonical,
+        tokens=metadata.tokens(),
+        slots=metadata.slots(index.sortable),
+        access=resolved_access(access, DefaultAccess(row["default_access"])),
+    )
+    source = None
+    if row["source_blob"] is not None:
+        source = Source(
+            blob=row["source_blob"],
+            text_blob=row["text_blob"],
+            size_bytes=row["size_bytes"],
+            filename=row["filename"],
+            content_type=row["content_type"],
+        )
+    return Work(
+        index=index,
+        document_uid=row["uid"],
+        document_id=row["document_id"],
+        revision=row["revision"],
+        generation=row["generation"],
+        deleted=row["deleted"],
+        state=DocumentState(row["state"]),
+        source=source,
+        attributes=attributes,
+        head=None if head is None else head_of(head),
+        head_revision=0 if head is None else head["revision"],
+        damaged=False if head is None else head["damaged"],
+        job_id=row["job_id"],
+        job_state=JobState(row["job_state"]) if row["job_state"] else None,
+    )

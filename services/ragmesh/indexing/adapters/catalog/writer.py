@@ -1,0 +1,136 @@
+"""One writer with group commit: many units of work share one fsync, and none shares its errors.
+
+Each unit runs in a savepoint of its own. An error rolls back that savepoint alone; the commit is
+one for all, and only after it does any caller learn that its unit is durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from ragmesh.core.errors import (
+    ExhaustedError,
+    RagmeshError,
+    StorageFullError,
+    StoreDamagedError,
+    UnavailableError,
+)
+
+T = TypeVar("T")
+Unit = Callable[[AsyncConnection], Awaitable[T]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting(Generic[T]):
+    unit: Unit[T]
+    outcome: asyncio.Future[T]
+
+
+class GroupWriter:
+    """Runs units of work one after the other and commits those that wait together."""
+
+    def __init__(self, engine: AsyncEngine, *, queue_units: int, group_units: int) -> None:
+        self._engine = engine
+        self._queue_units = queue_units
+        self._group_units = group_units
+        self._waiting: list[_Waiting[Any]] = []
+        self._arrived = asyncio.Event()
+        self._closing = False
+        self.commits = 0
+        """Transactions committed so far."""
+
+    async def write(self, unit: Unit[T]) -> T:
+        """Run the unit; its result once it is durable, or its error with nothing of it kept."""
+        if self._closing:
+            raise UnavailableError("the catalog is closing", retry_after_seconds=1.0)
+        if len(self._waiting) >= self._queue_units:
+            raise ExhaustedError("too many catalog writes are waiting", retry_after_seconds=1.0)
+        outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(unit, outcome))
+        self._arrived.set()
+        return await outcome
+
+    def close(self) -> None:
+        """Take no more units; `run` returns once those that wait are done."""
+        self._closing = True
+        self._arrived.set()
+
+    async def run(self) -> None:
+        """Write until closed and empty; a defect here ends the process that owns the loop."""
+        try:
+            async with self._engine.connect() as connection:
+                while self._waiting or not self._closing:
+                    self._arrived.clear()
+                    if not self._waiting:
+                        await self._arrived.wait()
+                        continue
+                    group = self._waiting[: self._group_units]
+                    del self._waiting[: self._group_units]
+                    await self._commit(connection, group)
+        finally:
+            self._closing = True
+            for waiting in self._waiting:
+                if not waiting.outcome.done():
+                    waiting.outcome.set_exception(UnavailableError("the catalog has closed"))
+            self._waiting.clear()
+
+    async def _commit(self, connection: AsyncConnection, group: list[_Waiting[Any]]) -> None:
+        outcomes: list[tuple[_Waiting[Any], Any]] = []
+        try:
+            async with connection.begin():
+                for waiting in group:
+                    if not waiting.outcome.cancelled():
+                        outcomes.append((waiting, await _run(connection, waiting.unit)))
+            self.commits += 1
+        except (DBAPIError, RagmeshError) as error:
+            mapped = mapped_error(error)
+            outcomes = [(waiting, mapped) for waiting in group]
+        except BaseException:
+            for waiting in group:
+                waiting.outcome.cancel()
+            raise
+        for waiting, outcome in outcomes:
+            _resolve(waiting.outcome, outcome)
+
+
+async def _run(connection: AsyncConnection, unit: Unit[Any]) -> Any:
+    """The unit's result, or its error once its savepoint is rolled back."""
+    savepoint = await connection.begin_nested()
+    try:
+        result = await unit(connection)
+        await savepoint.commit()
+    except Exception as error:
+        # SQLite may have ended the whole transaction (disk full); then rolling back to the
+        # savepoint raises, and that error fails every unit of the group: none is half kept.
+        await savepoint.rollback()
+        return mapped_error(error)
+    return result
+
+
+def _resolve(outcome: asyncio.Future[Any], result: Any) -> None:
+    if outcome.done():
+        return
+    if isinstance(result, BaseException):
+        outcome.set_exception(result)
+    else:
+        outcome.set_result(result)
+
+
+def mapped_error(error: Exception) -> Exception:
+    """What the error means to a caller; errors of the domain and defects stay what they are."""
+    if not isinstance(error, DBAPIError):
+        return error
+    text = str(error.orig).lower()
+    if "full" in text and ("disk" in text or "database" in text):
+        return StorageFullError("the disk of the catalog is full; nothing was kept")
+    if "malformed" in text or "not a database" in text or "corrupt" in text:
+        return StoreDamagedError("the catalog cannot be read as its format promises")
+    if "unable to open" in text or "locked" in text or error.connection_invalidated:
+        return UnavailableError("the catalog cannot be reached", retry_after_seconds=1.0)
+    return error

@@ -1,0 +1,164 @@
+"""The feed of heads: followers learn of every publication, and a publication waits for them.
+
+A follower is sent what moved since its own sequence, read from the catalog, so that replay and
+live are one path and nothing can be lost or reordered. Coming back for the next batch says that
+the last one is applied.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from ragmesh.core.answers import Invalidation
+from ragmesh.core.callers import Machine
+from ragmesh.core.errors import IndexVersionGoneError, RagmeshError
+from ragmesh.core.index import HeadBatch
+from ragmesh.indexing.ports import AnswerCache
+from ragmesh.indexing.rows import Move
+
+_BATCH_HEADS = 1_000
+_INDEXING = Machine("indexing")
+
+
+class HeadSource(Protocol):
+    """Where heads are read."""
+
+    async def heads_after(
+        self, index_version_uid: str, sequence: int, *, limit: int
+    ) -> HeadBatch | None:
+        """Heads that moved after the sequence, in its order; None = no such index version."""
+
+
+class _Follower:
+    """One stream of heads: how far its consumer is, and what wakes it."""
+
+    def __init__(self, index_version_uid: str, sequence: int) -> None:
+        self.index_version_uid = index_version_uid
+        self.applied = sequence
+        self.woken = asyncio.Event()
+        self.left = False
+        self.progress = asyncio.Event()
+
+    def advance(self, sequence: int) -> None:
+        """The consumer came back: everything up to the sequence is applied."""
+        self.applied = max(self.applied, sequence)
+        self._tell()
+
+    def leave(self) -> None:
+        """The consumer is gone; nobody waits for it any more."""
+        self.left = True
+        self._tell()
+
+    def _tell(self) -> None:
+        reached, self.progress = self.progress, asyncio.Event()
+        reached.set()
+
+    async def reached(self, sequence: int) -> None:
+        """Return once the consumer has applied the sequence or is gone."""
+        while not self.left and self.applied < sequence:
+            await self.progress.wait()
+
+
+class HeadFeed:
+    """Hands moved heads to followers and answer cache, and holds reads back meanwhile."""
+
+    def __init__(
+        self,
+        source: HeadSource,
+        cache: AnswerCache,
+        *,
+        heartbeat_seconds: float,
+        wait_seconds: float,
+    ) -> None:
+        self._source = source
+        self._cache = cache
+        self._heartbeat_seconds = heartbeat_seconds
+        self._wait_seconds = wait_seconds
+        self._followers: set[_Follower] = set()
+        self._in_flight: set[asyncio.Event] = set()
+
+    @asynccontextmanager
+    async def publication(self) -> AsyncIterator[Callable[[Sequence[Move]], None]]:
+        """Commit inside and hand over what moved; leaving waits until followers applied it.
+
+        It counts as in flight from before the commit, so that no read can slip in between.
+        """
+        done = asyncio.Event()
+        moves: list[Move] = []
+        self._in_flight.add(done)
+        try:
+            yield moves.extend
+            if moves:
+                await self._announce(moves)
+        finally:
+            self._in_flight.discard(done)
+            done.set()
+
+    async def settled(self) -> None:
+        """Return once every publication that is in flight now has been applied."""
+        for done in tuple(self._in_flight):
+            await done.wait()
+
+    async def watch(
+        self, index_version_uid: str, *, from_sequence: int
+    ) -> AsyncIterator[HeadBatch]:
+        """Heads after the sequence, for ever; a batch without heads is a heartbeat."""
+        follower = _Follower(index_version_uid, from_sequence)
+        self._followers.add(follower)
+        try:
+            while True:
+                follower.woken.clear()
+                batch = await self._source.heads_after(
+                    index_version_uid, follower.applied, limit=_BATCH_HEADS
+                )
+                if batch is None:
+                    raise IndexVersionGoneError("the index version does not exist any more")
+                yield batch
+                follower.advance(batch.sequence)
+                if batch.caught_up:
+                    await self._woken(follower)
+        finally:
+            self._followers.discard(follower)
+            follower.leave()
+
+    async def _woken(self, follower: _Follower) -> None:
+        """Return when something moved, or when a heartbeat is due."""
+        try:
+            async with asyncio.timeout(self._heartbeat_seconds):
+                await follower.woken.wait()
+        except TimeoutError:
+            return
+
+    async def _announce(self, moves: Sequence[Move]) -> None:
+        reached: dict[str, int] = {}
+        for move in moves:
+            version = move.index_version_uid
+            reached[version] = max(reached.get(version, 0), move.sequence)
+        waiting = [f for f in self._followers if f.index_version_uid in reached]
+        for follower in waiting:
+            follower.woken.set()
+        await self._invalidate(moves)
+        try:
+            async with asyncio.timeout(self._wait_seconds):
+                for follower in waiting:
+                    await follower.reached(reached[follower.index_version_uid])
+        except TimeoutError:
+            # A follower that hangs must not stop every upload; its heartbeat tells it is behind.
+            return
+
+    async def _invalidate(self, moves: Sequence[Move]) -> None:
+        found = {
+            Invalidation(move.collection_uid, move.document_uid, move.sequence) for move in moves
+        }
+        try:
+            await self._cache.invalidate(
+                _INDEXING, sorted(found, key=lambda invalidation: invalidation.sequence)
+            )
+        except RagmeshError as error:
+            if not error.kind.transient:
+                raise
+            # The outbox row of the same transaction brings the invalidation later.
+            return

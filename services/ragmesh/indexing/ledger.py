@@ -1,0 +1,138 @@
+"""The ledger: the catalog as the pipeline sees it, with followers and watchers told in time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from ragmesh.core.documents import Failure, JobState, Stage
+from ragmesh.core.errors import JobCancelledError
+from ragmesh.core.index import Head
+from ragmesh.indexing.heads import HeadFeed
+from ragmesh.indexing.progress import JobBoard
+from ragmesh.indexing.records import (
+    Backlog,
+    Extracted,
+    IndexVersion,
+    OutboxRow,
+    PendingDocument,
+    Publication,
+    Work,
+)
+from ragmesh.indexing.stores import Catalog
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogLedger:
+    """Satisfies `ports.Ledger`; a publication returns once its followers have applied it."""
+
+    catalog: Catalog
+    feed: HeadFeed
+    board: JobBoard
+
+    async def take_outbox(self, *, limit: int, window: int) -> tuple[OutboxRow, ...]:
+        """See `ports.Outbox`."""
+        return await self.catalog.take_outbox(limit=limit, window=window)
+
+    async def settle_outbox(self, rows: Sequence[OutboxRow]) -> None:
+        """See `ports.Outbox`."""
+        await self.catalog.settle_outbox(rows)
+
+    async def outbox_filled(self) -> None:
+        """See `ports.Outbox`."""
+        await self.catalog.outbox_filled()
+
+    async def get_backlog(self) -> Backlog:
+        """See `ports.Outbox`."""
+        return await self.catalog.get_backlog()
+
+    async def index_versions_of(self, collection_uid: str) -> tuple[IndexVersion, ...]:
+        """See `ports.WorkLedger`."""
+        return await self.catalog.index_versions_of(collection_uid)
+
+    async def work_of(self, index_version_uid: str, document_uid: str) -> Work | None:
+        """See `ports.WorkLedger`."""
+        return await self.catalog.work_of(index_version_uid, document_uid)
+
+    async def start_job(self, work: Work) -> None:
+        """See `ports.WorkLedger`."""
+        outcome = await self.catalog.start_job(work)
+        self.board.changed(outcome.jobs)
+
+    async def report_stage(
+        self, work: Work, stage: Stage, percent: int, timings_ms: tuple[tuple[str, float], ...]
+    ) -> None:
+        """See `ports.WorkLedger`."""
+        if work.job_id is None:
+            return
+        if self.board.is_cancelled(work.job_id):
+            raise JobCancelledError("the job was cancelled")
+        if self.board.report(work.job_id, stage, percent, timings_ms):
+            state = await self.catalog.save_progress(work.job_id, stage, percent, timings_ms)
+            if state is JobState.CANCELLED:
+                raise JobCancelledError("the job was cancelled")
+
+    async def record_extraction(self, work: Work, extracted: Extracted) -> None:
+        """See `ports.WorkLedger`."""
+        await self.catalog.record_extraction(work, extracted)
+
+    async def publish(self, publication: Publication) -> Head:
+        """See `ports.WorkLedger`."""
+        async with self.feed.publication() as moved:
+            head, outcome = await self.catalog.publish(publication)
+            moved(outcome.moves)
+        self.board.changed(outcome.jobs)
+        return head
+
+    async def complete_removal(self, work: Work) -> None:
+        """See `ports.WorkLedger`."""
+        outcome = await self.catalog.complete_removal(work)
+        self.board.changed(outcome.jobs)
+
+    async def fail(self, work: Work, failure: Failure, *, attempts: int) -> None:
+        """See `ports.WorkLedger`."""
+        outcome = await self.catalog.fail(work, failure.reason, failure.message, attempts=attempts)
+        self.board.changed(outcome.jobs)
+
+    async def list_index_versions(
+        self, *, after_uid: str = "", limit: int = 100
+    ) -> tuple[IndexVersion, ...]:
+        """See `ports.Repairs`."""
+        return await self.catalog.list_index_versions(after_uid=after_uid, limit=limit)
+
+    async def mark_serving(self, index_version_uid: str) -> None:
+        """See `ports.Repairs`."""
+        await self.catalog.mark_serving(index_version_uid)
+
+    async def forget_index_version(self, index_version_uid: str) -> None:
+        """See `ports.Repairs`."""
+        await self.catalog.forget_index_version(index_version_uid)
+
+    async def list_heads(
+        self, index_version_uid: str, *, after_document_uid: str = "", limit: int = 1_000
+    ) -> tuple[Head, ...]:
+        """See `ports.Repairs`."""
+        return await self.catalog.list_heads(
+            index_version_uid, after_document_uid=after_document_uid, limit=limit
+        )
+
+    async def list_pending(
+        self, *, relayed_before: datetime, after_document_uid: str = "", limit: int = 1_000
+    ) -> tuple[PendingDocument, ...]:
+        """See `ports.Repairs`."""
+        return await self.catalog.list_pending(
+            relayed_before=relayed_before, after_document_uid=after_document_uid, limit=limit
+        )
+
+    async def relay_again(self, documents: Sequence[PendingDocument]) -> None:
+        """See `ports.Repairs`."""
+        await self.catalog.relay_again(documents)
+
+    async def mark_damaged(self, index_version_uid: str, document_uid: str, digest: str) -> bool:
+        """See `ports.Repairs`."""
+        return await self.catalog.mark_damaged(index_version_uid, document_uid, digest)
+
+    async def unreferenced_blobs(self, keys: Sequence[str]) -> frozenset[str]:
+        """See `ports.Repairs`."""
+        return await self.catalog.unreferenced_blobs(keys)

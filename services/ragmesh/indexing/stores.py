@@ -1,0 +1,174 @@
+"""The catalog as the use cases see it: one store a kind of row, one transaction a method.
+
+A method that changes something is durable when it returns and leaves nothing behind when it
+raises. Callers are checked inside the transaction, so that nothing can change in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from ragmesh.core.callers import Caller
+from ragmesh.core.documents import CollectionChange, DocumentChange, JobState, Stage
+from ragmesh.core.filters import Filter
+from ragmesh.core.index import Head, HeadBatch
+from ragmesh.indexing.ports import Outbox, Repairs
+from ragmesh.indexing.records import Extracted, IndexVersion, Publication, Work
+from ragmesh.indexing.rows import (
+    Candidate,
+    CollectionDraft,
+    CollectionRow,
+    DocumentRow,
+    JobRow,
+    Move,
+    Outcome,
+    RevisionRow,
+)
+
+
+class CollectionStore(Protocol):
+    """Collections, their index versions and routes."""
+
+    async def create_collection(self, draft: CollectionDraft) -> CollectionRow:
+        """Write the collection and its index version; CollectionExistsError when taken."""
+
+    async def find_collection(self, tenant_uid: str, name: str) -> CollectionRow | None:
+        """The live collection of that name."""
+
+    async def list_collections(
+        self, tenant_uid: str, *, after_name: str, limit: int
+    ) -> tuple[CollectionRow, ...]:
+        """Live collections in order of name."""
+
+    async def count_documents(self, caller: Caller, collection: CollectionRow) -> tuple[int, int]:
+        """How many documents and published chunks of them the caller may see."""
+
+    async def change_collection(
+        self, collection: CollectionRow, change: CollectionChange
+    ) -> Outcome:
+        """Write what changed; a tighter default access moves heads at once."""
+
+    async def delete_collection(self, collection: CollectionRow) -> Outcome:
+        """Free the name at once; the reconciler drops the index and then the rows."""
+
+
+class DocumentStore(Protocol):
+    """Documents and their revisions."""
+
+    async def find_documents(
+        self, collection: CollectionRow, document_ids: Sequence[str]
+    ) -> dict[str, DocumentRow]:
+        """The documents by id, deleted ones included."""
+
+    async def accept(
+        self, caller: Caller, collection: CollectionRow, candidates: Sequence[Candidate]
+    ) -> Outcome:
+        """Write document, revision, job and outbox row of each in one transaction.
+
+        ConflictError when a candidate's content is needed and not stored: store it, try again.
+        """
+
+    async def change_document(
+        self, caller: Caller, collection: CollectionRow, document_id: str, change: DocumentChange
+    ) -> Outcome:
+        """Write a new attribute generation; tighter access holds at once."""
+
+    async def delete_document(
+        self, caller: Caller, collection: CollectionRow, document_id: str
+    ) -> Outcome:
+        """Write a tombstone into document, revisions and heads."""
+
+    async def restore_revision(
+        self, caller: Caller, collection: CollectionRow, document_id: str, revision: int
+    ) -> Outcome:
+        """Write a new revision with the content of an old one."""
+
+    async def list_documents(
+        self,
+        caller: Caller,
+        collection: CollectionRow,
+        *,
+        filter: Filter | None,
+        after_document_id: str,
+        limit: int,
+    ) -> tuple[DocumentRow, ...]:
+        """Documents the caller may see, in order of id; those being deleted included."""
+
+    async def find_revision(self, document_uid: str, revision: int) -> RevisionRow | None:
+        """One revision."""
+
+    async def list_revisions(
+        self, document_uid: str, *, before_revision: int, limit: int
+    ) -> tuple[RevisionRow, ...]:
+        """Revisions, newest first; `before_revision` 0 = from the newest."""
+
+
+class JobStore(Protocol):
+    """Jobs; they stay after they end."""
+
+    async def find_job(self, job_id: str) -> JobRow | None:
+        """The job as it is written; progress in memory is not part of it."""
+
+    async def list_jobs(
+        self,
+        caller: Caller,
+        tenant_uid: str,
+        *,
+        state: JobState | None,
+        before_job_id: str,
+        limit: int,
+    ) -> tuple[JobRow, ...]:
+        """Jobs whose documents the caller may see, newest first."""
+
+    async def cancel_job(self, job_id: str) -> Outcome:
+        """End the job CANCELLED; JobFinishedError when it cannot be."""
+
+    async def save_progress(
+        self, job_id: str, stage: Stage, percent: int, timings_ms: tuple[tuple[str, float], ...]
+    ) -> JobState:
+        """Write how far a running job is; the state it is in, unchanged when it has ended."""
+
+
+class WorkStore(Protocol):
+    """Desired state and heads; the rows under the ledger."""
+
+    async def index_versions_of(self, collection_uid: str) -> tuple[IndexVersion, ...]:
+        """The index versions that documents of the collection must be written to."""
+
+    async def work_of(self, index_version_uid: str, document_uid: str) -> Work | None:
+        """The desired state as it is now."""
+
+    async def start_job(self, work: Work) -> Outcome:
+        """Job RUNNING, document INDEXING."""
+
+    async def record_extraction(self, work: Work, extracted: Extracted) -> None:
+        """Write what reading the revision yielded."""
+
+    async def publish(self, publication: Publication) -> tuple[Head, Outcome]:
+        """Move the head, or SupersededError."""
+
+    async def complete_removal(self, work: Work) -> Outcome:
+        """End the delete."""
+
+    async def fail(self, work: Work, reason: str, message: str, *, attempts: int) -> Outcome:
+        """End the work FAILED, if it is still wanted."""
+
+    async def heads_after(
+        self, index_version_uid: str, sequence: int, *, limit: int
+    ) -> HeadBatch | None:
+        """Heads that moved after the sequence, in its order; None = no such index version."""
+
+
+class Catalog(CollectionStore, DocumentStore, JobStore, WorkStore, Outbox, Repairs, Protocol):
+    """Every store of the catalog; transactions of one see those of all."""
+
+
+__all__ = [
+    "Catalog",
+    "CollectionStore",
+    "DocumentStore",
+    "JobStore",
+    "Move",
+    "WorkStore",
+]
