@@ -1,0 +1,1 @@
+"""The retrieval service: writes chunks of index versions and finds them again."""

@@ -1,0 +1,285 @@
+"""The VectorIndex of files: one folder an index version, one lock for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import re
+import shutil
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from threadpoolctl import threadpool_limits
+
+from ragmesh.chassis.executors import Executor, executor
+from ragmesh.chassis.files import make_folder_durably, sync_folder
+from ragmesh.chassis.locks import StoreLock
+from ragmesh.core.errors import (
+    AlreadyExistsError,
+    IndexVersionGoneError,
+    InvalidError,
+    InvalidPageTokenError,
+    Violation,
+)
+from ragmesh.core.index import (
+    AttributesWrite,
+    DocumentDigest,
+    DocumentWrite,
+    HeadBatch,
+    IndexDescription,
+    IndexSpec,
+)
+from ragmesh.core.pages import Page, PageRequest
+from ragmesh.core.search import QueryTerm
+from ragmesh.retrieval.adapters.embedded.records import PreparedChunk
+from ragmesh.retrieval.adapters.embedded.shard import Shard
+from ragmesh.retrieval.adapters.embedded.snapshot import Snapshot
+from ragmesh.retrieval.adapters.embedded.writing import (
+    DeleteRevisions,
+    Outcome,
+    UpdateAttributes,
+    Work,
+    WriteDocument,
+)
+from ragmesh.retrieval.ports import Rankings, RankRequest, StoredChunk
+
+_UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_WAITING_WRITES = 4_096
+
+
+@asynccontextmanager
+async def embedded_index(root: Path, *, threads: int | None = None) -> AsyncIterator[EmbeddedIndex]:
+    """The index below a folder, for the time of the block; StoreInUseError when it is taken.
+
+    `threads` scan and rank; they default to the usable cores. One more writes.
+    """
+    await asyncio.to_thread(make_folder_durably, root)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(StoreLock(root / "index"))
+        # Scans run one a core already; a BLAS with threads of its own would only be in their way.
+        stack.enter_context(threadpool_limits(limits=1, user_api="blas"))
+        threads_of = Threads(
+            search=await stack.enter_async_context(executor("retrieval", threads)),
+            analysis=await stack.enter_async_context(
+                executor("retrieval-analysis", 1, waiting=_WAITING_WRITES, niceness=5)
+            ),
+            write=await stack.enter_async_context(
+                executor("retrieval-write", 1, waiting=_WAITING_WRITES)
+            ),
+        )
+        index = EmbeddedIndex(root, threads_of)
+        try:
+            yield index
+        finally:
+            await threads_of.write.run(index.close)
+
+
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """Who works: searches never wait behind writes."""
+
+    search: Executor
+    analysis: Executor
+    """One thread that analyses what is to be written."""
+    write: Executor
+    """One thread that writes, so that no two writes meet."""
+
+
+class EmbeddedIndex:
+    """Keeps index versions as folders; reads in threads, writes in one."""
+
+    def __init__(self, root: Path, threads: Threads) -> None:
+        self._root = root
+        self._threads = threads
+        self._shards: dict[str, Shard] = {}
+
+    def close(self) -> None:
+        """Close every index version; runs where writes do."""
+        while self._shards:
+            self._shards.popitem()[1].close()
+
+    async def list_indexes(self) -> tuple[IndexSpec, ...]:
+        """Every index version that is kept."""
+        return await self._threads.write.run(self._list)
+
+    async def get_spec(self, index_version_uid: str) -> IndexSpec:
+        """The spec it was created with, else IndexVersionGoneError."""
+        return (await self._shard(index_version_uid)).spec
+
+    async def create(self, spec: IndexSpec) -> None:
+        """Make an empty index version; the same again is a no-op, another of that uid refused."""
+        if not _UID.fullmatch(spec.index_version_uid):
+            raise InvalidError.of("index_version_uid", "must be a UUID in lower case")
+        await self._threads.write.run(self._create, spec)
+
+    async def drop(self, index_version_uid: str) -> None:
+        """Remove an index version and all it holds; one that is not there is no error."""
+        await self._threads.write.run(self._drop, index_version_uid)
+
+    async def write(self, write: DocumentWrite) -> DocumentDigest:
+        """Keep the chunks: durable and searchable when this returns."""
+        shard = await self._shard(write.index_version_uid)
+        work = await self._threads.analysis.run(_prepare, shard, write)
+        outcome = await self._commit(shard, work)
+        if outcome.digest is None:
+            raise AssertionError("a write has a digest")
+        return outcome.digest
+
+    async def update_attributes(self, write: AttributesWrite) -> None:
+        """Replace the attributes of a revision, unless it has those of a later generation."""
+        shard = await self._shard(write.index_version_uid)
+        await self._commit(shard, UpdateAttributes(write))
+
+    async def delete(
+        self, index_version_uid: str, document_uid: str, *, below_revision: int
+    ) -> int:
+        """Remove the chunks of all revisions below; how many there were."""
+        shard = await self._shard(index_version_uid)
+        work = DeleteRevisions(document_uid, below_revision)
+        return (await self._commit(shard, work)).removed_chunks
+
+    async def list_digests(self, index_version_uid: str, page: PageRequest) -> Page[DocumentDigest]:
+        """What is held, by document uid and revision."""
+        shard = await self._shard(index_version_uid)
+        after = _decode_token(page.token)
+        found = await self._threads.search.run(shard.digests, after, page.rows + 1)
+        items = tuple(found[: page.rows])
+        token = _encode_token(items[-1]) if len(found) > page.rows else ""
+        return Page(items, token)
+
+    async def describe(self, index_version_uid: str) -> IndexDescription:
+        """The index version as it stands; documents and chunks are the visible ones."""
+        shard = await self._shard(index_version_uid)
+        return await self._threads.search.run(shard.describe)
+
+    async def apply_heads(self, batch: HeadBatch) -> None:
+        """Let the next view see by these heads; heads already seen change nothing."""
+        shard = await self._shard(batch.index_version_uid)
+        await self._threads.search.run(shard.hear, batch)
+
+    @asynccontextmanager
+    async def read(self, index_version_uid: str) -> AsyncIterator[EmbeddedView]:
+        """A view of this moment, for as long as the block lasts."""
+        shard = await self._shard(index_version_uid)
+        snapshot = shard.begin_read()
+        try:
+            yield EmbeddedView(shard, snapshot, self._threads.search)
+        finally:
+            shard.end_read(snapshot)
+
+    async def _shard(self, index_version_uid: str) -> Shard:
+        shard = self._shards.get(index_version_uid)
+        if shard is None:
+            shard = await self._threads.write.run(self._open, index_version_uid)
+        return shard
+
+    async def _commit(self, shard: Shard, work: Work) -> Outcome:
+        return await self._threads.write.run(shard.commit, shard.enter(work))
+
+    # -- these run in the one writing thread, so that no two of them meet -------
+
+    def _open(self, index_version_uid: str) -> Shard:
+        shard = self._shards.get(index_version_uid)
+        if shard is None:
+            folder = self._folder(index_version_uid)
+            if folder is None:
+                raise IndexVersionGoneError(
+                    "there is no such index version",
+                    metadata={"index_version": index_version_uid},
+                )
+            shard = self._shards[index_version_uid] = Shard.open(folder)
+        return shard
+
+    def _create(self, spec: IndexSpec) -> None:
+        if self._folder(spec.index_version_uid) is not None:
+            if self._open(spec.index_version_uid).spec != spec:
+                raise AlreadyExistsError(
+                    "an index version of that uid exists with another spec",
+                    metadata={"index_version": spec.index_version_uid},
+                )
+            return
+        Shard.create(self._root / spec.index_version_uid, spec)
+        self._open(spec.index_version_uid)
+
+    def _drop(self, index_version_uid: str) -> None:
+        folder = self._folder(index_version_uid)
+        if folder is None:
+            return
+        shard = self._shards.pop(index_version_uid, None)
+        if shard is not None:
+            shard.close()
+        # Renamed first: a kill in between must not leave half an index under its name.
+        grave = folder.with_name(f".{folder.name}.gone")
+        shutil.rmtree(grave, ignore_errors=True)
+        folder.rename(grave)
+        sync_folder(self._root)
+        shutil.rmtree(grave)
+
+    def _list(self) -> tuple[IndexSpec, ...]:
+        folders = sorted(path for path in self._root.iterdir() if path.is_dir())
+        for path in folders:
+            if path.name.endswith((".gone", ".new")):
+                shutil.rmtree(path)  # a drop or a creation that was interrupted
+        return tuple(self._open(path.name).spec for path in folders if _UID.fullmatch(path.name))
+
+    def _folder(self, index_version_uid: str) -> Path | None:
+        if not _UID.fullmatch(index_version_uid):
+            return None
+        folder = self._root / index_version_uid
+        return folder if folder.is_dir() else None
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedView:
+    """One snapshot of one index version."""
+
+    shard: Shard
+    snapshot: Snapshot
+    readers: Executor
+
+    @property
+    def heads_sequence(self) -> int:
+        """The sequence up to which heads decided what is visible."""
+        return self.snapshot.heads_sequence
+
+    async def rank(self, request: RankRequest) -> Rankings:
+        """The best visible chunks that the caller may see and the filter lets pass."""
+        return await self.readers.run(self.shard.ranker(self.snapshot).rank, request)
+
+    async def load(
+        self, places: Sequence[int], terms: Sequence[QueryTerm]
+    ) -> tuple[StoredChunk, ...]:
+        """The chunks at these places of this view, in the order asked for."""
+        return await self.readers.run(self.shard.load, self.snapshot, places, terms)
+
+
+def _prepare(shard: Shard, write: DocumentWrite) -> WriteDocument:
+    chunks = tuple(PreparedChunk.of(chunk, shard.analyzer) for chunk in write.chunks)
+    return WriteDocument(write, chunks)
+
+
+def _encode_token(digest: DocumentDigest) -> str:
+    token = json.dumps([digest.document_uid, digest.revision])
+    return base64.urlsafe_b64encode(token.encode()).decode()
+
+
+def _decode_token(token: str) -> tuple[str, int]:
+    if not token:
+        return ("", 0)
+    try:
+        document_uid, revision = json.loads(base64.urlsafe_b64decode(token.encode()))
+    except (ValueError, TypeError) as error:
+        raise _bad_token() from error
+    if not isinstance(document_uid, str) or not isinstance(revision, int):
+        raise _bad_token()
+    return document_uid, revision
+
+
+def _bad_token() -> InvalidPageTokenError:
+    message = "was not made by this listing"
+    return InvalidPageTokenError(
+        f"page_token {message}", violations=[Violation("page_token", message)]
+    )

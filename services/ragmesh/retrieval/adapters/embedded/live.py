@@ -1,0 +1,202 @@
+"""What makes the next snapshot out of writes and heads: it knows documents by their uid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import tantivy
+
+from ragmesh.core.callers import OPEN, Access
+from ragmesh.core.index import Head, HeadBatch, IndexSpec
+from ragmesh.retrieval.adapters.embedded.columns import Columns, Mask
+from ragmesh.retrieval.adapters.embedded.records import Held
+from ragmesh.retrieval.adapters.embedded.segments import MAX_ROWS, NewRows, build, tidy
+from ragmesh.retrieval.adapters.embedded.snapshot import SelectionCache, Snapshot
+
+_FEW_ENTRIES = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one write to the truth means for the snapshot."""
+
+    added: tuple[tuple[Held, bytes], ...] = ()
+    """Writes now in force, with their vectors."""
+    retired: tuple[int, ...] = ()
+    """Keys of writes no longer in force."""
+    attributed: tuple[Held, ...] = ()
+    """Writes with new attributes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What a head decides about the entries of its document."""
+
+    revision: int
+    access: int
+
+
+class Rulings:
+    """The heads of an index version; without one, a document is not visible."""
+
+    def __init__(self) -> None:
+        self.sequence = 0
+        self.accesses: dict[Access, int] = {OPEN: 0}
+        self._by_document: dict[str, Ruling] = {}
+
+    def of(self, document_uid: str) -> Ruling | None:
+        """What is decided about a document."""
+        return self._by_document.get(document_uid)
+
+    def hear(self, batch: HeadBatch) -> list[str]:
+        """Take over the heads that are new; the documents they are about."""
+        changed = []
+        for head in batch.heads:
+            if head.sequence > self.sequence:
+                self._rule(head)
+                changed.append(head.document_uid)
+        self.sequence = max(self.sequence, batch.sequence)
+        return changed
+
+    def _rule(self, head: Head) -> None:
+        if head.deleted:
+            self._by_document.pop(head.document_uid, None)
+            return
+        access = self.accesses.setdefault(head.access, len(self.accesses))
+        self._by_document[head.document_uid] = Ruling(head.revision, access)
+
+
+class LiveState:
+    """Makes snapshots; one thread at a time calls it."""
+
+    def __init__(self, spec: IndexSpec, rulings: Rulings) -> None:
+        self._dimension = spec.fingerprint.dimension
+        self._columns = Columns(spec.sortable)
+        self._rulings = rulings
+        self._entries: dict[str, dict[int, int]] = {}
+        """Entry in force of each revision of each document."""
+        self._owners: dict[int, tuple[int, str, int]] = {}
+        """Entry, document and revision of each key in force."""
+        self._alive: Mask = np.zeros(0, np.bool_)
+
+    @property
+    def is_littered(self) -> bool:
+        """Whether most entries are of writes long gone, so that loading anew pays."""
+        return len(self._alive) > max(_FEW_ENTRIES, 2 * len(self._owners))
+
+    def load(
+        self, held: Iterable[tuple[Held, bytes]], version: int, searcher: tantivy.Searcher
+    ) -> Snapshot:
+        """A snapshot of everything in force, seen by the heads heard so far."""
+        snapshot = Snapshot(
+            version=version,
+            columns=self._columns,
+            segments=(),
+            attributes_of=np.zeros(0, np.int32),
+            attribute_count=0,
+            visible=np.zeros(0, np.bool_),
+            access_of=np.zeros(0, np.int32),
+            accesses=tuple(self._rulings.accesses),
+            heads_sequence=self._rulings.sequence,
+            searcher=searcher,
+        )
+        for batch in _batches(held):
+            snapshot = self.change(snapshot, [Change(added=batch)], version, searcher)
+        return snapshot
+
+    def change(
+        self,
+        old: Snapshot,
+        changes: Iterable[Change],
+        version: int,
+        searcher: tantivy.Searcher,
+    ) -> Snapshot:
+        """The snapshot after these changes."""
+        positions: list[int] = []
+        reassigned: dict[int, int] = {}
+        new_rows: list[NewRows] = []
+        touched: set[str] = set()
+        retired: list[int] = []
+        known = len(self._alive)
+        for change in changes:
+            retired.extend(self._retire(key) for key in change.retired)
+            for held, vectors in change.added:
+                entry = self._add(held, known + len(positions))
+                positions.append(self._columns.add_attributes(held))
+                touched.add(held.document_uid)
+                if vectors:
+                    new_rows.append(NewRows(entry, held.first_row, vectors))
+            for held in change.attributed:
+                reassigned[self._owners[held.key][0]] = self._columns.add_attributes(held)
+        self._alive = np.concatenate([self._alive, np.ones(len(positions), np.bool_)])
+        self._alive[retired] = False
+        attributes_of = np.concatenate([old.attributes_of, np.array(positions, np.int32)])
+        attributes_of[list(reassigned)] = list(reassigned.values())
+        visible = np.concatenate([old.visible, np.zeros(len(positions), np.bool_)])
+        visible[retired] = False
+        return self._seen(
+            replace(
+                old,
+                version=version,
+                segments=tidy([*old.segments, *build(new_rows, self._dimension)], self._alive),
+                attributes_of=attributes_of,
+                attribute_count=len(self._columns.attribute_numbers),
+                visible=visible,
+                access_of=np.concatenate([old.access_of, np.zeros(len(positions), np.int32)]),
+                searcher=searcher,
+            ),
+            touched,
+        )
+
+    def hear(self, old: Snapshot, batch: HeadBatch) -> Snapshot:
+        """The snapshot seen by these heads."""
+        changed = self._rulings.hear(batch)
+        return self._seen(
+            replace(old, visible=old.visible.copy(), access_of=old.access_of.copy()), changed
+        )
+
+    def _seen(self, fresh: Snapshot, documents: Iterable[str]) -> Snapshot:
+        """Apply what heads say about these documents; the arrays must be the snapshot's own."""
+        for document_uid in documents:
+            ruling = self._rulings.of(document_uid)
+            for revision, entry in self._entries.get(document_uid, {}).items():
+                is_head = ruling is not None and ruling.revision == revision
+                fresh.visible[entry] = is_head
+                fresh.access_of[entry] = ruling.access if ruling is not None else 0
+        return replace(
+            fresh,
+            accesses=tuple(self._rulings.accesses),
+            heads_sequence=self._rulings.sequence,
+            cache=SelectionCache(),
+        )
+
+    def _add(self, held: Held, entry: int) -> int:
+        self._columns.add_entry(held)
+        self._entries.setdefault(held.document_uid, {})[held.revision] = entry
+        self._owners[held.key] = (entry, held.document_uid, held.revision)
+        return entry
+
+    def _retire(self, key: int) -> int:
+        entry, document_uid, revision = self._owners.pop(key)
+        revisions = self._entries[document_uid]
+        if revisions.get(revision) == entry:
+            del revisions[revision]
+        if not revisions:
+            del self._entries[document_uid]
+        return entry
+
+
+def _batches(held: Iterable[tuple[Held, bytes]]) -> Iterator[tuple[tuple[Held, bytes], ...]]:
+    """Writes in portions of about a segment, so that their bytes are not all there at once."""
+    batch: list[tuple[Held, bytes]] = []
+    rows = 0
+    for one in held:
+        if batch and rows + one[0].chunk_count > MAX_ROWS:
+            yield tuple(batch)
+            batch, rows = [], 0
+        batch.append(one)
+        rows += one[0].chunk_count
+    if batch:
+        yield tuple(batch)

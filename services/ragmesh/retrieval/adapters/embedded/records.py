@@ -1,0 +1,183 @@
+"""How values stand in the rows of an index version's file, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ragmesh.core.ids import chunk_id
+from ragmesh.core.index import Attributes, Chunk, IndexSpec
+from ragmesh.core.metadata import SortableField, SortKind
+from ragmesh.core.search import QueryTerm, Sentence
+from ragmesh.core.spans import Span
+from ragmesh.core.vectors import Fingerprint, SentenceKind, SentenceVectors
+from ragmesh.retrieval.adapters.embedded.analysis import Analyzer
+from ragmesh.retrieval.ports import StoredChunk
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A write in force with what filtering needs of its attributes."""
+
+    key: int
+    document_uid: str
+    revision: int
+    first_row: int
+    chunk_count: int
+    attributes: int
+    """Number of the attributes in force."""
+    generation: int
+    document_id: str
+    title: str
+    tokens: tuple[str, ...]
+    slots: tuple[tuple[int, float], ...]
+
+    @classmethod
+    def of(cls, row: Sequence[Any]) -> Held:
+        """The write of a row whose last two columns are JSON."""
+        *plain, tokens, slots = row
+        numbers = ((int(slot), float(value)) for slot, value in json.loads(slots))
+        values: list[Any] = [*plain, tuple(json.loads(tokens)), tuple(numbers)]
+        return cls(*values)
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRow:
+    """A chunk as it was read."""
+
+    row: int
+    document_uid: str
+    revision: int
+    ordinal: int
+    text: str
+    span_start: int
+    span_end: int
+    headings: str
+    page: int | None
+    token_count: int
+    sentences: str
+    words: str
+    sentence_dimension: int | None
+    sentence_vectors: bytes | None
+
+    def stored(
+        self,
+        index_version_uid: str,
+        attributes: tuple[str, str, str],
+        terms: Sequence[QueryTerm],
+    ) -> StoredChunk:
+        """The chunk as it leaves the store, with the query's terms in each sentence."""
+        document_id, title, metadata = attributes
+        vectors = None
+        if self.sentence_dimension is not None and self.sentence_vectors is not None:
+            vectors = SentenceVectors(self.sentence_dimension, self.sentence_vectors)
+        return StoredChunk(
+            place=self.row,
+            chunk_id=chunk_id(index_version_uid, self.document_uid, self.revision, self.ordinal),
+            document_uid=self.document_uid,
+            document_id=document_id,
+            revision=self.revision,
+            title=title,
+            text=self.text,
+            span=Span(self.span_start, self.span_end),
+            page=self.page,
+            headings=tuple(json.loads(self.headings)),
+            metadata=metadata,
+            token_count=self.token_count,
+            sentences=self._sentences(terms),
+            sentence_vectors=vectors,
+        )
+
+    def _sentences(self, terms: Sequence[QueryTerm]) -> tuple[Sentence, ...]:
+        lines = self.words.split("\n")
+        sentences = []
+        for (start, end), line in zip(json.loads(self.sentences), lines, strict=False):
+            words = set(line.split(" "))
+            matched = tuple(i for i, term in enumerate(terms) if term.text in words)
+            sentences.append(Sentence(Span(start, end), matched))
+        return tuple(sentences)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedChunk:
+    """A chunk whose words are analysed, ready to be kept."""
+
+    chunk: Chunk
+    words: str
+    """One line a sentence and a last line for the rest, terms separated by spaces."""
+    heading_words: str
+
+    @classmethod
+    def of(cls, chunk: Chunk, analyzer: Analyzer) -> PreparedChunk:
+        """Analyse a chunk; this is most of the work of a write."""
+        draft = chunk.draft
+        lines = analyzer.sentence_terms(draft.text, draft.sentences)
+        return cls(
+            chunk,
+            words="\n".join(" ".join(line) for line in lines),
+            heading_words=" ".join(analyzer.terms(" ".join(draft.headings))),
+        )
+
+    def row(self, row: int, key: int) -> tuple[Any, ...]:
+        """The values of its row."""
+        draft, vectors = self.chunk.draft, self.chunk.sentence_vectors
+        return (
+            row,
+            key,
+            draft.ordinal,
+            draft.text,
+            draft.span.start,
+            draft.span.end,
+            json.dumps(draft.headings, ensure_ascii=False),
+            draft.page,
+            draft.token_count,
+            json.dumps([[span.start, span.end] for span in draft.sentences]),
+            self.words,
+            self.heading_words,
+            None if vectors is None else vectors.dimension,
+            None if vectors is None else vectors.values,
+        )
+
+
+def attributes_values(attributes: Attributes) -> tuple[Any, ...]:
+    """The values of attributes in the order of their table."""
+    return (
+        attributes.generation,
+        attributes.document_id,
+        attributes.title,
+        attributes.content_type,
+        attributes.metadata,
+        json.dumps(sorted(attributes.tokens), ensure_ascii=False),
+        json.dumps(attributes.slots),
+    )
+
+
+def encode_spec(spec: IndexSpec) -> str:
+    """The spec as JSON."""
+    return json.dumps(
+        {
+            **asdict(spec),
+            "fingerprint": {
+                **asdict(spec.fingerprint),
+                "sentences": spec.fingerprint.sentences.value,
+            },
+            "sortable": [[one.name, one.kind.value, one.slot] for one in spec.sortable],
+        },
+        ensure_ascii=False,
+        sort_keys=True,
+    )
+
+
+def decode_spec(text: str) -> IndexSpec:
+    """The spec of its JSON; ValueError, KeyError or TypeError when it is none."""
+    fields = json.loads(text)
+    fingerprint = fields["fingerprint"]
+    fields["fingerprint"] = Fingerprint(
+        **{**fingerprint, "sentences": SentenceKind(fingerprint["sentences"])}
+    )
+    fields["sortable"] = tuple(
+        SortableField(name, SortKind(kind), slot) for name, kind, slot in fields["sortable"]
+    )
+    return IndexSpec(**fields)

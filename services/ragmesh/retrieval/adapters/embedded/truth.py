@@ -1,0 +1,384 @@
+"""The SQLite file of one index version: what it says is the index, the rest is derived from it.
+
+A *write* is one revision of one document as it was written once; writing it again makes another
+write and retires the first. Retired rows stay until no search that began before can ask for
+them, so that a search never mixes two moments. The log names every write that changed, so that
+the keyword index can be brought up to date after a kill at any point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from ragmesh.chassis.files import make_folder_durably
+from ragmesh.core.errors import (
+    InternalError,
+    NewerFormatError,
+    RagmeshError,
+    StorageFullError,
+    StoreDamagedError,
+    UnavailableError,
+)
+from ragmesh.core.index import DocumentDigest, IndexSpec
+from ragmesh.retrieval.adapters.embedded.records import (
+    ChunkRow,
+    Held,
+    decode_spec,
+    encode_spec,
+)
+
+FORMAT_VERSION = 1
+"""Counts up with every change of the schema."""
+_KEPT_LOG = 10_000
+"""Changes kept beyond what is needed, for a keyword index whose mark is older than thought."""
+_BUSY_MILLISECONDS = 5_000
+_SCHEMA = """
+CREATE TABLE state (
+    one INTEGER PRIMARY KEY CHECK (one = 1), spec TEXT NOT NULL, version INTEGER NOT NULL,
+    next_row INTEGER NOT NULL, log_start INTEGER NOT NULL) STRICT;
+CREATE TABLE writes (
+    key INTEGER PRIMARY KEY AUTOINCREMENT, document_uid TEXT NOT NULL, revision INTEGER NOT NULL,
+    first_row INTEGER NOT NULL, chunk_count INTEGER NOT NULL, digest TEXT NOT NULL,
+    vectors BLOB NOT NULL, retired_at INTEGER) STRICT;
+CREATE UNIQUE INDEX writes_in_force ON writes (document_uid, revision) WHERE retired_at IS NULL;
+CREATE INDEX writes_retired ON writes (retired_at) WHERE retired_at IS NOT NULL;
+CREATE TABLE attributes (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, key INTEGER NOT NULL, generation INTEGER NOT NULL,
+    document_id TEXT NOT NULL, title TEXT NOT NULL, content_type TEXT NOT NULL,
+    metadata TEXT NOT NULL, tokens TEXT NOT NULL, slots TEXT NOT NULL,
+    retired_at INTEGER) STRICT;
+CREATE INDEX attributes_of ON attributes (key, retired_at);
+CREATE INDEX attributes_retired ON attributes (retired_at) WHERE retired_at IS NOT NULL;
+CREATE TABLE chunks (
+    row INTEGER PRIMARY KEY, key INTEGER NOT NULL, ordinal INTEGER NOT NULL, text TEXT NOT NULL,
+    span_start INTEGER NOT NULL, span_end INTEGER NOT NULL, headings TEXT NOT NULL, page INTEGER,
+    token_count INTEGER NOT NULL, sentences TEXT NOT NULL, words TEXT NOT NULL,
+    heading_words TEXT NOT NULL, sentence_dimension INTEGER, sentence_vectors BLOB) STRICT;
+CREATE INDEX chunks_of ON chunks (key);
+CREATE TABLE log (
+    version INTEGER NOT NULL, key INTEGER NOT NULL, PRIMARY KEY (version, key)
+) STRICT, WITHOUT ROWID;
+"""
+_HELD = (
+    "SELECT w.key, w.document_uid, w.revision, w.first_row, w.chunk_count, a.number,"
+    " a.generation, a.document_id, a.title, a.tokens, a.slots"
+    " FROM writes w JOIN attributes a ON a.key = w.key AND a.retired_at IS NULL"
+)
+_CHUNKS = (
+    "SELECT c.row, w.document_uid, w.revision, c.ordinal, c.text, c.span_start, c.span_end,"
+    " c.headings, c.page, c.token_count, c.sentences, c.words, c.sentence_dimension,"
+    " c.sentence_vectors FROM chunks c JOIN writes w ON w.key = c.key"
+)
+_TITLES = "SELECT number, document_id, title, metadata FROM attributes"
+
+
+@dataclass(frozen=True, slots=True)
+class KeywordRow:
+    """What the keyword index keeps of a chunk."""
+
+    row: int
+    words: str
+    heading_words: str
+
+
+@contextmanager
+def store_errors(path: Path) -> Iterator[None]:
+    """Map what SQLite says about the file into the project's errors."""
+    try:
+        yield
+    except RagmeshError:
+        raise
+    except apsw.FullError as error:
+        raise StorageFullError(
+            f"the disk that holds {path} has no room left", metadata={"path": str(path)}
+        ) from error
+    except (apsw.CorruptError, apsw.NotADBError, apsw.SchemaChangeError) as error:
+        raise damaged(path, "it is not a database of this program") from error
+    except (apsw.BusyError, apsw.LockedError) as error:
+        raise UnavailableError(f"{path} is busy", retry_after_seconds=1.0) from error
+    except apsw.Error as error:
+        raise InternalError(f"{path} cannot be used: {type(error).__name__}") from error
+
+
+def damaged(path: Path, what: str) -> StoreDamagedError:
+    """The error about a file that cannot be read as its format promises."""
+    return StoreDamagedError(
+        f"{path} is damaged: {what}; restore the data directory from a backup,"
+        " or remove this folder and index its collection again",
+        metadata={"path": str(path)},
+    )
+
+
+class Truth:
+    """One connection to the file; a single thread at a time uses it."""
+
+    def __init__(self, path: Path, connection: apsw.Connection, spec: IndexSpec) -> None:
+        self.path = path
+        self.spec = spec
+        self._db = connection
+
+    @classmethod
+    def create(cls, path: Path, spec: IndexSpec) -> None:
+        """Make the file with its schema and spec, all of it or nothing."""
+        make_folder_durably(path.parent)
+        with store_errors(path):
+            db = _connect(path)
+            try:
+                with db:
+                    db.execute(_SCHEMA)
+                    db.execute("INSERT INTO state VALUES (1, ?, 0, 1, 0)", (encode_spec(spec),))
+                    db.pragma("user_version", FORMAT_VERSION)
+            finally:
+                db.close()
+
+    @classmethod
+    def open(cls, path: Path, *, read_only: bool = False) -> Truth:
+        """The file as it is; NewerFormatError or StoreDamagedError when it cannot be read."""
+        with store_errors(path):
+            db = _connect(path)
+            try:
+                spec = _checked_spec(db, path)
+                db.pragma("query_only", int(read_only))
+            except BaseException:
+                db.close()
+                raise
+            return cls(path, db, spec)
+
+    def close(self) -> None:
+        """Close the connection; the last one folds the write-ahead log into the file."""
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything inside is durable when the block ends, or none of it."""
+        with store_errors(self.path):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+            try:
+                self._db.execute("COMMIT")
+            except apsw.Error:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """One unit of work inside a transaction, undone alone when it fails."""
+        with self._db:  # apsw nests these as savepoints
+            yield
+
+    # -- versions and the log --------------------------------------------------
+
+    def version(self) -> int:
+        """Counts the transactions that changed something."""
+        return int(self._db.execute("SELECT version FROM state").get)
+
+    def next_version(self) -> int:
+        """The version of the transaction under way."""
+        return int(self._db.execute("UPDATE state SET version = version + 1 RETURNING version").get)
+
+    def log(self, version: int, key: int) -> None:
+        """Say that a write changed."""
+        self._db.execute("INSERT OR IGNORE INTO log VALUES (?, ?)", (version, key))
+
+    def changed_since(self, version: int) -> list[int] | None:
+        """The writes that changed after a version; None when the log does not reach back."""
+        if version < self._db.execute("SELECT log_start FROM state").get:
+            return None
+        rows = self._db.execute("SELECT DISTINCT key FROM log WHERE version > ?", (version,))
+        return [key for (key,) in rows]
+
+    def forget_log(self, applied: int) -> None:
+        """Drop what the keyword index has long since applied."""
+        start = applied - _KEPT_LOG
+        if start > self._db.execute("SELECT log_start FROM state").get + _KEPT_LOG:
+            self._db.execute("DELETE FROM log WHERE version <= ?", (start,))
+            self._db.execute("UPDATE state SET log_start = ?", (start,))
+
+    # -- writing ---------------------------------------------------------------
+
+    def claim_rows(self, count: int) -> int:
+        """The first of so many row numbers that were never used and never will be again."""
+        return int(
+            self._db.execute(
+                "UPDATE state SET next_row = next_row + ? RETURNING next_row", (count,)
+            ).get
+            - count
+        )
+
+    def insert_write(self, values: Sequence[Any]) -> int:
+        """Keep a write without its chunks and attributes; its key."""
+        self._db.execute(
+            "INSERT INTO writes (document_uid, revision, first_row, chunk_count, digest, vectors)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            tuple(values),
+        )
+        return self._db.last_insert_rowid()
+
+    def insert_chunks(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        """Keep chunks; the values stand in the order of the table."""
+        self._db.executemany(
+            "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
+        )
+
+    def insert_attributes(self, key: int, values: Sequence[Any]) -> int:
+        """Put attributes in force for a write; their number."""
+        self._db.execute(
+            "INSERT INTO attributes (key, generation, document_id, title, content_type, metadata,"
+            " tokens, slots) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (key, *values),
+        )
+        return self._db.last_insert_rowid()
+
+    def retire_attributes(self, key: int, version: int) -> None:
+        """Take a write's attributes out of force."""
+        self._db.execute(
+            "UPDATE attributes SET retired_at = ? WHERE key = ? AND retired_at IS NULL",
+            (version, key),
+        )
+
+    def retire_write(self, key: int, version: int) -> None:
+        """Take a write out of force; its rows go when no search can ask for them any more."""
+        self._db.execute("UPDATE writes SET retired_at = ? WHERE key = ?", (version, key))
+
+    def purge(self, up_to: int) -> int:
+        """Remove for good what was retired at or before a version; how many writes went."""
+        gone = "SELECT key FROM writes WHERE retired_at IS NOT NULL AND retired_at <= ?"
+        self._db.execute(f"DELETE FROM chunks WHERE key IN ({gone})", (up_to,))  # noqa: S608
+        self._db.execute(f"DELETE FROM attributes WHERE key IN ({gone})", (up_to,))  # noqa: S608
+        self._db.execute(
+            "DELETE FROM attributes WHERE retired_at IS NOT NULL AND retired_at <= ?", (up_to,)
+        )
+        self._db.execute(
+            "DELETE FROM writes WHERE retired_at IS NOT NULL AND retired_at <= ?", (up_to,)
+        )
+        return self._db.changes()
+
+    # -- reading ---------------------------------------------------------------
+
+    def held(self, document_uid: str, revision: int) -> Held | None:
+        """The write in force of a revision."""
+        rows = self._db.execute(
+            f"{_HELD} WHERE w.retired_at IS NULL AND w.document_uid = ? AND w.revision = ?",
+            (document_uid, revision),
+        )
+        return next((Held.of(row) for row in rows), None)
+
+    def require_held(self, document_uid: str, revision: int) -> Held:
+        """The write in force of a revision, which must be there."""
+        held = self.held(document_uid, revision)
+        if held is None:
+            raise damaged(self.path, "what was written is not there")
+        return held
+
+    def attributes_values(self, key: int) -> tuple[Any, ...]:
+        """The attributes in force of a write, as `insert_attributes` takes them."""
+        return tuple(
+            self._db.execute(
+                "SELECT generation, document_id, title, content_type, metadata, tokens, slots"
+                " FROM attributes WHERE key = ? AND retired_at IS NULL",
+                (key,),
+            ).get
+        )
+
+    def held_below(self, document_uid: str, revision: int) -> list[tuple[int, int]]:
+        """(key, chunk count) of every write in force of a lower revision."""
+        return list(
+            self._db.execute(
+                "SELECT key, chunk_count FROM writes"
+                " WHERE retired_at IS NULL AND document_uid = ? AND revision < ?",
+                (document_uid, revision),
+            )
+        )
+
+    def all_held(self) -> Iterator[tuple[Held, bytes]]:
+        """Every write in force with its vectors, in the order in which they were written."""
+        query = _HELD.replace("SELECT ", "SELECT w.vectors, ", 1)
+        for vectors, *row in self._db.execute(
+            f"{query} WHERE w.retired_at IS NULL ORDER BY w.first_row, w.key"
+        ):
+            yield Held.of(row), vectors
+
+    def count_chunks(self) -> int:
+        """Chunks of all writes in force."""
+        return int(
+            self._db.execute(
+                "SELECT COALESCE(SUM(chunk_count), 0) FROM writes WHERE retired_at IS NULL"
+            ).get
+        )
+
+    def keys_in_force(self) -> list[int]:
+        """The key of every write in force."""
+        rows = self._db.execute("SELECT key FROM writes WHERE retired_at IS NULL ORDER BY key")
+        return [key for (key,) in rows]
+
+    def keyword_rows(self, key: int) -> tuple[str, list[KeywordRow]] | None:
+        """The title and the analysed chunks of a write; None when it is not in force."""
+        title = self._db.execute(
+            "SELECT a.title FROM writes w JOIN attributes a ON a.key = w.key"
+            " WHERE w.key = ? AND w.retired_at IS NULL AND a.retired_at IS NULL",
+            (key,),
+        ).get
+        if title is None:
+            return None
+        rows = self._db.execute(
+            "SELECT row, words, heading_words FROM chunks WHERE key = ? ORDER BY row", (key,)
+        )
+        return title, [KeywordRow(*row) for row in rows]
+
+    def digests(self, after: tuple[str, int], count: int) -> list[DocumentDigest]:
+        """Writes in force after (document uid, revision), in that order."""
+        rows = self._db.execute(
+            "SELECT w.document_uid, w.revision, a.generation, w.chunk_count, w.digest"
+            " FROM writes w JOIN attributes a ON a.key = w.key AND a.retired_at IS NULL"
+            " WHERE w.retired_at IS NULL AND (w.document_uid, w.revision) > (?, ?)"
+            " ORDER BY w.document_uid, w.revision LIMIT ?",
+            (*after, count),
+        )
+        return [DocumentDigest(*row) for row in rows]
+
+    def chunk_rows(self, rows: Sequence[int]) -> dict[int, ChunkRow]:
+        """Chunks by row, also retired ones that are not purged yet."""
+        marks = ",".join("?" * len(rows))
+        found = self._db.execute(f"{_CHUNKS} WHERE c.row IN ({marks})", tuple(rows))
+        return {row[0]: ChunkRow(*row) for row in found}
+
+    def titles(self, numbers: Sequence[int]) -> dict[int, tuple[str, str, str]]:
+        """(document id, title, metadata) of attributes by number."""
+        marks = ",".join("?" * len(numbers))
+        rows = self._db.execute(f"{_TITLES} WHERE number IN ({marks})", tuple(numbers))
+        return {number: (document_id, title, rest) for number, document_id, title, rest in rows}
+
+
+def _connect(path: Path) -> apsw.Connection:
+    db = apsw.Connection(str(path))
+    db.set_busy_timeout(_BUSY_MILLISECONDS)
+    db.pragma("journal_mode", "wal")
+    db.pragma("synchronous", "full")
+    return db
+
+
+def _checked_spec(db: apsw.Connection, path: Path) -> IndexSpec:
+    version = int(db.pragma("user_version"))
+    if version > FORMAT_VERSION:
+        raise NewerFormatError(
+            f"{path} has format {version}; this program reads up to {FORMAT_VERSION}",
+            metadata={"path": str(path), "format": str(version)},
+        )
+    if version < 1:
+        raise damaged(path, "it holds no index")
+    try:
+        return decode_spec(db.execute("SELECT spec FROM state").get)
+    except (ValueError, KeyError, TypeError, apsw.SQLError) as error:
+        raise damaged(path, "its description cannot be read") from error

@@ -1,0 +1,291 @@
+"""Writes chunks into index versions and finds the ones that answer a question."""
+
+from __future__ import annotations
+
+import array
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from ragmesh.core.callers import Caller, Principal
+from ragmesh.core.clock import Clock
+from ragmesh.core.errors import (
+    FingerprintMismatchError,
+    IndexVersionGoneError,
+    InvalidError,
+    InvalidVectorError,
+)
+from ragmesh.core.index import (
+    AttributesWrite,
+    Chunk,
+    DocumentDigest,
+    DocumentWrite,
+    IndexDescription,
+    IndexSpec,
+)
+from ragmesh.core.pages import Page, PageRequest
+from ragmesh.core.questions import parse_limit
+from ragmesh.core.search import Hit, Retrieval, RetrieveQuery, SearchMode
+from ragmesh.core.vectors import Fingerprint, Lane, Vector
+from ragmesh.retrieval.follower import HeadsFollower
+from ragmesh.retrieval.fusion import FusedCandidate, fuse
+from ragmesh.retrieval.ports import (
+    Embedder,
+    HeadsSource,
+    RankRequest,
+    StoredChunk,
+    VectorIndex,
+)
+
+QUESTION_CUT = "QUESTION_CUT"
+"""Marks an answer to a question whose end did not fit into the encoder's window."""
+MAX_CANDIDATES = 1_000
+"""Most candidates of one ranking; a search looks no further."""
+_FEWEST_CANDIDATES = 100
+_CANDIDATES_PER_HIT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalService:
+    """The index as the mesh sees it: what is written, what is visible, what is found."""
+
+    embedder: Embedder
+    index: VectorIndex
+    follower: HeadsFollower
+    clock: Clock
+
+    async def follow(self, heads: HeadsSource) -> None:
+        """Keep every index version up to date with the published heads, until cancelled."""
+        await self.follower.run(heads)
+
+    async def create_index(self, caller: Caller, spec: IndexSpec) -> None:
+        """Make an empty index version; the same spec again changes nothing."""
+        _refuse_foreigner(caller, spec)
+        await self.index.create(spec)
+        self.follower.begin(spec.index_version_uid)
+
+    async def drop_index(self, caller: Caller, index_version_uid: str) -> None:
+        """Remove an index version with all it holds; one that is not there is no error."""
+        try:
+            await self._spec(caller, index_version_uid)
+        except IndexVersionGoneError:
+            return
+        self.follower.end(index_version_uid)
+        await self.index.drop(index_version_uid)
+
+    async def write_chunks(self, caller: Caller, write: DocumentWrite) -> DocumentDigest:
+        """Keep a revision's chunks: durable and searchable, visible once a head names them."""
+        spec = await self._spec(caller, write.index_version_uid)
+        _require_fingerprint(spec, write.fingerprint)
+        _validate_chunks(write.chunks, spec.fingerprint.dimension)
+        return await self.index.write(write)
+
+    async def update_attributes(self, caller: Caller, write: AttributesWrite) -> None:
+        """Give a revision's chunks new attributes, unless they have later ones."""
+        await self._spec(caller, write.index_version_uid)
+        await self.index.update_attributes(write)
+
+    async def delete_chunks(
+        self, caller: Caller, index_version_uid: str, document_uid: str, *, below_revision: int
+    ) -> int:
+        """Remove the chunks of all revisions below; how many there were."""
+        await self._spec(caller, index_version_uid)
+        return await self.index.delete(
+            index_version_uid, document_uid, below_revision=below_revision
+        )
+
+    async def list_document_digests(
+        self, caller: Caller, index_version_uid: str, page: PageRequest
+    ) -> Page[DocumentDigest]:
+        """What the index holds of each revision, for comparison with the catalog."""
+        await self._spec(caller, index_version_uid)
+        return await self.index.list_digests(index_version_uid, page)
+
+    async def describe_index(self, caller: Caller, index_version_uid: str) -> IndexDescription:
+        """The index version as it stands."""
+        await self._spec(caller, index_version_uid)
+        return await self.index.describe(index_version_uid)
+
+    async def retrieve(self, caller: Caller, query: RetrieveQuery) -> Retrieval:
+        """The chunks that answer the question best, all of one moment of the index version."""
+        parse_limit(query.limit)
+        spec = await self._spec(caller, query.index_version_uid)
+        if spec.collection_uid != query.collection_uid:
+            raise _gone(query.index_version_uid)
+        watch = _Stopwatch(self.clock)
+        stale = await self.follower.trust(
+            query.index_version_uid, restricted=spec.default_restricted
+        )
+        vector, cut = await self._embed(query, spec)
+        watch.lap("embed")
+        return await self._search(caller, query, _Embedded(spec, vector, (*stale, *cut)), watch)
+
+    async def _search(
+        self, caller: Caller, query: RetrieveQuery, embedded: _Embedded, watch: _Stopwatch
+    ) -> Retrieval:
+        request = RankRequest(
+            caller=caller,
+            question=query.question.text,
+            vector=embedded.vector,
+            keyword=query.mode is not SearchMode.DENSE,
+            filter=query.filter,
+            candidates=candidates_for(query.limit),
+        )
+        async with self.index.read(query.index_version_uid) as view:
+            ranked = await view.rank(request)
+            watch.lap("rank")
+            chosen = _choose(fuse(ranked.rankings, ranked.candidates), query)
+            chunks = await view.load([one.candidate.place for one in chosen], ranked.terms)
+            sequence = view.heads_sequence
+        hits = [
+            _hit(one, chunk, explain=query.explain)
+            for one, chunk in zip(chosen, chunks, strict=True)
+        ]
+        watch.lap("load")
+        return Retrieval(
+            hits=_within_budget(hits, query.context_tokens),
+            index_version_uid=query.index_version_uid,
+            heads_sequence=sequence,
+            query_vector=embedded.vector,
+            fingerprint=embedded.spec.fingerprint,
+            terms=ranked.terms,
+            degraded=embedded.degraded,
+            timings_ms=watch.laps(),
+        )
+
+    async def _embed(
+        self, query: RetrieveQuery, spec: IndexSpec
+    ) -> tuple[Vector | None, tuple[str, ...]]:
+        """The question's vector, if the mode needs one, and what it must be marked with."""
+        if query.mode is SearchMode.KEYWORD:
+            return None, ()
+        embeddings = await self.embedder.embed_texts(
+            [query.question.text], encoder=spec.encoder, lane=Lane.QUERY
+        )
+        _require_fingerprint(spec, embeddings.fingerprint)
+        return embeddings.vectors[0], (QUESTION_CUT,) if embeddings.cut_tokens[0] else ()
+
+    async def _spec(self, caller: Caller, index_version_uid: str) -> IndexSpec:
+        spec = await self.index.get_spec(index_version_uid)
+        _refuse_foreigner(caller, spec)
+        return spec
+
+
+@dataclass(frozen=True, slots=True)
+class _Embedded:
+    """A question made ready for an index version."""
+
+    spec: IndexSpec
+    vector: Vector | None
+    degraded: tuple[str, ...]
+
+
+class _Stopwatch:
+    """Names the stages of a search and how long each took."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._names: list[str] = []
+        self._moments = [clock.monotonic()]
+
+    def lap(self, name: str) -> None:
+        self._names.append(name)
+        self._moments.append(self._clock.monotonic())
+
+    def laps(self) -> tuple[tuple[str, float], ...]:
+        spent = (1_000 * (end - start) for start, end in pairwise(self._moments))
+        return tuple(zip(self._names, spent, strict=True))
+
+
+def candidates_for(limit: int) -> int:
+    """How many candidates each ranking gives, so that fusion has something to choose from."""
+    return min(MAX_CANDIDATES, max(_FEWEST_CANDIDATES, _CANDIDATES_PER_HIT * limit))
+
+
+def _choose(fused: Sequence[FusedCandidate], query: RetrieveQuery) -> list[FusedCandidate]:
+    least = query.score_threshold
+    good = [one for one in fused if least is None or one.score >= least]
+    return good[: query.limit]
+
+
+def _within_budget(hits: Sequence[Hit], budget: int | None) -> tuple[Hit, ...]:
+    """The hits that fit together, best first; one that is too long gives way to shorter ones."""
+    if budget is None:
+        return tuple(hits)
+    kept, left = [], budget
+    for hit in hits:
+        if hit.token_count <= left:
+            kept.append(hit)
+            left -= hit.token_count
+    return tuple(kept)
+
+
+def _hit(fused: FusedCandidate, chunk: StoredChunk, *, explain: bool) -> Hit:
+    return Hit(
+        chunk_id=chunk.chunk_id,
+        document_uid=chunk.document_uid,
+        document_id=chunk.document_id,
+        revision=chunk.revision,
+        title=chunk.title,
+        text=chunk.text,
+        score=fused.score,
+        similarity=fused.candidate.similarity,
+        span=chunk.span,
+        page=chunk.page,
+        headings=chunk.headings,
+        metadata=chunk.metadata,
+        token_count=chunk.token_count,
+        scores=fused.scores if explain else (),
+        sentences=chunk.sentences,
+        sentence_vectors=chunk.sentence_vectors,
+    )
+
+
+def _refuse_foreigner(caller: Caller, spec: IndexSpec) -> None:
+    """An index version of another tenant does not exist for the caller."""
+    if isinstance(caller, Principal) and caller.tenant_uid != spec.tenant_uid:
+        raise _gone(spec.index_version_uid)
+
+
+def _gone(index_version_uid: str) -> IndexVersionGoneError:
+    return IndexVersionGoneError(
+        "there is no such index version", metadata={"index_version": index_version_uid}
+    )
+
+
+def _require_fingerprint(spec: IndexSpec, fingerprint: Fingerprint) -> None:
+    if fingerprint != spec.fingerprint:
+        raise FingerprintMismatchError(
+            "the vectors are of another encoder than those of the index version",
+            metadata={"expected": spec.fingerprint.digest, "offered": fingerprint.digest},
+        )
+
+
+def _validate_chunks(chunks: Sequence[Chunk], dimension: int) -> None:
+    """Refuse what no store may hold: gaps, wrong dimensions, numbers that are none."""
+    for position, chunk in enumerate(chunks):
+        if chunk.draft.ordinal != position:
+            raise InvalidError.of(f"chunks[{position}].ordinal", "must count up from 0")
+        _validate_vector(chunk.vector, dimension, f"chunks[{position}].vector")
+        sentences = chunk.sentence_vectors
+        if sentences is not None and (
+            sentences.dimension != dimension or sentences.count != len(chunk.draft.sentences)
+        ):
+            raise _invalid_vector(
+                f"chunks[{position}].sentence_vectors",
+                f"must be one row of {dimension} numbers a sentence",
+            )
+
+
+def _validate_vector(vector: Vector, dimension: int, field: str) -> None:
+    if vector.dimension != dimension:
+        raise _invalid_vector(field, f"must have {dimension} numbers, has {vector.dimension}")
+    numbers = array.array("f", vector.values)
+    # NaN and infinity survive every sum; finite float32 values cannot overflow a double.
+    if not math.isfinite(sum(numbers)):
+        raise _invalid_vector(field, "must hold finite numbers only")
+
+
+def _invalid_vector(field: str, message: str) -> InvalidVectorError:
+    return InvalidVectorError(f"{field} {message}", metadata={"field": field})
