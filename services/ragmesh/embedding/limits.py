@@ -23,7 +23,7 @@ class EmbeddingLimits:
     """Most texts waiting in the bulk lane before requests are refused."""
     query_batch_texts: int = 32
     """Most texts of several requests that are encoded together in the query lane."""
-    batch_tokens: int = 2_048
+    batch_tokens: int = 1_024
     """Most tokens, padding counted, of one bulk call: the longest that a query may have to share
     the processor with one."""
     calm_seconds: float = 1.0

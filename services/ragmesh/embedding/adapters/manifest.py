@@ -61,7 +61,8 @@ def read_manifest(folder: Path) -> Manifest:
         ) from None
     try:
         fields = json.loads(content)
-        manifest = Manifest(**{**fields, "languages": tuple(fields["languages"])})
+        languages, files = tuple(fields["languages"]), dict(fields["files"])
+        manifest = Manifest(**{**fields, "languages": languages, "files": files})
     except (ValueError, TypeError, KeyError) as error:
         raise _corrupt(path, "is not a manifest") from error
     if manifest.format_version != FORMAT_VERSION:

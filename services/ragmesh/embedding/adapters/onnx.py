@@ -45,7 +45,7 @@ from ragmesh.embedding.batching import batches
 from ragmesh.embedding.ports import EncodedText
 
 BULK_NICENESS = 10
-_QUERY_BATCH_TOKENS = 2_048
+_QUERY_BATCH_TOKENS = 1_024
 _ERRORS_ONLY = 3
 
 Floats = npt.NDArray[np.float32]
@@ -94,7 +94,9 @@ class OnnxEncoder:
     async def encode_texts(self, texts: Sequence[str], lane: Lane) -> tuple[EncodedText, ...]:
         """Encode the texts in the lane's own session, like lengths together."""
         work = self._lanes[lane]
-        return await work.threads.run(self._encode_texts, work.session, texts)
+        # Bulk batches come planned; what waits together in the query lane has any length.
+        budget = _QUERY_BATCH_TOKENS if lane is Lane.QUERY else len(texts) * self._window
+        return await work.threads.run(self._encode_texts, work.session, texts, budget)
 
     async def encode_passages(self, passages: Sequence[Passage]) -> tuple[PassageEmbedding, ...]:
         """Encode one batch in the bulk session; sentences are pooled from the same pass."""
@@ -108,11 +110,13 @@ class OnnxEncoder:
         # One by one: encode_batch would start a pool of its own, at normal priority.
         return [self._tokenizer.encode(text) for text in texts]
 
-    def _encode_texts(self, session: Any, texts: Sequence[str]) -> tuple[EncodedText, ...]:
+    def _encode_texts(
+        self, session: Any, texts: Sequence[str], budget: int
+    ) -> tuple[EncodedText, ...]:
         tokens = [encoding.ids for encoding in self._tokenize(texts)]
         fitting = [self._cut(ids) for ids in tokens]
         vectors: list[Vector | None] = [None] * len(texts)
-        for batch in batches([len(ids) for ids in fitting], _QUERY_BATCH_TOKENS):
+        for batch in batches([len(ids) for ids in fitting], budget):
             (found,) = session.run([SENTENCE_VECTORS], _inputs([fitting[i] for i in batch]))
             for position, row in zip(batch, found, strict=True):
                 vectors[position] = _vector(row)
