@@ -22,7 +22,8 @@ from ragmesh.core.spans import Span
 from ragmesh.testing.clocks import ManualClock
 
 COLLECTION = "0198c2a0-0000-7000-8000-00000000c011"
-_READ_AT = datetime(2026, 1, 1, tzinfo=UTC)
+_READ_AT = datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC)
+"""A second after a ManualClock starts."""
 
 
 @dataclass(slots=True)
@@ -112,20 +113,22 @@ class AnswerStoreContract:
         """How a fresh store is made."""
         raise NotImplementedError
 
-    def start(self) -> tuple[AnswerStore, ManualClock]:
-        """A fresh store and the clock that it goes by."""
+    async def start(self) -> tuple[AnswerStore, ManualClock]:
+        """A store that began a second ago, and the clock that it goes by."""
         clock = ManualClock()
-        return self.make()(self.limits, clock), clock
+        store = self.make()(self.limits, clock)
+        await clock.advance(1)
+        return store, clock
 
     async def test_a_kept_answer_is_found_as_it_was(self) -> None:
-        store, clock = self.start()
+        store, clock = await self.start()
         entry = stored_answer(read_at=clock.now())
         assert await store.keep(entry)
         assert await store.find("key") == entry
         assert await store.find("another key") is None
 
     async def test_a_changed_document_takes_its_answers_with_it(self) -> None:
-        store, clock = self.start()
+        store, clock = await self.start()
         await store.keep(stored_answer("a", documents=("x", "y"), read_at=clock.now()))
         await store.keep(stored_answer("b", documents=("z",), read_at=clock.now()))
         assert await store.invalidate([change("y", 2)]) == 1
@@ -133,13 +136,13 @@ class AnswerStoreContract:
         assert await store.find("b") is not None
 
     async def test_the_state_that_an_answer_read_does_not_invalidate_it(self) -> None:
-        store, clock = self.start()
+        store, clock = await self.start()
         await store.keep(stored_answer(sequence=5, read_at=clock.now()))
         assert await store.invalidate([change("document", 5), change("document", 4)]) == 0
         assert await store.find("key") is not None
 
     async def test_an_answer_that_comes_after_its_invalidation_is_refused(self) -> None:
-        store, clock = self.start()
+        store, clock = await self.start()
         late = stored_answer(documents=("x", "y"), sequence=4, read_at=clock.now())
         await store.invalidate([change("y", 5)])
         assert not await store.keep(late)
@@ -150,19 +153,19 @@ class AnswerStoreContract:
         )
 
     async def test_an_older_invalidation_does_not_weaken_a_newer_one(self) -> None:
-        store, clock = self.start()
+        store, clock = await self.start()
         await store.invalidate([change("document", 9), change("document", 3)])
         assert not await store.keep(stored_answer(sequence=8, read_at=clock.now()))
 
     async def test_sequences_of_one_collection_say_nothing_about_another(self) -> None:
-        store, clock = self.start()
+        store, clock = await self.start()
         await store.keep(stored_answer(sequence=1, read_at=clock.now()))
         await store.invalidate([change("document", 50, collection="elsewhere")])
         assert await store.find("key") is not None
         assert await store.keep(stored_answer("later", sequence=1, read_at=clock.now()))
 
     async def test_an_invalidated_collection_keeps_nothing_older(self) -> None:
-        store, clock = self.start()
+        store, clock = await self.start()
         await store.keep(stored_answer("old", sequence=1, read_at=clock.now()))
         await store.invalidate([change("", 6)])
         assert await store.find("old") is None
@@ -170,18 +173,20 @@ class AnswerStoreContract:
         assert await store.keep(stored_answer("new", sequence=6, read_at=clock.now()))
 
     async def test_an_answer_older_than_the_memory_is_refused(self) -> None:
-        store, clock = self.start()
+        store, clock = await self.start()
         begun = clock.now()
         await clock.advance(self.limits.memory_seconds + 1)
         assert not await store.keep(stored_answer(read_at=begun))
         assert await store.keep(stored_answer(read_at=begun + timedelta(seconds=2)))
 
     async def test_an_answer_read_before_the_memory_began_is_refused(self) -> None:
-        store, clock = self.start()
-        assert not await store.keep(stored_answer(read_at=clock.now() - timedelta(seconds=1)))
+        store, clock = await self.start()
+        began = clock.now() - timedelta(seconds=1)
+        assert not await store.keep(stored_answer(read_at=began))
+        assert await store.keep(stored_answer(read_at=began + timedelta(microseconds=1)))
 
     async def test_an_answer_lives_no_longer_than_it_may(self) -> None:
-        store, clock = self.start()
+        store, clock = await self.start()
         await store.keep(stored_answer(read_at=clock.now()))
         await clock.advance(self.limits.ttl_seconds - 1)
         assert await store.find("key") is not None
@@ -189,7 +194,7 @@ class AnswerStoreContract:
         assert await store.find("key") is None
 
     async def test_a_minute_old_answer_is_refreshed_once_its_collection_has_grown(self) -> None:
-        store, clock = self.start()
+        store, clock = await self.start()
         await store.keep(stored_answer(sequence=1, read_at=clock.now()))
         await clock.advance(self.limits.refresh_seconds + 1)
         assert await store.find("key") is not None
@@ -197,13 +202,13 @@ class AnswerStoreContract:
         assert await store.find("key") is None
 
     async def test_a_young_answer_is_served_though_its_collection_has_grown(self) -> None:
-        store, clock = self.start()
+        store, clock = await self.start()
         await store.keep(stored_answer(sequence=1, read_at=clock.now()))
         await store.invalidate([change("a new document", 2)])
         assert await store.find("key") is not None
 
     async def test_a_slower_twin_does_not_replace_what_was_read_later(self) -> None:
-        store, clock = self.start()
+        store, clock = await self.start()
         newer = stored_answer(sequence=2, text="newer [1]", read_at=clock.now())
         await store.keep(newer)
         assert not await store.keep(stored_answer(sequence=1, read_at=clock.now()))

@@ -157,7 +157,7 @@ class MemoryAnswers:
     def _unknowable(self, entry: StoredAnswer) -> bool:
         """Whether a change since the read may have been forgotten, or never heard of."""
         horizon = self._clock.now() - timedelta(seconds=self._limits.memory_seconds)
-        return entry.read_at < max(horizon, self._remembers_since)
+        return entry.read_at < horizon or entry.read_at <= self._remembers_since
 
     def _forget(self, now: float) -> None:
         collections, mattered = self._memory.forget(now)
