@@ -8,6 +8,7 @@ the last one is applied.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
@@ -19,6 +20,7 @@ from ragmesh.core.index import HeadBatch
 from ragmesh.indexing.ports import AnswerCache
 from ragmesh.indexing.rows import Move
 
+_LOG = logging.getLogger(__name__)
 _BATCH_HEADS = 1_000
 _INDEXING = Machine("indexing")
 
@@ -40,11 +42,14 @@ class _Follower:
         self.applied = sequence
         self.woken = asyncio.Event()
         self.left = False
+        self.is_late = False
+        """It let a publication wait in vain; none waits for it again until it comes back."""
         self.progress = asyncio.Event()
 
     def advance(self, sequence: int) -> None:
         """The consumer came back: everything up to the sequence is applied."""
         self.applied = max(self.applied, sequence)
+        self.is_late = False
         self._tell()
 
     def leave(self) -> None:
@@ -137,17 +142,19 @@ class HeadFeed:
         for move in moves:
             version = move.index_version_uid
             reached[version] = max(reached.get(version, 0), move.sequence)
-        waiting = [f for f in self._followers if f.index_version_uid in reached]
-        for follower in waiting:
+        following = [f for f in self._followers if f.index_version_uid in reached]
+        for follower in following:
             follower.woken.set()
         await self._invalidate(moves)
+        waiting = [follower for follower in following if not follower.is_late]
         try:
             async with asyncio.timeout(self._wait_seconds):
                 for follower in waiting:
                     await follower.reached(reached[follower.index_version_uid])
         except TimeoutError:
-            # A follower that hangs must not stop every upload; its heartbeat tells it is behind.
-            return
+            # A follower that hangs must not hold up every upload; it reads on from where it was.
+            for follower in waiting:
+                follower.is_late = follower.applied < reached[follower.index_version_uid]
 
     async def _invalidate(self, moves: Sequence[Move]) -> None:
         found = {
@@ -160,5 +167,7 @@ class HeadFeed:
         except RagmeshError as error:
             if not error.kind.transient:
                 raise
-            # The outbox row of the same transaction brings the invalidation later.
-            return
+            _LOG.warning(
+                "The answer cache is away; the outbox brings the invalidation",
+                extra={"reason": error.reason},
+            )

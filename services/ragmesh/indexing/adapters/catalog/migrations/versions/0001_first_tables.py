@@ -227,7 +227,6 @@ def _create_outbox() -> None:
         sa.Column("sequence", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("row_id"),
         sqlite_autoincrement=True,
-        sqlite_autoincrement=True,
     )
     op.create_index("outbox_document", "outbox", ["document_uid"], unique=False)
     op.create_index(

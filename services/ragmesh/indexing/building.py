@@ -1,0 +1,86 @@
+"""Puts the indexing service together from its adapters and the services it needs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ragmesh.core.clock import Clock
+from ragmesh.indexing.adapters.blobs import open_file_blobs
+from ragmesh.indexing.adapters.catalog.opening import open_sqlite_catalog
+from ragmesh.indexing.collections import Collections
+from ragmesh.indexing.documents import Documents
+from ragmesh.indexing.heads import HeadFeed
+from ragmesh.indexing.jobs import Jobs
+from ragmesh.indexing.ledger import CatalogLedger
+from ragmesh.indexing.limits import UploadLimits
+from ragmesh.indexing.ports import AnswerCache, BlobStore, Embedder, IndexRegistry
+from ragmesh.indexing.progress import JobBoard
+from ragmesh.indexing.routing import CollectionTable
+from ragmesh.indexing.service import IndexingService
+from ragmesh.indexing.settings import IndexingSettings
+from ragmesh.indexing.stores import Catalog
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The services that indexing calls."""
+
+    embedder: Embedder
+    index: IndexRegistry
+    cache: AnswerCache
+
+
+@dataclass(frozen=True, slots=True)
+class Indexing:
+    """The service for its consumers, and what its own pipeline works on."""
+
+    service: IndexingService
+    ledger: CatalogLedger
+    blobs: BlobStore
+
+
+@asynccontextmanager
+async def open_indexing(
+    folder: Path, neighbours: Neighbours, settings: IndexingSettings, clock: Clock
+) -> AsyncIterator[Indexing]:
+    """Indexing on `catalog.db` and `blobs/` in the folder, for the time of the block."""
+    catalog = open_sqlite_catalog(
+        folder / "catalog.db",
+        clock,
+        readers=settings.catalog_readers,
+        queue_units=settings.catalog_queue_units,
+        group_units=settings.catalog_group_units,
+    )
+    blobs = open_file_blobs(folder / "blobs", threads=settings.blob_threads)
+    async with catalog as opened, blobs as stored:
+        yield compose(opened, stored, neighbours, settings, clock)
+
+
+def compose(
+    catalog: Catalog,
+    blobs: BlobStore,
+    neighbours: Neighbours,
+    settings: IndexingSettings,
+    clock: Clock,
+) -> Indexing:
+    """The service over stores that are open already."""
+    board = JobBoard(clock)
+    feed = HeadFeed(
+        catalog,
+        neighbours.cache,
+        heartbeat_seconds=settings.heads_heartbeat_seconds,
+        wait_seconds=settings.publish_wait_seconds,
+    )
+    table = CollectionTable(clock, fresh_seconds=settings.route_fresh_seconds)
+    collections = Collections(catalog, neighbours.embedder, neighbours.index, feed, board, table)
+    limits = UploadLimits(settings.max_file_bytes, settings.max_batch_documents)
+    service = IndexingService(
+        collections=collections,
+        documents=Documents(catalog, blobs, collections, feed, board, limits),
+        jobs=Jobs(catalog, feed, board, settings.job_reread_seconds),
+        feed=feed,
+    )
+    return Indexing(service, CatalogLedger(catalog, feed, board), blobs)

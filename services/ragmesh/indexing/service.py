@@ -1,0 +1,143 @@
+"""The indexing service: every use case of the catalog behind one object."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from ragmesh.core.callers import Caller, Machine
+from ragmesh.core.documents import (
+    Accepted,
+    Collection,
+    CollectionChange,
+    Document,
+    DocumentChange,
+    DocumentContent,
+    DocumentText,
+    Job,
+    JobState,
+    NewCollection,
+    Revision,
+    Route,
+    Upload,
+)
+from ragmesh.core.errors import DeniedError
+from ragmesh.core.filters import Filter
+from ragmesh.core.index import HeadBatch
+from ragmesh.core.pages import Page, PageRequest
+from ragmesh.indexing.collections import Collections
+from ragmesh.indexing.documents import Documents
+from ragmesh.indexing.heads import HeadFeed
+from ragmesh.indexing.jobs import Jobs
+
+
+@dataclass(frozen=True, slots=True)
+class IndexingService:
+    """Owns collections, documents, revisions, heads and jobs; nobody else writes them."""
+
+    collections: Collections
+    documents: Documents
+    jobs: Jobs
+    feed: HeadFeed
+
+    async def create_collection(self, caller: Caller, new: NewCollection) -> Collection:
+        """Make a collection and its first index version."""
+        return await self.collections.create(caller, new)
+
+    async def get_collection(self, caller: Caller, name: str) -> Collection:
+        """The collection with what the caller may count."""
+        return await self.collections.get(caller, name)
+
+    async def list_collections(self, caller: Caller, page: PageRequest) -> Page[Collection]:
+        """The tenant's collections in order of name."""
+        return await self.collections.list(caller, page)
+
+    async def update_collection(
+        self, caller: Caller, name: str, change: CollectionChange
+    ) -> Collection:
+        """Change description or default access."""
+        return await self.collections.update(caller, name, change)
+
+    async def delete_collection(self, caller: Caller, name: str) -> None:
+        """Free the name at once; index, rows and blobs go afterwards."""
+        await self.collections.delete(caller, name)
+
+    async def resolve_route(self, caller: Caller, name: str, *, affinity: str = "") -> Route:
+        """One index version for one question, the same for the same affinity."""
+        return await self.collections.resolve(caller, name, affinity=affinity)
+
+    async def create_documents(
+        self, caller: Caller, collection: str, uploads: Sequence[Upload]
+    ) -> tuple[Accepted, ...]:
+        """Take the uploads in, all or none; durable when this returns."""
+        return await self.documents.create(caller, collection, uploads)
+
+    async def update_document(
+        self, caller: Caller, collection: str, document_id: str, change: DocumentChange
+    ) -> Accepted:
+        """Change title, metadata or access without embedding anything."""
+        return await self.documents.update(caller, collection, document_id, change)
+
+    async def get_document(self, caller: Caller, collection: str, document_id: str) -> Document:
+        """The document, unless it is deleted or hidden from the caller."""
+        return await self.documents.get(caller, collection, document_id)
+
+    async def list_documents(
+        self, caller: Caller, collection: str, *, filter: Filter | None, page: PageRequest
+    ) -> Page[Document]:
+        """Documents the caller may see, in order of id."""
+        return await self.documents.list(caller, collection, filter=filter, page=page)
+
+    async def get_document_text(
+        self, caller: Caller, collection: str, document_id: str, *, revision: int | None
+    ) -> DocumentText:
+        """The extracted text of a revision; None = the current one."""
+        return await self.documents.get_text(caller, collection, document_id, revision=revision)
+
+    async def get_document_content(
+        self, caller: Caller, collection: str, document_id: str, *, revision: int | None
+    ) -> DocumentContent:
+        """The original bytes of a revision; None = the current one."""
+        return await self.documents.get_content(caller, collection, document_id, revision=revision)
+
+    async def delete_document(self, caller: Caller, collection: str, document_id: str) -> Accepted:
+        """Make the document invisible at once; the job clears its chunks away."""
+        return await self.documents.delete(caller, collection, document_id)
+
+    async def list_revisions(
+        self, caller: Caller, collection: str, document_id: str, page: PageRequest
+    ) -> Page[Revision]:
+        """Revisions, newest first, tombstones included."""
+        return await self.documents.list_revisions(caller, collection, document_id, page)
+
+    async def restore_revision(
+        self, caller: Caller, collection: str, document_id: str, revision: int
+    ) -> Accepted:
+        """Make a new revision of an old one's content, also of a deleted document."""
+        return await self.documents.restore(caller, collection, document_id, revision)
+
+    async def get_job(self, caller: Caller, job_id: str) -> Job:
+        """The job; once it says SUCCEEDED, its document is visible as it was then."""
+        return await self.jobs.get(caller, job_id)
+
+    async def list_jobs(
+        self, caller: Caller, *, state: JobState | None, page: PageRequest
+    ) -> Page[Job]:
+        """Jobs of documents the caller may see, newest first."""
+        return await self.jobs.list(caller, state=state, page=page)
+
+    async def cancel_job(self, caller: Caller, job_id: str) -> Job:
+        """End the job CANCELLED; JobFinishedError when it has ended."""
+        return await self.jobs.cancel(caller, job_id)
+
+    def watch_job(self, caller: Caller, job_id: str) -> AsyncIterator[Job]:
+        """The job now and after every change; ends with the job."""
+        return self.jobs.watch(caller, job_id)
+
+    def watch_heads(
+        self, caller: Caller, index_version_uid: str, *, from_sequence: int
+    ) -> AsyncIterator[HeadBatch]:
+        """Heads after the sequence, for ever; coming back for more says they are applied."""
+        if not isinstance(caller, Machine):
+            raise DeniedError("only services of the mesh follow heads")
+        return self.feed.watch(index_version_uid, from_sequence=from_sequence)

@@ -1,0 +1,166 @@
+"""Refuses uploads and collections that cannot be kept, before anything is stored."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from hashlib import sha256
+
+from ragmesh.core import names
+from ragmesh.core.callers import Access
+from ragmesh.core.documents import Chunking, DocumentChange, NewCollection, Upload
+from ragmesh.core.errors import (
+    BatchTooLargeError,
+    EmptyFileError,
+    FileTooLargeError,
+    InvalidError,
+    Violation,
+)
+from ragmesh.core.ids import new_uid
+from ragmesh.core.metadata import SortableField
+from ragmesh.core.questions import refuse_controls
+from ragmesh.core.vectors import EncoderDescription
+from ragmesh.indexing.limits import UploadLimits
+from ragmesh.indexing.rows import Candidate
+
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+_MOST_DESCRIPTION = 2_000
+
+
+def candidates_of(
+    uploads: Sequence[Upload], sortable: Sequence[SortableField], limits: UploadLimits
+) -> tuple[Candidate, ...]:
+    """The uploads as candidates, ids made where none was given.
+
+    One id twice in a request is refused: within one transaction neither came later.
+    """
+    if not uploads:
+        raise InvalidError.of("documents", "must hold at least one document")
+    if len(uploads) > limits.documents:
+        raise BatchTooLargeError(
+            f"documents must hold at most {limits.documents} documents",
+            violations=[Violation("documents", f"at most {limits.documents}")],
+            metadata={"limit": str(limits.documents)},
+        )
+    found: dict[str, Candidate] = {}
+    for position, upload in enumerate(uploads):
+        where = "" if len(uploads) == 1 else f"documents[{position}]."
+        candidate = _candidate(upload, sortable, limits, where)
+        if candidate.document_id in found:
+            raise InvalidError.of(f"{where}document_id", "names a document of this request twice")
+        found[candidate.document_id] = candidate
+    return tuple(found.values())
+
+
+def checked_change(
+    change: DocumentChange, sortable: Sequence[SortableField], limits: UploadLimits
+) -> DocumentChange:
+    """The change with a clean title, or the refusal of what cannot be kept."""
+    if change.access is not None and change.reset_access:
+        raise InvalidError.of("access", "cannot be set and reset at once")
+    if change.metadata is not None:
+        change.metadata.slots(sortable)
+    _refuse_access(change.access, limits, "")
+    title = None
+    if change.title is not None:
+        title = _line(change.title, "title", limits.title_characters)
+    return DocumentChange(title, change.metadata, change.access, change.reset_access)
+
+
+def checked_collection(new: NewCollection) -> NewCollection:
+    """The collection itself, or the refusal of a field."""
+    names.collection_name(new.name, field="name")
+    description = _description(new.description)
+    if new.language and not _LANGUAGE.fullmatch(new.language):
+        raise InvalidError.of("language", "must be a language tag such as en or de")
+    return NewCollection(
+        new.name,
+        description,
+        new.language,
+        new.encoder,
+        new.chunking,
+        new.default_access,
+        new.sortable,
+    )
+
+
+def checked_description(description: str | None) -> str | None:
+    """The description, or its refusal."""
+    return None if description is None else _description(description)
+
+
+def refuse_chunking(chunking: Chunking, encoder: EncoderDescription) -> None:
+    """Refuse chunks that the encoder's window does not hold, and overlaps that never end."""
+    most = encoder.content_tokens
+    if not 0 <= chunking.max_tokens <= most:
+        raise InvalidError.of(
+            "chunking.max_tokens", f"must be between 1 and {most}, or 0 for the whole window"
+        )
+    size = chunking.max_tokens or most
+    if chunking.max_tokens and chunking.max_tokens < min(16, most):
+        raise InvalidError.of("chunking.max_tokens", "must be at least 16")
+    if not 0 <= chunking.overlap_tokens <= size // 2:
+        raise InvalidError.of(
+            "chunking.overlap_tokens", f"must be between 0 and half the size, {size // 2}"
+        )
+
+
+def _candidate(
+    upload: Upload, sortable: Sequence[SortableField], limits: UploadLimits, where: str
+) -> Candidate:
+    size = len(upload.content)
+    if not size:
+        raise EmptyFileError(
+            f"{where}content must not be empty",
+            violations=[Violation(f"{where}content", "has no bytes")],
+        )
+    if size > limits.file_bytes:
+        raise FileTooLargeError(
+            f"{where}content must have at most {limits.file_bytes} bytes",
+            violations=[Violation(f"{where}content", f"has {size} bytes")],
+            metadata={"limit": str(limits.file_bytes)},
+        )
+    upload.metadata.slots(sortable)
+    _refuse_access(upload.access, limits, where)
+    document_id = new_uid()
+    if upload.document_id is not None:
+        document_id = names.document_id(upload.document_id, field=f"{where}document_id")
+    return Candidate(
+        document_id=document_id,
+        content_sha256=sha256(upload.content).hexdigest(),
+        size_bytes=size,
+        filename=_line(upload.filename, f"{where}filename", limits.filename_characters),
+        content_type=_line(upload.content_type, f"{where}content_type", 200),
+        title=_line(upload.title, f"{where}title", limits.title_characters),
+        metadata=upload.metadata,
+        access=upload.access,
+        blob=None,
+    )
+
+
+def _refuse_access(access: Access | None, limits: UploadLimits, where: str) -> None:
+    groups = () if access is None else access.groups or ()
+    if len(groups) > limits.groups:
+        raise InvalidError.of(f"{where}access", f"must name at most {limits.groups} groups")
+    for group in groups:
+        if not group or len(group) > limits.group_characters:
+            raise InvalidError.of(
+                f"{where}access", f"must name groups of 1 to {limits.group_characters} characters"
+            )
+        refuse_controls(group, field=f"{where}access")
+
+
+def _description(text: str) -> str:
+    if len(text) > _MOST_DESCRIPTION:
+        raise InvalidError.of("description", f"must have at most {_MOST_DESCRIPTION} characters")
+    refuse_controls(text, field="description")
+    return unicodedata.normalize("NFC", text).strip()
+
+
+def _line(text: str, field: str, most: int) -> str:
+    """One line of NFC text without controls."""
+    if len(text) > most:
+        raise InvalidError.of(field, f"must have at most {most} characters")
+    refuse_controls(text, field=field)
+    return " ".join(unicodedata.normalize("NFC", text).split())
