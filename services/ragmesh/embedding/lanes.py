@@ -103,9 +103,7 @@ class QueryLane:
 
     @property
     def calm(self) -> bool:
-        """Whether no query is here, nor was one a moment ago."""
-        if self._queue.texts:
-            return False
+        """Whether no query came or went a moment ago."""
         if self._last_seen is None:
             return True
         return self._clock.monotonic() - self._last_seen >= self._limits.calm_seconds

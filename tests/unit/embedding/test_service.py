@@ -41,22 +41,23 @@ class MemoryCache:
 
     vectors: dict[tuple[str, str], Vector] = field(default_factory=dict)
     failure: RagmeshError | None = None
+    failing: tuple[str, ...] = ("lookup", "store")
 
     async def lookup_vectors(
         self, fingerprint: str, texts: Sequence[str]
     ) -> tuple[Vector | None, ...]:
-        self._refuse()
+        self._refuse("lookup")
         return tuple(self.vectors.get((fingerprint, text)) for text in texts)
 
     async def store_vectors(
         self, fingerprint: str, texts: Sequence[str], vectors: Sequence[Vector]
     ) -> None:
-        self._refuse()
+        self._refuse("store")
         for text, vector in zip(texts, vectors, strict=True):
             self.vectors[fingerprint, text] = vector
 
-    def _refuse(self) -> None:
-        if self.failure is not None:
+    def _refuse(self, call: str) -> None:
+        if self.failure is not None and call in self.failing:
             raise self.failure
 
 
@@ -238,7 +239,9 @@ async def test_a_cache_that_is_away_costs_time_and_not_the_answer(
     assert "tide" not in caplog.text
 
 
-async def test_a_cache_that_refuses_the_request_is_a_defect_and_is_heard() -> None:
-    service = serve(cache=MemoryCache(failure=PreconditionError("this should not be")))
+@pytest.mark.parametrize("call", ["lookup", "store"])
+async def test_a_cache_that_refuses_the_request_is_a_defect_and_is_heard(call: str) -> None:
+    failure = PreconditionError("this should not be")
+    service = serve(cache=MemoryCache(failure=failure, failing=(call,)))
     with pytest.raises(PreconditionError):
         await service.embed_texts(["tide"])
