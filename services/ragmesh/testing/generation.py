@@ -32,7 +32,7 @@ from ragmesh.testing.embedding import (
 )
 
 DEFAULT_ENGINE = EngineDescription(engine="fake", model="fake-1", prompt_version="1")
-_SENTENCE = re.compile(r"[^.!?]+[.!?]?")
+_SENTENCE = re.compile(r"\S.*?(?:[.!?](?=\s|$)|\Z)", re.DOTALL)
 
 
 @dataclass(slots=True)
@@ -157,7 +157,7 @@ def ask_of(question: str, passages: Sequence[str], *, language: str = "en") -> G
 
 
 def _hit(question: str, words: list[str], text: str, rank: int, *, dense: bool) -> Hit:
-    spans = tuple(Span(m.start(), m.end()) for m in _SENTENCE.finditer(text) if m[0].strip())
+    spans = tuple(Span(*match.span()) for match in _SENTENCE.finditer(text))
     sentences = tuple(
         Sentence(span, tuple(i for i, word in enumerate(words) if word in _words(span.of(text))))
         for span in spans
