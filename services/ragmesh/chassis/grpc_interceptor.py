@@ -7,7 +7,7 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -19,8 +19,9 @@ from ragmesh.core.errors import BodyTooLargeError, DeadlineError, InvalidError, 
 PUSHBACK_KEY = "grpc-retry-pushback-ms"
 """Tells the client's retry policy how long to wait, and a negative one not to retry."""
 
-Behaviour = Callable[[Any, grpc.aio.ServicerContext[Any, Any]], Any]
-Handler = grpc.RpcMethodHandler[Any, Any]
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+Behaviour: TypeAlias = Callable[[Any, "Context"], Any]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class MeshServerInterceptor(grpc.aio.ServerInterceptor):
     def _answering(self, behaviour: Behaviour, *, limited: bool) -> Behaviour:
         """The behaviour within its request; `limited` ones get a deadline when none came."""
 
-        async def answer(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        async def answer(request: Any, context: Context) -> Any:
             request_id = _request_id(context)
             context.set_trailing_metadata(((REQUEST_ID_HEADER, request_id),))
             remaining = context.time_remaining()
@@ -109,14 +110,14 @@ class MeshServerInterceptor(grpc.aio.ServerInterceptor):
 
 
 def _unary(behaviour: Behaviour) -> Behaviour:
-    async def reply(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+    async def reply(request: Any, context: Context) -> Any:
         return await behaviour(_accepted(request), context)
 
     return reply
 
 
 def _stream(behaviour: Behaviour) -> Behaviour:
-    async def write_all(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    async def write_all(request: Any, context: Context) -> None:
         replies = behaviour(_accepted(request), context)
         if inspect.isawaitable(replies):  # the servicer writes for itself
             await replies
@@ -143,16 +144,14 @@ async def _accepted_stream(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
         yield request
 
 
-def _request_id(context: grpc.aio.ServicerContext[Any, Any]) -> str:
+def _request_id(context: Context) -> str:
     for key, value in context.invocation_metadata() or ():
         if key == REQUEST_ID_HEADER and isinstance(value, str):
             return accept_request_id(value)
     return accept_request_id(None)
 
 
-async def _abort(
-    context: grpc.aio.ServicerContext[Any, Any], error: RagmeshError, request_id: str
-) -> None:
+async def _abort(context: Context, error: RagmeshError, request_id: str) -> None:
     status = to_status(error)
     trailing: list[tuple[str, str | bytes]] = [
         (DETAILS_KEY, status.SerializeToString()),

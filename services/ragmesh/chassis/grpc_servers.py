@@ -141,4 +141,4 @@ def _listen(server: grpc.aio.Server, text: str, options: ServerOptions) -> str:
         port = server.add_insecure_port(str(Address(address.bindable, address.port)))
     except RuntimeError as error:  # somebody was faster than us
         raise cannot_listen(str(address), OSError(errno.EADDRINUSE, "taken")) from error
-    return str(Address(address.host, port))
+    return str(Address(address.host or "127.0.0.1", port))

@@ -20,7 +20,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import TracebackType
 from typing import Any
 
@@ -74,7 +74,12 @@ class Tasks:
         """Run the coroutine, which is expected never to return, until the process stops."""
         task = self._group.create_task(self._watched(name, coroutine), name=name)
         self._running[task] = name
-        task.add_done_callback(self._running.pop)
+
+        def forget(_task: asyncio.Task[None]) -> None:
+            self._running.pop(task)
+            coroutine.close()  # it may never have begun
+
+        task.add_done_callback(forget)
         return Loop(name, task, self._finite)
 
     @asynccontextmanager
@@ -150,9 +155,7 @@ class Lifecycle:
     ) -> bool:
         self._starting = False
         self.stopping.set()
-        ours = self._broken_off and kind is asyncio.CancelledError
-        if ours and self._main is not None:
-            self._main.uncancel()
+        ours = await self._take_back_cancellation(kind)
         try:
             try:
                 await self.stack.__aexit__(kind, error, trace)
@@ -178,6 +181,17 @@ class Lifecycle:
         if not self.stopping.is_set():
             _log.info("stopping", extra={"why": why})
         self._break_off()
+
+    async def _take_back_cancellation(self, kind: type[BaseException] | None) -> bool:
+        """Whether the block was left by nothing but our own breaking off of the start."""
+        if not self._broken_off or self._main is None:
+            return False
+        if kind is not asyncio.CancelledError:
+            # The block ended before it noticed; the cancellation must not hit the unwinding.
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)
+        wanted_by_others = self._main.uncancel() > 0
+        return kind is asyncio.CancelledError and not wanted_by_others
 
     def _signalled(self, number: signal.Signals) -> None:
         if self.stopping.is_set():

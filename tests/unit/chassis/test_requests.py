@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from ragmesh.chassis.requests import (
+    accept_request_id,
+    current_request,
+    current_request_id,
+    remaining_seconds,
+    serving,
+)
+
+
+def test_outside_of_a_request_there_is_neither_id_nor_deadline() -> None:
+    assert current_request() is None
+    assert current_request_id() == ""
+    assert remaining_seconds() is None
+
+
+def test_the_request_ends_with_its_block() -> None:
+    with serving("outer"):
+        with serving("inner"):
+            assert current_request_id() == "inner"
+        assert current_request_id() == "outer"
+    assert current_request() is None
+
+
+def test_a_nested_request_gets_no_more_time_than_the_outer_one() -> None:
+    with serving("outer", timeout_seconds=5), serving("inner", timeout_seconds=50) as inner:
+        assert 0 < (inner.remaining_seconds() or 0) <= 5
+    with serving("outer", timeout_seconds=50), serving("inner", timeout_seconds=5):
+        assert 0 < (remaining_seconds() or 0) <= 5
+    with serving("outer", timeout_seconds=5), serving("inner"):
+        assert 0 < (remaining_seconds() or 0) <= 5
+
+
+async def test_requests_side_by_side_do_not_see_each_other() -> None:
+    async def served(request_id: str) -> str:
+        with serving(request_id):
+            await asyncio.sleep(0)
+            return current_request_id()
+
+    assert await asyncio.gather(served("a"), served("b")) == ["a", "b"]
+
+
+async def test_an_abandoned_stream_may_be_closed_in_another_context() -> None:
+    async def stream() -> AsyncIterator[int]:
+        with serving("r"):
+            yield 1
+            yield 2
+
+    replies = stream()
+    assert await anext(replies) == 1
+
+    async def close() -> None:
+        await replies.aclose()  # type: ignore[attr-defined]
+
+    await asyncio.gather(close())  # a task, and so a context, of its own
+
+
+@pytest.mark.parametrize("offered", ["r-1", "0af7651916cd43dd8448eb211c80319c", "a.b:c_d-e"])
+def test_a_plain_id_is_kept(offered: str) -> None:
+    assert accept_request_id(offered) == offered
+
+
+@pytest.mark.parametrize("offered", [None, "", "a b", "a\nb", "-a", "ä", "x" * 129])
+def test_a_missing_or_strange_id_is_replaced(offered: str | None) -> None:
+    assert accept_request_id(offered) not in (offered, "")
+    assert accept_request_id(offered) != accept_request_id(offered)
