@@ -66,6 +66,11 @@ class _Draft:
         branch[place[-1]] = value
         self.origins[tuple(place)] = origin
 
+    def below(self, place: Place) -> list[Place]:
+        """Every place at or below this one of which a source spoke."""
+        spoken = [known for known in self.origins if known[: len(place)] == place]
+        return spoken or [place]
+
     def origin(self, place: Place) -> str:
         """The source that the value at the place came from, or its dotted name."""
         for length in range(len(place), 0, -1):
@@ -116,14 +121,14 @@ def _validate(settings: type[SettingsT], draft: _Draft) -> SettingsT:
         loaded = settings.model_validate(draft.tree)
     except ValidationError as error:
         for detail in error.errors(include_url=False, include_input=False, include_context=False):
-            place = detail["loc"]
-            origin = draft.origin(place)
             if detail["type"] == "extra_forbidden":
-                sentence = _unknown_sentence(settings, place, origin)
-                draft.unknown.append(Violation(origin, sentence))
+                draft.unknown += [
+                    _unknown(settings, place, draft.origin(place))
+                    for place in draft.below(detail["loc"])
+                ]
             else:
                 sentence = detail["msg"].removeprefix("Value error, ")
-                draft.invalid.append(Violation(origin, sentence))
+                draft.invalid.append(Violation(draft.origin(detail["loc"]), sentence))
     faults = [*draft.unknown, *draft.invalid]
     if loaded is not None and not faults:
         return loaded
@@ -134,14 +139,14 @@ def _validate(settings: type[SettingsT], draft: _Draft) -> SettingsT:
     raise refusal("; ".join(f"{f.field}: {f.message}" for f in faults), violations=faults) from None
 
 
-def _unknown_sentence(settings: type[Section], place: Place, origin: str) -> str:
+def _unknown(settings: type[Section], place: Place, origin: str) -> Violation:
     names = [row.name for row in describe(settings)]
     close = get_close_matches(_dotted(place), names, n=1)
     if not close:
-        return "is not a setting"
+        return Violation(origin, "is not a setting")
     is_variable = origin.startswith(PREFIX) and "[" not in close[0]
     nearest = variable_of(close[0]) if is_variable else close[0]
-    return f"is not a setting; the nearest one is {nearest}"
+    return Violation(origin, f"is not a setting; the nearest one is {nearest}")
 
 
 def _ours(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
