@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from ragmesh.core.errors import InvalidError
 from ragmesh.core.filters import Filter
-from ragmesh.core.questions import Question
+from ragmesh.core.questions import Question, parse_limit
 from ragmesh.core.spans import Span
 from ragmesh.core.vectors import Fingerprint, SentenceVectors, Vector
 
@@ -105,5 +106,53 @@ class Retrieval:
     """None when the question was not embedded (keyword mode)."""
     fingerprint: Fingerprint
     terms: tuple[QueryTerm, ...]
+    degraded: tuple[str, ...] = ()
+    timings_ms: Timings = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SearchQuery:
+    """A search of one collection, as it comes in at a door."""
+
+    collection: str
+    question: Question
+    limit: int = 10
+    mode: SearchMode = SearchMode.HYBRID
+    filter: Filter | None = None
+    score_threshold: float | None = None
+    explain: bool = False
+
+    def __post_init__(self) -> None:
+        parse_limit(self.limit)
+        if self.score_threshold is not None and not 0 <= self.score_threshold <= 1:
+            raise InvalidError.of("score_threshold", "must be between 0 and 1")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundChunk:
+    """A hit as the doors show it."""
+
+    chunk_id: str
+    document_id: str
+    revision: int
+    title: str
+    text: str
+    score: float
+    span: Span
+    page: int | None
+    headings: tuple[str, ...]
+    metadata: str
+    """Canonical JSON."""
+    scores: tuple[Score, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """What a search of a collection found, as the doors show it."""
+
+    hits: tuple[FoundChunk, ...]
+    index_version: str
+    """Display name of the index version."""
+    heads_sequence: int
     degraded: tuple[str, ...] = ()
     timings_ms: Timings = ()

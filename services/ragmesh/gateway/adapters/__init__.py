@@ -1,0 +1,1 @@
+"""Doors of the gateway besides gRPC, one package a technology."""

@@ -1,0 +1,156 @@
+"""What the gateway needs of the services behind it, as Protocols named here."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from ragmesh.core.answers import EngineDescription, GenerateQuery, GenerationEvent, StoredAnswer
+from ragmesh.core.callers import Caller, Principal
+from ragmesh.core.documents import (
+    Accepted,
+    Collection,
+    CollectionChange,
+    Document,
+    DocumentChange,
+    DocumentContent,
+    DocumentText,
+    Job,
+    JobState,
+    NewCollection,
+    Revision,
+    Route,
+    Upload,
+)
+from ragmesh.core.filters import Filter
+from ragmesh.core.pages import Page, PageRequest
+from ragmesh.core.search import Retrieval, RetrieveQuery
+
+
+class Identity(Protocol):
+    """Says who calls; the one place that reads credentials."""
+
+    def identify(self, authorization: str | None) -> Principal:
+        """The caller behind an Authorization value, else UnauthenticatedError."""
+
+
+class Router(Protocol):
+    """Finds the one index version that a question goes to; a part of the catalog."""
+
+    async def resolve_route(self, caller: Caller, name: str, *, affinity: str = "") -> Route:
+        """The route of a collection; equal affinities meet equal index versions."""
+
+
+class Collections(Router, Protocol):
+    """Collections of the caller's tenant; a part of the catalog."""
+
+    async def create_collection(self, caller: Caller, new: NewCollection) -> Collection:
+        """Make an empty collection."""
+
+    async def get_collection(self, caller: Caller, name: str) -> Collection:
+        """One collection with the counts that the caller may see."""
+
+    async def list_collections(self, caller: Caller, page: PageRequest) -> Page[Collection]:
+        """Collections by name."""
+
+    async def update_collection(
+        self, caller: Caller, name: str, change: CollectionChange
+    ) -> Collection:
+        """Change what needs no new index version."""
+
+    async def delete_collection(self, caller: Caller, name: str) -> None:
+        """Delete it; its name is free when this returns."""
+
+
+class Jobs(Protocol):
+    """Work that goes on after a request was answered; a part of the catalog."""
+
+    async def get_job(self, caller: Caller, job_id: str) -> Job:
+        """One job."""
+
+    async def list_jobs(
+        self, caller: Caller, *, state: JobState | None, page: PageRequest
+    ) -> Page[Job]:
+        """Jobs, the newest first."""
+
+    async def cancel_job(self, caller: Caller, job_id: str) -> Job:
+        """Cancel a job that has not ended."""
+
+    def watch_job(self, caller: Caller, job_id: str) -> AsyncIterator[Job]:
+        """The job as it is, then every change; ends with the job."""
+
+
+class Documents(Protocol):
+    """Documents and their revisions; a part of the catalog."""
+
+    async def create_documents(
+        self, caller: Caller, collection: str, uploads: Sequence[Upload]
+    ) -> tuple[Accepted, ...]:
+        """Accept all or none; durable when this returns."""
+
+    async def update_document(
+        self, caller: Caller, collection: str, document_id: str, change: DocumentChange
+    ) -> Accepted:
+        """Change attributes; embeds nothing."""
+
+    async def get_document(self, caller: Caller, collection: str, document_id: str) -> Document:
+        """One document without its content."""
+
+    async def list_documents(
+        self, caller: Caller, collection: str, *, filter: Filter | None, page: PageRequest
+    ) -> Page[Document]:
+        """Documents that the caller may see."""
+
+    async def get_document_text(
+        self, caller: Caller, collection: str, document_id: str, *, revision: int | None
+    ) -> DocumentText:
+        """The text that spans count in."""
+
+    async def get_document_content(
+        self, caller: Caller, collection: str, document_id: str, *, revision: int | None
+    ) -> DocumentContent:
+        """The original bytes."""
+
+    async def delete_document(self, caller: Caller, collection: str, document_id: str) -> Accepted:
+        """Delete it; it is not found any more when this returns."""
+
+    async def list_revisions(
+        self, caller: Caller, collection: str, document_id: str, page: PageRequest
+    ) -> Page[Revision]:
+        """Revisions, the newest first."""
+
+    async def restore_revision(
+        self, caller: Caller, collection: str, document_id: str, revision: int
+    ) -> Accepted:
+        """Make an earlier content the newest revision."""
+
+
+class Catalog(Collections, Documents, Jobs, Protocol):
+    """Satisfied by IndexingService (same process) and its client (over gRPC)."""
+
+
+class Retriever(Protocol):
+    """Satisfied by RetrievalService (same process) and its client (over gRPC)."""
+
+    async def retrieve(self, caller: Caller, query: RetrieveQuery) -> Retrieval:
+        """The chunks closest to a question; IndexVersionGoneError asks for another route."""
+
+
+class Generator(Protocol):
+    """Satisfied by GenerationService (same process) and its client (over gRPC)."""
+
+    def generate(self, caller: Caller, query: GenerateQuery) -> AsyncIterator[GenerationEvent]:
+        """Deltas and citations, then exactly one Generated; closing it stops the engine."""
+
+    async def describe_engine(self) -> EngineDescription:
+        """What besides the question decides an answer."""
+
+
+class AnswerCache(Protocol):
+    """Satisfied by CacheService (same process) and its client (over gRPC)."""
+
+    async def lookup_answer(self, caller: Caller, key: str) -> StoredAnswer | None:
+        """The stored answer that is still true, if there is one."""
+
+    async def store_answer(self, caller: Caller, entry: StoredAnswer) -> bool:
+        """Keep an answer; False when it was refused."""

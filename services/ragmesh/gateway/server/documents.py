@@ -1,0 +1,218 @@
+"""Documents and jobs over gRPC."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+from ragmesh.api.gateway.v1 import document_service_pb2 as pb
+from ragmesh.api.gateway.v1 import document_service_pb2_grpc as pb_grpc
+from ragmesh.core.names import collection_name, document_id
+from ragmesh.core.pages import PageRequest
+from ragmesh.gateway.ports import Identity
+from ragmesh.gateway.server.callers import Context, caller_of
+from ragmesh.gateway.server.reading import document_change, filter_of, upload_of
+from ragmesh.gateway.server.uploads import outcome_message, read_upload, readable
+from ragmesh.gateway.server.writing import (
+    accepted_message,
+    document_message,
+    job_message,
+    job_state,
+    revision_message,
+)
+from ragmesh.gateway.service import GatewayService
+
+PIECE_BYTES = 256 * 1024
+
+
+class DocumentServicer(pb_grpc.DocumentServiceServicer):
+    """Translates calls about documents and jobs; the interceptor owns errors."""
+
+    def __init__(self, service: GatewayService, identity: Identity) -> None:
+        self._service = service
+        self._catalog = service.catalog
+        self._identity = identity
+
+    async def CreateDocument(
+        self, request: pb.CreateDocumentRequest, context: Context
+    ) -> pb.CreateDocumentResponse:
+        """Accept one document."""
+        accepted = await self._service.upload(
+            caller_of(context, self._identity), request.collection, upload_of(request.document)
+        )
+        return pb.CreateDocumentResponse(accepted=accepted_message(accepted))
+
+    async def BatchCreateDocuments(
+        self, request: pb.BatchCreateDocumentsRequest, context: Context
+    ) -> pb.BatchCreateDocumentsResponse:
+        """Accept or refuse each document by itself."""
+        outcomes = await self._service.upload_each(
+            caller_of(context, self._identity),
+            request.collection,
+            [readable(document) for document in request.documents],
+        )
+        return pb.BatchCreateDocumentsResponse(
+            outcomes=[outcome_message(outcome) for outcome in outcomes]
+        )
+
+    async def UploadDocument(
+        self, request_iterator: AsyncIterator[pb.UploadDocumentRequest], context: Context
+    ) -> pb.UploadDocumentResponse:
+        """Accept one document that comes piece by piece."""
+        caller = caller_of(context, self._identity)
+        collection, upload = await read_upload(
+            request_iterator, file_bytes=self._service.limits.file_bytes
+        )
+        accepted = await self._service.upload(caller, collection, upload)
+        return pb.UploadDocumentResponse(accepted=accepted_message(accepted))
+
+    async def UpdateDocument(
+        self, request: pb.UpdateDocumentRequest, context: Context
+    ) -> pb.UpdateDocumentResponse:
+        """Change attributes."""
+        caller = caller_of(context, self._identity)
+        accepted = await self._catalog.update_document(
+            caller, *_named(request), document_change(request)
+        )
+        return pb.UpdateDocumentResponse(accepted=accepted_message(accepted))
+
+    async def GetDocument(
+        self, request: pb.GetDocumentRequest, context: Context
+    ) -> pb.GetDocumentResponse:
+        """Answer one document."""
+        caller = caller_of(context, self._identity)
+        document = await self._catalog.get_document(caller, *_named(request))
+        return pb.GetDocumentResponse(document=document_message(document))
+
+    async def GetDocumentText(
+        self, request: pb.GetDocumentTextRequest, context: Context
+    ) -> pb.GetDocumentTextResponse:
+        """Answer the text that spans count in."""
+        caller = caller_of(context, self._identity)
+        text = await self._catalog.get_document_text(
+            caller, *_named(request), revision=_revision(request)
+        )
+        return pb.GetDocumentTextResponse(text=text.text, revision=text.revision)
+
+    async def GetDocumentContent(
+        self, request: pb.GetDocumentContentRequest, context: Context
+    ) -> AsyncIterator[pb.GetDocumentContentResponse]:
+        """Answer the original bytes, piece by piece."""
+        caller = caller_of(context, self._identity)
+        content = await self._catalog.get_document_content(
+            caller, *_named(request), revision=_revision(request)
+        )
+        yield pb.GetDocumentContentResponse(
+            start=pb.ContentStart(
+                revision=content.revision,
+                content_type=content.content_type,
+                filename=content.filename,
+                size_bytes=len(content.content),
+            )
+        )
+        for begin in range(0, len(content.content), PIECE_BYTES):
+            piece = content.content[begin : begin + PIECE_BYTES]
+            yield pb.GetDocumentContentResponse(piece=piece)
+
+    async def ListDocuments(
+        self, request: pb.ListDocumentsRequest, context: Context
+    ) -> pb.ListDocumentsResponse:
+        """Answer a page of documents."""
+        caller = caller_of(context, self._identity)
+        page = await self._catalog.list_documents(
+            caller,
+            collection_name(request.collection),
+            filter=filter_of(request.filter) if request.HasField("filter") else None,
+            page=PageRequest(request.page_size, request.page_token),
+        )
+        return pb.ListDocumentsResponse(
+            documents=[document_message(document) for document in page.items],
+            next_page_token=page.next_token,
+        )
+
+    async def DeleteDocument(
+        self, request: pb.DeleteDocumentRequest, context: Context
+    ) -> pb.DeleteDocumentResponse:
+        """Delete a document."""
+        caller = caller_of(context, self._identity)
+        accepted = await self._catalog.delete_document(caller, *_named(request))
+        return pb.DeleteDocumentResponse(accepted=accepted_message(accepted))
+
+    async def ListRevisions(
+        self, request: pb.ListRevisionsRequest, context: Context
+    ) -> pb.ListRevisionsResponse:
+        """Answer a page of revisions."""
+        caller = caller_of(context, self._identity)
+        page = await self._catalog.list_revisions(
+            caller, *_named(request), PageRequest(request.page_size, request.page_token)
+        )
+        return pb.ListRevisionsResponse(
+            revisions=[revision_message(revision) for revision in page.items],
+            next_page_token=page.next_token,
+        )
+
+    async def RestoreRevision(
+        self, request: pb.RestoreRevisionRequest, context: Context
+    ) -> pb.RestoreRevisionResponse:
+        """Make an earlier content the newest revision."""
+        caller = caller_of(context, self._identity)
+        accepted = await self._catalog.restore_revision(caller, *_named(request), request.revision)
+        return pb.RestoreRevisionResponse(accepted=accepted_message(accepted))
+
+    async def GetJob(self, request: pb.GetJobRequest, context: Context) -> pb.GetJobResponse:
+        """Answer one job."""
+        caller = caller_of(context, self._identity)
+        job = await self._catalog.get_job(caller, request.job_id)
+        return pb.GetJobResponse(job=job_message(job))
+
+    async def ListJobs(self, request: pb.ListJobsRequest, context: Context) -> pb.ListJobsResponse:
+        """Answer a page of jobs."""
+        caller = caller_of(context, self._identity)
+        page = await self._catalog.list_jobs(
+            caller,
+            state=job_state(request.state),
+            page=PageRequest(request.page_size, request.page_token),
+        )
+        return pb.ListJobsResponse(
+            jobs=[job_message(job) for job in page.items], next_page_token=page.next_token
+        )
+
+    async def CancelJob(
+        self, request: pb.CancelJobRequest, context: Context
+    ) -> pb.CancelJobResponse:
+        """Cancel a job."""
+        caller = caller_of(context, self._identity)
+        job = await self._catalog.cancel_job(caller, request.job_id)
+        return pb.CancelJobResponse(job=job_message(job))
+
+    async def WatchJob(
+        self, request: pb.WatchJobRequest, context: Context
+    ) -> AsyncIterator[pb.WatchJobResponse]:
+        """Follow a job until it ends."""
+        caller = caller_of(context, self._identity)
+        events = self._service.watch_job(
+            caller, request.job_id, after_event_id=request.after_event_id
+        )
+        async with aclosing(events):
+            async for event in events:
+                yield pb.WatchJobResponse(job=job_message(event.job), event_id=event.event_id)
+
+
+_Naming = (
+    pb.UpdateDocumentRequest
+    | pb.GetDocumentRequest
+    | pb.GetDocumentTextRequest
+    | pb.GetDocumentContentRequest
+    | pb.DeleteDocumentRequest
+    | pb.ListRevisionsRequest
+    | pb.RestoreRevisionRequest
+)
+
+
+def _named(request: _Naming) -> tuple[str, str]:
+    """The collection and the document that a request names."""
+    return collection_name(request.collection), document_id(request.document_id)
+
+
+def _revision(request: pb.GetDocumentTextRequest | pb.GetDocumentContentRequest) -> int | None:
+    return request.revision if request.HasField("revision") else None

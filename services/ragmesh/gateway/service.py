@@ -1,0 +1,84 @@
+"""The gateway's use cases, the same behind every door."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from ragmesh.core.answers import Answer, AnswerEvent, AskQuery
+from ragmesh.core.callers import Caller
+from ragmesh.core.clock import Clock
+from ragmesh.core.documents import Accepted, Upload
+from ragmesh.core.errors import InternalError, InvalidError
+from ragmesh.core.search import SearchQuery, SearchResult
+from ragmesh.gateway.asking import Asking
+from ragmesh.gateway.deadlines import within
+from ragmesh.gateway.following import Following, JobEvent
+from ragmesh.gateway.limits import GatewayLimits
+from ragmesh.gateway.ports import AnswerCache, Catalog, Generator, Retriever
+from ragmesh.gateway.searching import Searching
+from ragmesh.gateway.uploading import Uploading
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayService:
+    """Answers questions, takes documents in and shows what there is."""
+
+    catalog: Catalog
+    """Collections, documents and jobs; the doors hand calls on that need nothing else."""
+    retriever: Retriever
+    generator: Generator
+    cache: AnswerCache
+    clock: Clock
+    limits: GatewayLimits = field(default_factory=GatewayLimits)
+
+    async def ask(self, caller: Caller, query: AskQuery, *, request_id: str) -> Answer:
+        """The whole answer."""
+        async with aclosing(self.stream_answer(caller, query, request_id=request_id)) as events:
+            async for event in events:
+                if isinstance(event, Answer):
+                    return event
+        raise InternalError("the answer had no end")
+
+    def stream_answer(
+        self, caller: Caller, query: AskQuery, *, request_id: str
+    ) -> AsyncGenerator[AnswerEvent, None]:
+        """Deltas and citations, then the whole answer; closing it stops everything behind it."""
+        asking = Asking(
+            self.catalog, self.retriever, self.generator, self.cache, self.clock, self.limits
+        )
+        events = asking.stream(caller, query, request_id=request_id)
+        return within(self.limits.question_seconds, events)
+
+    async def search(self, caller: Caller, query: SearchQuery) -> SearchResult:
+        """The chunks closest to a query."""
+        return await Searching(self.catalog, self.retriever, self.clock).search(caller, query)
+
+    async def upload(self, caller: Caller, collection: str, upload: Upload) -> Accepted:
+        """Accept one document; durable when this returns."""
+        return await Uploading(self.catalog, self.limits).upload(caller, collection, upload)
+
+    async def upload_all(
+        self, caller: Caller, collection: str, uploads: Sequence[Upload]
+    ) -> tuple[Accepted, ...]:
+        """Accept every document or none."""
+        return await Uploading(self.catalog, self.limits).upload_all(caller, collection, uploads)
+
+    async def upload_each(
+        self, caller: Caller, collection: str, uploads: Sequence[Upload | InvalidError]
+    ) -> list[Accepted | InvalidError]:
+        """Accept or refuse each document by itself."""
+        return await Uploading(self.catalog, self.limits).upload_each(caller, collection, uploads)
+
+    async def settle(
+        self, caller: Caller, accepted: Sequence[Accepted], *, seconds: float
+    ) -> tuple[Accepted, ...]:
+        """Wait, for at most this long, until the jobs have ended."""
+        return await Following(self.catalog).settle(caller, accepted, seconds=seconds)
+
+    def watch_job(
+        self, caller: Caller, job_id: str, *, after_event_id: int = 0
+    ) -> AsyncGenerator[JobEvent, None]:
+        """Follow a job until it ends."""
+        return Following(self.catalog).watch(caller, job_id, after_event_id=after_event_id)
