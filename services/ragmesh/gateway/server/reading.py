@@ -6,13 +6,13 @@ from collections.abc import Collection
 from typing import Any
 
 from google.protobuf.field_mask_pb2 import FieldMask
-from google.protobuf.struct_pb2 import Struct, Value
 
 from ragmesh.api.gateway.v1 import ask_service_pb2 as ask_pb
 from ragmesh.api.gateway.v1 import collection_service_pb2 as collection_pb
 from ragmesh.api.gateway.v1 import document_pb2 as document_pb
 from ragmesh.api.gateway.v1 import document_service_pb2 as documents_pb
 from ragmesh.api.types.v1 import access_pb2, answer_pb2, document_pb2, filter_pb2, search_pb2
+from ragmesh.chassis.structs import fields_of
 from ragmesh.core.answers import AskQuery, CacheMode
 from ragmesh.core.callers import Access
 from ragmesh.core.documents import (
@@ -40,8 +40,6 @@ from ragmesh.gateway.parsing import (
 )
 
 TEXT_TYPE = "text/plain; charset=utf-8"
-_EXACT = 2.0**53
-"""Whole doubles up to here are the integers that they stand for."""
 
 
 def ask_query(message: ask_pb.AskRequest) -> AskQuery:
@@ -136,28 +134,6 @@ def document_change(message: documents_pb.UpdateDocumentRequest) -> DocumentChan
         access=_access(message.access) if set_access else None,
         reset_access="access" in paths and not set_access,
     )
-
-
-def fields_of(struct: Struct) -> dict[str, Any]:
-    """The JSON object of a Struct, whose whole doubles become integers again."""
-    return {name: _plain(value) for name, value in struct.fields.items()}
-
-
-def _plain(value: Value) -> Any:
-    match value.WhichOneof("kind"):
-        case "number_value":
-            number = value.number_value
-            return int(number) if number.is_integer() and abs(number) <= _EXACT else number
-        case "string_value":
-            return value.string_value
-        case "bool_value":
-            return value.bool_value
-        case "struct_value":
-            return fields_of(value.struct_value)
-        case "list_value":
-            return [_plain(item) for item in value.list_value.values]
-        case _:
-            return None
 
 
 def _tree(message: filter_pb2.Filter) -> dict[str, Any]:

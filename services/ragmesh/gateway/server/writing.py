@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
 
-from google.protobuf.struct_pb2 import ListValue, NullValue, Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ragmesh.api.gateway.v1 import ask_service_pb2 as ask_pb
@@ -22,6 +20,7 @@ from ragmesh.api.types.v1 import (
     search_pb2,
     text_pb2,
 )
+from ragmesh.chassis.structs import struct_of
 from ragmesh.core.answers import Answer, AnswerStatus, Citation, Usage
 from ragmesh.core.callers import Access
 from ragmesh.core.documents import (
@@ -190,28 +189,6 @@ def job_message(job: Job) -> job_pb2.Job:
 def job_state(state: job_pb2.JobState.ValueType) -> JobState | None:
     """The state that a listing asks for, None for any."""
     return {number: value for value, number in _JOB_STATES.items()}.get(state)
-
-
-def struct_of(fields: Mapping[str, Any]) -> Struct:
-    """A JSON object as a Struct."""
-    return Struct(fields={name: _value(value) for name, value in fields.items()})
-
-
-def _value(value: Any) -> Value:
-    if value is None:
-        return Value(null_value=NullValue.NULL_VALUE)
-    if isinstance(value, bool):
-        return Value(bool_value=value)
-    if isinstance(value, str):
-        return Value(string_value=value)
-    if isinstance(value, Mapping):
-        return Value(struct_value=struct_of(value))
-    if isinstance(value, Iterable):
-        return Value(list_value=ListValue(values=[_value(item) for item in value]))
-    try:
-        return Value(number_value=float(value))
-    except OverflowError:  # JSON has no largest number, a double has; its digits say it whole
-        return Value(string_value=json.dumps(value))
 
 
 def _hit(hit: FoundChunk) -> ask_pb.Hit:
