@@ -24,17 +24,11 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import TracebackType
 from typing import Any
 
-from ragmesh.core.errors import InternalError
+from ragmesh.core.errors import LoopEndedError
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 _log = logging.getLogger(__name__)
-
-
-class LoopEndedError(InternalError):
-    """A loop that should run as long as the process raised or returned."""
-
-    reason = "LOOP_ENDED"
 
 
 class Loop:

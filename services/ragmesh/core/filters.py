@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from ragmesh.core.errors import InvalidFilterError, InvalidMetadataError, Violation
 from ragmesh.core.metadata import (
     SortableField,
+    clean_text,
     exists_token,
     slot_value,
     sortable_named,
@@ -169,7 +171,7 @@ def _parse(tree: object, where: str, depth: int, budget: list[int]) -> Filter:
     if not isinstance(tree, Mapping) or len(tree) != 1:
         raise _refusal(where, "must be an object with exactly one operator")
     ((operator, operand),) = tree.items()
-    where = f"{where}.{operator}"
+    where = f"{where}.{str(operator)[:40]}"
     match operator:
         case "and" | "or":
             parts = _parts(operand, where, depth, budget)
@@ -220,15 +222,24 @@ def _pair(operand: object, where: str) -> tuple[str, object]:
 def _field(value: object, where: str) -> str:
     if not isinstance(value, str) or not value or len(value) > 200:
         raise _refusal(where, "must name a field")
-    return value
+    return _text(value, where)
 
 
 def _scalar(value: object, where: str) -> Scalar:
-    if isinstance(value, float) and value != value:
-        raise _refusal(where, "must not compare with NaN")
-    if isinstance(value, (str, int, float, bool)):
+    if isinstance(value, float) and not math.isfinite(value):
+        raise _refusal(where, "must compare with a finite number")
+    if isinstance(value, str):
+        return _text(value, where)
+    if isinstance(value, (int, float, bool)):
         return value
     raise _refusal(where, "must compare with a string, a number or a boolean")
+
+
+def _text(value: str, where: str) -> str:
+    try:
+        return clean_text(value, where)
+    except InvalidMetadataError as error:
+        raise InvalidFilterError(error.message, violations=error.violations) from error
 
 
 def _refusal(where: str, message: str) -> InvalidFilterError:

@@ -23,8 +23,12 @@ from ragmesh.core.errors import FieldNotSortableError, InvalidMetadataError, Vio
 MAX_TOKENS = 64
 """Most `field=value` tokens of one document, and most fields."""
 MAX_TOKEN_BYTES = 256
+MAX_NAME_BYTES = 160
+"""Longer field names stand in tokens as their SHA-256, which leaves room for that of a value."""
 MAX_METADATA_BYTES = 65_536
 MAX_SORTABLE = 16
+_MAX_INTEGER_BITS = 4_096
+"""Python refuses to print integers of more than 4,300 digits, which no JSON needs."""
 _PLAIN_FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
@@ -113,7 +117,7 @@ def slot_value(field: SortableField, value: object) -> float:
     """The number that a slot holds: the number itself, or seconds since 1970 of a datetime."""
     if field.kind is SortKind.NUMBER:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return float(value)
+            return _double(value, field.name)
         raise _refusal(f"metadata.{field.name}", "must be a number: the field is sortable")
     if isinstance(value, str):
         try:
@@ -123,6 +127,16 @@ def slot_value(field: SortableField, value: object) -> float:
         if moment is not None:
             return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     raise _refusal(f"metadata.{field.name}", "must be an ISO 8601 datetime: the field is sortable")
+
+
+def _double(value: float, name: str) -> float:
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise _refusal(f"metadata.{name}", "must be a number that a double can hold")
+    return number
 
 
 def sortable_named(name: str, sortable: Sequence[SortableField]) -> SortableField:
@@ -149,9 +163,24 @@ def declare_sortable(kinds: Mapping[str, str]) -> tuple[SortableField, ...]:
     return tuple(fields)
 
 
+def clean_text(text: str, where: str) -> str:
+    """The text in NFC, or InvalidMetadataError for what no store keeps: surrogates and NUL."""
+    text = _nfc(text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise _refusal(where, "must not hold lone surrogates") from None
+    if "\x00" in text:
+        raise _refusal(where, "must not hold NUL characters")
+    return text
+
+
 def _token_name(field: str) -> str:
     field = _nfc(field)
-    return field if _PLAIN_FIELD.fullmatch(field) else json.dumps(field, ensure_ascii=False)
+    name = field if _PLAIN_FIELD.fullmatch(field) else json.dumps(field, ensure_ascii=False)
+    if len(name.encode()) <= MAX_NAME_BYTES:
+        return name
+    return f"sha256:{sha256(name.encode()).hexdigest()}"  # no plain name holds a colon
 
 
 def _canonical_scalar(value: str | float | bool) -> str:
@@ -169,30 +198,24 @@ def _clean(value: Any, where: str, *, depth: int) -> Any:
     if depth > 16:
         raise _refusal(where, "must be nested at most 16 deep")
     if isinstance(value, str):
-        return _clean_text(value, where)
+        return clean_text(value, where)
     if isinstance(value, float) and not math.isfinite(value):
         raise _refusal(where, "must be a finite number")
+    if isinstance(value, int) and value.bit_length() > _MAX_INTEGER_BITS:
+        raise _refusal(where, f"must be an integer of at most {_MAX_INTEGER_BITS} bits")
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, (list, tuple)):
         return [_clean(item, f"{where}[{i}]", depth=depth + 1) for i, item in enumerate(value)]
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
-        return {
-            _clean_text(key, where): _clean(item, f"{where}.{key}", depth=depth + 1)
+        cleaned = {
+            clean_text(key, where): _clean(item, f"{where}.{key}", depth=depth + 1)
             for key, item in value.items()
         }
+        if len(cleaned) < len(value):
+            raise _refusal(where, "must not name one field in two spellings")
+        return cleaned
     raise _refusal(where, "must be a JSON value")
-
-
-def _clean_text(text: str, where: str) -> str:
-    text = _nfc(text)
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise _refusal(where, "must not hold lone surrogates") from None
-    if "\x00" in text:
-        raise _refusal(where, "must not hold NUL characters")
-    return text
 
 
 def _nfc(text: str) -> str:

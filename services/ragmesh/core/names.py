@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 from pathlib import PurePath
 
 from ragmesh.core.errors import InvalidNameError, Violation
 
 _COLLECTION = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _DOCUMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,199}")
+_LONGEST_ID = 200
+_DIGEST = 12
 _FOREIGN = re.compile(r"[^A-Za-z0-9._:@-]+")
 
 
@@ -29,10 +32,17 @@ def document_id(value: str, *, field: str = "document_id") -> str:
 
 
 def document_id_of(path: PurePath) -> str:
-    """The id the command line gives a relative path: `/` becomes `:`, other characters `-`."""
-    parts = [part for part in path.parts if part not in (".", "..", path.anchor)]
-    name = _FOREIGN.sub("-", ":".join(parts)).lstrip("._:@-")
-    return document_id(name[-200:].lstrip("._:@-"), field=str(path))
+    """The id the command line gives a relative path: `/` becomes `:`.
+
+    A path with characters that no id may have keeps what it can and gets a digest of the whole,
+    so that two paths never share an id.
+    """
+    exact = ":".join(path.parts)
+    if _DOCUMENT.fullmatch(exact) and all(":" not in part for part in path.parts):
+        return exact
+    digest = sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()[:_DIGEST]
+    kept = _FOREIGN.sub("-", exact)[-(_LONGEST_ID - _DIGEST - 1) :].strip("._:@-")
+    return f"{kept}-{digest}" if kept else digest
 
 
 def _refusal(field: str, rule: str) -> InvalidNameError:

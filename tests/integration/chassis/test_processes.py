@@ -19,7 +19,8 @@ ENOUGH = 20.0
 PROGRAM = """
 import asyncio, sys
 from ragmesh.chassis.executors import run
-from ragmesh.chassis.lifecycle import Lifecycle, LoopEndedError
+from ragmesh.chassis.lifecycle import Lifecycle
+from ragmesh.core.errors import LoopEndedError
 
 def say(word):
     print(word, flush=True)

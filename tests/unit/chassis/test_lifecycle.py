@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from ragmesh.chassis.lifecycle import Lifecycle, LoopEndedError
+from ragmesh.chassis.lifecycle import Lifecycle
+from ragmesh.core.errors import LoopEndedError
 from ragmesh.testing.clocks import ManualClock
 
 

@@ -58,6 +58,7 @@ from ragmesh.core.errors.requests import (
 )
 from ragmesh.core.errors.startup import (
     InvalidSettingsError,
+    LoopEndedError,
     ModelCorruptError,
     ModelMissingError,
     NewerFormatError,
@@ -127,6 +128,7 @@ __all__ = [
     "JobFinishedError",
     "JobNotFoundError",
     "Kind",
+    "LoopEndedError",
     "ModelCorruptError",
     "ModelMissingError",
     "NewerFormatError",

@@ -57,6 +57,12 @@ class ModelCorruptError(PreconditionError):
     reason = "MODEL_CORRUPT"
 
 
+class LoopEndedError(InternalError):
+    """A loop that runs as long as the process has ended; the log says why, the process stops."""
+
+    reason = "LOOP_ENDED"
+
+
 class StoreDamagedError(InternalError):
     """A store file cannot be read as its format promises."""
 
