@@ -26,6 +26,8 @@ RULES_VERSION = 1
 """Counts up whenever the same evidence gives another answer."""
 QUOTES = 2
 """Sentences in an answer."""
+WORTH_A_SECOND = 0.5
+"""A sentence that scores below this share of the best one's is noise beside it."""
 MAX_QUOTE_CHARACTERS = 600
 """A longer sentence (a table without full stops, say) is quoted up to the word before."""
 
@@ -114,7 +116,10 @@ class _Quote:
 def _quotes(evidence: Evidence, hits: tuple[Hit, ...]) -> list[_Quote]:
     """The best sentences that say different things; neighbours become one quote."""
     chosen: list[tuple[Scored, _Quote]] = []
+    least = WORTH_A_SECOND * evidence.sentences[0].score
     for sentence in evidence.sentences:
+        if chosen and sentence.score < least:
+            break
         quote = _quote(hits[sentence.rank], sentence)
         if not any(quote.repeats(other) for _, other in chosen):
             chosen.append((sentence, quote))
