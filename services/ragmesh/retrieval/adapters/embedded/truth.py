@@ -175,8 +175,15 @@ class Truth:
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """One unit of work inside a transaction, undone alone when it fails."""
-        with self._db:  # apsw nests these as savepoints
+        self._db.execute("SAVEPOINT unit")
+        try:
             yield
+        except BaseException:
+            if self._db.in_transaction:  # a full disk has undone the whole transaction already
+                self._db.execute("ROLLBACK TO unit")
+                self._db.execute("RELEASE unit")
+            raise
+        self._db.execute("RELEASE unit")
 
     # -- versions and the log --------------------------------------------------
 

@@ -1,0 +1,90 @@
+"""The same words in question and text become the same terms, in every language."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ragmesh.core.spans import Span
+from ragmesh.retrieval.adapters.embedded.analysis import MAX_TERM_CHARACTERS, Analyzer
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param("The dogs were RUNNING", "the dog were run", id="English stems"),
+        pytest.param("the dog's", "the dogs’s", id="both apostrophes"),
+        pytest.param("ﬁne Straße", "fine STRASSE", id="ligatures and sharp s"),
+        pytest.param("cafe\u0301", "café", id="composed and decomposed"),
+        pytest.param("１２３", "123", id="full-width digits"),
+    ],
+)
+def test_these_texts_have_the_same_terms_in_english(one: str, other: str) -> None:
+    analyzer = Analyzer("en")
+    assert analyzer.terms(one) == analyzer.terms(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("C", "C++"),
+        ("C", "C#"),
+        ("1.5", "15"),
+        ("1.5", "1,5"),
+        ("3.11", "3.1"),
+        ("utf-8", "utf-16"),
+    ],
+)
+def test_these_texts_differ_in_some_term(one: str, other: str) -> None:
+    analyzer = Analyzer("en")
+    assert set(analyzer.terms(one)) != set(analyzer.terms(other))
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("snake_case", {"snake_case", "snake", "case"}),
+        ("os.path.join", {"os.path.join", "os", "path", "join"}),
+        ("__init__", {"init"}),
+        ("U.S.", {"u.s", "us"}),
+        ("state-of-the-art", {"state-of-the-art", "state", "of", "the", "art"}),
+        ("version 3.11 of 1,000.5", {"version", "3.11", "of", "1,000.5"}),
+        ("C++ and C#", {"c++", "and", "c#"}),
+        ("東京都", {"東京", "京都"}),
+        ("猫", {"猫"}),
+        ("हिन्दी", {"हिन्दी"}),
+        ("Zürich?!", {"zürich"}),
+        (" … — ", set()),
+    ],
+)
+def test_a_text_is_split_where_a_reader_would(text: str, terms: set[str]) -> None:
+    assert set(Analyzer("").terms(text)) == terms
+
+
+def test_only_languages_with_a_stemmer_are_stemmed() -> None:
+    assert Analyzer("de").terms("Häuser") == Analyzer("de").terms("Haus")
+    assert Analyzer("en-GB").terms("running") == ["run"]
+    assert Analyzer("fi").terms("running") == ["running"]
+    assert Analyzer("fi").name == Analyzer("").name != Analyzer("en").name
+
+
+def test_a_long_run_of_letters_becomes_one_bounded_term() -> None:
+    (term,) = Analyzer("").terms("x" * 10_000)
+    assert len(term) == MAX_TERM_CHARACTERS
+
+
+def test_each_sentence_has_its_own_terms_and_the_rest_comes_last() -> None:
+    text = "Heading\n\nA cat sat. It slept."
+    sentences = (Span(9, 19), Span(20, 29))
+    assert [span.of(text) for span in sentences] == ["A cat sat.", "It slept."]
+    lines = Analyzer("").sentence_terms(text, sentences)
+    assert lines == [["a", "cat", "sat"], ["it", "slept"], ["heading"]]
+
+
+@given(st.text())
+def test_terms_hold_no_white_space_and_are_never_empty(text: str) -> None:
+    for language in ("en", ""):
+        for term in Analyzer(language).terms(text):
+            assert term
+            assert term.split() == [term]

@@ -1,0 +1,302 @@
+"""Whatever happens to the files of an index, it says so or comes back whole."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import apsw
+import pytest
+
+from ragmesh.core.errors import (
+    NewerFormatError,
+    RevisionNotFoundError,
+    StorageFullError,
+    StoreDamagedError,
+    StoreInUseError,
+)
+from ragmesh.core.index import AttributesWrite, IndexSpec
+from ragmesh.core.pages import PageRequest
+from ragmesh.retrieval.adapters.embedded.index import EmbeddedIndex, embedded_index
+from ragmesh.retrieval.adapters.embedded.live import LiveState, Rulings
+from ragmesh.retrieval.adapters.embedded.shard import Shard
+from ragmesh.retrieval.adapters.embedded.truth import Truth
+from ragmesh.retrieval.adapters.embedded.words import Words
+from ragmesh.retrieval.adapters.embedded.writing import UpdateAttributes, WriteDocument
+from ragmesh.retrieval.ports import VectorIndex
+from ragmesh.testing.retrieval import Publisher, attributes, document_write, index_spec, uid_of
+from ragmesh.testing.retrieval_contract import found, publish
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "index"
+
+
+@asynccontextmanager
+async def filled(root: Path, spec: IndexSpec, *names: str) -> AsyncIterator[VectorIndex]:
+    """An index with these documents, written but not published."""
+    async with embedded_index(root) as index:
+        await index.create(spec)
+        for name in names:
+            await index.write(document_write(spec, name, f"cat {name}"))
+        yield index
+
+
+async def shown(index: VectorIndex, spec: IndexSpec, *names: str) -> set[str]:
+    """Publish the documents; which of them both rankings find."""
+    publisher = Publisher(spec)
+    for name in names:
+        await index.apply_heads(publisher.publish(name))
+    return {document_id for document_id, _ in await found(index, spec)}
+
+
+def remove(words: Path) -> None:
+    shutil.rmtree(words)
+
+
+def forget_the_mark(words: Path) -> None:
+    (words / "applied.json").unlink()
+
+
+def tear_the_mark(words: Path) -> None:
+    (words / "applied.json").write_text('{"format"')
+
+
+def claim_another_analysis(words: Path) -> None:
+    mark = json.loads((words / "applied.json").read_text())
+    (words / "applied.json").write_text(json.dumps({**mark, "analysis": "xx/0"}))
+
+
+def claim_the_future(words: Path) -> None:
+    mark = json.loads((words / "applied.json").read_text())
+    (words / "applied.json").write_text(json.dumps({**mark, "version": 10**6}))
+
+
+def tear_the_description(words: Path) -> None:
+    (words / "meta.json").write_text("{")
+
+
+def empty_the_segments(words: Path) -> None:
+    for path in (*words.glob("*.idx"), *words.glob("*.term"), *words.glob("*.fast")):
+        path.write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        remove,
+        forget_the_mark,
+        tear_the_mark,
+        claim_another_analysis,
+        claim_the_future,
+        tear_the_description,
+        empty_the_segments,
+    ],
+)
+async def test_keyword_indexes_that_are_spoiled_are_built_anew(root: Path, spoil: object) -> None:
+    spec = index_spec()
+    async with filled(root, spec, "a", "b"):
+        pass
+    assert callable(spoil)
+    spoil(root / spec.index_version_uid / "words")
+    async with embedded_index(root) as index:
+        assert await shown(index, spec, "a", "b") == {"a", "b"}
+
+
+async def test_a_kill_between_both_commits_converges(root: Path, tmp_path: Path) -> None:
+    spec = index_spec()
+    words = root / spec.index_version_uid / "words"
+    async with filled(root, spec, "kept", "replaced", "deleted") as index:
+        await index.write(document_write(spec, "deleted", "cat", revision=2))
+    shutil.copytree(words, tmp_path / "before")
+    async with embedded_index(root) as index:
+        await index.write(document_write(spec, "new", "new cat"))
+        await index.write(document_write(spec, "replaced", "another cat"))
+        await index.delete(spec.index_version_uid, uid_of("deleted"), below_revision=3)
+    shutil.rmtree(words)
+    shutil.copytree(tmp_path / "before", words)  # the truth knows more than the words do
+    async with embedded_index(root) as index:
+        names = ("kept", "replaced", "deleted", "new")
+        assert await shown(index, spec, *names) == {"kept", "replaced", "new"}
+
+
+async def test_words_that_lost_a_commit_behind_their_mark_are_noticed(
+    root: Path, tmp_path: Path
+) -> None:
+    spec = index_spec()
+    words = root / spec.index_version_uid / "words"
+    async with filled(root, spec, "a"):
+        pass
+    shutil.copytree(words, tmp_path / "before")
+    async with embedded_index(root) as index:
+        await index.write(document_write(spec, "b", "cat b"))
+    mark = (words / "applied.json").read_bytes()
+    shutil.rmtree(words)
+    shutil.copytree(tmp_path / "before", words)
+    (words / "applied.json").write_bytes(mark)
+    async with embedded_index(root) as index:
+        assert await shown(index, spec, "a", "b") == {"a", "b"}
+
+
+async def test_a_write_whose_words_fail_is_refused_and_shown_with_the_next_that_works(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = index_spec()
+    async with filled(root, spec, "a") as index:
+        with monkeypatch.context() as patched:
+            patched.setattr(Words, "catch_up", refuse_for_want_of_room)
+            with pytest.raises(StorageFullError):
+                await index.write(document_write(spec, "b", "cat b"))
+        await index.write(document_write(spec, "c", "cat c"))
+        assert await shown(index, spec, "a", "b", "c") == {"a", "b", "c"}
+
+
+def refuse_for_want_of_room(_words: Words, _truth: Truth) -> int:
+    raise StorageFullError("no room")
+
+
+async def test_a_disk_without_room_refuses_the_write_and_keeps_what_was_there(root: Path) -> None:
+    spec = index_spec()
+    async with filled(root, spec, "a") as index:
+        assert isinstance(index, EmbeddedIndex)
+        with little_room(root / spec.index_version_uid, index), pytest.raises(StorageFullError):
+            await index.write(document_write(spec, "b", "cat " * 500_000))
+        await index.write(document_write(spec, "c", "cat c"))
+        assert await shown(index, spec, "a", "b", "c") == {"a", "c"}
+
+
+@contextmanager
+def little_room(folder: Path, index: EmbeddedIndex) -> Iterator[None]:
+    """Let the database of an index version not grow by more than a few pages."""
+    connection = index._shards[folder.name]._truth._db
+    pages = int(connection.pragma("page_count"))
+    connection.pragma("max_page_count", pages + 4)
+    try:
+        yield
+    finally:
+        connection.pragma("max_page_count", 2**30)
+
+
+async def test_a_store_of_a_newer_version_is_refused(root: Path) -> None:
+    spec = index_spec()
+    async with filled(root, spec, "a"):
+        pass
+    with apsw.Connection(str(root / spec.index_version_uid / "truth.db")) as db:
+        db.pragma("user_version", 99)
+    async with embedded_index(root) as index:
+        with pytest.raises(NewerFormatError):
+            await index.get_spec(spec.index_version_uid)
+
+
+@pytest.mark.parametrize("content", [b"", b"no database at all, but long enough to be one" * 40])
+async def test_a_damaged_store_is_named(root: Path, content: bytes) -> None:
+    spec = index_spec()
+    async with filled(root, spec, "a"):
+        pass
+    truth = root / spec.index_version_uid / "truth.db"
+    truth.write_bytes(content)
+    async with embedded_index(root) as index:
+        with pytest.raises(StoreDamagedError) as caught:
+            await index.get_spec(spec.index_version_uid)
+    assert caught.value.metadata["path"] == str(truth)
+
+
+async def test_a_missing_truth_is_damage_not_an_empty_index(root: Path) -> None:
+    spec = index_spec()
+    async with filled(root, spec, "a"):
+        pass
+    for path in (root / spec.index_version_uid).glob("truth.db*"):
+        path.unlink()
+    async with embedded_index(root) as index:
+        with pytest.raises(StoreDamagedError):
+            await index.list_indexes()
+
+
+async def test_two_processes_do_not_share_an_index(root: Path) -> None:
+    async with embedded_index(root):
+        with pytest.raises(StoreInUseError):
+            async with embedded_index(root):
+                pass
+
+
+async def test_creations_and_drops_that_were_interrupted_leave_nothing(root: Path) -> None:
+    spec = index_spec()
+    async with filled(root, spec, "a"):
+        pass
+    (root / f".{spec.index_version_uid}.gone").mkdir()
+    (root / ".half.new").mkdir()
+    async with embedded_index(root) as index:
+        assert await index.list_indexes() == (spec,)
+    assert folders_in(root) == [spec.index_version_uid]
+
+
+def folders_in(root: Path) -> list[str]:
+    return sorted(path.name for path in root.iterdir() if path.is_dir())
+
+
+async def test_one_refused_write_does_not_harm_the_others_of_its_commit(root: Path) -> None:
+    spec = index_spec()
+    Shard.create(root / spec.index_version_uid, spec)
+    shard = Shard.open(root / spec.index_version_uid)
+    try:
+        good = shard.enter(WriteDocument(document_write(spec, "a"), ()))
+        bad = shard.enter(
+            UpdateAttributes(
+                AttributesWrite(spec.index_version_uid, uid_of("b"), 1, attributes("b"))
+            )
+        )
+        shard.commit(good)
+        assert bad.settled  # one commit took both
+        with pytest.raises(RevisionNotFoundError):
+            shard.commit(bad)
+        assert [one.document_uid for one in shard.digests(("", 0), 10)] == [uid_of("a")]
+    finally:
+        shard.close()
+
+
+async def test_what_was_replaced_leaves_the_file_once_nobody_reads_it(root: Path) -> None:
+    spec = index_spec()
+    async with filled(root, spec, "a") as index:
+        publisher = Publisher(spec)
+        await index.apply_heads(publisher.publish("a"))
+        async with index.read(spec.index_version_uid):
+            await index.write(document_write(spec, "a", "new cat", revision=2))
+            await index.delete(spec.index_version_uid, uid_of("a"), below_revision=2)
+            assert kept_chunks(root, spec) == 2
+        await index.write(document_write(spec, "b", "other cat"))
+        assert kept_chunks(root, spec) == 2
+
+
+def kept_chunks(root: Path, spec: IndexSpec) -> int:
+    """Chunks in the file, retired ones included."""
+    with apsw.Connection(str(root / spec.index_version_uid / "truth.db")) as db:
+        return int(db.execute("SELECT count(*) FROM chunks").get)
+
+
+async def test_rewriting_one_document_for_ever_leaves_a_small_index(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ragmesh.retrieval.adapters.embedded.live._FEW_ENTRIES", 8)
+    monkeypatch.setattr("ragmesh.retrieval.adapters.embedded.words._FEW_DELETED", 8)
+    spec = index_spec()
+    async with filled(root, spec, "b", "c") as index:
+        publisher = Publisher(spec)
+        for name in ("b", "c"):
+            await index.apply_heads(publisher.publish(name))
+        for round_ in range(30):
+            await publish(index, document_write(spec, "a", f"cat {round_}"), publisher)
+            assert await found(index, spec) == {("a", 1), ("b", 1), ("c", 1)}
+        assert isinstance(index, EmbeddedIndex)
+        snapshot = index._shards[spec.index_version_uid]._snapshot
+        assert len(snapshot.visible) <= 16
+        assert sum(len(segment) for segment in snapshot.segments) <= 8
+        assert snapshot.searcher.doc_freq("every", "1") <= 16
+        assert len((await index.list_digests(spec.index_version_uid, PageRequest())).items) == 3
+
+
+def test_an_empty_live_state_is_not_littered() -> None:
+    assert not LiveState(index_spec(), Rulings()).is_littered

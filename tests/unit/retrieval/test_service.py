@@ -1,0 +1,295 @@
+"""Retrieval refuses what does not fit and finds what was published, over any index."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+import pytest
+
+from ragmesh.core.callers import ADMINS_ONLY, Machine, Principal
+from ragmesh.core.errors import (
+    FingerprintMismatchError,
+    HeadsStaleError,
+    IndexVersionGoneError,
+    InvalidError,
+    InvalidLimitError,
+    InvalidVectorError,
+)
+from ragmesh.core.index import Chunk, IndexSpec
+from ragmesh.core.pages import PageRequest
+from ragmesh.core.questions import Question
+from ragmesh.core.search import Retrieval, RetrieveQuery, SearchMode
+from ragmesh.core.vectors import SentenceVectors, Vector
+from ragmesh.retrieval.follower import STALE_HEADS, HeadsFollower, Patience
+from ragmesh.retrieval.service import (
+    MAX_CANDIDATES,
+    QUESTION_CUT,
+    RetrievalService,
+    candidates_for,
+)
+from ragmesh.testing.clocks import ManualClock
+from ragmesh.testing.embedding import DIMENSION, FakeEmbedder, FakeEncoder, fake_fingerprint
+from ragmesh.testing.memory_index import MemoryIndex
+from ragmesh.testing.retrieval import (
+    TENANT,
+    ManualHeads,
+    Publisher,
+    document_write,
+    index_spec,
+)
+
+INDEXER = Machine("indexer")
+SOMEBODY = Principal(TENANT, "somebody")
+FOREIGNER = Principal("another tenant", "somebody")
+
+
+@dataclass
+class Bench:
+    """A service over an index in memory, with heads by hand."""
+
+    service: RetrievalService
+    embedder: FakeEmbedder
+    heads: ManualHeads
+    clock: ManualClock
+    spec: IndexSpec
+    publisher: Publisher
+
+    async def add(self, document_id: str, *texts: str, revision: int = 1) -> None:
+        write = document_write(self.spec, document_id, *texts, revision=revision)
+        await self.service.write_chunks(INDEXER, write)
+        await self.heads.say(self.publisher.publish(document_id, revision=revision))
+
+    def query(self, text: str = "cat", *, limit: int = 10) -> RetrieveQuery:
+        return RetrieveQuery(
+            self.spec.index_version_uid, self.spec.collection_uid, Question.parse(text), limit
+        )
+
+    async def retrieve(self, query: RetrieveQuery) -> Retrieval:
+        return await self.service.retrieve(SOMEBODY, query)
+
+
+@asynccontextmanager
+async def bench(*, restricted: bool = False, max_tokens: int = 256) -> AsyncIterator[Bench]:
+    clock, heads, index = ManualClock(), ManualHeads(), MemoryIndex()
+    embedder = FakeEmbedder(FakeEncoder(max_tokens=max_tokens))
+    service = RetrievalService(
+        embedder, index, HeadsFollower(index, clock, Patience(first_heads_seconds=0.01)), clock
+    )
+    spec = replace(
+        index_spec(default_restricted=restricted),
+        fingerprint=fake_fingerprint(max_tokens=max_tokens),
+    )
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(service.follow(heads))
+        await service.create_index(INDEXER, spec)
+        yield Bench(service, embedder, heads, clock, spec, Publisher(spec))
+        task.cancel()
+
+
+async def test_a_published_document_is_found_with_its_place_and_its_moment() -> None:
+    async with bench() as b:
+        await b.add("a", "the cat sat", "a dog ran")
+        retrieval = await b.retrieve(b.query("dog"))
+        first = retrieval.hits[0]
+        assert (first.document_id, first.text, first.revision) == ("a", "a dog ran", 1)
+        assert (first.span.start, first.span.end) == (12, 21)
+        assert retrieval.heads_sequence == 1
+        assert retrieval.fingerprint == b.spec.fingerprint
+        assert [name for name, _ in retrieval.timings_ms] == ["embed", "rank", "load"]
+
+
+async def test_the_question_is_embedded_once_and_not_at_all_for_keywords() -> None:
+    async with bench() as b:
+        await b.add("a", "the cat sat")
+        await b.retrieve(b.query())
+        assert b.embedder.texts == ["cat"]
+        retrieval = await b.retrieve(replace(b.query(), mode=SearchMode.KEYWORD))
+        assert b.embedder.texts == ["cat"]
+        assert retrieval.query_vector is None
+        assert [hit.document_id for hit in retrieval.hits] == ["a"]
+
+
+async def test_similarity_is_the_cosine_also_of_what_only_the_keywords_found() -> None:
+    async with bench() as b:
+        await b.add("a", "cat")
+        await b.add("b", "a cat and a dog and a cow")
+        by_mode = {
+            mode: {
+                hit.document_id: hit.similarity
+                for hit in (await b.retrieve(replace(b.query(), mode=mode))).hits
+            }
+            for mode in (SearchMode.DENSE, SearchMode.HYBRID)
+        }
+        assert by_mode[SearchMode.DENSE] == by_mode[SearchMode.HYBRID]
+        assert by_mode[SearchMode.DENSE]["a"] == pytest.approx(1.0)
+
+
+async def test_scores_are_explained_only_when_asked_for() -> None:
+    async with bench() as b:
+        await b.add("a", "the cat sat")
+        assert (await b.retrieve(b.query())).hits[0].scores == ()
+        explained = (await b.retrieve(replace(b.query(), explain=True))).hits[0]
+        assert [(one.ranking, one.rank) for one in explained.scores] == [
+            ("dense", 1),
+            ("keyword", 1),
+        ]
+        assert explained.score == pytest.approx(1.0)
+
+
+async def test_no_more_hits_than_asked_for_and_none_below_the_threshold() -> None:
+    async with bench() as b:
+        for name in "abcdef":
+            await b.add(name, f"cat {name}")
+        everything = (await b.retrieve(b.query())).hits
+        assert len(everything) == 6
+        assert (await b.retrieve(b.query(limit=2))).hits == everything[:2]
+        threshold = everything[2].score
+        kept = (await b.retrieve(replace(b.query(), score_threshold=threshold))).hits
+        assert kept == tuple(hit for hit in everything if hit.score >= threshold)
+        assert 3 <= len(kept) < 6
+
+
+async def test_the_context_budget_holds_and_shorter_hits_use_what_is_left() -> None:
+    async with bench() as b:
+        await b.add("a", "cat cat")
+        await b.add("b", "cat " + "word " * 20)
+        await b.add("c", "cat nap now")
+        retrieval = await b.retrieve(replace(b.query(), context_tokens=6))
+        assert {hit.document_id for hit in retrieval.hits} == {"a", "c"}
+        assert sum(hit.token_count for hit in retrieval.hits) <= 6
+
+
+async def test_a_question_that_was_cut_is_marked() -> None:
+    async with bench(max_tokens=8) as b:
+        await b.add("a", "the cat sat")
+        assert (await b.retrieve(b.query("short"))).degraded == ()
+        assert (await b.retrieve(b.query("word " * 30))).degraded == (QUESTION_CUT,)
+
+
+@pytest.mark.parametrize("limit", [0, -1, 201, 10**9])
+async def test_a_limit_outside_its_range_is_refused_before_any_work(limit: int) -> None:
+    async with bench() as b:
+        with pytest.raises(InvalidLimitError):
+            await b.retrieve(b.query(limit=limit))
+        assert b.embedder.texts == []
+
+
+async def test_another_tenants_index_version_does_not_exist() -> None:
+    async with bench() as b:
+        await b.add("a", "the cat sat")
+        uid = b.spec.index_version_uid
+        with pytest.raises(IndexVersionGoneError):
+            await b.service.retrieve(FOREIGNER, b.query())
+        with pytest.raises(IndexVersionGoneError):
+            await b.service.describe_index(FOREIGNER, uid)
+        with pytest.raises(IndexVersionGoneError):
+            await b.service.list_document_digests(FOREIGNER, uid, PageRequest())
+        await b.service.drop_index(FOREIGNER, uid)
+        assert len((await b.retrieve(b.query())).hits) == 1
+
+
+async def test_an_index_version_of_another_collection_is_refused() -> None:
+    async with bench() as b:
+        await b.heads.say(b.publisher.heartbeat())
+        with pytest.raises(IndexVersionGoneError):
+            await b.retrieve(replace(b.query(), collection_uid="another"))
+
+
+async def test_a_dropped_index_version_is_gone_for_everybody() -> None:
+    async with bench() as b:
+        await b.add("a", "the cat sat")
+        await b.service.drop_index(INDEXER, b.spec.index_version_uid)
+        await b.service.drop_index(INDEXER, b.spec.index_version_uid)
+        with pytest.raises(IndexVersionGoneError):
+            await b.retrieve(b.query())
+
+
+async def test_a_restricted_collection_is_not_searched_with_old_heads() -> None:
+    async with bench(restricted=True) as b:
+        await b.add("a", "the cat sat")
+        await b.clock.advance(6)
+        with pytest.raises(HeadsStaleError):
+            await b.retrieve(b.query())
+
+
+async def test_an_open_collection_answers_with_old_heads_and_says_so() -> None:
+    async with bench() as b:
+        await b.add("a", "the cat sat")
+        await b.clock.advance(6)
+        retrieval = await b.retrieve(b.query())
+        assert retrieval.degraded == (STALE_HEADS,)
+        assert retrieval.heads_sequence == 1
+
+
+async def test_access_taken_away_is_effective_with_the_head() -> None:
+    async with bench() as b:
+        await b.add("a", "the cat sat")
+        await b.heads.say(b.publisher.publish("a", generation=2, access=ADMINS_ONLY))
+        assert (await b.retrieve(b.query())).hits == ()
+
+
+async def test_vectors_of_another_encoder_are_neither_written_nor_searched_with() -> None:
+    async with bench() as b:
+        await b.add("a", "the cat sat")
+        foreign = fake_fingerprint("another")
+        with pytest.raises(FingerprintMismatchError):
+            await b.service.write_chunks(
+                INDEXER, replace(document_write(b.spec, "b", "cat"), fingerprint=foreign)
+            )
+        b.embedder.encoder.max_tokens = 99
+        with pytest.raises(FingerprintMismatchError):
+            await b.retrieve(b.query())
+
+
+def spoiled(chunk: Chunk, vector: Vector) -> Chunk:
+    return replace(chunk, vector=vector)
+
+
+@pytest.mark.parametrize(
+    "vector",
+    [
+        pytest.param(Vector.from_floats([0.1] * (DIMENSION - 1)), id="too short"),
+        pytest.param(Vector.from_floats([float("nan")] + [0.1] * (DIMENSION - 1)), id="NaN"),
+        pytest.param(Vector.from_floats([float("inf")] + [0.1] * (DIMENSION - 1)), id="infinity"),
+        pytest.param(
+            Vector.from_floats([float("inf"), float("-inf")] + [0.1] * (DIMENSION - 2)),
+            id="infinities that cancel out",
+        ),
+    ],
+)
+async def test_a_vector_that_is_none_is_refused_and_nothing_is_kept(vector: Vector) -> None:
+    async with bench() as b:
+        write = document_write(b.spec, "a", "fine", "spoiled")
+        chunks = (write.chunks[0], spoiled(write.chunks[1], vector))
+        with pytest.raises(InvalidVectorError) as caught:
+            await b.service.write_chunks(INDEXER, replace(write, chunks=chunks))
+        assert caught.value.metadata["field"] == "chunks[1].vector"
+        page = await b.service.list_document_digests(
+            INDEXER, b.spec.index_version_uid, PageRequest()
+        )
+        assert page.items == ()
+
+
+async def test_sentence_vectors_must_be_one_a_sentence() -> None:
+    async with bench() as b:
+        write = document_write(b.spec, "a", "One. Two.")
+        one_row = SentenceVectors(DIMENSION, bytes(DIMENSION))
+        chunk = replace(write.chunks[0], sentence_vectors=one_row)
+        with pytest.raises(InvalidVectorError):
+            await b.service.write_chunks(INDEXER, replace(write, chunks=(chunk,)))
+
+
+async def test_ordinals_must_count_up_from_zero() -> None:
+    async with bench() as b:
+        write = document_write(b.spec, "a", "one", "two")
+        with pytest.raises(InvalidError):
+            await b.service.write_chunks(INDEXER, replace(write, chunks=write.chunks[1:]))
+
+
+def test_each_ranking_gives_more_candidates_than_hits_but_never_without_end() -> None:
+    assert candidates_for(1) >= 50
+    assert candidates_for(200) > 200
+    assert candidates_for(10**6) == MAX_CANDIDATES
