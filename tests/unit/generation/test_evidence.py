@@ -34,6 +34,21 @@ def test_a_sentence_has_the_cosine_of_its_row_and_none_without_tokens() -> None:
     assert cosines[2] == pytest.approx((0.6 - 0.8) / math.sqrt(2), abs=1e-6)
 
 
+def test_a_sentence_without_a_vector_has_the_cosine_of_its_passage() -> None:
+    retrieval = found("dogs", [PASSAGE])
+    (hit,) = retrieval.hits
+    bare = replace(retrieval, hits=(replace(hit, sentence_vectors=None),))
+    cosines = {scored.cosine for scored in weigh(bare, "en").sentences}
+    assert cosines == {hit.similarity}
+    assert hit.similarity > 0
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_words_that_all_match_suffice_where_nothing_was_embedded(language: str) -> None:
+    certain = weigh(found("dogs bark", ["Dogs bark."], dense=False), language)
+    assert certain.confidence > 0.99
+
+
 def test_vectors_of_two_encoders_are_not_compared() -> None:
     retrieval = _two_dimensional(found("x", [PASSAGE]), bytes(6), Vector.from_floats([1.0]))
     with pytest.raises(FingerprintMismatchError):

@@ -95,6 +95,16 @@ async def test_neighbouring_sentences_become_one_quote_in_their_own_order() -> N
     assert text == "The harbour has two cranes. Cranes lift nine tonnes. [1]"
 
 
+async def test_sentences_with_something_between_them_are_quoted_apart() -> None:
+    passage = "Dogs stay on deck. Cats do not care. Dogs stay on ropes."
+    text, citations, _ = await run(ask_of("Do dogs stay on deck, on ropes?", [passage]))
+    assert sorted(citation.quote for citation in citations) == [
+        "Dogs stay on deck.",
+        "Dogs stay on ropes.",
+    ]
+    assert "Cats" not in text
+
+
 async def test_the_same_words_in_two_documents_are_quoted_once() -> None:
     question = "Do bicycles travel free of charge on every ferry?"
     _, citations, _ = await run(ask_of(question, [FERRY, FERRY.upper()]))

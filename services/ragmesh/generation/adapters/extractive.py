@@ -134,10 +134,10 @@ def _quotes(evidence: Evidence, hits: tuple[Hit, ...]) -> list[_Quote]:
 
 def _adjacent(one: tuple[Scored, _Quote], other: tuple[Scored, _Quote]) -> bool:
     (a, first), (b, second) = sorted((one, other), key=lambda pair: pair[1].span)
-    if a.rank != b.rank or abs(a.position - b.position) != 1:
+    if a.rank != b.rank:
         return False
     between = first.hit.text[first.span.end : second.span.start]
-    # A shortened quote ends before its sentence does, and a heading may stand between two.
+    # Another sentence, a heading or the rest of a shortened quote may stand between them.
     return not between.strip() and second.span.end - first.span.start <= MAX_QUOTE_CHARACTERS
 
 
