@@ -106,9 +106,12 @@ async def _run(connection: AsyncConnection, unit: Unit[Any]) -> Any:
         result = await unit(connection)
         await savepoint.commit()
     except Exception as error:
-        # SQLite may have ended the whole transaction (disk full); then rolling back to the
-        # savepoint raises, and that error fails every unit of the group: none is half kept.
-        await savepoint.rollback()
+        # SQLite may have ended the whole transaction (disk full); then there is no savepoint any
+        # more, and the cause fails every unit of the group: none is half kept.
+        try:
+            await savepoint.rollback()
+        except DBAPIError as lost:
+            raise (error if isinstance(error, DBAPIError) else lost) from error
         return mapped_error(error)
     return result
 
