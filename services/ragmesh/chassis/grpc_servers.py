@@ -106,9 +106,11 @@ async def serve(
     try:
         yield serving
     finally:
-        await serving.show_draining()
-        await clock.sleep(options.drain_seconds)
-        await serving.stop(options.grace_seconds)
+        try:
+            await serving.show_draining()
+            await clock.sleep(options.drain_seconds)
+        finally:
+            await serving.stop(options.grace_seconds)
 
 
 def _arguments(options: ServerOptions) -> list[tuple[str, int]]:

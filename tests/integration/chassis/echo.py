@@ -22,12 +22,14 @@ class Echo:
     behave: Callable[[str], Any] = lambda text: text
     calls: int = 0
     request_ids: list[str] = field(default_factory=list)
+    peers: set[str] = field(default_factory=set)
     remaining: list[float | None] = field(default_factory=list)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     started: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def echo(self, request: StringValue, _context: Any) -> StringValue:
+    async def echo(self, request: StringValue, context: Any) -> StringValue:
         self._saw()
+        self.peers.add(context.peer())
         return StringValue(value=await self._behaved(request.value))
 
     async def echo_many(self, request: StringValue, _context: Any) -> AsyncIterator[StringValue]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf.wrappers_pb2 import StringValue
 
 from ragmesh.chassis.addresses import Address
 from ragmesh.chassis.grpc_channels import channel
@@ -96,8 +97,6 @@ async def test_a_unix_socket_that_is_served_is_not_stolen(tmp_path: Path) -> Non
         with pytest.raises(PortInUseError):
             await serve(address, Echo().register, service_names=[SERVICE]).__aenter__()
         async with channel(address) as made:
-            from google.protobuf.wrappers_pb2 import StringValue
-
             await Stub(made).echo(StringValue(value="x"))
     assert first.calls == 1
 

@@ -6,12 +6,14 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from ragmesh.chassis.grpc_channels import ChannelOptions, channel
 from ragmesh.chassis.grpc_servers import HEALTH, ServerOptions, serve
@@ -27,6 +29,7 @@ from ragmesh.core.errors import (
     UnsupportedError,
     Violation,
 )
+from ragmesh.testing.clocks import ManualClock
 from tests.integration.chassis.echo import SERVICE, Echo, Stub
 
 ENOUGH = 10.0
@@ -298,8 +301,6 @@ async def test_a_channel_does_not_call_a_server_that_drains(line: Any) -> None:
 
 
 async def test_reflection_lists_what_is_served(line: Any) -> None:
-    from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-
     async with line() as at, grpc.aio.insecure_channel(at.server.address) as plain:
         stub = reflection_pb2_grpc.ServerReflectionStub(plain)
         asked = reflection_pb2.ServerReflectionRequest(list_services="")
@@ -338,3 +339,41 @@ async def test_a_stopping_server_ends_calls_that_outlast_its_grace(tmp_path: Any
         with pytest.raises(UnavailableError):
             await asking
     await asyncio.wait_for(echo.cancelled.wait(), ENOUGH)
+
+
+async def test_a_draining_server_says_so_and_still_answers_until_its_time_is_over(
+    tmp_path: Path,
+) -> None:
+    clock, echo, leave = ManualClock(), Echo(), asyncio.Event()
+    address, options = f"unix:{tmp_path}/s", ServerOptions(drain_seconds=5.0, grace_seconds=1.0)
+
+    async def live() -> None:
+        async with serve(
+            address, echo.register, service_names=[SERVICE], options=options, clock=clock
+        ):
+            await leave.wait()
+
+    async with asyncio.TaskGroup() as group, grpc.aio.insecure_channel(address) as plain:
+        living = group.create_task(live())
+        await plain.channel_ready()
+        leave.set()
+        await asyncio.wait_for(clock.until_asleep(), ENOUGH)
+        reply = await health_pb2_grpc.HealthStub(plain).Check(health_pb2.HealthCheckRequest())
+        assert reply.status == health_pb2.HealthCheckResponse.NOT_SERVING
+        assert (await Stub(plain).echo(said("x"))).value == "x"
+        await clock.advance(5.0)
+        await asyncio.wait_for(living, ENOUGH)
+        with pytest.raises(grpc.aio.AioRpcError):
+            await Stub(plain).echo(said("x"))
+
+
+async def test_connections_are_renewed_without_losing_a_call() -> None:
+    echo = Echo()
+    options = ServerOptions(max_connection_age_seconds=0.2, grace_seconds=1.0)
+    async with (
+        serve("127.0.0.1:0", echo.register, service_names=[SERVICE], options=options) as server,
+        channel(server.address, options=RETRYING) as made,
+        asyncio.timeout(ENOUGH),
+    ):
+        while len(echo.peers) < 3:
+            assert (await Stub(made).echo(said("x"))).value == "x"
