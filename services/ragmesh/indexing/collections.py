@@ -88,6 +88,7 @@ class Collections:
         row = await self.read(caller, name)
         outcome = await self.catalog.delete_collection(row)
         self.table.forget(row.tenant_uid, row.name)
+        self.feed.wake()
         self.board.changed(outcome.jobs)
 
     async def resolve(self, caller: Caller, name: str, *, affinity: str) -> Route:

@@ -22,6 +22,8 @@ from ragmesh.indexing.rows import Move
 
 _LOG = logging.getLogger(__name__)
 _BATCH_HEADS = 1_000
+_BEATS_UNTIL_READ = 10
+"""A quiet follower is not worth a query a second; what this process commits wakes it anyway."""
 _INDEXING = Machine("indexing")
 
 
@@ -98,6 +100,10 @@ class HeadFeed:
             yield moves.extend
             if moves:
                 await self._announce(moves)
+        except BaseException:
+            # It may have been committed although its caller was cancelled.
+            self.wake()
+            raise
         finally:
             self._in_flight.discard(done)
             done.set()
@@ -123,19 +129,29 @@ class HeadFeed:
                     raise IndexVersionGoneError("the index version does not exist any more")
                 yield batch
                 follower.advance(batch.sequence)
-                if batch.caught_up:
-                    await self._woken(follower)
+                if not batch.caught_up:
+                    continue
+                for _ in range(_BEATS_UNTIL_READ):
+                    if await self._woken(follower):
+                        break
+                    yield HeadBatch(index_version_uid, (), follower.applied, True)
         finally:
             self._followers.discard(follower)
             follower.leave()
 
-    async def _woken(self, follower: _Follower) -> None:
-        """Return when something moved, or when a heartbeat is due."""
+    def wake(self) -> None:
+        """Have every follower look again; for changes that move no head."""
+        for follower in self._followers:
+            follower.woken.set()
+
+    async def _woken(self, follower: _Follower) -> bool:
+        """True when something moved, False when a heartbeat is due."""
         try:
             async with asyncio.timeout(self._heartbeat_seconds):
                 await follower.woken.wait()
         except TimeoutError:
-            return
+            return False
+        return True
 
     async def _announce(self, moves: Sequence[Move]) -> None:
         reached: dict[str, int] = {}

@@ -8,8 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from ragmesh.core.callers import ADMINS_ONLY, Access, Machine
-from ragmesh.core.documents import DocumentChange, DocumentState, JobState, Stage
+from ragmesh.core.callers import ADMINS_ONLY, OPEN, Access, Machine
+from ragmesh.core.documents import (
+    CollectionChange,
+    DefaultAccess,
+    DocumentChange,
+    DocumentState,
+    JobState,
+    NewCollection,
+    Stage,
+)
 from ragmesh.core.errors import (
     DeniedError,
     IndexVersionGoneError,
@@ -20,8 +28,9 @@ from ragmesh.core.errors import (
     UnavailableError,
 )
 from ragmesh.core.index import Head, HeadBatch
+from ragmesh.indexing.heads import HeadFeed
 from ragmesh.indexing.records import IndexState, Task, Topic
-from tests.unit.indexing.world import ADMIN, EVERYBODY, World, publication, world
+from tests.unit.indexing.world import ADMIN, EVERYBODY, FakeInvalidations, World, publication, world
 
 RETRIEVAL = Machine("retrieval")
 
@@ -174,6 +183,62 @@ async def test_a_quiet_feed_beats(tmp_path: Path) -> None:
         await stream.aclose()
 
 
+class MovedHeads:
+    """Heads of one index version, moved by hand."""
+
+    def __init__(self) -> None:
+        self.heads: list[Head] = []
+
+    async def heads_after(
+        self, index_version_uid: str, sequence: int, *, limit: int
+    ) -> HeadBatch | None:
+        heads = tuple(head for head in self.heads if head.sequence > sequence)
+        seen = heads[-1].sequence if heads else sequence
+        return HeadBatch(index_version_uid, heads, seen, True)
+
+
+async def test_a_publication_whose_caller_left_reaches_the_followers() -> None:
+    source = MovedHeads()
+    feed = HeadFeed(source, FakeInvalidations(), heartbeat_seconds=4, wait_seconds=1)
+    stream = feed.watch("v1", from_sequence=0)
+    await anext(stream)
+    with pytest.raises(asyncio.CancelledError):
+        async with feed.publication():
+            source.heads.append(Head("a", 1, 1, OPEN, 1, "digest", 1))  # committed, then:
+            raise asyncio.CancelledError
+    assert [head.sequence for head in (await anext(stream)).heads] == [1]
+    await stream.aclose()
+
+
+async def test_the_followers_of_a_deleted_collection_are_told(tmp_path: Path) -> None:
+    async with world(tmp_path, heads_heartbeat_seconds=4) as made:
+        stream = made.service.watch_heads(RETRIEVAL, await version_of(made), from_sequence=0)
+        await anext(stream)
+        told, _ = await asyncio.gather(
+            anext(stream, None),
+            made.service.delete_collection(ADMIN, "docs"),
+            return_exceptions=True,
+        )
+        assert isinstance(told, IndexVersionGoneError)
+
+
+async def test_a_failed_document_is_not_kept_busy_by_a_changed_default(tmp_path: Path) -> None:
+    async with world(tmp_path) as made:
+        await made.upload("a")
+        head = await made.index("a")
+        await made.upload("a", "unreadable")
+        await made.fail("a")
+        change = CollectionChange(default_access=DefaultAccess.RESTRICTED)
+        await made.service.update_collection(ADMIN, "docs", change)
+        ledger = made.indexing.ledger
+        assert not await ledger.mark_damaged(await version_of(made), head.document_uid, head.digest)
+        backlog = await ledger.get_backlog()
+        assert (backlog.live, backlog.bulk) == (0, 0)
+        work = await made.work("a")
+        assert work.head is not None
+        assert work.head.access == ADMINS_ONLY
+
+
 async def test_only_machines_follow_heads_and_only_of_what_is_there(tmp_path: Path) -> None:
     async with world(tmp_path) as made:
         with pytest.raises(DeniedError):
@@ -318,8 +383,6 @@ async def test_failed_jobs_are_listed_by_state(tmp_path: Path) -> None:
 
 async def test_a_deleted_collection_ends_its_jobs_and_frees_its_name(tmp_path: Path) -> None:
     async with world(tmp_path) as made:
-        from ragmesh.core.documents import NewCollection
-
         accepted = await made.upload("a")
         work = await made.work("a")
         await made.service.delete_collection(ADMIN, "docs")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,9 +48,9 @@ class FileBlobs:
 
     async def list_blobs(self) -> AsyncIterator[Sequence[StoredBlob]]:
         """Every blob, in bounded batches, in no order."""
-        folders = await self._threads.run(lambda: sorted(self._folder.iterdir()))
+        folders = await self._threads.run(_entries, self._folder)
         for folder in folders:
-            found = await self._threads.run(lambda shard=folder: list(_blobs_in(shard)))
+            found = await self._threads.run(_blobs_in, folder)
             for start in range(0, len(found), _LISTED_AT_ONCE):
                 yield found[start : start + _LISTED_AT_ONCE]
 
@@ -106,10 +106,15 @@ def _write_file(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
 
 
-def _blobs_in(folder: Path) -> Iterator[StoredBlob]:
+def _entries(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir())
+
+
+def _blobs_in(folder: Path) -> list[StoredBlob]:
     if not folder.is_dir():
-        return
-    for entry in os.scandir(folder):
-        if _KEY.fullmatch(entry.name):
-            stored_at = datetime.fromtimestamp(entry.stat().st_mtime, UTC)
-            yield StoredBlob(entry.name, stored_at)
+        return []
+    return [
+        StoredBlob(path.name, datetime.fromtimestamp(path.stat().st_mtime, UTC))
+        for path in folder.iterdir()
+        if _KEY.fullmatch(path.name)
+    ]

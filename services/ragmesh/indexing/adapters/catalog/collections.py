@@ -10,7 +10,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ragmesh.core.callers import Access, Caller
-from ragmesh.core.documents import CollectionChange, DefaultAccess, JobState, resolved_access
+from ragmesh.core.documents import (
+    CollectionChange,
+    DefaultAccess,
+    DocumentState,
+    JobState,
+    resolved_access,
+)
 from ragmesh.core.errors import CollectionExistsError, CollectionNotFoundError
 from ragmesh.indexing.adapters.catalog.jobs import end_jobs
 from ragmesh.indexing.adapters.catalog.mapping import (
@@ -210,15 +216,15 @@ async def _change_default(
             following, documents.c.deleted.is_(False)
         ),
     )
+    alive = following & documents.c.deleted.is_(False)
+    await connection.execute(
+        update(documents).where(alive).values(generation=documents.c.generation + 1)
+    )
+    # A failed document stays as it is until somebody uploads it again: no worker would end it.
     await connection.execute(
         update(documents)
-        .where(following, documents.c.deleted.is_(False))
-        .values(
-            generation=documents.c.generation + 1,
-            pending=True,
-            relayed_at=None,
-            lane=WorkLane.BULK.value,
-        )
+        .where(alive, documents.c.state != DocumentState.FAILED.value)
+        .values(pending=True, relayed_at=None, lane=WorkLane.BULK.value)
     )
     rows = [
         changed_row(collection, row["uid"], row["revision"], row["generation"] + 1, now)

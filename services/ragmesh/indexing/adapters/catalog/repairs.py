@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ragmesh.core.documents import DocumentState
 from ragmesh.core.ids import new_uid
 from ragmesh.core.index import Head
 from ragmesh.indexing.adapters.catalog.mapping import head_of, index_version_of
@@ -155,10 +156,16 @@ class SqlRepairs(Store):
             await self._write(unit, fills_outbox=True)
 
     async def mark_damaged(self, index_version_uid: str, document_uid: str, digest: str) -> bool:
-        """Have the head's revision written again, if its digest is still this one."""
+        """Have the head's revision written again, if its digest is still this one.
+
+        False for a failed document too: its bytes would fail again, and it says so already.
+        """
         now = self._clock.now()
 
         async def unit(connection: AsyncConnection) -> bool:
+            row = await row_of(connection, select(documents).where(documents.c.uid == document_uid))
+            if row is None or row["deleted"] or row["state"] == DocumentState.FAILED.value:
+                return False
             marked = await connection.execute(
                 update(heads)
                 .where(
@@ -177,7 +184,6 @@ class SqlRepairs(Store):
                 .where(documents.c.uid == document_uid)
                 .values(pending=True, relayed_at=None, lane=WorkLane.BULK.value)
             )
-            row = await row_of(connection, select(documents).where(documents.c.uid == document_uid))
             again = PendingDocument(
                 row["tenant_uid"],
                 row["collection_uid"],
