@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ragmesh.chassis.events.port import Cause, Delivery, Event, Handler
-from ragmesh.chassis.events.retrying import GiveUp, Retry, RetryPolicy, reason_of
+from ragmesh.chassis.events.retrying import GiveUp, Retry, RetryPolicy, is_defect, reason_of
 from ragmesh.chassis.events.waiting import first_of
 from ragmesh.chassis.requests import REQUEST_ID_HEADER, accept_request_id, serving
 from ragmesh.core.clock import Clock
@@ -17,6 +17,8 @@ from ragmesh.core.errors import RagmeshError
 
 _log = logging.getLogger(__name__)
 _STORE_PAUSE_SECONDS = 1.0
+_GRAIN_SECONDS = 0.001
+"""Clocks round: waking a hair too early would find nothing due and sleep once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +109,12 @@ class Consumer:
 
     async def _more(self, next_due_seconds: float | None) -> None:
         """Return when there may be something to take."""
-        waits = [self._queue.arrived(), self._postponed()]
+        waits = [self._queue.arrived(), self._room_freed()]
         if next_due_seconds is not None:
-            waits.append(self._clock.sleep(next_due_seconds))
+            waits.append(self._clock.sleep(next_due_seconds + _GRAIN_SECONDS))
         await first_of(*waits)
 
-    async def _postponed(self) -> None:
+    async def _room_freed(self) -> None:
         await self._freed.wait()
 
     async def _deliver(self, lease: Lease) -> None:
@@ -153,16 +155,11 @@ class Consumer:
         attempt = lease.attempts + 1
         verdict = self._policy.judge(error, attempt=attempt, strikes=lease.strikes)
         facts = {"topic": lease.event.topic, "attempt": attempt, "reason": reason_of(error)}
-        # Texts of unknown errors may quote documents: only their place is logged, by type.
-        if isinstance(verdict, Retry) and not verdict.is_strike:
-            _log.warning("an event will be retried", extra=facts)
+        trace = error if is_defect(error) else None
+        if isinstance(verdict, Retry):
+            _log.warning("an event will be handled again", extra=facts, exc_info=trace)
         else:
-            known = isinstance(error, RagmeshError)
-            _log.error(
-                "an event will be retried" if isinstance(verdict, Retry) else "an event died",
-                extra={**facts, "error": type(error).__name__},
-                exc_info=error if known else None,
-            )
+            _log.error("an event was given up", extra=facts, exc_info=trace)
         return verdict
 
     async def _record(self, write: Callable[[], Awaitable[None]]) -> None:

@@ -51,9 +51,7 @@ class EventLog(Protocol):
     async def append(self, events: Sequence[Event]) -> None:
         """Keep the events, all or none; they are durable when this returns."""
 
-    async def consume(
-        self, topic: str, group: str, handle: Handler, *, max_in_flight: int
-    ) -> None:
+    async def consume(self, topic: str, group: str, handle: Handler, *, max_in_flight: int) -> None:
         """Deliver every event of the topic to the group, from the earliest on, until cancelled.
 
         An event counts as done once `handle` has returned; one whose handler was interrupted
@@ -104,7 +102,5 @@ class DeadLetter:
         if group is None or reason is None or attempts is None:
             raise ValueError("not an event of a dead-letter topic")
         headers = tuple(header for header in buried.headers if not header[0].startswith("dead-"))
-        event = Event(
-            buried.topic.removesuffix(DEAD_SUFFIX), buried.key, buried.payload, headers
-        )
+        event = Event(buried.topic.removesuffix(DEAD_SUFFIX), buried.key, buried.payload, headers)
         return cls(event, group, Cause(reason, int(attempts)))
