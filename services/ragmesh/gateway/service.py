@@ -11,14 +11,16 @@ from ragmesh.core.callers import Caller
 from ragmesh.core.clock import Clock
 from ragmesh.core.documents import Accepted, Upload
 from ragmesh.core.errors import InternalError, InvalidError
+from ragmesh.core.names import collection_name
 from ragmesh.core.search import SearchQuery, SearchResult
 from ragmesh.gateway.asking import Asking
 from ragmesh.gateway.deadlines import within
 from ragmesh.gateway.following import Following, JobEvent
 from ragmesh.gateway.limits import GatewayLimits
+from ragmesh.gateway.parsing import refuse_count
 from ragmesh.gateway.ports import AnswerCache, Catalog, Generator, Retriever
 from ragmesh.gateway.searching import Searching
-from ragmesh.gateway.uploading import Uploading
+from ragmesh.gateway.uploading import Outcome, Uploading
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +59,24 @@ class GatewayService:
 
     async def upload(self, caller: Caller, collection: str, upload: Upload) -> Accepted:
         """Accept one document; durable when this returns."""
-        return await Uploading(self.catalog, self.limits).upload(caller, collection, upload)
+        (accepted,) = await self.catalog.create_documents(
+            caller, collection_name(collection), [upload]
+        )
+        return accepted
 
     async def upload_all(
         self, caller: Caller, collection: str, uploads: Sequence[Upload]
     ) -> tuple[Accepted, ...]:
         """Accept every document or none."""
-        return await Uploading(self.catalog, self.limits).upload_all(caller, collection, uploads)
+        refuse_count(len(uploads))
+        return await self.catalog.create_documents(caller, collection_name(collection), uploads)
 
     async def upload_each(
         self, caller: Caller, collection: str, uploads: Sequence[Upload | InvalidError]
-    ) -> list[Accepted | InvalidError]:
+    ) -> list[Outcome]:
         """Accept or refuse each document by itself."""
-        return await Uploading(self.catalog, self.limits).upload_each(caller, collection, uploads)
+        name = collection_name(collection)
+        return await Uploading(self.catalog).upload_each(caller, name, uploads)
 
     async def settle(
         self, caller: Caller, accepted: Sequence[Accepted], *, seconds: float

@@ -16,6 +16,7 @@ from ragmesh.chassis.structs import fields_of
 from ragmesh.core.answers import AskQuery, CacheMode
 from ragmesh.core.callers import Access
 from ragmesh.core.documents import (
+    Chunking,
     CollectionChange,
     DefaultAccess,
     DocumentChange,
@@ -30,13 +31,8 @@ from ragmesh.core.questions import Question
 from ragmesh.core.search import SearchMode, SearchQuery
 from ragmesh.gateway.parsing import (
     DEFAULT_SEARCH_LIMIT,
-    MAX_TITLE_CHARACTERS,
-    checked_collection,
-    parse_access,
     parse_ask,
-    parse_chunking,
     parse_sortable,
-    parse_text,
 )
 
 TEXT_TYPE = "text/plain; charset=utf-8"
@@ -77,16 +73,14 @@ def filter_of(message: filter_pb2.Filter) -> Filter:
 def new_collection(message: collection_pb.CreateCollectionRequest) -> NewCollection:
     """A collection to make."""
     kinds = {name: _sort_kind(kind) for name, kind in message.sortable.items()}
-    return checked_collection(
-        NewCollection(
-            name=message.name,
-            description=message.description,
-            language=message.language,
-            encoder=message.encoder,
-            chunking=parse_chunking(message.chunking.max_tokens, message.chunking.overlap_tokens),
-            default_access=_default_access(message.default_access) or DefaultAccess.OPEN,
-            sortable=parse_sortable(kinds),
-        )
+    return NewCollection(
+        name=collection_name(message.name, field="name"),
+        description=message.description,
+        language=message.language,
+        encoder=message.encoder,
+        chunking=Chunking(message.chunking.max_tokens, message.chunking.overlap_tokens),
+        default_access=_default_access(message.default_access) or DefaultAccess.OPEN,
+        sortable=parse_sortable(kinds),
     )
 
 
@@ -126,10 +120,9 @@ def headed(header: document_pb.DocumentHeader, content: bytes, *, content_type: 
 def document_change(message: documents_pb.UpdateDocumentRequest) -> DocumentChange:
     """What of a document changes, by its mask."""
     paths = _paths(message.update_mask, {"title", "metadata", "access"})
-    title = parse_text(message.title, field="title", most=MAX_TITLE_CHARACTERS)
     set_access = "access" in paths and message.HasField("access")
     return DocumentChange(
-        title=title if "title" in paths else None,
+        title=message.title if "title" in paths else None,
         metadata=Metadata.parse(fields_of(message.metadata)) if "metadata" in paths else None,
         access=_access(message.access) if set_access else None,
         reset_access="access" in paths and not set_access,
@@ -185,7 +178,7 @@ def _scalar(value: filter_pb2.FilterValue) -> str | float | bool | None:
 
 
 def _access(message: access_pb2.AccessList) -> Access:
-    return parse_access(list(message.groups))
+    return Access(tuple(message.groups))
 
 
 def _paths(mask: FieldMask, known: Collection[str]) -> frozenset[str]:

@@ -1,0 +1,7 @@
+"""The gateway over HTTP: REST, its OpenAPI description and server-sent events."""
+
+from __future__ import annotations
+
+from ragmesh.gateway.adapters.rest.app import RestApp, make_app
+
+__all__ = ["RestApp", "make_app"]

@@ -1,0 +1,123 @@
+"""The HTTP app: routes below, one door in front."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import HTMLResponse, JSONResponse
+
+from ragmesh.chassis.executors import Executor
+from ragmesh.core.errors import RagmeshError
+from ragmesh.gateway.adapters.rest.asking import AskingRoutes
+from ragmesh.gateway.adapters.rest.bodies import DocumentBody, DocumentsBody
+from ragmesh.gateway.adapters.rest.collections import CollectionRoutes
+from ragmesh.gateway.adapters.rest.context import Context
+from ragmesh.gateway.adapters.rest.docs import POLICY, docs_page
+from ragmesh.gateway.adapters.rest.document_replies import HealthReply
+from ragmesh.gateway.adapters.rest.document_routes import document_router
+from ragmesh.gateway.adapters.rest.door import (
+    Door,
+    Guard,
+    guard_developer_mode,
+)
+from ragmesh.gateway.adapters.rest.jobs import JobRoutes
+from ragmesh.gateway.adapters.rest.problems import (
+    Problem,
+    on_http_error,
+    on_invalid_request,
+    on_mesh_error,
+)
+from ragmesh.gateway.ports import Identity
+from ragmesh.gateway.service import GatewayService
+
+PREFIX = "/api/v1"
+_ABOUT = (
+    "Answers questions over an organisation's own documents, with citations. Errors are "
+    "application/problem+json with a stable reason."
+)
+
+
+class RestApp(FastAPI):
+    """FastAPI whose description tells the truth about errors."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The description, without the error shape of FastAPI that nobody ever sees."""
+        if self.openapi_schema:
+            return self.openapi_schema
+        description = super().openapi()
+        schemas = description["components"]["schemas"]
+        for name in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(name, None)
+        for model in (Problem, DocumentBody, DocumentsBody):
+            schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas.update(schema.pop("$defs", {}))
+            schemas[model.__name__] = schema
+        for methods in description["paths"].values():
+            for operation in methods.values():
+                operation["responses"].pop("422", None)
+        return description
+
+
+def make_app(
+    service: GatewayService,
+    identity: Identity,
+    *,
+    pool: Executor,
+    version: str,
+    guard: Guard = guard_developer_mode,
+    ready: Callable[[], bool] = lambda: True,
+) -> Door:
+    """The whole app; `pool` decodes what would hold up the loop, `ready` answers /readyz."""
+    app = RestApp(
+        title="ragmesh",
+        version=version,
+        description=_ABOUT,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    context = Context(service, identity, pool)
+    for router in (
+        AskingRoutes(context).router(),
+        CollectionRoutes(context).router(),
+        document_router(context),
+        JobRoutes(context).router(),
+    ):
+        app.include_router(router, prefix=PREFIX)
+    _add_process_routes(app, ready)
+    app.add_exception_handler(RagmeshError, on_mesh_error)
+    app.add_exception_handler(RequestValidationError, on_invalid_request)
+    app.add_exception_handler(HTTPException, on_http_error)
+    app.add_exception_handler(ClientDisconnect, _on_disconnect)
+    return Door(app, guard=guard, limits=service.limits)
+
+
+def _add_process_routes(app: FastAPI, ready: Callable[[], bool]) -> None:
+    async def healthz() -> HealthReply:
+        """The process is alive."""
+        return HealthReply(status="ok")
+
+    async def readyz() -> Response:
+        """The process takes requests; 503 while it starts or drains."""
+        serving = ready()
+        status = "ready" if serving else "not ready"
+        return JSONResponse({"status": status}, 200 if serving else 503)
+
+    async def docs() -> Response:
+        return HTMLResponse(docs_page(app.openapi()), headers={"Content-Security-Policy": POLICY})
+
+    app.add_api_route("/healthz", healthz, tags=["Process"], summary="Alive?")
+    app.add_api_route(
+        "/readyz", readyz, tags=["Process"], summary="Ready?", response_model=HealthReply
+    )
+    app.add_api_route("/docs", docs, include_in_schema=False)
+
+
+async def _on_disconnect(_request: Request, _error: Exception) -> Response:
+    """Nobody reads it; the server wants an end."""
+    return Response(status_code=499)

@@ -1,0 +1,243 @@
+"""Bodies of requests: closed, strict, described; JSON of the wrong type is refused, not bent."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ragmesh.core.answers import AskQuery, CacheMode
+from ragmesh.core.callers import Access
+from ragmesh.core.documents import (
+    Chunking,
+    CollectionChange,
+    DefaultAccess,
+    DocumentChange,
+    NewCollection,
+    Upload,
+)
+from ragmesh.core.errors import InvalidError
+from ragmesh.core.filters import parse_filter
+from ragmesh.core.metadata import Metadata
+from ragmesh.core.names import collection_name
+from ragmesh.core.questions import Question
+from ragmesh.core.search import SearchMode, SearchQuery
+from ragmesh.gateway.parsing import (
+    DEFAULT_SEARCH_LIMIT,
+    parse_ask,
+    parse_sortable,
+)
+
+TEXT_TYPE = "text/plain; charset=utf-8"
+FILTER_TEXT = (
+    'Condition on metadata: `{"eq": ["lang", "de"]}`, `{"in": ["lang", ["en", "de"]]}`, '
+    '`{"range": ["year", {"gte": 2020}]}`, `{"exists": "author"}`, `{"and": […]}`, '
+    '`{"or": […]}`, `{"not": …}`.'
+)
+
+
+def _example(**fields: Any) -> ConfigDict:
+    return ConfigDict(
+        extra="forbid", strict=True, frozen=True, json_schema_extra={"example": fields}
+    )
+
+
+class Body(BaseModel):
+    """A body that holds nothing unknown."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class TurnBody(Body):
+    """One earlier message of the conversation."""
+
+    role: str = Field(description="Who said it: `user` or `assistant`.")
+    text: str = Field(description="What was said.")
+
+
+class AskBody(Body):
+    """A question."""
+
+    model_config = _example(question="How many days of leave does a new colleague have?")
+
+    question: str = Field(description="The question: not blank, at most 8000 characters.")
+    history: list[TurnBody] = Field([], description="What was said before, the oldest first.")
+    filter: Any = Field(None, description=FILTER_TEXT)
+    limit: int | None = Field(
+        None, description="Most chunks that the answer is made from, in [1, 200]; 8 by default."
+    )
+    cache: Literal["use", "bypass", "refresh"] = Field(
+        "use",
+        description="`bypass`: neither read nor kept; `refresh`: made anew and kept.",
+    )
+
+    def query(self, collection: str) -> AskQuery:
+        """The question as the use case takes it."""
+        return parse_ask(
+            collection,
+            self.question,
+            history=[(turn.role, turn.text) for turn in self.history],
+            filter=parse_filter(self.filter),
+            limit=self.limit,
+            cache=CacheMode(self.cache),
+        )
+
+
+class SearchBody(Body):
+    """A search."""
+
+    model_config = _example(query="days of leave", limit=5, mode="hybrid")
+
+    query: str = Field(description="What to find: not blank, at most 8000 characters.")
+    limit: int | None = Field(None, description="Most hits, in [1, 200]; 10 by default.")
+    mode: Literal["hybrid", "dense", "keyword"] = Field(
+        "hybrid", description="By meaning and by words, or by one of them."
+    )
+    filter: Any = Field(None, description=FILTER_TEXT)
+    score_threshold: float | None = Field(
+        None, description="Hits with a score below this, in [0, 1], are left out."
+    )
+    explain: bool = Field(False, description="Whether hits say how each ranking saw them.")
+
+    def parsed(self, collection: str) -> SearchQuery:
+        """The search as the use case takes it."""
+        return SearchQuery(
+            collection=collection_name(collection),
+            question=Question.parse(self.query, field="query"),
+            limit=DEFAULT_SEARCH_LIMIT if self.limit is None else self.limit,
+            mode=SearchMode(self.mode),
+            filter=parse_filter(self.filter),
+            score_threshold=self.score_threshold,
+            explain=self.explain,
+        )
+
+
+class ChunkingBody(Body):
+    """How documents are split."""
+
+    max_tokens: int = Field(
+        0, description="Most tokens of a chunk; 0 for what the encoder's window holds."
+    )
+    overlap_tokens: int = Field(0, description="Tokens that neighbouring chunks share.")
+
+
+class CollectionBody(Body):
+    """A collection to make."""
+
+    model_config = _example(
+        name="handbook", description="What every colleague should know", language="en"
+    )
+
+    name: str = Field(description="Name: `[a-z][a-z0-9-]{0,62}`.")
+    description: str = Field("", description="What it holds, for people.")
+    language: str = Field("", description="Language of its documents, such as `en` or `de`.")
+    encoder: str = Field("", description="Name of the encoder; empty for the server's default.")
+    chunking: ChunkingBody = Field(ChunkingBody(), description="How documents are split.")
+    default_access: Literal["open", "restricted"] = Field(
+        "open", description="Who may see documents without access of their own."
+    )
+    sortable: dict[str, str] = Field(
+        {}, description="Metadata fields that ranges work on: `number` or `datetime` by name."
+    )
+
+    def new_collection(self) -> NewCollection:
+        """The collection as the catalog takes it."""
+        return NewCollection(
+            name=collection_name(self.name, field="name"),
+            description=self.description,
+            language=self.language,
+            encoder=self.encoder,
+            chunking=Chunking(self.chunking.max_tokens, self.chunking.overlap_tokens),
+            default_access=DefaultAccess(self.default_access),
+            sortable=parse_sortable(self.sortable),
+        )
+
+
+class CollectionPatch(Body):
+    """A change of a collection; what is missing stays."""
+
+    model_config = _example(description="What every colleague should know")
+
+    description: str = Field("", description="New description.")
+    default_access: Literal["open", "restricted"] = Field("open", description="New default.")
+
+    def change(self) -> CollectionChange:
+        """The change as the catalog takes it."""
+        given = _given(self)
+        return CollectionChange(
+            description=self.description if "description" in given else None,
+            default_access=(
+                DefaultAccess(self.default_access) if "default_access" in given else None
+            ),
+        )
+
+
+class DocumentBody(Body):
+    """A document as text."""
+
+    model_config = _example(
+        document_id="leave.md",
+        title="Leave",
+        text="# Leave\n\nA new colleague has 28 days of leave.",
+        content_type="text/markdown",
+        metadata={"lang": "en", "year": 2024},
+    )
+
+    document_id: str | None = Field(
+        None, description="Id: `[A-Za-z0-9][A-Za-z0-9._:@-]{0,199}`; one is made when missing."
+    )
+    title: str = Field("", description="Title; empty for one found in the text.")
+    text: str = Field(description="The text; not empty.")
+    content_type: str = Field(TEXT_TYPE, description="Media type of the text.")
+    metadata: dict[str, Any] = Field({}, description="Any JSON object.")
+    access: list[str] | None = Field(
+        None,
+        description="Groups that may see it; `[]` for administrators only, "
+        "null for the collection's default.",
+    )
+
+    def upload(self) -> Upload:
+        """The document as the catalog takes it."""
+        return Upload(
+            content=self.text.encode(),
+            document_id=self.document_id,
+            content_type=self.content_type,
+            title=self.title,
+            metadata=Metadata.parse(self.metadata),
+            access=None if self.access is None else Access(tuple(self.access)),
+        )
+
+
+class DocumentsBody(Body):
+    """Many documents as text; all are accepted or none."""
+
+    documents: list[DocumentBody] = Field(description="The documents, in [1, 1000].")
+
+
+class DocumentPatch(Body):
+    """A change of a document that embeds nothing; what is missing stays."""
+
+    model_config = _example(title="Leave and holidays", metadata={"lang": "en", "year": 2025})
+
+    title: str = Field("", description="New title.")
+    metadata: dict[str, Any] = Field({}, description="New metadata, as a whole.")
+    access: list[str] | None = Field(
+        None, description="New access; null for the collection's default."
+    )
+
+    def change(self) -> DocumentChange:
+        """The change as the catalog takes it."""
+        given = _given(self)
+        access = None if self.access is None else Access(tuple(self.access))
+        return DocumentChange(
+            title=self.title if "title" in given else None,
+            metadata=Metadata.parse(self.metadata) if "metadata" in given else None,
+            access=access,
+            reset_access="access" in given and access is None,
+        )
+
+
+def _given(body: Body) -> set[str]:
+    if not body.model_fields_set:
+        raise InvalidError.of("body", "must name what changes")
+    return body.model_fields_set

@@ -1,0 +1,114 @@
+"""Collections over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from ragmesh.core.names import collection_name
+from ragmesh.gateway.adapters.rest.bodies import CollectionBody, CollectionPatch
+from ragmesh.gateway.adapters.rest.context import (
+    CollectionName,
+    Context,
+    PageSize,
+    PageToken,
+    page_request,
+    problems,
+)
+from ragmesh.gateway.adapters.rest.document_replies import CollectionReply, CollectionsReply
+
+
+class CollectionRoutes:
+    """Translates calls about collections."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._catalog = context.service.catalog
+
+    def router(self) -> APIRouter:
+        """The routes."""
+        router = APIRouter(prefix="/collections", tags=["Collections"])
+        one, add = "/{collection}", router.add_api_route
+        add(
+            "",
+            self.create,
+            methods=["POST"],
+            status_code=201,
+            response_model=CollectionReply,
+            responses=problems(409, 413),
+            summary="Make a collection",
+        )
+        add(
+            "",
+            self.list,
+            methods=["GET"],
+            response_model=CollectionsReply,
+            responses=problems(),
+            summary="List collections",
+        )
+        for method, endpoint, summary in (
+            ("GET", self.get, "Show a collection"),
+            ("PATCH", self.update, "Change a collection"),
+        ):
+            add(
+                one,
+                endpoint,
+                methods=[method],
+                response_model=CollectionReply,
+                responses=problems(404),
+                summary=summary,
+            )
+        add(
+            one,
+            self.delete,
+            methods=["DELETE"],
+            status_code=204,
+            response_class=Response,
+            responses=problems(404),
+            summary="Delete a collection",
+        )
+        return router
+
+    async def create(self, body: CollectionBody, request: Request) -> Any:
+        """An empty collection; its name is unique."""
+        caller = self._context.caller(request)
+        return CollectionReply.of(
+            await self._catalog.create_collection(caller, body.new_collection())
+        )
+
+    async def list(
+        self, request: Request, page_size: PageSize = 0, page_token: PageToken = ""
+    ) -> Any:
+        """Collections by name, with counts of what the caller may see."""
+        page = await self._catalog.list_collections(
+            self._context.caller(request), page_request(page_size, page_token)
+        )
+        return CollectionsReply(
+            collections=[CollectionReply.of(collection) for collection in page.items],
+            next_page_token=page.next_token,
+        )
+
+    async def get(self, collection: CollectionName, request: Request) -> Any:
+        """With counts of documents and chunks that the caller may see."""
+        caller = self._context.caller(request)
+        return CollectionReply.of(
+            await self._catalog.get_collection(caller, collection_name(collection))
+        )
+
+    async def update(
+        self, collection: CollectionName, body: CollectionPatch, request: Request
+    ) -> Any:
+        """What needs no new index version; what is missing stays."""
+        caller = self._context.caller(request)
+        return CollectionReply.of(
+            await self._catalog.update_collection(
+                caller, collection_name(collection), body.change()
+            )
+        )
+
+    async def delete(self, collection: CollectionName, request: Request) -> Response:
+        """With all its documents; its name is free at once."""
+        caller = self._context.caller(request)
+        await self._catalog.delete_collection(caller, collection_name(collection))
+        return Response(status_code=204)

@@ -1,0 +1,220 @@
+"""Bodies of answers about collections, documents and jobs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from ragmesh.core.documents import Accepted, Collection, Document, Failure, Job, Revision
+from ragmesh.gateway.adapters.rest.replies import optional
+
+
+class ErrorReply(BaseModel):
+    """Why something ended FAILED."""
+
+    reason: str = Field(description="Stable reason.")
+    message: str = Field(description="One sentence for people.")
+
+    @classmethod
+    def of(cls, failure: Failure | None) -> ErrorReply | None:
+        return None if failure is None else cls(reason=failure.reason, message=failure.message)
+
+
+class ChunkingReply(BaseModel):
+    """How documents are split."""
+
+    max_tokens: int
+    overlap_tokens: int
+
+
+class CollectionReply(BaseModel):
+    """A collection with what the caller may see of it."""
+
+    name: str
+    uid: str
+    description: str
+    language: str
+    encoder: str
+    chunking: ChunkingReply
+    default_access: str
+    sortable: dict[str, str]
+    index_version: str
+    documents: int
+    chunks: int
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, collection: Collection) -> CollectionReply:
+        return cls(
+            name=collection.name,
+            uid=collection.uid,
+            description=collection.description,
+            language=collection.language,
+            encoder=collection.encoder,
+            chunking=ChunkingReply(
+                max_tokens=collection.chunking.max_tokens,
+                overlap_tokens=collection.chunking.overlap_tokens,
+            ),
+            default_access=collection.default_access.value,
+            sortable={field.name: field.kind.value for field in collection.sortable},
+            index_version=collection.index_version,
+            documents=collection.documents,
+            chunks=collection.chunks,
+            created_at=collection.created_at,
+            updated_at=collection.updated_at,
+        )
+
+
+class CollectionsReply(BaseModel):
+    """A page of collections."""
+
+    collections: list[CollectionReply]
+    next_page_token: str
+
+
+class AcceptedReply(BaseModel):
+    """The durable answer to a change."""
+
+    document_id: str
+    revision: int
+    job_id: str
+    state: str = Field(description="How far the job is.")
+
+    @classmethod
+    def of(cls, accepted: Accepted) -> AcceptedReply:
+        return cls(
+            document_id=accepted.document_id,
+            revision=accepted.revision,
+            job_id=accepted.job_id,
+            state=accepted.state.value,
+        )
+
+
+class UploadedReply(BaseModel):
+    """What was accepted, in the order of the request."""
+
+    documents: list[AcceptedReply]
+
+
+class DocumentReply(BaseModel):
+    """A document without its content."""
+
+    document_id: str
+    revision: int
+    state: str = Field(description="`RECEIVED`, `INDEXING`, `INDEXED`, `FAILED` or `DELETING`.")
+    chunks: int
+    title: str
+    content_type: str
+    metadata: dict[str, Any]
+    access: list[str] | None = Field(description="Groups; null for the collection's default.")
+    error: ErrorReply | None = optional("Why it failed.")
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, document: Document) -> DocumentReply:
+        access = document.access
+        return cls(
+            document_id=document.document_id,
+            revision=document.revision,
+            state=document.state.value,
+            chunks=document.chunks,
+            title=document.title,
+            content_type=document.content_type,
+            metadata=document.metadata.fields(),
+            access=None if access is None else list(access.groups or ()),
+            error=ErrorReply.of(document.error),
+            updated_at=document.updated_at,
+        )
+
+
+class DocumentsReply(BaseModel):
+    """A page of documents."""
+
+    documents: list[DocumentReply]
+    next_page_token: str
+
+
+class TextReply(BaseModel):
+    """The text that spans count in."""
+
+    text: str
+    revision: int
+
+
+class RevisionReply(BaseModel):
+    """One content state of a document."""
+
+    revision: int
+    content_sha256: str
+    size_bytes: int
+    content_type: str
+    deleted: bool = Field(description="Whether it marks the document as deleted.")
+    created_at: datetime
+
+    @classmethod
+    def of(cls, revision: Revision) -> RevisionReply:
+        return cls(
+            revision=revision.revision,
+            content_sha256=revision.content_sha256,
+            size_bytes=revision.size_bytes,
+            content_type=revision.content_type,
+            deleted=revision.deleted,
+            created_at=revision.created_at,
+        )
+
+
+class RevisionsReply(BaseModel):
+    """A page of revisions, the newest first."""
+
+    revisions: list[RevisionReply]
+    next_page_token: str
+
+
+class JobReply(BaseModel):
+    """Work that goes on after a request was answered."""
+
+    job_id: str
+    collection: str
+    document_id: str
+    revision: int
+    state: str = Field(description="`QUEUED`, `RUNNING`, `SUCCEEDED`, `FAILED` or `CANCELLED`.")
+    stage: str
+    percent: int
+    error: ErrorReply | None = optional("Why it failed.")
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    timings_ms: dict[str, float] = Field(description="Time of every finished stage.")
+
+    @classmethod
+    def of(cls, job: Job) -> JobReply:
+        return cls(
+            job_id=job.job_id,
+            collection=job.collection,
+            document_id=job.document_id,
+            revision=job.revision,
+            state=job.state.value,
+            stage=job.stage.value,
+            percent=job.percent,
+            error=ErrorReply.of(job.error),
+            created_at=job.created_at,
+            started_at=job.started_at,
+            ended_at=job.ended_at,
+            timings_ms=dict(job.timings_ms),
+        )
+
+
+class JobsReply(BaseModel):
+    """A page of jobs, the newest first."""
+
+    jobs: list[JobReply]
+    next_page_token: str
+
+
+class HealthReply(BaseModel):
+    """Whether the process serves."""
+
+    status: str

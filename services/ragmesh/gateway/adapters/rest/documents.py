@@ -1,0 +1,206 @@
+"""Documents and their revisions over HTTP."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+from urllib.parse import quote
+
+from fastapi import Path, Query, Request, Response
+
+from ragmesh.core.documents import DocumentContent
+from ragmesh.core.errors import InvalidError, InvalidFilterError
+from ragmesh.core.filters import parse_filter
+from ragmesh.core.names import collection_name
+from ragmesh.core.names import document_id as document_name
+from ragmesh.core.questions import parse_limit
+from ragmesh.gateway.adapters.rest.bodies import FILTER_TEXT, DocumentPatch
+from ragmesh.gateway.adapters.rest.context import (
+    CollectionName,
+    Context,
+    DocumentId,
+    PageSize,
+    PageToken,
+    page_request,
+    parse_json,
+)
+from ragmesh.gateway.adapters.rest.document_replies import (
+    AcceptedReply,
+    DocumentReply,
+    DocumentsReply,
+    RevisionReply,
+    RevisionsReply,
+    TextReply,
+    UploadedReply,
+)
+from ragmesh.gateway.adapters.rest.uploads import read_uploads
+
+RevisionQuery = Annotated[
+    int | None, Query(ge=1, le=2**31, description="A revision; the current one when missing.")
+]
+RevisionPath = Annotated[int, Path(ge=1, le=2**31, description="The revision to restore.")]
+FilterQuery = Annotated[str, Query(description=FILTER_TEXT + " As JSON.")]
+Wait = Annotated[
+    int, Query(description="Seconds to wait for the jobs; 200 instead of 202 when all ended.")
+]
+_MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(; ?[\w-]+=[\w.+-]+)*", re.ASCII)
+_ANY_BYTES = "application/octet-stream"
+
+
+class DocumentEndpoints:
+    """Translates calls about documents."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._catalog = context.service.catalog
+
+    async def create(
+        self, collection: CollectionName, request: Request, response: Response, wait: Wait = 0
+    ) -> Any:
+        """Durable when this answers; the jobs say when the documents are searchable."""
+        caller = self._context.caller(request)
+        service = self._context.service
+        if wait:
+            parse_limit(wait, field="wait", most=service.limits.wait_seconds)
+        uploads = await read_uploads(request, pool=self._context.pool, limits=service.limits)
+        accepted = await service.upload_all(caller, collection, uploads)
+        if wait:
+            accepted = await service.settle(caller, accepted, seconds=wait)
+        response.status_code = 200 if all(one.state.ended for one in accepted) else 202
+        return UploadedReply(documents=[AcceptedReply.of(one) for one in accepted])
+
+    async def list(
+        self,
+        collection: CollectionName,
+        request: Request,
+        filter: FilterQuery = "",
+        page_size: PageSize = 0,
+        page_token: PageToken = "",
+    ) -> Any:
+        """Those that the caller may see."""
+        tree = _tree(filter) if filter else None
+        page = await self._catalog.list_documents(
+            self._context.caller(request),
+            collection_name(collection),
+            filter=parse_filter(tree),
+            page=page_request(page_size, page_token),
+        )
+        return DocumentsReply(
+            documents=[DocumentReply.of(document) for document in page.items],
+            next_page_token=page.next_token,
+        )
+
+    async def get(
+        self, collection: CollectionName, document_id: DocumentId, request: Request
+    ) -> Any:
+        """One document without its content."""
+        caller = self._context.caller(request)
+        names = _names(collection, document_id)
+        return DocumentReply.of(await self._catalog.get_document(caller, *names))
+
+    async def update(
+        self,
+        collection: CollectionName,
+        document_id: DocumentId,
+        body: DocumentPatch,
+        request: Request,
+    ) -> Any:
+        """Title, metadata or access; what is missing stays. A tighter access holds at once."""
+        caller = self._context.caller(request)
+        names = _names(collection, document_id)
+        accepted = await self._catalog.update_document(caller, *names, body.change())
+        return AcceptedReply.of(accepted)
+
+    async def delete(
+        self, collection: CollectionName, document_id: DocumentId, request: Request
+    ) -> Any:
+        """It is not found any more once this answers; its job removes its remains."""
+        caller = self._context.caller(request)
+        names = _names(collection, document_id)
+        return AcceptedReply.of(await self._catalog.delete_document(caller, *names))
+
+    async def text(
+        self,
+        collection: CollectionName,
+        document_id: DocumentId,
+        request: Request,
+        revision: RevisionQuery = None,
+    ) -> Any:
+        """What was read out of the document; every span counts in it."""
+        caller = self._context.caller(request)
+        names = _names(collection, document_id)
+        found = await self._catalog.get_document_text(caller, *names, revision=revision)
+        return TextReply(text=found.text, revision=found.revision)
+
+    async def content(
+        self,
+        collection: CollectionName,
+        document_id: DocumentId,
+        request: Request,
+        revision: RevisionQuery = None,
+    ) -> Response:
+        """The original bytes, as an attachment that browsers do not open by themselves."""
+        caller = self._context.caller(request)
+        names = _names(collection, document_id)
+        found = await self._catalog.get_document_content(caller, *names, revision=revision)
+        return Response(
+            found.content,
+            media_type=_media_type(found.content_type),
+            headers={
+                "Content-Disposition": _attachment(found),
+                "Content-Security-Policy": "sandbox",
+                "X-Content-Type-Options": "nosniff",
+                "X-Ragmesh-Revision": str(found.revision),
+            },
+        )
+
+    async def revisions(
+        self,
+        collection: CollectionName,
+        document_id: DocumentId,
+        request: Request,
+        page_size: PageSize = 0,
+        page_token: PageToken = "",
+    ) -> Any:
+        """The newest first; a deleted one marks the document as deleted."""
+        caller = self._context.caller(request)
+        names = _names(collection, document_id)
+        page = await self._catalog.list_revisions(
+            caller, *names, page_request(page_size, page_token)
+        )
+        return RevisionsReply(
+            revisions=[RevisionReply.of(revision) for revision in page.items],
+            next_page_token=page.next_token,
+        )
+
+    async def restore(
+        self,
+        collection: CollectionName,
+        document_id: DocumentId,
+        revision: RevisionPath,
+        request: Request,
+    ) -> Any:
+        """Its content becomes a new revision."""
+        caller = self._context.caller(request)
+        names = _names(collection, document_id)
+        return AcceptedReply.of(await self._catalog.restore_revision(caller, *names, revision))
+
+
+def _names(collection: str, document_id: str) -> tuple[str, str]:
+    return collection_name(collection), document_name(document_id)
+
+
+def _tree(text: str) -> Any:
+    try:
+        return parse_json(text, field="filter")
+    except InvalidError as error:
+        raise InvalidFilterError(error.message, violations=error.violations) from None
+
+
+def _media_type(claimed: str) -> str:
+    """What the sender claimed, as long as it can stand in a header."""
+    return claimed if _MEDIA_TYPE.fullmatch(claimed) else _ANY_BYTES
+
+
+def _attachment(content: DocumentContent) -> str:
+    return f"attachment; filename*=UTF-8''{quote(content.filename or content.document_id, safe='')}"

@@ -1,0 +1,127 @@
+"""What every HTTP request passes before it is read: its id, developer mode's guard, its size."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ragmesh.chassis.requests import REQUEST_ID_HEADER, accept_request_id, serving
+from ragmesh.chassis.wire import as_mesh_error
+from ragmesh.core.errors import BodyTooLargeError, RagmeshError, Violation
+from ragmesh.gateway.adapters.rest.problems import problem_response
+from ragmesh.gateway.developer_mode import (
+    FORM_HEADER,
+    refuse_bare_form,
+    refuse_foreign_host,
+    refuse_foreign_origin,
+)
+from ragmesh.gateway.limits import GatewayLimits
+
+Guard = Callable[[Headers], None]
+
+
+def guard_developer_mode(headers: Headers) -> None:
+    """Refuse what a page of elsewhere could have sent."""
+    origins = headers.getlist("origin")
+    refuse_foreign_host(headers.getlist("host"))
+    refuse_foreign_origin(origins, headers.get("sec-fetch-site", ""))
+    refuse_bare_form(origins, headers.get("content-type", ""), headers.get(FORM_HEADER, ""))
+
+
+def admit_everybody(headers: Headers) -> None:
+    """With identity on, credentials decide and not the sender's address."""
+
+
+class Door:
+    """The outermost ASGI app: whatever goes wrong below it becomes a problem."""
+
+    def __init__(self, app: ASGIApp, *, guard: Guard, limits: GatewayLimits) -> None:
+        self._app = app
+        self._guard = guard
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request within its id."""
+        if scope["type"] != "http":
+            return
+        headers = Headers(scope=scope)
+        request_id = accept_request_id(headers.get(REQUEST_ID_HEADER))
+        answer = _Answer(send, request_id)
+        with serving(request_id):
+            try:
+                self._guard(headers)
+                body = _Body(receive, self._limit(scope))
+                body.refuse_announced(headers)
+                await self._app(scope, body.receive, answer.unless(body))
+                error = body.error
+            except Exception as raised:
+                error = as_mesh_error(raised)
+            if error is not None and not answer.started:
+                await problem_response(error)(scope, receive, answer.send)
+
+    def _limit(self, scope: Scope) -> int:
+        brings_documents = scope["method"] == "POST" and scope["path"].endswith("/documents")
+        return self._limits.body_bytes if brings_documents else self._limits.json_bytes
+
+
+class _Answer:
+    """What goes out; knows whether it has begun."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id
+        self.started = False
+
+    async def send(self, message: Message) -> None:
+        """Send, with the request's id in the headers."""
+        if message["type"] == "http.response.start":
+            self.started = True
+            headers = MutableHeaders(scope=message)
+            headers[REQUEST_ID_HEADER] = self._request_id
+            headers.setdefault("x-content-type-options", "nosniff")
+        await self._send(message)
+
+    def unless(self, body: _Body) -> Callable[[Message], Awaitable[None]]:
+        """Send what the app says, unless its request was cut off: parsers below would blame it."""
+
+        async def send(message: Message) -> None:
+            if body.error is None or self.started:
+                await self.send(message)
+
+        return send
+
+
+class _Body:
+    """What comes in; cut off where it grows too large."""
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive = receive
+        self._limit = limit
+        self._taken = 0
+        self.error: RagmeshError | None = None
+
+    def refuse_announced(self, headers: Headers) -> None:
+        """Raise when the request says that it is too large, before any of it is read."""
+        announced = headers.get("content-length", "")
+        if announced.isdigit() and int(announced) > self._limit:
+            raise self._too_large()
+
+    async def receive(self) -> Message:
+        """The next piece; BodyTooLargeError once there are too many."""
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._taken += len(message.get("body", b""))
+            if self._taken > self._limit:
+                self.error = self._too_large()
+                raise self.error
+        return message
+
+    def _too_large(self) -> BodyTooLargeError:
+        message = f"must have at most {self._limit} bytes"
+        return BodyTooLargeError(
+            f"the body {message}",
+            violations=[Violation("body", message)],
+            metadata={"limit": str(self._limit)},
+        )

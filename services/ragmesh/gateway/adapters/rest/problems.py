@@ -1,0 +1,157 @@
+"""Errors over HTTP: RFC 9457 problems with the reason that gRPC gives too."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.exceptions import HTTPException
+
+from ragmesh.chassis.requests import current_request_id
+from ragmesh.chassis.wire import DOMAIN, as_mesh_error, http_status
+from ragmesh.core.errors import (
+    InvalidError,
+    NotFoundError,
+    RagmeshError,
+    UnsupportedError,
+    Violation,
+)
+
+PROBLEM_TYPE = "application/problem+json"
+_RETRIED = (429, 503)
+_DEFAULT_RETRY_SECONDS = 1.0
+MAX_VIOLATIONS = 20
+"""A body may break a rule a thousand times over; the first ones say enough."""
+
+
+class FieldProblem(BaseModel):
+    """One field of the request and what is wrong with it."""
+
+    field: str = Field(description="Where it stands, such as `documents[3].metadata`.")
+    message: str = Field(description="What it must be.")
+
+
+class Problem(BaseModel):
+    """Why a request was not done."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "type": "https://ragmesh.dev/errors/EMPTY_QUESTION",
+                "title": "The question is empty or holds only white space.",
+                "status": 400,
+                "detail": "question must not be blank",
+                "reason": "EMPTY_QUESTION",
+                "request_id": "0198c2a0-7d00-7000-8000-000000000001",
+                "errors": [{"field": "question", "message": "must not be blank"}],
+            }
+        }
+    )
+
+    type: str = Field(description="URI of the kind of problem; ends in the reason.")
+    title: str = Field(description="What this kind of problem means.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What happened this time.")
+    reason: str = Field(description="Stable reason, the same as over gRPC.")
+    request_id: str = Field(description="Id of the request, as in logs and traces.")
+    errors: list[FieldProblem] = Field(description="The fields at fault, if any.")
+
+
+def problem_of(error: RagmeshError, *, status: int | None = None) -> Problem:
+    """The problem that describes an error."""
+    title = (type(error).__doc__ or error.reason).strip().splitlines()[0]
+    return Problem(
+        type=f"https://{DOMAIN}/errors/{error.reason}",
+        title=title,
+        status=http_status(error) if status is None else status,
+        detail=error.message,
+        reason=error.reason,
+        request_id=current_request_id(),
+        errors=[FieldProblem(field=one.field, message=one.message) for one in error.violations],
+    )
+
+
+def problem_response(
+    error: RagmeshError, *, status: int | None = None, allow: str | None = None
+) -> Response:
+    """The response that carries the problem."""
+    problem = problem_of(error, status=status)
+    headers = {} if allow is None else {"Allow": allow}
+    if problem.status in _RETRIED:
+        seconds = error.retry_after_seconds
+        headers["Retry-After"] = str(
+            max(1, math.ceil(_DEFAULT_RETRY_SECONDS if seconds is None else seconds))
+        )
+    return Response(
+        problem.model_dump_json(), problem.status, headers=headers, media_type=PROBLEM_TYPE
+    )
+
+
+def invalid_body(errors: Sequence[Any]) -> InvalidError:
+    """One error for everything that pydantic found wrong with a request."""
+    violations = [
+        Violation(_field_of(error["loc"]), _message_of(error)) for error in errors[:MAX_VIOLATIONS]
+    ]
+    first = violations[0]
+    return InvalidError(f"{first.field}: {first.message}", violations=violations)
+
+
+def invalid_model(error: ValidationError) -> InvalidError:
+    """The same for a body that was validated by hand."""
+    return invalid_body(error.errors(include_url=False, include_context=False))
+
+
+async def on_mesh_error(_request: Request, error: Exception) -> Response:
+    """Answer an error of the mesh, and anything unexpected as INTERNAL."""
+    return problem_response(as_mesh_error(error))
+
+
+async def on_invalid_request(_request: Request, error: Exception) -> Response:
+    """Answer what FastAPI found wrong with a request."""
+    found = error.errors() if isinstance(error, RequestValidationError) else []
+    return problem_response(invalid_body(found))
+
+
+async def on_http_error(_request: Request, error: Exception) -> Response:
+    """Answer what the router and the parsers of bodies raise."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    detail = str(error.detail) if isinstance(error, HTTPException) else ""
+    headers = error.headers if isinstance(error, HTTPException) else None
+    match status:
+        case 404:
+            return problem_response(NotFoundError("there is nothing at this path"))
+        case 405:
+            allow = (headers or {}).get("Allow")
+            wrong = UnsupportedError("this path does not know that method")
+            return problem_response(wrong, status=405, allow=allow)
+        case _ if status < 500:
+            return problem_response(InvalidError(detail), status=status)
+        case _:
+            return problem_response(as_mesh_error(error))
+
+
+def _field_of(location: Sequence[str | int]) -> str:
+    """`("body", "history", 0, "role")` is `history[0].role`; the body itself is `body`."""
+    parts = list(location)
+    if len(parts) > 1 and parts[0] in ("body", "query", "path", "header"):
+        parts = parts[1:]
+    if parts and isinstance(parts[0], int):
+        return "body"  # position of a syntax error
+    named = ""
+    for part in parts:
+        named += f"[{part}]" if isinstance(part, int) else f".{part}" if named else str(part)
+    return named or "body"
+
+
+def _message_of(error: Any) -> str:
+    """pydantic's sentence without a capital, and never with the value that was sent."""
+    if error["type"] == "extra_forbidden":
+        return "is not a field of this request"
+    if error["type"] == "json_invalid":
+        return "must be JSON"
+    message = str(error["msg"])
+    return message[:1].lower() + message[1:]

@@ -1,0 +1,74 @@
+"""Settings of the gateway."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from ragmesh.chassis.settings import Section
+from ragmesh.gateway.limits import MEBIBYTE, GatewayLimits
+
+_LIMITS = GatewayLimits()
+
+
+class GatewaySettings(Section):
+    """Settings of the gateway."""
+
+    http: str = Field(
+        "127.0.0.1:8080", description="Public HTTP address as HOST:PORT; port 0 is any free one."
+    )
+    grpc: str = Field(
+        "127.0.0.1:50051", description="Public gRPC address as HOST:PORT; port 0 is any free one."
+    )
+    question_seconds: float = Field(
+        _LIMITS.question_seconds,
+        gt=0,
+        le=300,
+        description="Longest time that one question may take from end to end.",
+    )
+    cache_seconds: float = Field(
+        _LIMITS.cache_seconds,
+        gt=0,
+        le=10,
+        description="Longest wait for the answer cache before it is passed by.",
+    )
+    context_tokens: int = Field(
+        _LIMITS.context_tokens,
+        ge=256,
+        le=100_000,
+        description="Most tokens of all chunks that an answer is made from.",
+    )
+    file_megabytes: int = Field(
+        _LIMITS.file_bytes // MEBIBYTE, ge=1, le=32, description="Size of the largest document."
+    )
+    body_megabytes: int = Field(
+        _LIMITS.body_bytes // MEBIBYTE,
+        ge=1,
+        le=64,
+        description="Size of the largest HTTP body that brings documents.",
+    )
+    message_megabytes: int = Field(
+        16, ge=4, le=64, description="Size of the largest gRPC message; larger files are streamed."
+    )
+    wait_seconds: int = Field(
+        _LIMITS.wait_seconds,
+        ge=1,
+        le=3_600,
+        description="Longest time that an upload may ask to wait for its jobs.",
+    )
+
+    @property
+    def limits(self) -> GatewayLimits:
+        """The gateway's limits as these settings make them."""
+        return GatewayLimits(
+            question_seconds=self.question_seconds,
+            cache_seconds=self.cache_seconds,
+            context_tokens=self.context_tokens,
+            file_bytes=self.file_megabytes * MEBIBYTE,
+            body_bytes=self.body_megabytes * MEBIBYTE,
+            wait_seconds=self.wait_seconds,
+        )
+
+    @property
+    def message_bytes(self) -> int:
+        """Size of the largest gRPC message."""
+        return self.message_megabytes * MEBIBYTE
