@@ -34,6 +34,16 @@ class Neighbours:
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """Where indexing keeps what it owns."""
+
+    catalog: Path
+    """File of the catalog."""
+    blobs: Path
+    """Folder of the blobs."""
+
+
+@dataclass(frozen=True, slots=True)
 class Indexing:
     """The service for its consumers, and what its own pipeline works on."""
 
@@ -44,17 +54,17 @@ class Indexing:
 
 @asynccontextmanager
 async def open_indexing(
-    folder: Path, neighbours: Neighbours, settings: IndexingSettings, clock: Clock
+    places: Places, neighbours: Neighbours, settings: IndexingSettings, clock: Clock
 ) -> AsyncIterator[Indexing]:
-    """Indexing on `catalog.db` and `blobs/` in the folder, for the time of the block."""
+    """Indexing on the stores at these places, for the time of the block."""
     catalog = open_sqlite_catalog(
-        folder / "catalog.db",
+        places.catalog,
         clock,
         readers=settings.catalog_readers,
         queue_units=settings.catalog_queue_units,
         group_units=settings.catalog_group_units,
     )
-    blobs = open_file_blobs(folder / "blobs", threads=settings.blob_threads)
+    blobs = open_file_blobs(places.blobs, threads=settings.blob_threads)
     async with catalog as opened, blobs as stored:
         yield compose(opened, stored, neighbours, settings, clock)
 

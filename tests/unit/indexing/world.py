@@ -14,7 +14,7 @@ from ragmesh.core.errors import RagmeshError
 from ragmesh.core.index import Head, IndexSpec
 from ragmesh.core.pages import PageRequest
 from ragmesh.core.reading import Extraction
-from ragmesh.indexing.building import Indexing, Neighbours, open_indexing
+from ragmesh.indexing.building import Indexing, Neighbours, Places, open_indexing
 from ragmesh.indexing.records import Extracted, Publication, Work
 from ragmesh.indexing.service import IndexingService
 from ragmesh.indexing.settings import IndexingSettings
@@ -134,7 +134,9 @@ async def world(
     registry, cache, clock = FakeRegistry(), FakeInvalidations(), ManualClock()
     neighbours = Neighbours(FakeEmbedder(), registry, cache)
     section = IndexingSettings.model_validate(settings)
-    async with open_indexing(folder, neighbours, section, clock) as indexing:
+    async with open_indexing(
+        Places(folder / "catalog.db", folder / "blobs"), neighbours, section, clock
+    ) as indexing:
         made = World(indexing, registry, cache, clock)
         names = await indexing.service.list_collections(ADMIN, PageRequest())
         if not names.items:

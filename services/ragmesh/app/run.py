@@ -1,0 +1,40 @@
+"""Runs one target: its modules in order, then ready, then down again in reverse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ragmesh.app.modules import MODULES, TARGETS
+from ragmesh.app.settings import Settings
+from ragmesh.app.wiring import Wiring
+from ragmesh.chassis.clocks import SystemClock
+from ragmesh.chassis.files import make_folder_durably
+from ragmesh.chassis.lifecycle import Lifecycle
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Where a process that serves is reached; None = it has no such listener."""
+
+    http: str | None = None
+    grpc: str | None = None
+    internal_grpc: str | None = None
+    internal_http: str | None = None
+
+
+async def run_target(
+    settings: Settings, *, announce: Callable[[Ready], None], in_cluster: bool = False
+) -> None:
+    """Serve until a signal says stop; a RagmeshError says why the process cannot start.
+
+    `in_cluster` says that the process runs in a pod, where developer mode is refused.
+    """
+    async with Lifecycle() as life:
+        make_folder_durably(settings.data_dir)
+        wiring = Wiring(settings, life, SystemClock(), in_cluster)
+        for name in TARGETS[settings.target]:
+            opened = MODULES[name].open(wiring)
+            wiring.running[name] = await life.stack.enter_async_context(opened)
+        announce(Ready(**wiring.listening))
+        await life.until_stopped()
