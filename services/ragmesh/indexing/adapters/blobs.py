@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -113,8 +113,10 @@ def _entries(folder: Path) -> list[Path]:
 def _blobs_in(folder: Path) -> list[StoredBlob]:
     if not folder.is_dir():
         return []
-    return [
-        StoredBlob(path.name, datetime.fromtimestamp(path.stat().st_mtime, UTC))
-        for path in folder.iterdir()
-        if _KEY.fullmatch(path.name)
-    ]
+    found = []
+    for path in folder.iterdir():
+        if _KEY.fullmatch(path.name):
+            with suppress(FileNotFoundError):  # deleted since it was listed
+                stored_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+                found.append(StoredBlob(path.name, stored_at))
+    return found
