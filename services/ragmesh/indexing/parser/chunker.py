@@ -9,7 +9,7 @@ but headings has them as its sentences. Every visible character of the text is i
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ragmesh.core.index import ChunkDraft
@@ -60,9 +60,11 @@ class _Splitter:
         for section in self._joined(list(self._sections())):
             end = 0  # overlap stays within the section
             for first, last in pack(section.units, self._room):
-                for units in self._fitting(section.units[first:last]):
+                for units, tokens in self._fitting(section.units[first:last]):
                     lead = self._lead(section.units, units[0], end) if end else ()
-                    drafts.append(self._draft(len(drafts), section.path, (*lead, *units)))
+                    whole = (*lead, *units)
+                    count = self._count(whole) if lead else tokens
+                    drafts.append(self._draft(len(drafts), section.path, whole, count))
                     end = units[-1].span.end
         return drafts
 
@@ -102,15 +104,15 @@ class _Splitter:
             position += 1
         yield Span(start, span.end), False
 
-    def _units(self, spans: Sequence[Span] | Iterator[Span], *, heading: bool) -> Iterator[Unit]:
+    def _units(self, spans: Iterable[Span], *, heading: bool) -> Iterator[Unit]:
         for span in spans:
-            for piece in self._small(span):
+            for piece, tokens in self._small(span):
                 before = self._text[max(0, piece.start - 2) : piece.start]
                 opens = piece.start == 0 or before.endswith("\n\n") or heading
-                yield Unit(piece, self._counter.count(piece.of(self._text)), heading, opens)
+                yield Unit(piece, tokens, heading, opens)
 
-    def _small(self, span: Span) -> Iterator[Span]:
-        """The span in pieces that each fit a chunk."""
+    def _small(self, span: Span) -> Iterator[tuple[Span, int]]:
+        """The span in pieces that each fit a chunk, with their tokens."""
         whole = trimmed(self._text, span)
         if whole is None:
             return
@@ -118,10 +120,11 @@ class _Splitter:
         while waiting:
             piece = waiting.pop()
             length = piece.end - piece.start
-            if length == 1 or self._counter.count(piece.of(self._text)) <= self._room.tokens:
-                yield piece
+            tokens = self._counter.count(piece.of(self._text))
+            if length == 1 or tokens <= self._room.tokens:
+                yield piece, tokens
             else:
-                waiting += list(shortened(self._text, piece, max(1, length - 1)))[::-1]
+                waiting += list(shortened(self._text, piece, max(1, length * 2 // 3)))[::-1]
 
     def _joined(self, sections: Sequence[_Section]) -> list[_Section]:
         """Sections with those too small to stand alone put before the one after them."""
@@ -144,15 +147,18 @@ class _Splitter:
         together = before.tokens + after.tokens
         return before.tokens < self._room.tokens // _LEAST_SHARE and together <= self._room.tokens
 
-    def _fitting(self, units: Sequence[Unit]) -> Iterator[Sequence[Unit]]:
+    def _fitting(self, units: Sequence[Unit]) -> Iterator[tuple[Sequence[Unit], int]]:
         """Packed units, parted again where the tokens of the whole are more than of the parts."""
-        whole = Span(units[0].span.start, units[-1].span.end)
-        if len(units) == 1 or self._counter.count(whole.of(self._text)) <= self._room.tokens:
-            yield units
+        tokens = units[0].tokens if len(units) == 1 else self._count(units)
+        if len(units) == 1 or tokens <= self._room.tokens:
+            yield units, tokens
             return
         middle = len(units) // 2
         yield from self._fitting(units[:middle])
         yield from self._fitting(units[middle:])
+
+    def _count(self, units: Sequence[Unit]) -> int:
+        return self._counter.count(self._text[units[0].span.start : units[-1].span.end])
 
     def _lead(self, units: Sequence[Unit], opening: Unit, end: int) -> Sequence[Unit]:
         """Whole sentences before a chunk that it repeats, within the plan's overlap."""
@@ -166,7 +172,9 @@ class _Splitter:
             first -= 1
         return before[first:]
 
-    def _draft(self, ordinal: int, path: tuple[str, ...], units: Sequence[Unit]) -> ChunkDraft:
+    def _draft(
+        self, ordinal: int, path: tuple[str, ...], units: Sequence[Unit], tokens: int
+    ) -> ChunkDraft:
         span = Span(units[0].span.start, units[-1].span.end)
         text = span.of(self._text)
         # Rules of tables and the like are part of the text, but nothing to quote.
@@ -177,7 +185,7 @@ class _Splitter:
             span=span,
             headings=path,
             page=self._page(span.start),
-            token_count=self._counter.count(text),
+            token_count=tokens,
             sentences=tuple(
                 sentence.shifted(-span.start) for sentence in body or [u.span for u in units]
             ),

@@ -25,11 +25,14 @@ _ITEM = re.compile(
     r"|>+ |:\w[^:\n]{0,40}: )"  # quoted mail, field lists
 )
 _NUMBERED = re.compile(r"\d{1,3}(?:\.\d{1,3})*\.?[ \t]+[A-ZÀ-ÖØ-Þ]")
-_LAST_WORD = re.compile(r"(\S+)\s*$")
 _ENUMERATOR = re.compile(r"\W*(?:\d{1,3}|[a-zA-Z]|[ivxIVX]{1,5})[.)]\W*")
 _CLOSING = re.compile(r"[.!?…][)\]\"”\u2019»]*[)\]](?=\s+[\"“„(\[]?[A-ZÀ-ÖØ-Þ])")
-_NOTE = re.compile(r"[.!?…][\"”\u2019»]?(?:\[[^\]\s]{1,12}\])+(?=\s+[\"“„(]?[A-ZÀ-ÖØ-Þ0-9])")
+_NOTE = re.compile(r"[.!?…][\"”\u2019»]?(?:\[[^\]\n]{1,40}\])+(?=\s+[\"“„(]?[A-ZÀ-ÖØ-Þ0-9])")
+_NOTE_START = re.compile(r"\[[^\]\n]{1,40}\]|[:,;)\]]")
 _ORDINAL = re.compile(r"(?:^|[\s(])\d{1,2}\.\s*$")
+_GERMAN_BEFORE_ORDINAL = re.compile(
+    r"\b(?:und|oder|bis|der|die|das|dem|den|des|am|vom|im|zum|zur|ab)\s+\d{1,2}\.\s*$", re.I
+)
 _GERMAN_AFTER_ORDINAL = re.compile(
     r"(?:Jan|Feb|Mär|Apr|Mai|Jun|Jul|Aug|Sep|Okt|Nov|Dez|Jahrhundert|Jh|Jahrtausend|Lebensjahr"
     r"|Platz|Stock|Kapitel|Klasse|Auflage|Geburtstag|Etage|Grad|Tag|Woche|Monat|Stunde|Mal)"
@@ -44,11 +47,17 @@ _ABBREVIATIONS = frozenset(
     )
 )
 _CLAUSE_ENDS = (
+    re.compile(
+        r"(?<=[^\W_]{2})[.!?…][\"”\u2019»)\]]*(?=\s+[\"“„(]?[A-ZÀ-ÖØ-Þ])"
+    ),  # hidden by an open quote
     re.compile(r"[;:](?=\s)|\s[\u2013\u2014](?=\s)"),
     re.compile(r",(?=\s)"),
     re.compile(r"\s"),
 )
-_LEAST_PIECE = 0.2
+_SEEN = 600
+"""How much on either side of an end is looked at; a paragraph may be megabytes long."""
+_REACH = 3
+"""A cut may lie this part of the longest piece away from where it is wanted."""
 _SHORT_LINE = 40
 _SHORT_SHARE = 0.6
 _FULL_SHARE = 0.85
@@ -70,33 +79,37 @@ def shortened(text: str, span: Span, longest: int) -> Iterator[Span]:
         if piece.end - piece.start <= longest:
             yield piece
             continue
-        cut = _best_cut(text, piece)
+        cut = _best_cut(text, piece, longest)
         parts = (Span(piece.start, cut), Span(cut, piece.end))
         waiting += [p for p in (trimmed(text, part) for part in reversed(parts)) if p]
 
 
 def trimmed(text: str, span: Span) -> Span | None:
     """The span without white space around it; None when nothing is left."""
-    piece = span.of(text)
-    inner = piece.strip()
-    if not inner:
-        return None
-    start = span.start + len(piece) - len(piece.lstrip())
-    return Span(start, start + len(inner))
+    start, end = span.start, span.end  # no slices: spans can be megabytes long
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return Span(start, end) if start < end else None
 
 
-def _best_cut(text: str, span: Span) -> int:
-    """Where to cut a long piece: the clause end nearest its middle, else a word's, else a letter's.
+def _best_cut(text: str, span: Span, longest: int) -> int:
+    """Where to cut a first piece off: at the best end of a clause, else of a word, else anywhere.
 
-    A middle that would tear a combining mark off its letter moves on.
+    The piece is as long as all pieces of the span would be, if they were alike. A cut that would
+    tear a combining mark off its letter moves on.
     """
-    middle = (span.start + span.end) // 2
-    margin = max(1, int((span.end - span.start) * _LEAST_PIECE))
+    length = span.end - span.start
+    wanted = span.start + length // -(-length // longest)
+    reach = max(1, longest // _REACH)
+    low, high = max(span.start + 1, wanted - reach), min(span.end - 1, wanted + reach)
+    high = max(low, min(high, span.start + longest))
     for pattern in _CLAUSE_ENDS:
-        ends = [m.end() for m in pattern.finditer(text, span.start + margin, span.end - margin)]
+        ends = [m.end() for m in pattern.finditer(text, low - 1, high)]
         if ends:
-            return min(ends, key=lambda end: abs(end - middle))
-    cut = middle
+            return min(ends, key=lambda end: abs(end - wanted))
+    cut = min(wanted, high)
     while cut < span.end - 1 and _belongs_to_previous(text, cut):
         cut += 1
     return cut
@@ -157,7 +170,8 @@ def _running(text: str, part: Span, *, language: str, rows: bool) -> Iterator[Sp
     cuts |= {match.end() for match in _NOTE.finditer(content)}
     start = 0
     for cut in sorted(cut for cut in cuts if 0 < cut < len(content)):
-        if not _ends_sentence(content[start:cut], content[cut:], language):
+        left, right = content[max(start, cut - _SEEN) : cut], content[cut : cut + _SEEN]
+        if not _ends_sentence(left, right, language):
             continue
         piece = trimmed(text, Span(part.start + start, part.start + cut))
         if piece:
@@ -173,11 +187,17 @@ def _ends_sentence(left: str, right: str, language: str) -> bool:
     right = right.lstrip()
     if not any(map(str.isalnum, right[:3])) and not any(map(str.isalnum, right)):
         return False
-    if _ENUMERATOR.fullmatch(left) or right[0].islower():
+    if _ENUMERATOR.fullmatch(left) or right[0].islower() or _NOTE_START.match(right):
         return False
     word = _LAST_WORD.search(left)
     if word and word.group(1).lstrip('(["“„').lower() in _ABBREVIATIONS:
         return False
     if left.count("(") > left.count(")") and ")" in right[:LONG_SENTENCE]:
         return False
-    return not (language == "de" and _ORDINAL.search(left) and _GERMAN_AFTER_ORDINAL.match(right))
+    return not (language == "de" and _is_german_ordinal(left, right))
+
+
+def _is_german_ordinal(left: str, right: str) -> bool:
+    if _GERMAN_BEFORE_ORDINAL.search(left):
+        return True
+    return bool(_ORDINAL.search(left) and _GERMAN_AFTER_ORDINAL.match(right))
