@@ -52,10 +52,24 @@ async def open_sqlite_catalog(
         reading = sqlite.reader_engine(path, connections=readers)
         writer = GroupWriter(writing, queue_units=queue_units, group_units=group_units)
         stack.push_async_callback(reading.dispose)  # before the writer's: readers never checkpoint
-        group = await stack.enter_async_context(asyncio.TaskGroup())
-        group.create_task(writer.run())
-        stack.callback(writer.close)
+        await stack.enter_async_context(_running(writer))
         yield SqlCatalog(writer, reading, clock)
+
+
+@asynccontextmanager
+async def _running(writer: GroupWriter) -> AsyncIterator[None]:
+    """The writer at work; an error of the block leaves as itself, not in a group."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(writer.run())
+            try:
+                yield
+            finally:
+                writer.close()
+    except BaseExceptionGroup as errors:
+        if len(errors.exceptions) == 1:
+            raise errors.exceptions[0] from errors.exceptions[0].__cause__
+        raise
 
 
 async def _writing(stack: AsyncExitStack, path: Path, clock: Clock) -> AsyncEngine:
