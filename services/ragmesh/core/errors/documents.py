@@ -77,6 +77,12 @@ class FileTooLargeError(InvalidError):
     reason = "FILE_TOO_LARGE"
 
 
+class PathUnreadableError(InvalidError):
+    """A file or folder given to the command line is not there or cannot be read."""
+
+    reason = "PATH_UNREADABLE"
+
+
 class BodyTooLargeError(InvalidError):
     """The request's body is larger than the limit in the metadata."""
 

@@ -1,0 +1,64 @@
+"""`ragmesh doctor`: what stands in the way of a mesh, and what to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import click
+
+from ragmesh.app.cli.printing import one_line, print_json
+from ragmesh.app.cli.running import read_settings
+from ragmesh.app.cli.surroundings import SERVER_VARIABLE, Surroundings, json_option, server_option
+
+if TYPE_CHECKING:
+    from ragmesh.app.cli.checks import Finding
+
+
+@click.command()
+@click.option("--data-dir", metavar="DIR", help="Folder of all stores (.data).")
+@click.option("--config", metavar="FILE", help="YAML file of settings.")
+@server_option
+@json_option
+@click.pass_obj
+def doctor(
+    surroundings: Surroundings,
+    data_dir: str | None,
+    config: str | None,
+    server: str | None,
+    as_json: bool,
+) -> None:
+    """Check everything a mesh needs, and whether one answers; exits 1 if something is wrong."""
+    address = surroundings.server(server)
+    wanted = bool(server or surroundings.environ.get(SERVER_VARIABLE))
+
+    async def findings() -> AsyncIterator[Finding]:
+        from ragmesh.app.cli.checks import Finding, examine, reach
+        from ragmesh.core.errors import RagmeshError
+
+        try:
+            settings = read_settings(surroundings, config, {"data_dir": data_dir})
+        except RagmeshError as error:
+            yield Finding.of("settings", error)
+        else:
+            async for finding in examine(settings):
+                yield finding
+        yield await reach(surroundings, address, wanted=wanted)
+
+    if asyncio.run(_show(findings(), as_json=as_json)):
+        click.get_current_context().exit(1)
+
+
+async def _show(findings: AsyncIterator[Finding], *, as_json: bool) -> bool:
+    """Print the findings as they come; whether any of them failed."""
+    failed = False
+    async for finding in findings:
+        failed |= finding.state.value == "failed"
+        if as_json:
+            print_json(finding)
+        else:
+            reason = f"{finding.reason}: " if finding.reason else ""
+            message = f"{reason}{one_line(finding.message)}"
+            click.echo(f"{finding.state.value:<6}  {finding.subject}: {message}")
+    return failed

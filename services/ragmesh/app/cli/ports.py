@@ -1,0 +1,63 @@
+"""What the commands need of a mesh."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from ragmesh.core.answers import AnswerEvent, AskQuery
+    from ragmesh.core.documents import Accepted, Collection, Document, Job, NewCollection, Upload
+    from ragmesh.core.errors import RagmeshError
+    from ragmesh.core.filters import Filter
+    from ragmesh.core.pages import Page, PageRequest
+    from ragmesh.core.search import SearchQuery, SearchResult
+
+
+class Mesh(Protocol):
+    """Satisfied by GatewayClient."""
+
+    def stream_answer(self, query: AskQuery) -> AsyncGenerator[AnswerEvent, None]:
+        """Deltas and citations as they are written, then the whole answer."""
+
+    async def search(self, query: SearchQuery) -> SearchResult:
+        """The chunks closest to a query."""
+
+    async def create_collection(self, new: NewCollection) -> Collection:
+        """Make an empty collection."""
+
+    async def get_collection(self, name: str) -> Collection:
+        """One collection."""
+
+    async def list_collections(self, page: PageRequest) -> Page[Collection]:
+        """Collections by name."""
+
+    async def create_document(self, collection: str, upload: Upload) -> Accepted:
+        """Accept one document of any size."""
+
+    async def create_documents(
+        self, collection: str, uploads: Sequence[Upload]
+    ) -> tuple[Accepted | RagmeshError, ...]:
+        """What became of each document, in the order of the uploads."""
+
+    async def get_document(self, collection: str, document_id: str) -> Document:
+        """One document without its content."""
+
+    async def list_documents(
+        self, collection: str, *, filter: Filter | None = None, page: PageRequest
+    ) -> Page[Document]:
+        """Documents that the caller may see."""
+
+    async def delete_document(self, collection: str, document_id: str) -> Accepted:
+        """Delete a document; it is not found any more when this returns."""
+
+    def watch_job(self, job_id: str) -> AsyncGenerator[Job, None]:
+        """The job as it is, then every change, until it ends."""
+
+
+class Connect(Protocol):
+    """Opens a mesh for the time of a block."""
+
+    def __call__(self, address: str, *, api_key: str) -> AbstractAsyncContextManager[Mesh]:
+        """The mesh at this gRPC address."""

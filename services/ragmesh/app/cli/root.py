@@ -1,0 +1,27 @@
+"""All commands under one name."""
+
+from __future__ import annotations
+
+import click
+
+from ragmesh.app.cli.asking import ask, search
+from ragmesh.app.cli.collections import collections
+from ragmesh.app.cli.doctor import doctor
+from ragmesh.app.cli.documents import documents
+from ragmesh.app.cli.running import run
+from ragmesh.app.cli.version import version
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    subcommand_metavar="COMMAND",
+)
+def ragmesh() -> None:
+    """Answers questions over your own documents, with citations.
+
+    `ragmesh run` starts a mesh; the other commands speak to one.
+    """
+
+
+for command in (run, documents, ask, search, collections, doctor, version):
+    ragmesh.add_command(command)

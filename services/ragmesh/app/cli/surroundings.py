@@ -1,0 +1,138 @@
+"""What commands find around them, and the options that all clients share."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import click
+
+from ragmesh.app.cli.ports import Connect, Mesh
+from ragmesh.core.errors import UnavailableError
+
+DEFAULT_SERVER = "127.0.0.1:50051"
+SERVER_VARIABLE = "RAGMESH_SERVER"
+API_KEY_VARIABLE = "RAGMESH_API_KEY"
+
+Result = TypeVar("Result")
+Options = ParamSpec("Options")
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def dial(address: str, *, api_key: str) -> AbstractAsyncContextManager[Mesh]:
+    """The gateway at a gRPC address."""
+    from ragmesh.clients.gateway import gateway_client
+
+    return gateway_client(address, api_key=api_key)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The environment of the process, and how a mesh is reached; tests give others."""
+
+    environ: Mapping[str, str]
+    connect: Connect = dial
+
+    def server(self, flag: str | None) -> str:
+        """The gRPC address that a flag, the environment or the default names."""
+        return _checked_address(flag or self.environ.get(SERVER_VARIABLE) or DEFAULT_SERVER)
+
+    @asynccontextmanager
+    async def mesh(self, address: str) -> AsyncIterator[Mesh]:
+        """The mesh at a gRPC address; who cannot be reached is named with what to do about it."""
+        api_key = self.environ.get(API_KEY_VARIABLE, "")
+        try:
+            async with self.connect(address, api_key=api_key) as mesh:
+                yield mesh
+        except UnavailableError as error:
+            if error.reason != UnavailableError.reason:
+                raise
+            raise UnavailableError(
+                f"the mesh at {address} is not available; `ragmesh run` starts one, --server or "
+                f"{SERVER_VARIABLE} names another ({error.message})"
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """What a command that speaks to a mesh was given."""
+
+    surroundings: Surroundings
+    address: str
+    as_json: bool
+
+    def call(self, work: Callable[[Mesh], Coroutine[Any, Any, Result]]) -> Result:
+        """Run the work on the mesh, to its end."""
+
+        async def main() -> Result:
+            async with self.surroundings.mesh(self.address) as mesh:
+                return await work(mesh)
+
+        return asyncio.run(main())
+
+
+def _checked_address(text: str) -> str:
+    host, colon, port = text.rpartition(":")
+    if text.startswith("unix:/") or (colon and host and port.isascii() and port.isdigit()):
+        return text
+    raise click.BadParameter(
+        f"{text!r} is not the gRPC address HOST:PORT of a mesh", param_hint="--server"
+    )
+
+
+def client_options(
+    command: Callable[Concatenate[Client, Options], None],
+) -> Callable[..., None]:
+    """Every client takes `--server` and `--json`; the command is handed a Client for them."""
+
+    @server_option
+    @json_option
+    @click.pass_obj
+    @functools.wraps(command)
+    def with_client(
+        surroundings: Surroundings,
+        /,
+        server: str | None,
+        as_json: bool,
+        *args: Options.args,
+        **options: Options.kwargs,
+    ) -> None:
+        client = Client(surroundings, surroundings.server(server), as_json)
+        command(client, *args, **options)
+
+    return with_client
+
+
+def server_option(command: Command) -> Command:
+    """`--server`, to be read through the surroundings, which know the default."""
+    return click.option(
+        "--server",
+        metavar="HOST:PORT",
+        help=f"gRPC address of the mesh; by default ${SERVER_VARIABLE} or {DEFAULT_SERVER}.",
+    )(command)
+
+
+def json_option(command: Command) -> Command:
+    """`--json` as the parameter `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(command)
+
+
+def collection_option(command: Command) -> Command:
+    """`-c`, without which there is nothing to work on."""
+    return click.option(
+        "-c", "--collection", required=True, metavar="NAME", help="The collection to use."
+    )(command)
+
+
+def filter_option(command: Command) -> Command:
+    """`--filter` as the parameter `filter_json`."""
+    return click.option(
+        "--filter",
+        "filter_json",
+        metavar="JSON",
+        help='Filter tree over metadata, such as \'{"eq": ["lang", "de"]}\'.',
+    )(command)
