@@ -189,8 +189,8 @@ def _ends_sentence(left: str, right: str, language: str) -> bool:
         return False
     if _ENUMERATOR.fullmatch(left) or right[0].islower() or _NOTE_START.match(right):
         return False
-    word = _LAST_WORD.search(left)
-    if word and word.group(1).lstrip('(["“„').lower() in _ABBREVIATIONS:
+    words = left.split()
+    if words and words[-1].lstrip('(["“„').lower() in _ABBREVIATIONS:
         return False
     if left.count("(") > left.count(")") and ")" in right[:LONG_SENTENCE]:
         return False
