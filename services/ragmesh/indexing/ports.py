@@ -16,6 +16,7 @@ from ragmesh.core.callers import Caller
 from ragmesh.core.documents import Failure, Stage
 from ragmesh.core.index import (
     AttributesWrite,
+    ChunkDraft,
     DocumentDigest,
     DocumentWrite,
     Head,
@@ -23,6 +24,7 @@ from ragmesh.core.index import (
     IndexSpec,
 )
 from ragmesh.core.pages import Page, PageRequest
+from ragmesh.core.reading import ChunkPlan, Extraction, ReadDocument, SourceFile
 from ragmesh.core.vectors import EncoderDescription, Passage, PassageEmbeddings
 from ragmesh.indexing.records import (
     Backlog,
@@ -151,6 +153,16 @@ class BlobStore(Protocol):
 
     def list_blobs(self) -> AsyncIterator[Sequence[StoredBlob]]:
         """Every blob, in bounded batches, in no order."""
+
+
+class Reader(Protocol):
+    """Reads foreign files where they can do no harm; the errors are those of reading."""
+
+    async def read(self, source: SourceFile, plan: ChunkPlan) -> ReadDocument:
+        """The text of a file, and its chunks."""
+
+    async def split(self, extraction: Extraction, plan: ChunkPlan) -> tuple[ChunkDraft, ...]:
+        """The chunks of a text that was read before."""
 
 
 class Embedder(Protocol):

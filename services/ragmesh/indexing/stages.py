@@ -1,0 +1,214 @@
+"""The stages of indexing one revision: read, embed, write; each can be repeated at any point."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from ragmesh.core.callers import Machine
+from ragmesh.core.clock import Clock
+from ragmesh.core.documents import Stage
+from ragmesh.core.errors import (
+    EncoderNotFoundError,
+    FingerprintMismatchError,
+    InternalError,
+    NoTextError,
+    StoreDamagedError,
+    SupersededError,
+)
+from ragmesh.core.index import Chunk, ChunkDraft, DocumentDigest, DocumentWrite, chunks_digest
+from ragmesh.core.reading import ChunkPlan, Extraction, SourceFile
+from ragmesh.core.vectors import EncoderDescription, Passage
+from ragmesh.indexing.ports import BlobStore, ChunkIndex, Embedder, Reader, WorkLedger
+from ragmesh.indexing.records import Extracted, Source, Work
+
+INDEXER = Machine("indexer")
+
+_PARSE_PERCENT = 5
+_EMBED_PERCENT = 25
+_WRITE_PERCENT = 85
+PUBLISH_PERCENT = 95
+
+
+@dataclass(frozen=True, slots=True)
+class StageLimits:
+    """How much of a document is embedded at once."""
+
+    batch_tokens: int = 8_192
+    batch_passages: int = 128
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far one piece of work is, and what its stages took."""
+
+    ledger: WorkLedger
+    clock: Clock
+    work: Work
+    timings: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def timings_ms(self) -> tuple[tuple[str, float], ...]:
+        """(stage, milliseconds) of every finished stage."""
+        return tuple(self.timings.items())
+
+    async def show(self, stage: Stage, percent: int) -> None:
+        """Report the stage; JobCancelledError when nobody wants the rest."""
+        await self.ledger.report_stage(self.work, stage, percent, self.timings_ms)
+
+    @asynccontextmanager
+    async def stage(self, stage: Stage, percent: int) -> AsyncIterator[None]:
+        """The stage begins here and ends with the block."""
+        await self.show(stage, percent)
+        start = self.clock.monotonic()
+        yield
+        self.timings[stage.value] = 1_000 * (self.clock.monotonic() - start)
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """Turns the stored bytes of a revision into chunks that the index holds."""
+
+    ledger: WorkLedger
+    blobs: BlobStore
+    reader: Reader
+    embedder: Embedder
+    index: ChunkIndex
+    clock: Clock
+    limits: StageLimits = StageLimits()
+
+    async def write(self, work: Work, progress: Progress) -> tuple[Work, DocumentDigest]:
+        """The work with what reading added to it, and what the index now holds of it."""
+        source = _source_of(work)
+        plan = await self._plan(work)
+        if source.text_blob is None:
+            async with progress.stage(Stage.PARSE, _PARSE_PERCENT):
+                drafts = await self._read(work, source, plan)
+            work = await self._with_attributes(work)
+        else:
+            async with progress.stage(Stage.CHUNK, _PARSE_PERCENT):
+                drafts = await self._split(source.text_blob, plan)
+        if not drafts:
+            raise NoTextError("the file holds no text")
+        async with progress.stage(Stage.EMBED, _EMBED_PERCENT):
+            chunks = await self._embed(work, drafts, progress)
+        async with progress.stage(Stage.WRITE, _WRITE_PERCENT):
+            return work, await self._write(work, chunks)
+
+    async def _plan(self, work: Work) -> ChunkPlan:
+        name = work.index.encoder
+        encoder = _described(await self.embedder.list_encoders(), name)
+        if encoder.fingerprint != work.index.fingerprint:
+            raise FingerprintMismatchError(
+                "the encoder is not the one that the collection was made with",
+                metadata={
+                    "expected": work.index.fingerprint.digest,
+                    "offered": encoder.fingerprint.digest,
+                },
+            )
+        chunking = work.index.chunking
+        return ChunkPlan(
+            tokenizer=await self.embedder.get_tokenizer(name),
+            max_tokens=chunking.max_tokens or encoder.content_tokens,
+            overlap_tokens=chunking.overlap_tokens,
+            language=work.index.language,
+        )
+
+    async def _read(self, work: Work, source: Source, plan: ChunkPlan) -> Sequence[ChunkDraft]:
+        """The chunks of the file; its text is stored, so that no other chunking reads it again."""
+        content = await self.blobs.read_blob(source.blob)
+        found = await self.reader.read(
+            SourceFile(content, source.filename, source.content_type), plan
+        )
+        (text_blob,) = await self.blobs.write_blobs([found.extraction.to_json()])
+        extracted = Extracted(text_blob, found.extraction.title, found.extraction.content_type)
+        await self.ledger.record_extraction(work, extracted)
+        return found.chunks
+
+    async def _split(self, text_blob: str, plan: ChunkPlan) -> Sequence[ChunkDraft]:
+        stored = await self.blobs.read_blob(text_blob)
+        try:
+            extraction = Extraction.from_json(stored)
+        except ValueError as error:
+            raise StoreDamagedError(
+                "a stored text is not what its format promises", metadata={"blob": text_blob}
+            ) from error
+        return await self.reader.split(extraction, plan)
+
+    async def _with_attributes(self, work: Work) -> Work:
+        """The same work with the title and type that reading found."""
+        read = await self.ledger.work_of(work.index.uid, work.document_uid)
+        wanted = (work.revision, work.generation)
+        if read is None or (read.revision, read.generation) != wanted:
+            raise SupersededError("a newer state of the document is wanted")
+        return read
+
+    async def _embed(
+        self, work: Work, drafts: Sequence[ChunkDraft], progress: Progress
+    ) -> tuple[Chunk, ...]:
+        chunks: list[Chunk] = []
+        for batch in _batches(drafts, self.limits):
+            embedded = await self.embedder.embed_passages(
+                [Passage(draft.text, draft.sentences) for draft in batch],
+                encoder=work.index.encoder,
+            )
+            if embedded.fingerprint != work.index.fingerprint:
+                raise FingerprintMismatchError("the encoder changed while it was embedding")
+            chunks += [
+                Chunk(draft, passage.vector, passage.sentences)
+                for draft, passage in zip(batch, embedded.passages, strict=True)
+            ]
+            share = len(chunks) / len(drafts)
+            percent = _EMBED_PERCENT + int(share * (_WRITE_PERCENT - _EMBED_PERCENT))
+            await progress.show(Stage.EMBED, percent)
+        return tuple(chunks)
+
+    async def _write(self, work: Work, chunks: tuple[Chunk, ...]) -> DocumentDigest:
+        digest = await self.index.write_chunks(
+            INDEXER,
+            DocumentWrite(
+                index_version_uid=work.index.uid,
+                fingerprint=work.index.fingerprint,
+                document_uid=work.document_uid,
+                revision=work.revision,
+                attributes=work.attributes,
+                chunks=chunks,
+            ),
+        )
+        drafts = [chunk.draft for chunk in chunks]
+        sent = chunks_digest((draft.ordinal, draft.span, draft.text) for draft in drafts)
+        if (digest.digest, digest.chunk_count) != (sent, len(chunks)):
+            raise InternalError("the index does not hold what it was given")
+        return digest
+
+
+def _source_of(work: Work) -> Source:
+    if work.source is None:
+        raise InternalError("a revision that is not deleted has no source")
+    return work.source
+
+
+def _described(encoders: Sequence[EncoderDescription], name: str) -> EncoderDescription:
+    for encoder in encoders:
+        if encoder.name == name:
+            return encoder
+    raise EncoderNotFoundError(
+        "the encoder that the collection was made with is not configured any more",
+        metadata={"encoder": name},
+    )
+
+
+def _batches(drafts: Sequence[ChunkDraft], limits: StageLimits) -> Iterator[Sequence[ChunkDraft]]:
+    """The drafts in order, in parts that an embedder takes without keeping others waiting."""
+    batch: list[ChunkDraft] = []
+    tokens = 0
+    for draft in drafts:
+        is_full = len(batch) == limits.batch_passages
+        if batch and (is_full or tokens + draft.token_count > limits.batch_tokens):
+            yield batch
+            batch, tokens = [], 0
+        batch.append(draft)
+        tokens += draft.token_count
+    if batch:
+        yield batch

@@ -1,0 +1,246 @@
+"""The worker brings the index to what the catalog wants; events only say where to look.
+
+Whatever it does can be interrupted between any two steps and done again. Nothing it writes is
+seen before the publication, and the publication is refused when something newer is wanted.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+
+from ragmesh.chassis.events.facts import (
+    ANSWERS_INVALIDATED,
+    DOCUMENTS_CHANGED,
+    AnswersInvalidated,
+    DocumentChanged,
+)
+from ragmesh.chassis.events.port import Delivery, EventLog
+from ragmesh.chassis.events.retrying import is_defect, reason_of
+from ragmesh.core.answers import Invalidation
+from ragmesh.core.documents import Failure, Stage
+from ragmesh.core.errors import (
+    IndexVersionGoneError,
+    JobCancelledError,
+    RagmeshError,
+    RevisionNotFoundError,
+    SupersededError,
+    UnavailableError,
+)
+from ragmesh.core.index import AttributesWrite, DocumentDigest
+from ragmesh.indexing.ports import AnswerCache, ChunkIndex, WorkLedger
+from ragmesh.indexing.records import IndexVersion, Publication, Task, Work
+from ragmesh.indexing.stages import INDEXER, PUBLISH_PERCENT, Progress, Stages
+
+INDEXER_GROUP = "ragmesh.indexing.indexer"
+INVALIDATOR_GROUP = "ragmesh.indexing.invalidator"
+
+_log = logging.getLogger(__name__)
+_MOST_TURNS = 20
+"""How often one event reads anew because something newer was wanted meanwhile."""
+_INVALIDATIONS_IN_FLIGHT = 16
+
+
+class _Board:
+    """Documents under way in this process; a second event only makes the first look again."""
+
+    def __init__(self) -> None:
+        self._again: dict[str, bool] = {}
+
+    def claim(self, document_uid: str) -> bool:
+        """Whether nobody is at it; else whoever is will look once more."""
+        if document_uid in self._again:
+            self._again[document_uid] = True
+            return False
+        self._again[document_uid] = False
+        return True
+
+    def is_done(self, document_uid: str) -> bool:
+        """End the claim, unless somebody asked for another look since the last call."""
+        if self._again[document_uid]:
+            self._again[document_uid] = False
+            return False
+        del self._again[document_uid]
+        return True
+
+    def drop(self, document_uid: str) -> None:
+        """End the claim in any case: the event comes again."""
+        self._again.pop(document_uid, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Indexer:
+    """Handles `DocumentChanged`."""
+
+    ledger: WorkLedger
+    index: ChunkIndex
+    stages: Stages
+    board: _Board = field(default_factory=_Board, init=False)
+
+    async def run(self, log: EventLog, *, max_in_flight: int) -> None:
+        """Handle every event of the log, until cancelled."""
+        await log.consume(
+            DOCUMENTS_CHANGED, INDEXER_GROUP, self.handle, max_in_flight=max_in_flight
+        )
+
+    async def handle(self, delivery: Delivery) -> None:
+        """Return when the document is as the catalog wants it, or has been given up."""
+        changed = DocumentChanged.of(delivery.event)
+        if not self.board.claim(changed.document_uid):
+            return
+        try:
+            while True:
+                await self._settle(changed, delivery)
+                if self.board.is_done(changed.document_uid):
+                    return
+        finally:
+            self.board.drop(changed.document_uid)
+
+    async def _settle(self, changed: DocumentChanged, delivery: Delivery) -> None:
+        """Bring every index version of the collection to the document's desired state."""
+        versions = await self.ledger.index_versions_of(changed.collection_uid)
+        removed: Work | None = None
+        for version in versions:
+            removed = await self._settle_version(version, changed.document_uid, delivery) or removed
+        if removed is not None:
+            await self.ledger.complete_removal(removed)
+
+    async def _settle_version(
+        self, version: IndexVersion, document_uid: str, delivery: Delivery
+    ) -> Work | None:
+        """The removal that this version has done its part of, None when there was none."""
+        for _ in range(_MOST_TURNS):
+            work = await self.ledger.work_of(version.uid, document_uid)
+            if work is None or work.is_cancelled:
+                return None
+            try:
+                return await self._act(work, delivery)
+            except SupersededError:
+                continue
+            except JobCancelledError:
+                return None
+        raise UnavailableError("the document changes faster than it can be indexed")
+
+    async def _act(self, work: Work, delivery: Delivery) -> Work | None:
+        """Do what is left to be done."""
+        if work.task is Task.REMOVE:
+            await self._clean(work, below_revision=work.revision)
+            return work
+        if work.task is Task.NOTHING:
+            # A kill may have come between a publication and the clean-up behind it.
+            await self._clean(work, below_revision=work.head_revision)
+            return None
+        try:
+            await self._publish(work)
+        except (SupersededError, JobCancelledError):
+            raise
+        except IndexVersionGoneError as error:
+            # Not there yet, or not any more: the reconciler makes it, or the work is gone.
+            raise UnavailableError("the index does not know the index version") from error
+        except Exception as error:  # given up with a reason, or raised for another attempt
+            if not _is_final(error, delivery):
+                raise
+            await self._fail(work, error, delivery)
+        return None
+
+    async def _publish(self, work: Work) -> None:
+        progress = Progress(self.ledger, self.stages.clock, work)
+        await self.ledger.start_job(work)
+        done, digest = await self._write(work, progress)
+        await progress.show(Stage.PUBLISH, PUBLISH_PERCENT)
+        await self.ledger.publish(
+            Publication(
+                index_version_uid=done.index.uid,
+                document_uid=done.document_uid,
+                revision=done.revision,
+                generation=done.generation,
+                access=done.attributes.access,
+                chunk_count=digest.chunk_count,
+                digest=digest.digest,
+                timings_ms=progress.timings_ms,
+            )
+        )
+        await self._clean(done, below_revision=done.revision)
+
+    async def _write(self, work: Work, progress: Progress) -> tuple[Work, DocumentDigest]:
+        """Have the index hold the work, by the shortest way."""
+        if work.task is Task.ATTRIBUTES and work.head is not None:
+            head = work.head
+            try:
+                async with progress.stage(Stage.WRITE, PUBLISH_PERCENT):
+                    await self.index.update_attributes(
+                        INDEXER,
+                        AttributesWrite(
+                            work.index.uid, work.document_uid, head.revision, work.attributes
+                        ),
+                    )
+            except RevisionNotFoundError:
+                _log.warning(
+                    "published chunks are missing and will be written again",
+                    extra={"document": work.document_uid},
+                )
+            else:
+                held = DocumentDigest(
+                    work.document_uid,
+                    head.revision,
+                    work.generation,
+                    head.chunk_count,
+                    head.digest,
+                )
+                return work, held
+        return await self.stages.write(work, progress)
+
+    async def _clean(self, work: Work, *, below_revision: int) -> None:
+        """Delete chunks that no head names any more; an index that is gone holds none."""
+        if below_revision < 2:  # there is no revision 0
+            return
+        try:
+            await self.index.delete_chunks(
+                INDEXER, work.index.uid, work.document_uid, below_revision=below_revision
+            )
+        except IndexVersionGoneError:
+            return
+
+    async def _fail(self, work: Work, error: Exception, delivery: Delivery) -> None:
+        defect = is_defect(error) and not isinstance(error, RagmeshError)
+        message = (
+            f"a defect stopped the indexing ({type(error).__name__}); the log has the details"
+            if defect
+            else str(error)
+        )
+        _log.warning(
+            "a document cannot be indexed",
+            extra={"document": work.document_uid, "reason": reason_of(error)},
+            exc_info=error if is_defect(error) else None,
+        )
+        await self.ledger.fail(work, Failure(reason_of(error), message), attempts=delivery.attempt)
+
+
+def _is_final(error: Exception, delivery: Delivery) -> bool:
+    """Whether another attempt would be in vain, or is not granted."""
+    if is_defect(error):
+        return delivery.is_last_chance
+    return isinstance(error, RagmeshError) and not error.kind.transient
+
+
+@dataclass(frozen=True, slots=True)
+class Invalidator:
+    """Handles `AnswersInvalidated`: the cache hears of every head that moved, at least once."""
+
+    cache: AnswerCache
+
+    async def run(self, log: EventLog) -> None:
+        """Handle every event of the log, until cancelled."""
+        await log.consume(
+            ANSWERS_INVALIDATED,
+            INVALIDATOR_GROUP,
+            self.handle,
+            max_in_flight=_INVALIDATIONS_IN_FLIGHT,
+        )
+
+    async def handle(self, delivery: Delivery) -> None:
+        """Forget answers that read the document before its head moved."""
+        moved = AnswersInvalidated.of(delivery.event)
+        await self.cache.invalidate(
+            INDEXER, [Invalidation(moved.collection_uid, moved.document_uid, moved.sequence)]
+        )
