@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+
+from sqlalchemy import create_engine
 
 from ragmesh.core.answers import Invalidation
 from ragmesh.core.callers import DEFAULT_TENANT_UID, Caller, Principal
@@ -14,6 +18,7 @@ from ragmesh.core.errors import RagmeshError
 from ragmesh.core.index import Head, IndexSpec
 from ragmesh.core.pages import PageRequest
 from ragmesh.core.reading import Extraction
+from ragmesh.indexing.adapters.catalog.migrating import migrate
 from ragmesh.indexing.building import Indexing, Neighbours, Places, open_indexing
 from ragmesh.indexing.records import Extracted, Publication, Work
 from ragmesh.indexing.service import IndexingService
@@ -126,6 +131,18 @@ def publication(work: Work, *, chunks: int = 1, digest: str = "digest") -> Publi
     )
 
 
+@cache
+def migrated() -> bytes:
+    """An empty catalog; migrating it anew for every test would take most of the time."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "catalog.db"
+        engine = create_engine(f"sqlite:///{path}")
+        with engine.begin() as connection:
+            migrate(connection)
+        engine.dispose()
+        return path.read_bytes()
+
+
 @asynccontextmanager
 async def world(
     folder: Path, *, collection: NewCollection | None = None, **settings: object
@@ -134,6 +151,8 @@ async def world(
     registry, cache, clock = FakeRegistry(), FakeInvalidations(), ManualClock()
     neighbours = Neighbours(FakeEmbedder(), registry, cache)
     section = IndexingSettings.model_validate(settings)
+    if not (folder / "catalog.db").exists():
+        (folder / "catalog.db").write_bytes(migrated())
     async with open_indexing(
         Places(folder / "catalog.db", folder / "blobs"), neighbours, section, clock
     ) as indexing:
