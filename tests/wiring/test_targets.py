@@ -26,7 +26,17 @@ def settings_for(folder: Path, **more: object) -> Settings:
 
 def test_the_embedded_target_builds_every_service() -> None:
     assert TARGETS == {
-        "all": ("cache", "embedding", "retrieval", "generation", "indexing", "gateway")
+        "all": (
+            "cache",
+            "embedding",
+            "retrieval",
+            "generation",
+            "events",
+            "catalog",
+            "indexing",
+            "indexer",
+            "gateway",
+        )
     }
 
 

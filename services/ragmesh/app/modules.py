@@ -15,6 +15,8 @@ from typing import Any
 from ragmesh.app.wiring import Wiring
 from ragmesh.cache.adapters.memory import MemoryAnswers, MemoryVectors
 from ragmesh.cache.service import CacheService
+from ragmesh.chassis.events import EventLog
+from ragmesh.chassis.events.sqlite_log import open_sqlite_event_log
 from ragmesh.chassis.executors import executor
 from ragmesh.chassis.grpc_servers import ServerOptions, serve
 from ragmesh.chassis.http_servers import serve_http
@@ -27,7 +29,12 @@ from ragmesh.gateway.server import SERVICE_NAMES, add_gateway
 from ragmesh.gateway.service import GatewayService
 from ragmesh.generation.adapters.extractive import ExtractiveEngine
 from ragmesh.generation.service import GenerationService
-from ragmesh.indexing.building import Neighbours, Places, open_indexing
+from ragmesh.indexing.adapters.parser_pool import ParserPool
+from ragmesh.indexing.building import Indexing, Neighbours, Places, open_indexing
+from ragmesh.indexing.relay import Relay
+from ragmesh.indexing.service import IndexingService
+from ragmesh.indexing.stages import Stages
+from ragmesh.indexing.worker import Indexer, Invalidator
 from ragmesh.retrieval.adapters.embedded.index import embedded_index
 from ragmesh.retrieval.follower import HeadsFollower
 from ragmesh.retrieval.service import RetrievalService
@@ -71,17 +78,57 @@ async def _generation(wiring: Wiring) -> AsyncIterator[GenerationService]:
 
 
 @asynccontextmanager
-async def _indexing(wiring: Wiring) -> AsyncIterator[Any]:
+async def _events(wiring: Wiring) -> AsyncIterator[EventLog]:
+    async with open_sqlite_event_log(wiring.settings.events_path, wiring.clock) as log:
+        yield log
+
+
+@asynccontextmanager
+async def _catalog(wiring: Wiring) -> AsyncIterator[Indexing]:
+    settings = wiring.settings
     neighbours = Neighbours(
         wiring.port("embedding"), wiring.port("retrieval"), wiring.port("cache")
     )
-    settings = wiring.settings
     places = Places(settings.catalog_path, settings.blobs_path)
-    async with open_indexing(places, neighbours, settings.indexing, wiring.clock) as indexing:
-        # What flows back to retrieval is a stream that starts once both are built.
-        follow = wiring.port("retrieval").follow(indexing.service)
-        async with wiring.life.tasks.running("retrieval.heads", follow):
-            yield indexing.service
+    async with open_indexing(places, neighbours, settings.indexing, wiring.clock) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def _indexing(wiring: Wiring) -> AsyncIterator[IndexingService]:
+    catalog: Indexing = wiring.port("catalog")
+    relay = Relay(catalog.ledger, wiring.port("events"), wiring.clock)
+    # What flows back to retrieval is a stream that starts once both are built.
+    follow = wiring.port("retrieval").follow(catalog.service)
+    async with AsyncExitStack() as stack:
+        tasks = wiring.life.tasks
+        await stack.enter_async_context(tasks.running("retrieval.heads", follow))
+        await stack.enter_async_context(tasks.running("indexing.relay", relay.run()))
+        yield catalog.service
+
+
+@asynccontextmanager
+async def _indexer(wiring: Wiring) -> AsyncIterator[Indexer]:
+    catalog: Indexing = wiring.port("catalog")
+    log, retrieval = wiring.port("events"), wiring.port("retrieval")
+    async with AsyncExitStack() as stack:
+        reader = await stack.enter_async_context(ParserPool())
+        stages = Stages(
+            catalog.ledger,
+            catalog.blobs,
+            reader,
+            wiring.port("embedding"),
+            retrieval,
+            wiring.clock,
+        )
+        indexer = Indexer(catalog.ledger, retrieval, stages)
+        invalidator = Invalidator(wiring.port("cache"))
+        in_flight = wiring.settings.indexing.documents_in_flight
+        tasks = wiring.life.tasks
+        work = indexer.run(log, max_in_flight=in_flight)
+        await stack.enter_async_context(tasks.running("indexer", work))
+        await stack.enter_async_context(tasks.running("invalidator", invalidator.run(log)))
+        yield indexer
 
 
 @asynccontextmanager
@@ -128,8 +175,23 @@ MODULES = {
     "embedding": Module(_embedding, needs=("cache",)),
     "retrieval": Module(_retrieval, needs=("embedding",)),
     "generation": Module(_generation, needs=("embedding",)),
-    "indexing": Module(_indexing, needs=("cache", "embedding", "retrieval")),
+    "events": Module(_events),
+    "catalog": Module(_catalog, needs=("cache", "embedding", "retrieval")),
+    "indexing": Module(_indexing, needs=("catalog", "events", "retrieval")),
+    "indexer": Module(_indexer, needs=("cache", "catalog", "embedding", "events", "retrieval")),
     "gateway": Module(_gateway, needs=("cache", "retrieval", "generation", "indexing")),
 }
-TARGETS = {"all": ("cache", "embedding", "retrieval", "generation", "indexing", "gateway")}
+TARGETS = {
+    "all": (
+        "cache",
+        "embedding",
+        "retrieval",
+        "generation",
+        "events",
+        "catalog",
+        "indexing",
+        "indexer",
+        "gateway",
+    )
+}
 """The modules of each target, needs first."""

@@ -45,3 +45,6 @@ class IndexingSettings(Section):
     route_fresh_seconds: float = Field(
         5.0, gt=0, le=600, description="Seconds for which a collection's route is remembered."
     )
+    documents_in_flight: int = Field(
+        4, gt=0, le=64, description="Documents that an indexer works on at the same time."
+    )
