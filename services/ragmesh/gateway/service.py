@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from ragmesh.core.answers import Answer, AnswerEvent, AskQuery
 from ragmesh.core.callers import Caller
 from ragmesh.core.clock import Clock
 from ragmesh.core.documents import Accepted, Upload
-from ragmesh.core.errors import InternalError, InvalidError
+from ragmesh.core.errors import DeadlineError, InternalError, InvalidError
 from ragmesh.core.names import collection_name
 from ragmesh.core.search import SearchQuery, SearchResult
 from ragmesh.gateway.asking import Asking
@@ -55,7 +56,15 @@ class GatewayService:
 
     async def search(self, caller: Caller, query: SearchQuery) -> SearchResult:
         """The chunks closest to a query."""
-        return await Searching(self.catalog, self.retriever, self.clock).search(caller, query)
+        searching = Searching(self.catalog, self.retriever, self.clock)
+        seconds = self.limits.question_seconds
+        try:
+            async with asyncio.timeout(seconds) as timer:
+                return await searching.search(caller, query)
+        except TimeoutError:
+            if not timer.expired():
+                raise
+            raise DeadlineError(f"the search took longer than {seconds:g} s") from None
 
     async def upload(self, caller: Caller, collection: str, upload: Upload) -> Accepted:
         """Accept one document; durable when this returns."""

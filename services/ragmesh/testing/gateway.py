@@ -1,0 +1,44 @@
+"""A whole gateway for tests: a catalog in memory and fakes of the other services behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ragmesh.core.clock import Clock
+from ragmesh.core.documents import NewCollection
+from ragmesh.gateway.identity import DEVELOPER
+from ragmesh.gateway.limits import GatewayLimits
+from ragmesh.gateway.service import GatewayService
+from ragmesh.testing.cache import FakeAnswerCache
+from ragmesh.testing.clocks import ManualClock
+from ragmesh.testing.generation import FakeGenerator
+from ragmesh.testing.indexing import FakeIndexing
+from ragmesh.testing.retrieval import FakeRetriever, fake_hit
+
+COLLECTION = "handbook"
+SENTENCE = "A new colleague has 28 days of leave."
+
+
+@dataclass(slots=True)
+class FakeMesh:
+    """Everything behind a gateway, at hand for a test to look at and to break."""
+
+    catalog: FakeIndexing = field(default_factory=FakeIndexing)
+    retriever: FakeRetriever = field(
+        default_factory=lambda: FakeRetriever(hits=(fake_hit("leave.md", SENTENCE),))
+    )
+    generator: FakeGenerator = field(default_factory=FakeGenerator)
+    cache: FakeAnswerCache = field(default_factory=FakeAnswerCache)
+    clock: Clock = field(default_factory=ManualClock)
+    limits: GatewayLimits = field(default_factory=GatewayLimits)
+
+    def service(self) -> GatewayService:
+        """The gateway in front of it."""
+        return GatewayService(
+            self.catalog, self.retriever, self.generator, self.cache, self.clock, self.limits
+        )
+
+    async def with_collection(self, name: str = COLLECTION) -> FakeMesh:
+        """The same with an empty collection."""
+        await self.catalog.create_collection(DEVELOPER, NewCollection(name))
+        return self

@@ -1,0 +1,29 @@
+"""Settings of the gateway."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from ragmesh.gateway.limits import GatewayLimits
+from ragmesh.gateway.settings import GatewaySettings
+
+
+def test_the_defaults_are_the_limits_of_the_service() -> None:
+    assert GatewaySettings().limits == GatewayLimits()
+    assert GatewaySettings().http == "127.0.0.1:8080"
+
+
+def test_settings_become_limits_in_their_units() -> None:
+    settings = GatewaySettings(
+        question_seconds=5, file_megabytes=1, body_megabytes=2, message_megabytes=8
+    )
+    assert settings.limits.question_seconds == 5
+    assert settings.limits.file_bytes == 1024 * 1024
+    assert settings.limits.body_bytes == 2 * 1024 * 1024
+    assert settings.message_bytes == 8 * 1024 * 1024
+
+
+def test_a_question_may_not_outlive_the_memory_of_changes() -> None:
+    with pytest.raises(ValidationError):
+        GatewaySettings(question_seconds=301)
