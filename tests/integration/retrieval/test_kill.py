@@ -14,7 +14,7 @@ from ragmesh.retrieval.adapters.embedded.index import embedded_index
 from ragmesh.retrieval.adapters.embedded.records import decode_spec, encode_spec
 from ragmesh.retrieval.ports import VectorIndex
 from ragmesh.testing.retrieval import Publisher, document_write, index_spec, uid_of
-from ragmesh.testing.retrieval_contract import find
+from ragmesh.testing.retrieval_finding import find
 
 _DOCUMENTS = 7
 

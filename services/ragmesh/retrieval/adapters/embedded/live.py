@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -132,23 +132,17 @@ class LiveState:
                 reassigned[self._owners[held.key][0]] = self._columns.add_attributes(held)
         self._alive = np.concatenate([self._alive, np.ones(len(positions), np.bool_)])
         self._alive[retired] = False
-        attributes_of = np.concatenate([old.attributes_of, np.array(positions, np.int32)])
-        attributes_of[list(reassigned)] = list(reassigned.values())
-        visible = np.concatenate([old.visible, np.zeros(len(positions), np.bool_)])
-        visible[retired] = False
-        return self._seen(
-            replace(
-                old,
-                version=version,
-                segments=tidy([*old.segments, *build(new_rows, self._dimension)], self._alive),
-                attributes_of=attributes_of,
-                attribute_count=len(self._columns.attribute_numbers),
-                visible=visible,
-                access_of=np.concatenate([old.access_of, np.zeros(len(positions), np.int32)]),
-                searcher=searcher,
-            ),
-            touched,
+        grown = _grown(old, positions)
+        grown.attributes_of[list(reassigned)] = list(reassigned.values())
+        grown.visible[retired] = False
+        fresh = replace(
+            grown,
+            version=version,
+            segments=tidy([*old.segments, *build(new_rows, self._dimension)], self._alive),
+            attribute_count=len(self._columns.attribute_numbers),
+            searcher=searcher,
         )
+        return self._seen(fresh, touched)
 
     def hear(self, old: Snapshot, batch: HeadBatch) -> Snapshot:
         """The snapshot seen by these heads."""
@@ -186,6 +180,17 @@ class LiveState:
         if not revisions:
             del self._entries[document_uid]
         return entry
+
+
+def _grown(old: Snapshot, positions: Sequence[int]) -> Snapshot:
+    """The snapshot with arrays of its own that have room for these new entries."""
+    count = len(positions)
+    return replace(
+        old,
+        attributes_of=np.concatenate([old.attributes_of, np.array(positions, np.int32)]),
+        visible=np.concatenate([old.visible, np.zeros(count, np.bool_)]),
+        access_of=np.concatenate([old.access_of, np.zeros(count, np.int32)]),
+    )
 
 
 def _batches(held: Iterable[tuple[Held, bytes]]) -> Iterator[tuple[tuple[Held, bytes], ...]]:
