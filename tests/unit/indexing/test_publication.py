@@ -23,15 +23,13 @@ from ragmesh.core.errors import (
     DeniedError,
     IndexVersionGoneError,
     InternalError,
-    JobCancelledError,
-    JobFinishedError,
     SupersededError,
     UnavailableError,
 )
 from ragmesh.core.index import Head, HeadBatch
 from ragmesh.indexing.heads import HeadFeed
 from ragmesh.indexing.records import IndexState, Task, Topic
-from tests.unit.indexing.world import ADMIN, EVERYBODY, FakeInvalidations, World, publication, world
+from tests.unit.indexing.world import ADMIN, FakeInvalidations, World, publication, world
 
 RETRIEVAL = Machine("retrieval")
 
@@ -272,114 +270,6 @@ async def test_a_defect_of_the_cache_is_not_hidden(tmp_path: Path) -> None:
         await made.upload("a")
         with pytest.raises(InternalError):
             await made.index("a")
-
-
-async def test_a_cancelled_job_stops_its_worker_and_says_so(tmp_path: Path) -> None:
-    async with world(tmp_path) as made:
-        accepted = await made.upload("a")
-        work = await made.work("a")
-        await made.indexing.ledger.start_job(work)
-        await made.indexing.ledger.report_stage(work, Stage.EMBED, 40, (("parse", 1.0),))
-        running = await made.service.get_job(ADMIN, accepted.job_id)
-        assert (running.stage, running.percent) == (Stage.EMBED, 40)
-        cancelled = await made.service.cancel_job(ADMIN, accepted.job_id)
-        assert cancelled.state is JobState.CANCELLED
-        with pytest.raises(JobCancelledError):
-            await made.indexing.ledger.report_stage(work, Stage.WRITE, 80, ())
-        with pytest.raises(SupersededError):
-            await made.indexing.ledger.publish(publication(work))
-        with pytest.raises(JobFinishedError):
-            await made.service.cancel_job(ADMIN, accepted.job_id)
-        document = await made.service.get_document(ADMIN, "docs", "a")
-        assert document.error is not None
-        assert (document.state, document.error.reason) == (DocumentState.FAILED, "JOB_CANCELLED")
-        assert (await made.work("a")).task is Task.NOTHING
-        assert (await made.upload("a")).revision == 2
-
-
-async def test_a_worker_elsewhere_learns_of_a_cancel_from_the_catalog(tmp_path: Path) -> None:
-    async with world(tmp_path) as made:
-        accepted = await made.upload("a")
-        work = await made.work("a")
-        await made.indexing.ledger.start_job(work)
-        await made.indexing.ledger.report_stage(work, Stage.PARSE, 1, ())
-        await made.indexing.ledger.catalog.cancel_job(accepted.job_id)
-        await made.clock.advance(2)
-        with pytest.raises(JobCancelledError):
-            await made.indexing.ledger.report_stage(work, Stage.EMBED, 2, ())
-        with pytest.raises(JobCancelledError):
-            await made.indexing.ledger.start_job(work)
-
-
-async def test_a_delete_cannot_be_cancelled(tmp_path: Path) -> None:
-    async with world(tmp_path) as made:
-        await made.upload("a")
-        deleted = await made.service.delete_document(ADMIN, "docs", "a")
-        with pytest.raises(JobFinishedError):
-            await made.service.cancel_job(ADMIN, deleted.job_id)
-        work = await made.work("a")
-        await made.indexing.ledger.start_job(work)
-        await made.indexing.ledger.report_stage(work, Stage.WRITE, 50, ())
-        assert await made.state_of(deleted.job_id) is JobState.RUNNING
-
-
-async def test_progress_reaches_the_catalog_about_once_a_second(tmp_path: Path) -> None:
-    async with world(tmp_path) as made:
-        accepted = await made.upload("a")
-        work = await made.work("a")
-        ledger = made.indexing.ledger
-        await ledger.start_job(work)
-        for percent in (10, 20, 30):
-            await ledger.report_stage(work, Stage.EMBED, percent, ())
-        stored = await ledger.catalog.find_job(accepted.job_id)
-        assert stored is not None
-        assert stored.job.percent == 0
-        await made.clock.advance(1)
-        await ledger.report_stage(work, Stage.EMBED, 40, ())
-        stored = await ledger.catalog.find_job(accepted.job_id)
-        assert stored is not None
-        assert (stored.job.stage, stored.job.percent) == (Stage.EMBED, 40)
-
-
-async def test_watching_a_job_shows_every_change_and_ends_with_it(tmp_path: Path) -> None:
-    async with world(tmp_path) as made:
-        accepted = await made.upload("a")
-        seen = []
-        async with asyncio.TaskGroup() as group:
-            async for job in made.service.watch_job(ADMIN, accepted.job_id):
-                seen.append(job.state)
-                if job.state is JobState.QUEUED:
-                    work = await made.work("a")
-                    await made.indexing.ledger.start_job(work)
-                elif len(seen) == 2:
-                    group.create_task(made.indexing.ledger.publish(publication(work)))
-        assert seen == [JobState.QUEUED, JobState.RUNNING, JobState.SUCCEEDED]
-
-
-async def test_a_failure_ends_the_job_with_its_reason_once(tmp_path: Path) -> None:
-    async with world(tmp_path) as made:
-        older = await made.upload("a", "one")
-        accepted = await made.upload("a", "two")
-        stale = await made.work("a")
-        await made.fail("a")
-        job = await made.service.get_job(ADMIN, accepted.job_id)
-        assert job.error is not None
-        assert (job.state, job.error.reason) == (JobState.FAILED, "NO_TEXT")
-        assert await made.state_of(older.job_id) is JobState.CANCELLED
-        document = await made.service.get_document(ADMIN, "docs", "a")
-        assert document.error == job.error
-        newest = await made.upload("a", "three")
-        await made.indexing.ledger.fail(stale, job.error, attempts=2)
-        assert await made.state_of(newest.job_id) is JobState.QUEUED
-
-
-async def test_failed_jobs_are_listed_by_state(tmp_path: Path) -> None:
-    async with world(tmp_path) as made:
-        await made.upload("a")
-        await made.upload("b")
-        await made.fail("b")
-        listed = await made.service.list_jobs(ADMIN, state=JobState.FAILED, page=EVERYBODY)
-        assert [job.document_id for job in listed.items] == ["b"]
 
 
 async def test_a_deleted_collection_ends_its_jobs_and_frees_its_name(tmp_path: Path) -> None:

@@ -9,19 +9,15 @@ from sqlalchemy import ColumnElement, Select, and_, delete, insert, or_, select,
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ragmesh.core.documents import (
-    DefaultAccess,
     DocumentState,
     JobState,
     Stage,
-    resolved_access,
 )
 from ragmesh.core.errors import JobCancelledError, SupersededError
 from ragmesh.core.ids import new_uid
-from ragmesh.core.index import Attributes, Head, HeadBatch
-from ragmesh.core.metadata import Metadata
+from ragmesh.core.index import Head, HeadBatch
 from ragmesh.indexing.adapters.catalog.jobs import end_jobs
 from ragmesh.indexing.adapters.catalog.mapping import (
-    access_of,
     groups_text,
     head_of,
     index_version_of,
@@ -38,12 +34,12 @@ from ragmesh.indexing.adapters.catalog.tables import (
     jobs,
     revisions,
 )
+from ragmesh.indexing.adapters.catalog.wanting import select_wanted, wanted_work
 from ragmesh.indexing.records import (
     Extracted,
     IndexState,
     IndexVersion,
     Publication,
-    Source,
     Work,
 )
 from ragmesh.indexing.rows import Move, Outcome
@@ -77,11 +73,11 @@ class SqlWork(Store):
                     index_versions.c.state != IndexState.DROPPING.value,
                 ),
             )
-            row = await row_of(connection, _select_wanted(document_uid))
+            row = await row_of(connection, select_wanted(document_uid))
             if version is None or row is None or row["collection_uid"] != version["collection_uid"]:
                 return None
             head = await row_of(connection, _select_head(index_version_uid, document_uid))
-            return _work(index_version_of(version), row, head)
+            return wanted_work(index_version_of(version), row, head)
 
         return await self._read(unit)
 
@@ -350,34 +346,8 @@ def _select_head(index_version_uid: str, document_uid: str) -> Select[Any]:
     )
 
 
-def _select_wanted(document_uid: str) -> Select[Any]:
-    return (
-        select(
-            documents,
-            collections.c.default_access,
-            revisions.c.source_blob,
-            revisions.c.text_blob,
-            revisions.c.extracted_title,
-            revisions.c.size_bytes,
-            revisions.c.content_type,
-            revisions.c.filename,
-            jobs.c.state.label("job_state"),
-        )
-        .join(collections, collections.c.uid == documents.c.collection_uid)
-        .join(
-            revisions,
-            and_(
-                revisions.c.document_uid == documents.c.uid,
-                revisions.c.revision == documents.c.revision,
-            ),
-        )
-        .outerjoin(jobs, jobs.c.job_id == documents.c.job_id)
-        .where(documents.c.uid == document_uid)
-    )
-
-
 async def _wanted(connection: AsyncConnection, work: Work) -> Any:
-    row = await row_of(connection, _select_wanted(work.document_uid))
+    row = await row_of(connection, select_wanted(work.document_uid))
     if row is None or (row["revision"], row["generation"]) != (work.revision, work.generation):
         raise SupersededError("a newer state of the document is wanted")
     return row
@@ -406,44 +376,4 @@ async def _bury_letter(
             "attempts": attempts,
             "created_at": now,
         },
-    )
-
-
-def _work(index: IndexVersion, row: Any, head: Any) -> Work:
-    metadata = Metadata(row["metadata"])
-    access = access_of(row["access_scope"], row["access"])
-    attributes = Attributes(
-        generation=row["generation"],
-        document_id=row["document_id"],
-        title=row["title"] or row["extracted_title"] or row["filename"],
-        content_type=row["content_type"],
-        metadata=metadata.canonical,
-        tokens=metadata.tokens(),
-        slots=metadata.slots(index.sortable),
-        access=resolved_access(access, DefaultAccess(row["default_access"])),
-    )
-    source = None
-    if row["source_blob"] is not None:
-        source = Source(
-            blob=row["source_blob"],
-            text_blob=row["text_blob"],
-            size_bytes=row["size_bytes"],
-            filename=row["filename"],
-            content_type=row["content_type"],
-        )
-    return Work(
-        index=index,
-        document_uid=row["uid"],
-        document_id=row["document_id"],
-        revision=row["revision"],
-        generation=row["generation"],
-        deleted=row["deleted"],
-        state=DocumentState(row["state"]),
-        source=source,
-        attributes=attributes,
-        head=None if head is None else head_of(head),
-        head_revision=0 if head is None else head["revision"],
-        damaged=False if head is None else head["damaged"],
-        job_id=row["job_id"],
-        job_state=JobState(row["job_state"]) if row["job_state"] else None,
     )

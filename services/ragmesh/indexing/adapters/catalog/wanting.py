@@ -1,0 +1,82 @@
+"""The desired state of a document, selected and put together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Select, and_, select
+
+from ragmesh.core.documents import DefaultAccess, DocumentState, JobState, resolved_access
+from ragmesh.core.index import Attributes
+from ragmesh.core.metadata import Metadata
+from ragmesh.indexing.adapters.catalog.mapping import access_of, head_of
+from ragmesh.indexing.adapters.catalog.tables import collections, documents, jobs, revisions
+from ragmesh.indexing.records import IndexVersion, Source, Work
+
+
+def select_wanted(document_uid: str) -> Select[Any]:
+    """The document with its collection, current revision and current job."""
+    return (
+        select(
+            documents,
+            collections.c.default_access,
+            revisions.c.source_blob,
+            revisions.c.text_blob,
+            revisions.c.extracted_title,
+            revisions.c.size_bytes,
+            revisions.c.content_type,
+            revisions.c.filename,
+            jobs.c.state.label("job_state"),
+        )
+        .join(collections, collections.c.uid == documents.c.collection_uid)
+        .join(
+            revisions,
+            and_(
+                revisions.c.document_uid == documents.c.uid,
+                revisions.c.revision == documents.c.revision,
+            ),
+        )
+        .outerjoin(jobs, jobs.c.job_id == documents.c.job_id)
+        .where(documents.c.uid == document_uid)
+    )
+
+
+def wanted_work(index: IndexVersion, row: Any, head: Any) -> Work:
+    """The work that such a row and the published head leave."""
+    metadata = Metadata(row["metadata"])
+    access = access_of(row["access_scope"], row["access"])
+    attributes = Attributes(
+        generation=row["generation"],
+        document_id=row["document_id"],
+        title=row["title"] or row["extracted_title"] or row["filename"],
+        content_type=row["content_type"],
+        metadata=metadata.canonical,
+        tokens=metadata.tokens(),
+        slots=metadata.slots(index.sortable),
+        access=resolved_access(access, DefaultAccess(row["default_access"])),
+    )
+    source = None
+    if row["source_blob"] is not None:
+        source = Source(
+            blob=row["source_blob"],
+            text_blob=row["text_blob"],
+            size_bytes=row["size_bytes"],
+            filename=row["filename"],
+            content_type=row["content_type"],
+        )
+    return Work(
+        index=index,
+        document_uid=row["uid"],
+        document_id=row["document_id"],
+        revision=row["revision"],
+        generation=row["generation"],
+        deleted=row["deleted"],
+        state=DocumentState(row["state"]),
+        source=source,
+        attributes=attributes,
+        head=None if head is None else head_of(head),
+        head_revision=0 if head is None else head["revision"],
+        damaged=False if head is None else head["damaged"],
+        job_id=row["job_id"],
+        job_state=JobState(row["job_state"]) if row["job_state"] else None,
+    )
