@@ -31,6 +31,7 @@ from ragmesh.generation.adapters.extractive import ExtractiveEngine
 from ragmesh.generation.service import GenerationService
 from ragmesh.indexing.adapters.parser_pool import ParserPool
 from ragmesh.indexing.building import Indexing, Neighbours, Places, open_indexing
+from ragmesh.indexing.reconciler import Reconciler
 from ragmesh.indexing.relay import Relay
 from ragmesh.indexing.service import IndexingService
 from ragmesh.indexing.stages import Stages
@@ -97,13 +98,16 @@ async def _catalog(wiring: Wiring) -> AsyncIterator[Indexing]:
 @asynccontextmanager
 async def _indexing(wiring: Wiring) -> AsyncIterator[IndexingService]:
     catalog: Indexing = wiring.port("catalog")
-    relay = Relay(catalog.ledger, wiring.port("events"), wiring.clock)
+    ledger, index = catalog.ledger, wiring.port("retrieval")
+    relay = Relay(ledger, wiring.port("events"), wiring.clock)
+    reconciler = Reconciler(ledger, catalog.blobs, index, wiring.clock)
     # What flows back to retrieval is a stream that starts once both are built.
-    follow = wiring.port("retrieval").follow(catalog.service)
+    follow = index.follow(catalog.service)
     async with AsyncExitStack() as stack:
         tasks = wiring.life.tasks
         await stack.enter_async_context(tasks.running("retrieval.heads", follow))
         await stack.enter_async_context(tasks.running("indexing.relay", relay.run()))
+        await stack.enter_async_context(tasks.running("indexing.reconciler", reconciler.run()))
         yield catalog.service
 
 
