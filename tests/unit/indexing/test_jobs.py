@@ -130,3 +130,17 @@ async def test_failed_jobs_are_listed_by_state(tmp_path: Path) -> None:
         await made.fail("b")
         listed = await made.service.list_jobs(ADMIN, state=JobState.FAILED, page=EVERYBODY)
         assert [job.document_id for job in listed.items] == ["b"]
+
+
+async def test_every_job_ends_when_the_newest_is_cancelled(tmp_path: Path) -> None:
+    async with world(tmp_path) as made:
+        await made.upload("a", "one")
+        deleted = await made.service.delete_document(ADMIN, "docs", "a")
+        older = await made.upload("a", "two")
+        newest = await made.upload("a", "three")
+        await made.service.cancel_job(ADMIN, newest.job_id)
+        assert [await made.state_of(a.job_id) for a in (deleted, older, newest)] == [
+            JobState.SUCCEEDED,
+            JobState.CANCELLED,
+            JobState.CANCELLED,
+        ]

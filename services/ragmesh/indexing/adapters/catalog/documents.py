@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import select
@@ -176,29 +176,7 @@ class SqlDocuments(Store):
             current = found.get(document_id)
             if current is None or not current.resolved(live.default_access).admits(caller):
                 raise _not_found(document_id)
-            row = await row_of(
-                connection,
-                select(revisions).where(
-                    revisions.c.document_uid == current.uid, revisions.c.revision == revision
-                ),
-            )
-            if row is None or row["deleted"]:
-                raise RevisionNotFoundError(
-                    f"document {document_id} has no revision {revision} with content"
-                )
-            old = revision_of(row)
-            new = RevisionRow(
-                revision=current.revision + 1,
-                content_sha256=old.content_sha256,
-                source_blob=old.source_blob,
-                text_blob=None,
-                extracted_title=old.extracted_title,
-                size_bytes=old.size_bytes,
-                content_type=old.content_type,
-                filename=old.filename,
-                deleted=False,
-                created_at=now,
-            )
+            new = await _renewed(connection, current, revision, now)
             saved = Saved(
                 uid=current.uid,
                 is_fresh=False,
@@ -214,6 +192,22 @@ class SqlDocuments(Store):
             return await _save_one(connection, live, saved, now)
 
         return await self._write(unit, fills_outbox=True)
+
+
+async def _renewed(
+    connection: AsyncConnection, current: DocumentRow, revision: int, now: datetime
+) -> RevisionRow:
+    """A next revision with the content of this one; its text is extracted anew."""
+    statement = select(revisions).where(
+        revisions.c.document_uid == current.uid, revisions.c.revision == revision
+    )
+    row = await row_of(connection, statement)
+    if row is None or row["deleted"]:
+        raise RevisionNotFoundError(
+            f"document {current.document_id} has no revision {revision} with content"
+        )
+    number = current.revision + 1
+    return replace(revision_of(row), revision=number, text_blob=None, created_at=now)
 
 
 async def _save_one(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, select, true, update
@@ -10,7 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ragmesh.core.callers import Caller
 from ragmesh.core.documents import DocumentState, JobState, Stage
-from ragmesh.core.errors import JobCancelledError, JobFinishedError, JobNotFoundError
+from ragmesh.core.errors import (
+    JobCancelledError,
+    JobFinishedError,
+    JobNotFoundError,
+    SupersededError,
+)
 from ragmesh.indexing.adapters.catalog.mapping import job_of
 from ragmesh.indexing.adapters.catalog.selecting import visible_to
 from ragmesh.indexing.adapters.catalog.store import Store, row_of, rows_of
@@ -81,20 +87,8 @@ class SqlJobs(Store):
                     ended_at=now,
                 )
             )
-            # What was asked for last is not in the index, and will not be: say so.
-            await connection.execute(
-                update(documents)
-                .where(documents.c.uid == row["document_uid"], documents.c.job_id == job_id)
-                .values(
-                    state=DocumentState.FAILED.value,
-                    error_reason=JobCancelledError.reason,
-                    error_message="the job was cancelled",
-                    pending=False,
-                    relayed_at=None,
-                    updated_at=now,
-                )
-            )
-            return Outcome(jobs=(job_id,))
+            older = await _give_up(connection, row["document_uid"], job_id, now)
+            return Outcome(jobs=(job_id, *older))
 
         return await self._write(unit)
 
@@ -113,6 +107,37 @@ class SqlJobs(Store):
             return JobState((await connection.execute(statement)).scalar_one())
 
         return await self._write(unit)
+
+
+async def _give_up(
+    connection: AsyncConnection, document_uid: str, job_id: str, now: datetime
+) -> tuple[str, ...]:
+    """The document FAILED, if this was its current job; older jobs that waited for it too.
+
+    What was asked for last is not in the index, and will not be: the document says so.
+    """
+    failed = await connection.execute(
+        update(documents)
+        .where(documents.c.uid == document_uid, documents.c.job_id == job_id)
+        .values(
+            state=DocumentState.FAILED.value,
+            error_reason=JobCancelledError.reason,
+            error_message="the job was cancelled",
+            pending=False,
+            relayed_at=None,
+            updated_at=now,
+        )
+        .returning(documents.c.uid)
+    )
+    if failed.first() is None:
+        return ()
+    values = {
+        "state": JobState.CANCELLED.value,
+        "error_reason": SupersededError.reason,
+        "error_message": "a newer revision of the document took its place",
+        "ended_at": now,
+    }
+    return await end_jobs(connection, jobs.c.document_uid == document_uid, values)
 
 
 async def end_jobs(

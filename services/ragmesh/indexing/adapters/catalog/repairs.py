@@ -166,18 +166,7 @@ class SqlRepairs(Store):
             row = await row_of(connection, select(documents).where(documents.c.uid == document_uid))
             if row is None or row["deleted"] or row["state"] == DocumentState.FAILED.value:
                 return False
-            marked = await connection.execute(
-                update(heads)
-                .where(
-                    heads.c.index_version_uid == index_version_uid,
-                    heads.c.document_uid == document_uid,
-                    heads.c.digest == digest,
-                    heads.c.deleted.is_(False),
-                )
-                .values(damaged=True)
-                .returning(heads.c.document_uid)
-            )
-            if marked.first() is None:
+            if not await _mark(connection, index_version_uid, document_uid, digest):
                 return False
             await connection.execute(
                 update(documents)
@@ -209,6 +198,24 @@ class SqlRepairs(Store):
             return frozenset(keys) - named
 
         return await self._read(unit)
+
+
+async def _mark(
+    connection: AsyncConnection, index_version_uid: str, document_uid: str, digest: str
+) -> bool:
+    """Mark the head damaged; False when it is another by now."""
+    statement = (
+        update(heads)
+        .where(
+            heads.c.index_version_uid == index_version_uid,
+            heads.c.document_uid == document_uid,
+            heads.c.digest == digest,
+            heads.c.deleted.is_(False),
+        )
+        .values(damaged=True)
+        .returning(heads.c.document_uid)
+    )
+    return (await connection.execute(statement)).first() is not None
 
 
 async def _put_rows(

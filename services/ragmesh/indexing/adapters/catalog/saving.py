@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import and_, bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ragmesh.core.callers import Access
@@ -15,6 +15,7 @@ from ragmesh.core.documents import Accepted, DocumentState, JobState, Stage
 from ragmesh.core.ids import new_uid
 from ragmesh.core.metadata import Metadata
 from ragmesh.indexing.acceptance import narrowed
+from ragmesh.indexing.adapters.catalog.jobs import end_jobs
 from ragmesh.indexing.adapters.catalog.mapping import (
     access_columns,
     groups_text,
@@ -68,21 +69,8 @@ async def save(
         _document_row(collection, item, job_id, now)
         for item, job_id in zip(saved, job_ids, strict=True)
     ]
-    fresh = [
-        row | {"created_at": now} for row, item in zip(rows, saved, strict=True) if item.is_fresh
-    ]
-    changed = [
-        {f"new_{name}": value for name, value in row.items()}
-        for row, item in zip(rows, saved, strict=True)
-        if not item.is_fresh
-    ]
-    await insert_all(connection, documents, fresh)
-    if changed:
-        columns = [name for name in rows[0] if name != "uid"]
-        statement = update(documents).where(documents.c.uid == bindparam("new_uid"))
-        await connection.execute(
-            statement.values({name: bindparam(f"new_{name}") for name in columns}), changed
-        )
+    await _save_rows(connection, rows, [item.is_fresh for item in saved], now)
+    await _end_deletes(connection, saved, now)
     await insert_all(
         connection, revisions, [_revision_row(item) for item in saved if item.new_revision]
     )
@@ -106,6 +94,41 @@ async def save(
     )
 
 
+async def _save_rows(
+    connection: AsyncConnection,
+    rows: Sequence[dict[str, Any]],
+    is_fresh: Sequence[bool],
+    now: datetime,
+) -> None:
+    """Insert the fresh rows and update the others, in one call each."""
+    marked = list(zip(rows, is_fresh, strict=True))
+    await insert_all(
+        connection, documents, [row | {"created_at": now} for row, fresh in marked if fresh]
+    )
+    changed = [
+        {f"new_{name}": value for name, value in row.items()} for row, fresh in marked if not fresh
+    ]
+    if changed:
+        columns = [name for name in rows[0] if name != "uid"]
+        statement = update(documents).where(documents.c.uid == bindparam("new_uid"))
+        await connection.execute(
+            statement.values({name: bindparam(f"new_{name}") for name in columns}), changed
+        )
+
+
+async def _end_deletes(connection: AsyncConnection, saved: Sequence[Saved], now: datetime) -> None:
+    """End deletes of documents that come back: they were in force, the rest is the new job's."""
+    values = {
+        "state": JobState.SUCCEEDED.value,
+        "stage": Stage.DONE.value,
+        "percent": 100,
+        "ended_at": now,
+    }
+    for part in batches([item.uid for item in saved if not item.is_fresh and not item.deleted]):
+        which = and_(jobs.c.document_uid.in_(part), jobs.c.kind == "delete")
+        await end_jobs(connection, which, values)
+
+
 async def tighten(
     connection: AsyncConnection,
     collection: CollectionRow,
@@ -116,20 +139,7 @@ async def tighten(
 
     A head keeps its generation: that stays what the index is known to hold.
     """
-    moved: list[dict[str, Any]] = []
-    for part in batches(list(wanted)):
-        statement = select(heads).where(heads.c.document_uid.in_(part), heads.c.deleted.is_(False))
-        for row in await rows_of(connection, statement):
-            published = head_access(row["access"])
-            access = narrowed(published, wanted[row["document_uid"]])
-            if access != published:
-                moved.append(
-                    {
-                        "of_version": row["index_version_uid"],
-                        "of_document": row["document_uid"],
-                        "to_access": groups_text(access),
-                    }
-                )
+    moved = await _too_open(connection, wanted)
     moves = await _take_moves(
         connection, collection.uid, [(row["of_version"], row["of_document"]) for row in moved]
     )
@@ -149,6 +159,27 @@ async def tighten(
     )
     await announce(connection, collection.tenant_uid, moves, now)
     return moves
+
+
+async def _too_open(
+    connection: AsyncConnection, wanted: Mapping[str, Access]
+) -> list[dict[str, Any]]:
+    """Heads that admit somebody whom the wanted access excludes, with what is left of theirs."""
+    moved: list[dict[str, Any]] = []
+    for part in batches(list(wanted)):
+        statement = select(heads).where(heads.c.document_uid.in_(part), heads.c.deleted.is_(False))
+        for row in await rows_of(connection, statement):
+            published = head_access(row["access"])
+            access = narrowed(published, wanted[row["document_uid"]])
+            if access != published:
+                moved.append(
+                    {
+                        "of_version": row["index_version_uid"],
+                        "of_document": row["document_uid"],
+                        "to_access": groups_text(access),
+                    }
+                )
+    return moved
 
 
 async def bury(

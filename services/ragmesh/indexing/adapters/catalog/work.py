@@ -135,14 +135,7 @@ class SqlWork(Store):
             version = publication.index_version_uid
             collection_uid, tenant_uid = await _fence(connection, publication)
             sequence = await take_sequences(connection, collection_uid, 1)
-            row = _head_row(publication, sequence)
-            await connection.execute(
-                delete(heads).where(
-                    heads.c.index_version_uid == version,
-                    heads.c.document_uid == publication.document_uid,
-                )
-            )
-            await connection.execute(insert(heads), row)
+            await _put_head(connection, publication, sequence)
             move = Move(version, collection_uid, publication.document_uid, sequence)
             await announce(connection, tenant_uid, [move], now)
             await connection.execute(
@@ -311,6 +304,16 @@ async def _fence(connection: AsyncConnection, publication: Publication) -> tuple
         if offered < present or (offered == present and not head["damaged"]):
             raise SupersededError("an equal or newer revision is already published")
     return row["collection_uid"], row["tenant_uid"]
+
+
+async def _put_head(connection: AsyncConnection, publication: Publication, sequence: int) -> None:
+    await connection.execute(
+        delete(heads).where(
+            heads.c.index_version_uid == publication.index_version_uid,
+            heads.c.document_uid == publication.document_uid,
+        )
+    )
+    await connection.execute(insert(heads), _head_row(publication, sequence))
 
 
 def _head_row(publication: Publication, sequence: int) -> dict[str, Any]:
