@@ -11,12 +11,15 @@ from ragmesh.chassis.executors import executor
 from ragmesh.gateway.adapters.rest import make_app
 from ragmesh.gateway.adapters.rest.door import Door
 from ragmesh.gateway.identity import DeveloperIdentity
+from ragmesh.gateway.limits import MEBIBYTE as MIB
+from ragmesh.gateway.limits import GatewayLimits
 from ragmesh.testing.gateway import FakeMesh
 
 
 @pytest.fixture
 async def mesh() -> FakeMesh:
-    return await FakeMesh().with_collection()
+    limits = GatewayLimits(file_bytes=MIB // 2, json_bytes=3 * MIB // 2, body_bytes=2 * MIB)
+    return await FakeMesh(limits=limits).with_collection()
 
 
 @pytest.fixture

@@ -8,8 +8,10 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, JSONResponse
+from starlette.types import ASGIApp
 
 from ragmesh.chassis.executors import Executor
 from ragmesh.core.errors import RagmeshError
@@ -43,7 +45,12 @@ _ABOUT = (
 
 
 class RestApp(FastAPI):
-    """FastAPI whose description tells the truth about errors."""
+    """FastAPI whose description tells the truth about errors, and whose errors the door answers."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Without Starlette's last resort, which would answer defects in a shape of its own."""
+        stack = super().build_middleware_stack()
+        return stack.app if isinstance(stack, ServerErrorMiddleware) else stack
 
     def openapi(self) -> dict[str, Any]:
         """The description, without the error shape of FastAPI that nobody ever sees."""
