@@ -102,7 +102,11 @@ class ParserPool:
         self._closed = False
 
     async def __aenter__(self) -> Self:
-        confinement = await self.confinement()
+        try:
+            confinement = await self.confinement()
+        except BaseException:
+            await self._close()
+            raise
         _log.info(
             "parsers are confined",
             extra={"mode": confinement.mode, "missing": ",".join(confinement.missing)},
@@ -115,6 +119,10 @@ class ParserPool:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        await self._close()
+
+    async def _close(self) -> None:
+        """End every process, also those at work, and the threads that held them."""
         self._closed = True
         started = await asyncio.gather(*self._warm, return_exceptions=True)
         self._warm.clear()

@@ -30,6 +30,10 @@ _ENVIRONMENT = {"TOKENIZERS_PARALLELISM": "false", "MALLOC_ARENA_MAX": "1"}
 """Nothing of the parent's: what is here keeps the process at one thread."""
 
 
+_OUT_OF_MEMORY = (b"memory allocation of", b"bad_alloc")
+"""What Rust and C++ code says before it aborts for want of memory."""
+
+
 class _OutOfTimeError(Exception):
     """The deadline of an exchange passed."""
 
@@ -45,18 +49,16 @@ class ParserProcess:
     """
 
     def __init__(self, limits: Limits) -> None:
-        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [
-                *(sys.executable, "-I", "-B", "-X", "utf8", "-m", _MODULE),
-                *(str(os.getpid()), str(limits.cpu_seconds), str(limits.address_space_bytes)),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=_ENVIRONMENT,
-            cwd="/",
-            start_new_session=True,  # Ctrl-C is the parent's; it ends its children itself
-        )
+        self._complaints, complaints = os.pipe()
+        try:
+            os.set_blocking(self._complaints, False)
+            os.set_blocking(complaints, False)  # a chatty library loses words, it does not hang
+            self._process = _start(limits, complaints)
+        except BaseException:
+            os.close(self._complaints)
+            raise
+        finally:
+            os.close(complaints)
         if self._process.stdin is None or self._process.stdout is None:
             raise RuntimeError("a parser process has two pipes")
         self._input = self._process.stdin.fileno()
@@ -64,7 +66,7 @@ class ParserProcess:
         os.set_blocking(self._input, False)
         os.set_blocking(self._output, False)
         self._known: set[str] = set()
-        self._killed = False
+        self._ended = False
         self._confinement: Confinement | None = None
         self.documents = 0
         """How many documents it was given."""
@@ -99,6 +101,7 @@ class ParserProcess:
     def exchange(self, request: Frame, seconds: float) -> Frame:
         """Its answer to a request, or why there is none."""
         deadline = time.monotonic() + seconds
+        self._read_complaints()  # of files before this one
         try:
             self._send(request.encoded(), deadline)
             return self._receive(deadline, MAX_ANSWER)
@@ -113,7 +116,6 @@ class ParserProcess:
 
     def kill(self) -> None:
         """End it now, whatever it is doing."""
-        self._killed = True
         self._process.kill()
 
     def end(self) -> None:
@@ -123,6 +125,9 @@ class ParserProcess:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
+        if not self._ended:
+            self._ended = True
+            os.close(self._complaints)
 
     def _cause_of_death(self) -> RagmeshError | KilledFromOutsideError:
         try:
@@ -130,15 +135,23 @@ class ParserProcess:
         except subprocess.TimeoutExpired:  # it closed its pipes and lives on
             self.kill()
             return ParserCrashError("the parser stopped answering on this file")
-        if status == EXIT_MEMORY:
-            return ParserMemoryError("reading the file takes more memory than a parser is given")
         if status == -signal.SIGXCPU:
             return ParserTimeoutError("reading the file takes more time than a parser is given")
         if status == -signal.SIGKILL:
             return KilledFromOutsideError("SIGKILL")
+        complaints = self._read_complaints()
+        if status == EXIT_MEMORY or any(sign in complaints for sign in _OUT_OF_MEMORY):
+            return ParserMemoryError("reading the file takes more memory than a parser is given")
         return ParserCrashError(
             "the parser process died on this file", metadata={"status": self._status()}
         )
+
+    def _read_complaints(self) -> bytes:
+        """What it wrote on stderr; never logged, it may hold words of the file."""
+        try:
+            return os.read(self._complaints, _BLOCK)
+        except BlockingIOError:
+            return b""
 
     def _status(self) -> str:
         status = self._process.returncode
@@ -172,3 +185,18 @@ class ParserProcess:
         left = deadline - time.monotonic()
         if left <= 0 or not poll.poll(left * 1000):
             raise _OutOfTimeError
+
+
+def _start(limits: Limits, complaints: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        [
+            *(sys.executable, "-I", "-B", "-X", "utf8", "-m", _MODULE),
+            *(str(os.getpid()), str(limits.cpu_seconds), str(limits.address_space_bytes)),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=complaints,
+        env=_ENVIRONMENT,
+        cwd="/",
+        start_new_session=True,  # Ctrl-C is the parent's; it ends its children itself
+    )

@@ -58,14 +58,14 @@ class _Splitter:
         """The chunks, numbered."""
         drafts: list[ChunkDraft] = []
         for section in self._joined(list(self._sections())):
-            end = 0  # overlap stays within the section
+            before: Sequence[Unit] = ()  # overlap stays within the section
             for first, last in pack(section.units, self._room):
                 for units, tokens in self._fitting(section.units[first:last]):
-                    lead = self._lead(section.units, units[0], end) if end else ()
+                    lead = self._lead(before)
                     whole = (*lead, *units)
                     count = self._count(whole) if lead else tokens
                     drafts.append(self._draft(len(drafts), section.path, whole, count))
-                    end = units[-1].span.end
+                    before = units
         return drafts
 
     def _sections(self) -> Iterator[_Section]:
@@ -160,12 +160,11 @@ class _Splitter:
     def _count(self, units: Sequence[Unit]) -> int:
         return self._counter.count(self._text[units[0].span.start : units[-1].span.end])
 
-    def _lead(self, units: Sequence[Unit], opening: Unit, end: int) -> Sequence[Unit]:
-        """Whole sentences before a chunk that it repeats, within the plan's overlap."""
-        before = [unit for unit in units if unit.span.end <= min(end, opening.span.start)]
+    def _lead(self, before: Sequence[Unit]) -> Sequence[Unit]:
+        """The last sentences of the chunk before, within the plan's overlap, but never all."""
         first = len(before)
         tokens = 0
-        while first and not before[first - 1].heading:
+        while first > 1 and not before[first - 1].heading:
             tokens += before[first - 1].tokens
             if tokens > self._plan.overlap_tokens:
                 break

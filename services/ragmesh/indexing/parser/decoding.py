@@ -19,6 +19,12 @@ _MARKS = (
 )
 _META_CHARSET = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([a-zA-Z0-9_:.-]{2,40})", re.I)
 _GUESSED_FROM = 262_144
+_USUAL = frozenset(
+    {
+        *(f"cp125{page}" for page in range(9)),
+        *("big5", "cp932", "cp949", "euc_jp", "euc_kr", "gb18030", "koi8_r", "shift_jis"),
+    }
+)
 
 
 def decoded(content: bytes, *, claimed: str = "") -> str:
@@ -52,7 +58,10 @@ def _strictly(content: bytes, encoding: str) -> str | None:
 
 
 def _guessed(content: bytes) -> str:
-    best = charset_normalizer.from_bytes(content[:_GUESSED_FROM]).best()
+    """The likeliest encoding; of equally likely ones, one that programs still write."""
+    matches = charset_normalizer.from_bytes(content[:_GUESSED_FROM])
+    best = matches.best()
     if best is None:
         raise UnreadableFileError("the encoding of the text is not known")
-    return best.encoding
+    alike = (m for m in matches if m.chaos <= best.chaos and m.coherence >= best.coherence - 0.2)
+    return next((m.encoding for m in alike if m.encoding in _USUAL), best.encoding)

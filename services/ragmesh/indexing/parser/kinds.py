@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from enum import Enum
 from pathlib import PurePath
@@ -120,11 +121,24 @@ def foreign_name(content: bytes) -> str:
 
 
 def looks_like_text(head: bytes) -> bool:
-    """Whether bytes can be text of some encoding: control bytes are rare, zero bytes regular."""
+    """Whether bytes can be text of some encoding: few control bytes, and zero bytes regular.
+
+    UTF-8 may hold stray zero bytes; in any other encoding they mean that it is not text.
+    """
     if head.startswith(_MARKS) or zero_byte_encoding(head):
         return True
     controls = sum(byte < 32 and byte not in b"\t\n\r\f\x0b\x1b" for byte in head)
-    return b"\x00" not in head and controls * 20 <= len(head)
+    if controls * 10 > len(head):
+        return False
+    return b"\x00" not in head or _starts_as_utf8(head)
+
+
+def _starts_as_utf8(head: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)  # the last letter may be cut in two
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def zero_byte_encoding(head: bytes) -> str:

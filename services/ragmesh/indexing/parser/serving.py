@@ -34,13 +34,11 @@ def main(arguments: list[str]) -> NoReturn:
     while True:
         try:
             request = read_frame(_read_exactly, limit=MAX_REQUEST)
+            _write(answers, desk.answer(request))
         except EOFError:
             os._exit(0)
-        try:
-            reply = desk.answer(request)
         except MemoryError:
             os._exit(EXIT_MEMORY)
-        _write(answers, reply)
 
 
 class Desk:

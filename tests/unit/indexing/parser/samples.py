@@ -1,0 +1,74 @@
+"""Small files of every kind, made here so that each test says what is in its file."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Sequence
+
+import docx
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+
+
+def word_tokenizer() -> bytes:
+    """A tokenizer for which every word and every run of punctuation is a token."""
+    tokenizer = Tokenizer(WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = Whitespace()
+    tokenizer.enable_truncation(8)  # as encoders ship them; counting must not be cut by it
+    return tokenizer.to_str().encode()
+
+
+def pdf(pages: Sequence[Sequence[str]], *, bookmarks: Sequence[tuple[str, int]] = ()) -> bytes:
+    """A PDF with these lines on its pages and bookmarks (title, page index)."""
+    count = len(pages)
+    kids = " ".join(f"{10 + 2 * i} 0 R" for i in range(count))
+    objects = {
+        1: f"<</Type/Catalog/Pages 2 0 R{'/Outlines 4 0 R' if bookmarks else ''}>>",
+        2: f"<</Type/Pages/Kids[{kids}]/Count {count}>>",
+        3: "<</Type/Font/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding>>",
+    }
+    for i, lines in enumerate(pages):
+        shown = "".join(f"({line}) Tj 0 -14 Td " for line in lines)
+        stream = f"BT /F 11 Tf 40 800 Td {shown}ET"
+        objects[10 + 2 * i] = (
+            "<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]"
+            f"/Contents {11 + 2 * i} 0 R/Resources<</Font<</F 3 0 R>>>>>>"
+        )
+        objects[11 + 2 * i] = f"<</Length {len(stream)}>>\nstream\n{stream}\nendstream"
+    first = 10 + 2 * count
+    if bookmarks:
+        last = first + len(bookmarks) - 1
+        objects[4] = f"<</First {first} 0 R/Last {last} 0 R/Count {len(bookmarks)}>>"
+    for i, (title, page) in enumerate(bookmarks):
+        after = f"/Next {first + i + 1} 0 R" if i + 1 < len(bookmarks) else ""
+        before = f"/Prev {first + i - 1} 0 R" if i else ""
+        objects[first + i] = (
+            f"<</Title({title})/Parent 4 0 R{before}{after}/Dest[{10 + 2 * page} 0 R/Fit]>>"
+        )
+    body = "\n".join(f"{number} 0 obj\n{value}\nendobj" for number, value in objects.items())
+    return f"%PDF-1.4\n{body}\ntrailer<</Root 1 0 R>>\n".encode("cp1252")
+
+
+def word(build: docx.document.Document) -> bytes:
+    """The bytes of a document built with python-docx."""
+    packed = io.BytesIO()
+    build.save(packed)
+    return packed.getvalue()
+
+
+def zipped(parts: dict[str, bytes]) -> bytes:
+    """A ZIP archive of these parts."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
+def repacked(archive: bytes, replaced: dict[str, bytes]) -> bytes:
+    """The same archive with some parts replaced or added."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        parts = {name: opened.read(name) for name in opened.namelist()}
+    return zipped(parts | replaced)

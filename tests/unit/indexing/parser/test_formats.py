@@ -1,0 +1,309 @@
+"""What each format becomes, and how each bad file is refused."""
+
+from __future__ import annotations
+
+import io
+
+import docx
+import pytest
+
+from ragmesh.core.errors import (
+    EncryptedFileError,
+    HostileFileError,
+    NoTextError,
+    OutputTooLargeError,
+    UnreadableFileError,
+    UnsupportedFormatError,
+)
+from ragmesh.core.reading import Extraction, SourceFile
+from ragmesh.indexing.parser import archives, builder
+from ragmesh.indexing.parser.extraction import extract
+from tests.unit.indexing.parser.samples import pdf, repacked, word, zipped
+
+
+def read(content: bytes | str, filename: str = "", content_type: str = "") -> Extraction:
+    raw = content.encode() if isinstance(content, str) else content
+    return extract(SourceFile(raw, filename, content_type))
+
+
+def outline(extraction: Extraction) -> list[tuple[int, str, str]]:
+    """Level, title and source words of every heading."""
+    text = extraction.text
+    return [(h.level, h.title, h.span.of(text)) for h in extraction.headings]
+
+
+def lines(extraction: Extraction) -> list[str]:
+    """Every line that stands for itself."""
+    return [
+        line
+        for region in extraction.line_regions
+        for line in region.of(extraction.text).split("\n")
+    ]
+
+
+def simple_word() -> bytes:
+    document = docx.Document()
+    document.add_heading("Tides", 1)
+    document.add_paragraph("The tide turns at noon.")
+    return word(document)
+
+
+# --- PDF ---
+
+
+def test_every_page_of_a_pdf_knows_where_it_starts() -> None:
+    extraction = read(pdf([["First page here."], ["Second page here."]]))
+    first, second = extraction.pages
+    assert extraction.text[first:second].strip() == "First page here."
+    assert extraction.text[second:] == "Second page here."
+    assert extraction.content_type == "application/pdf"
+
+
+def test_bookmarks_of_a_pdf_become_headings_where_their_words_stand() -> None:
+    pages = [["1 Purpose", "This is why."], ["2 Scope", "This is where."]]
+    extraction = read(pdf(pages, bookmarks=[("1 Purpose", 0), ("2 Scope", 1)]))
+    assert outline(extraction) == [(1, "1 Purpose", "1 Purpose"), (1, "2 Scope", "2 Scope")]
+
+
+def test_lines_that_every_page_repeats_are_kept_once() -> None:
+    pages = [
+        ["The Harbour Manual", "Edition 4", f"Rule {n} says a thing", "More of it", "End", "Page 7"]
+        for n in range(3)
+    ]
+    text = read(pdf(pages)).text
+    assert text.count("The Harbour Manual") == 1
+    assert text.count("Rule") == 3
+
+
+def test_a_pdf_without_text_is_told_apart_from_a_damaged_one() -> None:
+    with pytest.raises(NoTextError):
+        read(pdf([[]]))
+    with pytest.raises(UnreadableFileError):
+        read(b"%PDF-1.7\n" + b"\x00\x01garbage" * 40)
+
+
+# --- DOCX ---
+
+
+def test_a_word_document_keeps_headings_lists_and_tables_in_order() -> None:
+    document = docx.Document()
+    document.add_heading("Winter", 1)
+    document.add_paragraph("Snow is cleared.")
+    document.add_paragraph("Shovel", style="List Bullet")
+    table = document.add_table(2, 2)
+    for cell, value in zip(
+        [*table.rows[0].cells, *table.rows[1].cells], ["Rank", "Area", "1", "Ramp"], strict=True
+    ):
+        cell.text = value
+    extraction = read(word(document))
+    assert extraction.text == "Winter\n\nSnow is cleared.\n\n- Shovel\n\nRank: 1; Area: Ramp"
+    assert outline(extraction) == [(1, "Winter", "Winter")]
+    assert lines(extraction) == ["- Shovel", "Rank: 1; Area: Ramp"]
+    assert extraction.title == "Winter"
+
+
+def test_deleted_words_of_a_tracked_change_are_not_read() -> None:
+    part = (
+        b'<w:p><w:del w:id="1" w:author="a"><w:r><w:t>gone</w:t></w:r></w:del>'
+        b'<w:ins w:id="2" w:author="a"><w:r><w:t>stays</w:t></w:r></w:ins></w:p><w:sectPr'
+    )
+    archive = simple_word()
+    opened = docx.Document(io.BytesIO(archive))
+    xml = opened.part.blob.replace(b"<w:sectPr", part, 1)
+    text = read(repacked(archive, {"word/document.xml": xml})).text
+    assert "stays" in text
+    assert "gone" not in text
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_word_document_that_declares_entities_is_hostile(encoding: str) -> None:
+    bomb = '<!DOCTYPE x [<!ENTITY a "aaaa">]><x>&a;</x>'.encode(encoding)
+    with pytest.raises(HostileFileError):
+        read(repacked(simple_word(), {"word/styles.xml": bomb}))
+
+
+def test_a_doctype_cut_in_two_by_a_block_is_still_found() -> None:
+    padding = b"<x>" + b" " * ((1 << 20) - 8)
+    with pytest.raises(HostileFileError):
+        read(repacked(simple_word(), {"word/extra.xml": padding + b"<!DOCTYPE x><x/>"}))
+
+
+def test_a_zip_bomb_is_refused_by_what_it_unpacks_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "_MAX_XML", 100_000)
+    with pytest.raises(HostileFileError):
+        read(repacked(simple_word(), {"word/document.xml": b" " * 200_000}))
+
+
+def test_a_truncated_word_document_is_unreadable() -> None:
+    with pytest.raises(UnreadableFileError):
+        read(simple_word()[:2_000])
+
+
+def test_an_empty_word_document_has_no_text() -> None:
+    with pytest.raises(NoTextError):
+        read(word(docx.Document()))
+
+
+# --- HTML ---
+
+PAGE = """<!DOCTYPE html><html><head><title>Dogs on board</title></head><body>
+<nav><a href="/">Start</a></nav><article><h1>Dogs</h1>
+<p>Dogs travel in one of the fourteen cabins of the ship, and they wear a lead everywhere.</p>
+<h2>Fees</h2><table><tr><th>Animal</th><th>Fee</th></tr><tr><td>Dog</td><td>18</td></tr></table>
+<p>The fee is paid at the counter before departure, in cash or by card, and never later.</p>
+<script>var hidden = "hidden words";</script></article></body></html>"""
+
+
+def test_a_page_keeps_headings_and_tables_and_drops_scripts_and_menus() -> None:
+    extraction = read(PAGE)
+    assert (extraction.title, extraction.content_type) == ("Dogs on board", "text/html")
+    assert outline(extraction) == [(1, "Dogs", "Dogs"), (2, "Fees", "Fees")]
+    assert "Animal: Dog; Fee: 18" in lines(extraction)
+    assert "hidden words" not in extraction.text
+    assert "Start" not in extraction.text
+
+
+def test_a_page_without_an_article_falls_back_to_all_visible_text() -> None:
+    cells = "".join(f"<div>Berth {n} is free</div>" for n in range(30))
+    text = read(f"<html><body><p>Overview.</p>{cells}</body></html>").text
+    assert all(f"Berth {n} is free" in text for n in range(30))
+
+
+def test_the_encoding_a_page_declares_is_believed() -> None:
+    page = (
+        '<html><head><meta charset="windows-1251"></head><body><p>Причал закрыт</p></body></html>'
+    )
+    assert "Причал закрыт" in read(page.encode("cp1251")).text
+
+
+def test_a_deeply_nested_page_ends_in_text_or_a_reason() -> None:
+    nested = "<html><body>" + "<div>" * 20_000 + "deep words" + "</div>" * 20_000
+    try:
+        assert "deep words" in read(nested).text
+    except (HostileFileError, NoTextError, UnreadableFileError) as error:
+        assert error.reason  # noqa: PT017 - either outcome is kept; a crash is not
+
+
+# --- Markdown, CSV, text ---
+
+
+def test_markdown_stays_as_written_and_shows_its_structure() -> None:
+    front, body = '---\ntitle: "The *plan*"\n---\n', "# One\n\nWords *here*.\n\nTwo `x`\n---\n\n"
+    source = f"{front}{body}```py\na = 1\n```\n"
+    extraction = read(source, "plan.md")
+    assert extraction.text == source
+    assert extraction.title == "The *plan*"
+    assert outline(extraction) == [(1, "One", "# One"), (2, "Two x", "Two `x`\n---")]
+    assert "a = 1" in lines(extraction)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_table_becomes_one_readable_line_a_row(delimiter: str) -> None:
+    rows = [["ship", "delay"], ["Vela", "48"], ["Lyra", ""], ["Auriga", "12"]]
+    content = "\r\n".join(delimiter.join(row) for row in rows)
+    extraction = read(content, "delays.csv")
+    assert lines(extraction) == ["ship: Vela; delay: 48", "ship: Lyra", "ship: Auriga; delay: 12"]
+    assert extraction.title == "delays"
+
+
+def test_a_table_without_a_header_keeps_its_first_row() -> None:
+    assert lines(read("1,2\n3,4", "n.csv")) == ["1; 2", "3; 4"]
+
+
+def test_a_quoted_cell_may_hold_delimiters_and_line_ends() -> None:
+    assert lines(read('a,b\n"x, y\nz",2', "q.csv")) == ["a: x, y z; b: 2"]
+
+
+def test_a_mail_like_header_and_underlines_structure_plain_text() -> None:
+    source = (
+        "PEP: 1\nTitle: The\n Way\n\nAbout\n=====\n\nWords.\n\nMore\n----\n\nEnd::\n\n  a\n  b\n"
+    )
+    extraction = read(source)
+    assert extraction.title == "The Way"
+    assert outline(extraction) == [(1, "About", "About\n====="), (2, "More", "More\n----")]
+    assert "PEP: 1" in lines(extraction)
+    assert [line.strip() for line in lines(extraction)][-2:] == ["a", "b"]
+
+
+def test_numbered_titles_that_stand_alone_are_headings() -> None:
+    source = "Intro words here.\n\n1. The first hour\n\nKeep calm.\n\n1.1 Later\n\nGo home.\n"
+    assert [(level, title) for level, title, _ in outline(read(source))] == [
+        (1, "1. The first hour"),
+        (2, "1.1 Later"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252", "cp1251"],
+)
+def test_text_of_any_encoding_is_read(encoding: str) -> None:
+    words = (
+        "Größere Fähre über Grömsiel"
+        if "1251" not in encoding
+        else "Паром отходит от причала в полдень"
+    )
+    assert read(f"{words}. {words}.".encode(encoding)).text.startswith(words)
+
+
+def test_text_is_normalised_and_free_of_control_characters() -> None:
+    assert read("Gro\u0308m\u00adsiel\x00\x07 a\r\nb\x0cc").text == "Grömsiel a\nb\nc"
+
+
+def test_a_file_without_a_title_is_named_after_its_file() -> None:
+    assert read("words", "outage plan.txt").title == "outage plan"
+
+
+@pytest.mark.parametrize("content", [b" \n\t ", "\u200b\u200e".encode(), b"\xef\xbb\xbf"])
+def test_white_and_invisible_characters_are_no_text(content: bytes) -> None:
+    with pytest.raises(NoTextError):
+        read(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "advice"),
+    [
+        (b"\x89PNG\r\n\x1a\n" + b"\x00" * 50, "PNG"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\x00" * 50, "save it as DOCX"),
+        (b"{\\rtf1 words}", "RTF"),
+        (zipped({"a.txt": b"words"}), "unpack"),
+        (zipped({"[Content_Types].xml": b"<x/>", "xl/workbook.xml": b"<x/>"}), "CSV"),
+        (zipped({"[Content_Types].xml": b"<x/>", "ppt/deck.xml": b"<x/>"}), "PDF"),
+        (zipped({"mimetype": b"application/vnd.oasis.opendocument.text"}), "OpenDocument"),
+        (bytes(range(256)) * 8, "binary"),
+    ],
+)
+def test_other_formats_are_refused_with_advice(content: bytes, advice: str) -> None:
+    with pytest.raises(UnsupportedFormatError, match=advice):
+        read(content, "claims-to-be.txt", "text/plain")
+
+
+def test_an_encrypted_office_document_is_named_as_such() -> None:
+    ole = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "EncryptedPackage".encode("utf-16-le")
+    with pytest.raises(EncryptedFileError):
+        read(ole)
+
+
+def test_a_text_larger_than_the_limit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(builder, "MAX_CHARACTERS", 50)
+    with pytest.raises(OutputTooLargeError):
+        read("words " * 20)
+
+
+def test_the_bytes_decide_before_the_name() -> None:
+    assert read(pdf([["Really a PDF."]]), "page.html", "text/html").content_type == (
+        "application/pdf"
+    )
+    assert read("just words", "page.html").content_type == "text/plain"
+
+
+def test_an_extraction_survives_being_stored() -> None:
+    extraction = read(pdf([["1 Purpose", "Why."]], bookmarks=[("1 Purpose", 0)]))
+    assert extraction.headings
+    assert Extraction.from_json(extraction.to_json()) == extraction
+
+
+@pytest.mark.parametrize("stored", [b"[]", b"{}", b'{"format": 99}', b'{"format": 1, "text": 3}'])
+def test_a_stored_form_that_is_none_is_refused(stored: bytes) -> None:
+    with pytest.raises(ValueError, match="not an extraction"):
+        Extraction.from_json(stored)
