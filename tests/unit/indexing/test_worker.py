@@ -1,0 +1,460 @@
+"""The worker: whatever happens to it, the index ends as the catalog wants it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from ragmesh.chassis.events import Delivery, Event
+from ragmesh.chassis.events.facts import (
+    DOCUMENTS_CHANGED,
+    AnswersInvalidated,
+    UndecodableEventError,
+)
+from ragmesh.core.answers import Invalidation
+from ragmesh.core.callers import Access
+from ragmesh.core.documents import DocumentChange, DocumentState, JobState, Stage
+from ragmesh.core.errors import (
+    DocumentNotFoundError,
+    EncryptedFileError,
+    StoreDamagedError,
+    UnavailableError,
+)
+from ragmesh.core.metadata import Metadata
+from ragmesh.indexing.worker import Invalidator
+from ragmesh.testing.cache import FakeAnswerCache
+from tests.unit.indexing.pipeline import Killed, Pipeline, pipeline
+from tests.unit.indexing.world import ADMIN
+
+LONG = "\n\n".join(f"This is the paragraph of number {n}. It ends." for n in range(5))
+
+
+async def test_an_upload_becomes_a_published_revision(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        accepted = await made.upload("a", LONG)
+        await made.work()
+        (digest,), (head,) = await made.held(), await made.heads()
+        assert (head.revision, head.chunk_count, head.digest) == (1, 5, digest.digest)
+        document, job = await made.document(), await made.job(accepted)
+        assert (document.state, document.chunks) == (DocumentState.INDEXED, 5)
+        assert (job.state, job.stage, job.percent) == (JobState.SUCCEEDED, Stage.DONE, 100)
+        assert [stage for stage, _ in job.timings_ms] == ["parse", "embed", "write"]
+
+
+async def test_the_extracted_title_reaches_index_and_document(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        await made.upload("a", filename="guide.txt")
+        await made.work()
+        assert (await made.document()).title == "guide.txt"
+        version = await made.version()
+        (write,) = made.memory._versions[version].writes.values()
+        assert write.attributes.title == "guide.txt"
+        assert write.attributes.content_type == "text/plain"
+
+
+async def test_passages_are_embedded_in_bounded_batches_and_in_order(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        await made.upload("a", LONG)
+        await made.work()
+        batches = made.embedder.encoder.passage_batches
+        assert [len(batch) for batch in batches] == [1] * 5  # eight tokens hold one of them
+        assert [p.text for p in made.embedder.passages] == LONG.split("\n\n")
+
+
+async def test_an_event_that_comes_again_does_nothing(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        await made.upload()
+        (delivery,) = await made.events()
+        await made.indexer.handle(delivery)
+        heads, embedded = await made.heads(), made.embedder.passage_calls
+        await made.indexer.handle(delivery)
+        assert await made.heads() == heads
+        assert made.embedder.passage_calls == embedded
+
+
+async def test_events_in_any_order_end_with_the_highest_revision(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        jobs = [await made.upload("a", f"Version {n}.") for n in range(3)]
+        for delivery in reversed(await made.events()):
+            await made.indexer.handle(delivery)
+        (head,), (digest,) = await made.heads(), await made.held()
+        assert head.revision == digest.revision == 3
+        assert [p.text for p in made.embedder.passages] == ["Version 2."]
+        assert all([(await made.job(job)).state.ended for job in jobs])
+
+
+async def test_a_newer_revision_replaces_the_chunks_of_the_older(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        await made.upload("a", LONG)
+        await made.work()
+        await made.upload("a", "Short now.")
+        await made.work()
+        assert [(d.revision, d.chunk_count) for d in await made.held()] == [(2, 1)]
+
+
+async def test_other_attributes_embed_nothing_and_read_nothing(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        await made.upload("a")
+        await made.work()
+        calls, files = made.embedder.passage_calls, len(made.reader.read_files)
+        change = DocumentChange(title="New", metadata=Metadata('{"year":2024}'))
+        accepted = await made.indexing.service.update_document(ADMIN, "docs", "a", change)
+        await made.work()
+        assert (made.embedder.passage_calls, len(made.reader.read_files)) == (calls, files)
+        assert made.reader.splits == 0
+        (digest,), (head,) = await made.held(), await made.heads()
+        assert (digest.generation, head.generation, head.revision) == (2, 2, 1)
+        assert (await made.job(accepted)).state is JobState.SUCCEEDED
+
+
+async def test_looser_access_shows_once_the_index_has_it(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        await made.upload("a", access=Access(("staff",)))
+        await made.work()
+        change = DocumentChange(access=Access(("staff", "guests")))
+        await made.indexing.service.update_document(ADMIN, "docs", "a", change)
+        assert (await made.heads())[0].access == Access(("staff",))
+        await made.work()
+        assert (await made.heads())[0].access == Access(("guests", "staff"))
+
+
+async def test_attributes_of_chunks_that_went_missing_bring_them_back(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        await made.upload("a")
+        await made.work()
+        document, version = await made.document(), await made.version()
+        await made.memory.delete(version, document.uid, below_revision=99)
+        change = DocumentChange(title="New")
+        await made.indexing.service.update_document(ADMIN, "docs", "a", change)
+        await made.work()
+        assert [(d.revision, d.generation) for d in await made.held()] == [(1, 2)]
+        assert (await made.heads())[0].generation == 2
+
+
+async def test_a_delete_removes_every_chunk_and_ends_its_job(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        await made.upload("a")
+        await made.work()
+        await made.upload("a", "Two.")
+        accepted = await made.indexing.service.delete_document(ADMIN, "docs", "a")
+        await made.work()
+        assert await made.held() == ()
+        with pytest.raises(DocumentNotFoundError):
+            await made.document()
+        row = await made.indexing.ledger.catalog.find_job(accepted.job_id)
+        assert row is not None
+        assert row.job.state is JobState.SUCCEEDED
+
+
+async def test_a_document_that_comes_back_after_its_delete_is_found_again(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        await made.upload("a")
+        await made.work()
+        await made.indexing.service.delete_document(ADMIN, "docs", "a")
+        await made.upload("a", "Back.")
+        await made.work()
+        assert [d.revision for d in await made.held()] == [3]
+        assert (await made.document()).state is DocumentState.INDEXED
+
+
+async def test_a_file_that_cannot_be_read_fails_with_its_reason(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        made.reader.refusals["secret.pdf"] = EncryptedFileError("the file needs a password")
+        accepted = await made.upload("a", filename="secret.pdf")
+        other = await made.upload("b")
+        await made.work()
+        job = await made.job(accepted)
+        assert job.state is JobState.FAILED
+        assert job.error is not None
+        assert (job.error.reason, job.error.message) == ("ENCRYPTED", "the file needs a password")
+        assert (await made.document()).state is DocumentState.FAILED
+        assert (await made.job(other)).state is JobState.SUCCEEDED
+
+
+async def test_a_failed_revision_leaves_the_published_one_in_place(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        await made.upload("a", filename="good.txt")
+        await made.work()
+        made.reader.refusals["bad.txt"] = EncryptedFileError("the file needs a password")
+        await made.upload("a", "Changed.", filename="bad.txt")
+        await made.work()
+        assert [head.revision for head in await made.heads()] == [1]
+        assert [digest.revision for digest in await made.held()] == [1]
+
+
+async def test_a_transient_error_is_raised_for_another_attempt(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        accepted = await made.upload()
+        (delivery,) = await made.events()
+        made.fuse.errors["embed_passages"] = [UnavailableError("away")]
+        with pytest.raises(UnavailableError):
+            await made.indexer.handle(delivery)
+        assert (await made.job(accepted)).state is JobState.RUNNING
+        await made.indexer.handle(delivery)
+        assert (await made.job(accepted)).state is JobState.SUCCEEDED
+
+
+async def test_a_text_that_was_extracted_is_not_read_again(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        await made.upload("a", filename="a.txt")
+        (delivery,) = await made.events()
+        made.fuse.errors["embed_passages"] = [UnavailableError("away")]
+        with pytest.raises(UnavailableError):
+            await made.indexer.handle(delivery)
+        await made.indexer.handle(delivery)
+        assert (made.reader.read_files, made.reader.splits) == (["a.txt"], 1)
+
+
+async def test_a_defect_is_raised_until_the_last_chance_and_then_fails_the_job(
+    tmp_path: Path,
+) -> None:
+    async with pipeline(tmp_path) as made:
+        accepted = await made.upload()
+        (delivery,) = await made.events()
+        made.fuse.errors["split"] = [ZeroDivisionError("quoting the document")]
+        made.fuse.errors["read"] = [ZeroDivisionError("quoting the document")] * 2
+        with pytest.raises(ZeroDivisionError):
+            await made.indexer.handle(delivery)
+        await made.indexer.handle(Delivery(delivery.event, 2, is_last_chance=True))
+        job = await made.job(accepted)
+        assert job.state is JobState.FAILED
+        assert job.error is not None
+        assert job.error.reason == "INTERNAL"
+        assert "quoting" not in job.error.message
+
+
+async def test_an_index_that_kept_something_else_is_not_published(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        await made.upload()
+        (delivery,) = await made.events()
+        made.fuse.errors["write_chunks"] = [StoreDamagedError("torn")]
+        with pytest.raises(StoreDamagedError):
+            await made.indexer.handle(delivery)
+        assert await made.heads() == ()
+
+
+async def test_a_cancelled_job_stops_between_two_stages(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        accepted = await made.upload("a", LONG)
+        (delivery,) = await made.events()
+
+        async def cancel() -> None:
+            await made.indexing.service.cancel_job(ADMIN, accepted.job_id)
+
+        made.fuse.hooks["record_extraction"] = cancel
+        await made.indexer.handle(delivery)
+        assert (await made.job(accepted)).state is JobState.CANCELLED
+        assert await made.heads() == ()
+        assert made.embedder.passage_calls == 0
+
+
+async def test_a_job_that_was_cancelled_while_it_waited_is_not_begun(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        accepted = await made.upload()
+        await made.indexing.service.cancel_job(ADMIN, accepted.job_id)
+        await made.work()
+        assert made.reader.read_files == []
+        assert (await made.job(accepted)).state is JobState.CANCELLED
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["start_job", "read", "record_extraction", "embed_passages", "write_chunks", "publish"],
+)
+async def test_an_upload_in_the_middle_of_the_work_wins(tmp_path: Path, moment: str) -> None:
+    async with pipeline(tmp_path) as made:
+        await made.upload("a", "First text.")
+        (delivery,) = await made.events()
+
+        async def overtake() -> None:
+            await made.upload("a", "Second text.")
+
+        made.fuse.hooks[moment] = overtake
+        await made.indexer.handle(delivery)
+        await made.work()
+        (head,) = await made.heads()
+        assert head.revision == 2
+        assert [(d.revision, d.digest) for d in await made.held()] == [(2, head.digest)]
+
+
+@pytest.mark.parametrize("moment", ["read", "embed_passages", "write_chunks", "publish"])
+async def test_a_delete_in_the_middle_of_the_work_wins(tmp_path: Path, moment: str) -> None:
+    async with pipeline(tmp_path) as made:
+        await made.upload("a", "First text.")
+        (delivery,) = await made.events()
+
+        async def delete() -> None:
+            await made.indexing.service.delete_document(ADMIN, "docs", "a")
+
+        made.fuse.hooks[moment] = delete
+        await made.indexer.handle(delivery)
+        await made.work()
+        assert all(head.deleted for head in await made.heads())
+        assert await made.held() == ()
+
+
+async def test_tighter_access_in_the_middle_of_the_work_is_what_is_published(
+    tmp_path: Path,
+) -> None:
+    async with pipeline(tmp_path) as made:
+        await made.upload("a")
+        (delivery,) = await made.events()
+
+        async def tighten() -> None:
+            change = DocumentChange(access=Access(("board",)))
+            await made.indexing.service.update_document(ADMIN, "docs", "a", change)
+
+        made.fuse.hooks["publish"] = tighten
+        await made.indexer.handle(delivery)
+        (head,), (digest,) = await made.heads(), await made.held()
+        assert head.access == Access(("board",))
+        assert head.generation == digest.generation == 2
+
+
+async def test_two_events_of_one_document_at_once_do_the_work_once(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        await made.upload("a", "First.")
+        await made.upload("a", "Second.")
+        one, two = await made.events()
+        await asyncio.gather(made.indexer.handle(one), made.indexer.handle(two))
+        assert [p.text for p in made.embedder.passages] == ["Second."]
+        assert [head.revision for head in await made.heads()] == [2]
+
+
+async def test_what_comes_after_the_publication_is_done_before_the_worker_returns(
+    tmp_path: Path,
+) -> None:
+    async with pipeline(tmp_path) as made:
+        await made.upload("a", "First.")
+        await made.work()
+        await made.upload("a", "Second.")
+        (delivery,) = await made.events()
+
+        async def late() -> None:
+            await made.upload("a", "Third.")
+            (third,) = await made.events()
+            await made.indexer.handle(third)
+            assert [head.revision for head in await made.heads()] == [2]
+
+        made.fuse.hooks["delete_chunks"] = late  # the clean-up behind the publication
+        await made.indexer.handle(delivery)
+        assert [head.revision for head in await made.heads()] == [3]
+
+
+async def test_an_index_that_does_not_know_the_version_yet_is_waited_for(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        accepted = await made.upload()
+        (delivery,) = await made.events()
+        await made.memory.drop(await made.version())
+        with pytest.raises(UnavailableError):
+            await made.indexer.handle(delivery)
+        assert (await made.job(accepted)).state is JobState.RUNNING
+
+
+async def test_an_event_of_a_deleted_collection_is_done_at_once(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        await made.upload()
+        (delivery,) = await made.events()
+        await made.indexing.service.delete_collection(ADMIN, "docs")
+        await made.indexer.handle(delivery)
+        assert made.reader.read_files == []
+
+
+async def test_bytes_that_are_no_event_are_a_permanent_error(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        with pytest.raises(UndecodableEventError) as caught:
+            await made.indexer.handle(Delivery(Event(DOCUMENTS_CHANGED, "k", b"\xff\xff")))
+        assert not caught.value.kind.transient
+
+
+async def test_the_cache_hears_of_every_head_that_moved(tmp_path: Path) -> None:
+    cache = FakeAnswerCache()
+    async with pipeline(tmp_path) as made:
+        moved = AnswersInvalidated("e", made.clock.now(), "t", "c", "d", 7)
+        await Invalidator(cache).handle(Delivery(moved.event()))
+    assert cache.invalidations == [Invalidation("c", "d", 7)]
+
+
+# -- kills -----------------------------------------------------------------------
+
+
+async def _first_upload(made: Pipeline, document_id: str) -> None:
+    await made.upload(document_id, LONG)
+
+
+async def _second_upload(made: Pipeline, document_id: str) -> None:
+    await made.upload(document_id, "Before.")
+    await made.work()
+    await made.upload(document_id, LONG)
+
+
+async def _attributes(made: Pipeline, document_id: str) -> None:
+    await made.upload(document_id, LONG)
+    await made.work()
+    change = DocumentChange(title="New")
+    await made.indexing.service.update_document(ADMIN, "docs", document_id, change)
+
+
+async def _delete(made: Pipeline, document_id: str) -> None:
+    await made.upload(document_id, LONG)
+    await made.work()
+    await made.indexing.service.delete_document(ADMIN, "docs", document_id)
+
+
+async def _outcome(made: Pipeline, document_id: str) -> object:
+    """All that can be seen of a document, without what differs from one to the next."""
+    row = (await made.indexing.ledger.catalog.find_documents(await _row(made), [document_id]))[
+        document_id
+    ]
+    work = await made.indexing.ledger.work_of(await made.version(), row.uid)
+    assert work is not None
+    job = await made.indexing.ledger.catalog.find_job(work.job_id or "")
+    assert job is not None
+    head = work.head
+    return (
+        row.state,
+        row.revision,
+        row.generation,
+        row.chunks,
+        row.document.title,
+        work.task,
+        (job.job.state, job.job.stage, job.job.percent, job.job.error),
+        head and (head.revision, head.generation, head.digest, head.chunk_count, head.deleted),
+        [
+            (d.revision, d.generation, d.digest, d.chunk_count)
+            for d in await made.held()
+            if d.document_uid == row.uid
+        ],
+    )
+
+
+async def _row(made: Pipeline) -> object:
+    return await made.indexing.service.collections.read(ADMIN, "docs")
+
+
+@pytest.mark.parametrize("prepare", [_first_upload, _second_upload, _attributes, _delete])
+async def test_a_kill_at_any_call_ends_like_a_run_without_one(
+    tmp_path: Path, prepare: Callable[[Pipeline, str], Awaitable[None]]
+) -> None:
+    async with pipeline(tmp_path) as made:
+        await prepare(made, "clean")
+        (delivery,) = await made.events()
+        made.fuse.reset()
+        await made.indexer.handle(delivery)
+        wanted, calls = await _outcome(made, "clean"), len(made.fuse.calls)
+        assert calls > 3
+        for number in range(calls):
+            document_id = f"killed-{number}"
+            made.fuse.reset()
+            await prepare(made, document_id)
+            (delivery,) = await made.events()
+            made.fuse.reset(after=number)
+            with pytest.raises(Killed):
+                await made.indexer.handle(delivery)
+            made.fuse.reset()
+            made.indexer = made.restarted()
+            await made.indexer.handle(delivery)
+            assert await _outcome(made, document_id) == wanted, f"killed after call {number}"
