@@ -1,0 +1,289 @@
+"""The reconciler: whatever was lost, torn or left over is found by comparing, and repaired."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from ragmesh.core.documents import JobState, NewCollection
+from ragmesh.core.errors import EncryptedFileError, StoreDamagedError
+from ragmesh.core.index import DocumentWrite
+from ragmesh.indexing.reconciler import Reconciler, ReconcilerLimits, Repairs
+from ragmesh.testing.retrieval import attributes, chunks
+from tests.unit.indexing.pipeline import Fused, Pipeline, pipeline
+from tests.unit.indexing.world import ADMIN
+
+
+async def reconcile(made: Pipeline) -> Repairs:
+    """A pass of a reconciler that has just started."""
+    return await fresh(made).reconcile()
+
+
+def fresh(made: Pipeline) -> Reconciler:
+    return Reconciler(
+        Fused(made.indexing.ledger, made.fuse),
+        made.indexing.blobs,
+        Fused(made.retrieval, made.fuse),
+        made.clock,
+        ReconcilerLimits(rows=3),
+    )
+
+
+async def indexed(made: Pipeline, count: int = 7) -> list[str]:
+    """Uids of documents that are published."""
+    for number in range(count):
+        await made.upload(f"d{number}", f"Text of document {number}.")
+    await made.work()
+    return [head.document_uid for head in await made.heads()]
+
+
+def stray(made: Pipeline, version: str, document_uid: str, revision: int) -> DocumentWrite:
+    """Chunks that nobody published."""
+    return DocumentWrite(
+        index_version_uid=version,
+        fingerprint=made.embedder.fingerprint,
+        document_uid=document_uid,
+        revision=revision,
+        attributes=attributes("stray"),
+        chunks=chunks("Stray."),
+    )
+
+
+async def test_what_is_as_it_should_be_is_left_alone(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        await indexed(made)
+        before = await made.heads(), await made.held()
+        assert (await reconcile(made)).is_idle
+        await made.work()
+        assert (await made.heads(), await made.held()) == before
+
+
+async def test_work_under_way_at_a_kill_is_taken_up_at_the_start(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        accepted = await made.upload("a")
+        await made.events()  # relayed, and then lost
+        await made.clock.advance(1)
+        assert (await reconcile(made)).relayed == 1
+        await made.work()
+        assert (await made.job(accepted)).state is JobState.SUCCEEDED
+
+
+async def test_a_lost_event_is_sent_again_once_it_is_overdue(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        reconciler = fresh(made)
+        await reconciler.reconcile()
+        accepted = [await made.upload(f"d{number}") for number in range(5)]
+        await made.events()
+        await made.clock.advance(14 * 60)
+        assert (await reconciler.reconcile()).relayed == 0
+        await made.clock.advance(2 * 60)
+        assert (await reconciler.reconcile()).relayed == 5
+        assert (await reconciler.reconcile()).relayed == 0  # they wait in the outbox
+        await made.work()
+        assert {(await made.job(one)).state for one in accepted} == {JobState.SUCCEEDED}
+
+
+async def test_chunks_that_went_missing_are_written_again(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        uids = await indexed(made)
+        heads = [(h.document_uid, h.revision, h.digest) for h in await made.heads()]
+        version = await made.version()
+        for uid in uids[2:5]:
+            await made.memory.delete(version, uid, below_revision=99)
+        assert (await reconcile(made)).rewritten == 3
+        await made.work()
+        assert [(h.document_uid, h.revision, h.digest) for h in await made.heads()] == heads
+        assert [d.document_uid for d in await made.held()] == uids
+        assert (await reconcile(made)).is_idle
+
+
+async def test_chunks_other_than_the_promised_ones_are_written_again(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        (uid,) = await indexed(made, 1)
+        await made.memory.write(stray(made, await made.version(), uid, 1))
+        assert (await reconcile(made)).rewritten == 1
+        await made.work()
+        (digest,), (head,) = await made.held(), await made.heads()
+        assert digest.digest == head.digest
+
+
+async def test_damage_is_handed_over_once(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        (uid,) = await indexed(made, 1)
+        await made.memory.delete(await made.version(), uid, below_revision=99)
+        assert (await reconcile(made)).rewritten == 1
+        await made.events()
+        assert (await reconcile(made)).rewritten == 0
+
+
+async def test_a_publication_during_the_comparison_is_not_taken_for_damage(
+    tmp_path: Path,
+) -> None:
+    async with pipeline(tmp_path) as made:
+        await indexed(made, 2)
+
+        async def publish_meanwhile() -> None:
+            await made.upload("d0", "Another text.")
+            await made.work()
+
+        # The heads were read before the index is asked for what it holds, and the other way.
+        for moment in ("list_heads", "list_document_digests"):
+            made.fuse.hooks[moment] = publish_meanwhile
+            assert (await reconcile(made)).rewritten == 0
+
+
+async def test_older_revisions_beside_the_published_one_are_removed(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        await indexed(made, 2)
+        await made.upload("d0", "Another text.")
+        await made.work()
+        document = await made.document("d0")
+        await made.memory.write(stray(made, await made.version(), document.uid, 1))
+        assert (await reconcile(made)).removed_chunks == 1
+        assert sorted(d.revision for d in await made.held()) == [1, 2]
+
+
+async def test_chunks_of_a_deleted_document_are_removed(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        (uid,) = await indexed(made, 1)
+        await made.indexing.service.delete_document(ADMIN, "docs", "d0")
+        await made.work()
+        await made.memory.write(stray(made, await made.version(), uid, 1))
+        assert (await reconcile(made)).removed_chunks == 1
+        assert await made.held() == ()
+
+
+async def test_chunks_of_work_under_way_are_left_alone(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        await made.upload("new")
+        await indexed(made, 1)
+        await made.indexing.service.delete_document(ADMIN, "docs", "d0")
+        await made.upload("d0", "Back again.")
+        version = await made.version()
+        for document_id, revision in (("d0", 3), ("new", 2)):
+            if document_id == "new":
+                await made.upload("new", "A second text.")
+            uid = (await made.document(document_id)).uid
+            await made.memory.write(stray(made, version, uid, revision))
+        await reconcile(made)
+        held = {(d.document_uid, d.revision) for d in await made.held()}
+        assert {
+            ((await made.document("d0")).uid, 3),
+            ((await made.document("new")).uid, 2),
+        } <= held
+
+
+async def test_chunks_of_a_document_that_failed_unpublished_are_removed(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        made.reader.refusals["bad.txt"] = EncryptedFileError("the file needs a password")
+        await made.upload("a", filename="bad.txt")
+        await made.work()
+        uid = (await made.document("a")).uid
+        await made.memory.write(stray(made, await made.version(), uid, 1))
+        assert (await reconcile(made)).removed_chunks == 1
+
+
+async def test_chunks_of_a_document_that_nobody_knows_are_removed(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        await made.memory.write(stray(made, await made.version(), "unknown", 4))
+        assert (await reconcile(made)).removed_chunks == 1
+        assert await made.held() == ()
+
+
+async def test_an_index_that_was_lost_is_made_again_and_filled(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        uids = await indexed(made)
+        await made.memory.drop(await made.version())
+        repairs = await reconcile(made)
+        assert (repairs.made, repairs.rewritten) == (1, 7)
+        await made.work()
+        assert [d.document_uid for d in await made.held()] == uids
+
+
+async def test_the_index_of_a_deleted_collection_is_dropped(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        await indexed(made)
+        await made.indexing.service.delete_collection(ADMIN, "docs")
+        assert (await reconcile(made)).dropped == 1
+        assert await made.memory.list_indexes() == ()
+        assert await made.indexing.ledger.list_index_versions() == ()
+        assert (await reconcile(made)).is_idle
+
+
+async def test_a_drop_that_was_interrupted_is_ended_by_the_next_pass(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        await indexed(made, 1)
+        await made.indexing.service.delete_collection(ADMIN, "docs")
+        made.fuse.errors["forget_index_version"] = [StoreDamagedError("torn")]
+        assert (await reconcile(made)).skipped == 1
+        assert (await reconcile(made)).dropped == 1
+
+
+async def test_one_broken_index_does_not_keep_others_from_being_repaired(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        uids = await indexed(made, 2)
+        # The empty collection comes first: small ones do.
+        await made.indexing.service.create_collection(ADMIN, NewCollection("empty"))
+        await made.memory.delete(await made.version(), uids[0], below_revision=99)
+        made.fuse.errors["list_document_digests"] = [StoreDamagedError("torn")]
+        repairs = await reconcile(made)
+        assert (repairs.skipped, repairs.rewritten) == (1, 1)
+
+
+async def test_blobs_that_no_revision_names_go_after_their_grace(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        await indexed(made, 1)
+        (orphan,) = await made.indexing.blobs.write_blobs([b"nobody's"])
+        kept = {b.key async for batch in made.indexing.blobs.list_blobs() for b in batch}
+        now = made.clock.now()
+        stored = [b.stored_at async for batch in made.indexing.blobs.list_blobs() for b in batch]
+        # Files carry the machine's own time: the clock is set after it, then past the grace.
+        await made.clock.advance(max((max(stored) - now).total_seconds(), 0) + 60)
+        assert (await reconcile(made)).removed_blobs == 0
+        await made.clock.advance(timedelta(hours=1).total_seconds())
+        assert (await reconcile(made)).removed_blobs == 1
+        left = {b.key async for batch in made.indexing.blobs.list_blobs() for b in batch}
+        assert left == kept - {orphan}
+
+
+async def test_big_collections_are_compared_less_often_than_small_ones(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        await indexed(made, 3)
+        limits = ReconcilerLimits(seconds_a_document=60.0)
+        reconciler = Reconciler(
+            made.indexing.ledger,
+            made.indexing.blobs,
+            Fused(made.retrieval, made.fuse),
+            made.clock,
+            limits,
+        )
+        looks = []
+        for _ in range(9):
+            made.fuse.reset()
+            await reconciler.reconcile()
+            looks.append(made.fuse.calls.count("list_document_digests"))
+            await made.clock.advance(60)
+        assert looks == [1, 0, 0, 0, 1, 0, 0, 0, 1]
+
+
+async def test_the_reconciler_looks_at_its_start_and_every_minute(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        (uid,) = await indexed(made, 1)
+        async with asyncio.TaskGroup() as tasks:
+            loop = tasks.create_task(fresh(made).run())
+            await made.clock.until_asleep()
+            await made.memory.delete(await made.version(), uid, below_revision=99)
+            await made.clock.advance(61)
+            await made.clock.until_asleep()
+            assert len(await made.events()) == 1
+            loop.cancel()
+
+
+async def test_a_damaged_catalog_ends_the_reconciler(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        made.fuse.errors["list_pending"] = [StoreDamagedError("torn")]
+        with pytest.raises(StoreDamagedError):
+            await fresh(made).run()
