@@ -12,7 +12,6 @@ from ragmesh.chassis.events import Delivery, Event
 from ragmesh.chassis.events.facts import (
     DOCUMENTS_CHANGED,
     AnswersInvalidated,
-    UndecodableEventError,
 )
 from ragmesh.core.answers import Invalidation
 from ragmesh.core.callers import Access
@@ -22,6 +21,7 @@ from ragmesh.core.errors import (
     EncryptedFileError,
     StoreDamagedError,
     UnavailableError,
+    UndecodableEventError,
 )
 from ragmesh.core.metadata import Metadata
 from ragmesh.indexing.worker import Invalidator

@@ -14,16 +14,10 @@ from ragmesh.api.events.v1.document_changed_pb2 import DocumentChanged as Change
 from ragmesh.api.events.v1.document_changed_pb2 import Lane as LaneMessage
 from ragmesh.chassis.events.port import Event
 from ragmesh.chassis.requests import REQUEST_ID_HEADER
-from ragmesh.core.errors import InvalidError
+from ragmesh.core.errors import UndecodableEventError
 
 DOCUMENTS_CHANGED = "ragmesh.documents.changed.v1"
 ANSWERS_INVALIDATED = "ragmesh.answers.invalidated.v1"
-
-
-class UndecodableEventError(InvalidError):
-    """The bytes are no event of the topic's schema, or one without what it must name."""
-
-    reason = "UNDECODABLE_EVENT"
 
 
 class EventLane(Enum):

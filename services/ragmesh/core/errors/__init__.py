@@ -16,6 +16,7 @@ from ragmesh.core.errors.documents import (
     RevisionNotFoundError,
     SupersededError,
     TextNotReadyError,
+    UndecodableEventError,
 )
 from ragmesh.core.errors.doors import (
     ForeignHostError,
@@ -156,6 +157,7 @@ __all__ = [
     "TextTooLongError",
     "UnauthenticatedError",
     "UnavailableError",
+    "UndecodableEventError",
     "UnknownSettingError",
     "UnreadableFileError",
     "UnsupportedError",

@@ -65,6 +65,12 @@ class JobCancelledError(ConflictError):
     reason = "JOB_CANCELLED"
 
 
+class UndecodableEventError(InvalidError):
+    """The bytes are no event of the topic's schema, or one without what it must name."""
+
+    reason = "UNDECODABLE_EVENT"
+
+
 class EmptyFileError(InvalidError):
     """The uploaded file has no bytes."""
 
