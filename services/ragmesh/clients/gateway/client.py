@@ -38,7 +38,7 @@ from ragmesh.core.pages import Page, PageRequest
 from ragmesh.core.search import SearchQuery, SearchResult
 
 UNARY_BYTES = 1024 * 1024
-"""Larger documents are sent piece by piece, and batches hold no more content than this."""
+"""Documents with more content are sent piece by piece."""
 _PIECE_BYTES = 256 * 1024
 _READS = (
     "ragmesh.api.gateway.v1.AskService/Search",

@@ -47,18 +47,9 @@ class CollectionRoutes:
             responses=problems(),
             summary="List collections",
         )
-        for method, endpoint, summary in (
-            ("GET", self.get, "Show a collection"),
-            ("PATCH", self.update, "Change a collection"),
-        ):
-            add(
-                one,
-                endpoint,
-                methods=[method],
-                response_model=CollectionReply,
-                responses=problems(404),
-                summary=summary,
-            )
+        shown: dict[str, Any] = {"response_model": CollectionReply, "responses": problems(404)}
+        add(one, self.get, methods=["GET"], summary="Show a collection", **shown)
+        add(one, self.update, methods=["PATCH"], summary="Change a collection", **shown)
         add(
             one,
             self.delete,

@@ -10,11 +10,14 @@ import httpx
 import pytest
 
 from ragmesh.chassis.executors import executor
+from ragmesh.core.documents import Upload
 from ragmesh.gateway.adapters.rest import admit_everybody, make_app
 from ragmesh.gateway.adapters.rest.docs import docs_page
 from ragmesh.gateway.adapters.rest.door import Door
-from ragmesh.gateway.identity import DeveloperIdentity
-from ragmesh.testing.gateway import FakeMesh
+from ragmesh.gateway.adapters.rest.streams import HEARTBEAT_SECONDS
+from ragmesh.gateway.identity import DEVELOPER, DeveloperIdentity
+from ragmesh.testing.clocks import ManualClock
+from ragmesh.testing.gateway import COLLECTION, FakeMesh
 
 COLLECTIONS = "/api/v1/collections"
 MANY = {f"field{number}": "number" for number in range(17)}
@@ -267,6 +270,29 @@ async def test_who_goes_away_stops_the_engine(door: Door, mesh: FakeMesh, accept
     await door(scope, receive, send)
     assert mesh.generator.closed
     assert not mesh.cache.stores
+
+
+async def test_a_silent_stream_shows_that_it_lives(door: Door, mesh: FakeMesh) -> None:
+    assert isinstance(mesh.clock, ManualClock)
+    clock = mesh.clock
+    (accepted,) = await mesh.catalog.create_documents(DEVELOPER, COLLECTION, [Upload(b"a")])
+    began, lives = asyncio.Event(), asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        await began.wait()
+        await clock.advance(HEARTBEAT_SECONDS)
+        await lives.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        piece = message.get("body", b"")
+        if piece.startswith(b"id: "):
+            began.set()
+        elif piece.startswith(b":"):
+            lives.set()
+
+    await door(_scope(f"/api/v1/jobs/{accepted.job_id}/events", "GET"), receive, send)
+    assert lives.is_set()
 
 
 async def test_who_stops_following_a_job_leaves_nothing_behind(door: Door, mesh: FakeMesh) -> None:
