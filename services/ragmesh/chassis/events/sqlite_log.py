@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -23,7 +22,6 @@ from ragmesh.core.errors import ExhaustedError, RagmeshError, UnavailableError
 
 Result = TypeVar("Result")
 
-_log = logging.getLogger(__name__)
 
 _WAITING_WRITES = 4_096
 _SWEEP_SECONDS = 600.0
@@ -76,6 +74,7 @@ class SqliteEventLog:
         self._waiting: deque[_Ticket[Any]] = deque()
         self._listeners: dict[str, set[asyncio.Event]] = {}
         self._leases: dict[int, list[set[int]]] = {}
+        self._sweep_at = 0.0
         self.commits = 0
         """Transactions so far."""
 
@@ -84,7 +83,12 @@ class SqliteEventLog:
         if not events:
             return
         now = self._now()
-        await self._commit(lambda: self._file.append(events, now))
+
+        def unit() -> None:
+            self._file.append(events, now)
+            self._remove_old(now)
+
+        await self._commit(unit)
         self._wake({event.topic for event in events})
 
     async def consume(self, topic: str, group: str, handle: Handler, *, max_in_flight: int) -> None:
@@ -99,24 +103,6 @@ class SqliteEventLog:
                 max_in_flight=max_in_flight,
             )
             await consumer.run()
-
-    async def sweep(self) -> None:
-        """Remove events past their retention, for ever; other writers get their turn between."""
-        while True:
-            try:
-                while await self._commit(self._remove_old):
-                    pass
-            except RagmeshError as error:
-                if not error.kind.transient:
-                    raise
-                _log.warning("old events stay for now", extra={"reason": error.reason})
-            await self._clock.sleep(_SWEEP_SECONDS)
-
-    def _remove_old(self) -> int:
-        now = self._now()
-        return self._file.remove_old(
-            now - self._retention.seconds, now - self._retention.dead_seconds
-        )
 
     async def _commit(self, unit: Callable[[], Result]) -> Result:
         """The unit's result once it is durable, together with all that waited beside it."""
@@ -144,6 +130,14 @@ class SqliteEventLog:
             for one, result in zip(group, results, strict=True):
                 one.settle(result, None)
         return ticket.result()
+
+    def _remove_old(self, now: float) -> None:
+        """Remove some events past their retention now and then; what grows is swept."""
+        if now >= self._sweep_at:
+            removed = self._file.remove_old(
+                now - self._retention.seconds, now - self._retention.dead_seconds
+            )
+            self._sweep_at = now if removed else now + _SWEEP_SECONDS
 
     @contextmanager
     def _listening(self, topic: str) -> Iterator[asyncio.Event]:

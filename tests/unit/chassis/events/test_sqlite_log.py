@@ -45,14 +45,6 @@ def positions(path: Path) -> list[str]:
         return [key for (key,) in db.execute("SELECT key FROM events ORDER BY position")]
 
 
-async def sweep_for(clock: ManualClock, seconds: int) -> None:
-    """Let time pass in the steps of the sweeps, each of which works in a thread."""
-    await clock.until_asleep()
-    for _ in range(0, seconds, 600):
-        await clock.advance(600)
-        await clock.until_asleep()
-
-
 async def test_appends_that_wait_together_share_one_commit(tmp_path: Path) -> None:
     async with open_sqlite_event_log(tmp_path / "events.db", ManualClock()) as log:
         await asyncio.gather(*(log.append([happened(str(n))]) for n in range(200)))
@@ -122,12 +114,21 @@ async def test_handled_events_go_after_their_retention_and_others_stay(tmp_path:
             await inbox.until(2)
         # A group that exists and has not taken them keeps events alive.
         await log.append([happened("waiting"), Event(TOPIC + ".dead", "dead", b"")])
-        async with asyncio.TaskGroup() as tasks:
-            sweeping = tasks.create_task(log.sweep())
-            await sweep_for(clock, 4_000)
-            assert "old" not in positions(path)
-            assert {"waiting", "dead"} <= set(positions(path))
-            await sweep_for(clock, 4_000)
-            assert "dead" not in positions(path)
-            assert "waiting" in positions(path)
-            sweeping.cancel()
+        await clock.advance(4_000)
+        await log.append([happened("later")])
+        assert "old" not in positions(path)
+        assert {"waiting", "dead", "later"} <= set(positions(path))
+        await clock.advance(4_000)
+        await log.append([happened("latest")])
+        assert "dead" not in positions(path)
+        assert {"waiting", "later", "latest"} <= set(positions(path))
+
+
+async def test_sweeping_goes_on_with_every_append_until_nothing_is_left(tmp_path: Path) -> None:
+    path, clock = tmp_path / "events.db", ManualClock()
+    async with open_sqlite_event_log(path, clock, retention=Retention(seconds=60)) as log:
+        await log.append([Event("nobody's", str(number), b"") for number in range(2_500)])
+        await clock.advance(700)
+        for _ in range(3):
+            await log.append([happened("new")])
+    assert set(positions(path)) == {"new"}
