@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ragmesh.core.search import FoundChunk
 
 _EXCERPT_CHARACTERS = 300
-_NO_CONTEXT = "NO_CONTEXT: the documents do not hold an answer to this question."
+_NO_CONTEXT = "NO_CONTEXT: the evidence is too weak; nothing was guessed."
 _PARTIAL = "PARTIAL: the answer broke off; what stands above is all of it."
 
 
@@ -82,7 +82,7 @@ def _print_ending(answer: Answer) -> None:
             click.echo()
         click.echo(_cited(citation))
     if answer.status.value == "NO_CONTEXT":
-        click.echo(_NO_CONTEXT)
+        click.echo(f"\n{_NO_CONTEXT}")
     elif answer.status.value == "PARTIAL":
         click.echo(f"\n{_PARTIAL}")
     if answer.degraded:
