@@ -1,0 +1,167 @@
+"""Uploads, relay, log, worker, index and heads together, on real files and on real time."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ragmesh.chassis.clocks import SystemClock
+from ragmesh.chassis.events.sqlite_log import open_sqlite_event_log
+from ragmesh.core.documents import Accepted, JobState, NewCollection, Upload
+from ragmesh.core.errors import IndexVersionGoneError
+from ragmesh.core.questions import Question
+from ragmesh.core.search import RetrieveQuery
+from ragmesh.indexing.building import Indexing, Neighbours, Places, open_indexing
+from ragmesh.indexing.reconciler import Reconciler
+from ragmesh.indexing.relay import Relay
+from ragmesh.indexing.settings import IndexingSettings
+from ragmesh.indexing.stages import Stages
+from ragmesh.indexing.worker import Indexer, Invalidator
+from ragmesh.retrieval.adapters.embedded.index import embedded_index
+from ragmesh.retrieval.follower import HeadsFollower, Patience
+from ragmesh.retrieval.service import RetrievalService
+from ragmesh.testing.cache import FakeAnswerCache
+from ragmesh.testing.embedding import FakeEmbedder
+from ragmesh.testing.reading import FakeReader
+from tests.unit.indexing.world import ADMIN
+
+
+@dataclass
+class Running:
+    indexing: Indexing
+    retrieval: RetrievalService
+    embedder: FakeEmbedder
+    cache: FakeAnswerCache
+
+    async def upload(self, *texts: str, prefix: str = "d") -> tuple[Accepted, ...]:
+        uploads = [Upload(text.encode(), f"{prefix}{n}") for n, text in enumerate(texts)]
+        return await self.indexing.service.create_documents(ADMIN, "docs", uploads)
+
+    async def ended(self, accepted: Accepted) -> JobState:
+        async for job in self.indexing.service.watch_job(ADMIN, accepted.job_id):
+            last = job
+        return last.state
+
+    async def found(self, question: str) -> list[str]:
+        route = await self.indexing.service.resolve_route(ADMIN, "docs")
+        query = RetrieveQuery(
+            index_version_uid=route.index_version_uid,
+            collection_uid=route.collection_uid,
+            question=Question.parse(question),
+            limit=1,
+        )
+        return [hit.document_id for hit in (await self.retrieval.retrieve(ADMIN, query)).hits]
+
+
+@asynccontextmanager
+async def running(folder: Path) -> AsyncIterator[Running]:
+    """Everything of one process between the doors and the disk."""
+    clock, embedder, cache = SystemClock(), FakeEmbedder(), FakeAnswerCache()
+    async with AsyncExitStack() as stack:
+        index = await stack.enter_async_context(embedded_index(folder / "index", threads=1))
+        follower = HeadsFollower(index, clock, Patience())
+        retrieval = RetrievalService(embedder, index, follower, clock)
+        places = Places(folder / "catalog.db", folder / "blobs")
+        indexing = await stack.enter_async_context(
+            open_indexing(places, Neighbours(embedder, retrieval, cache), IndexingSettings(), clock)
+        )
+        log = await stack.enter_async_context(open_sqlite_event_log(folder / "events.db", clock))
+        ledger, blobs = indexing.ledger, indexing.blobs
+        stages = Stages(ledger, blobs, FakeReader(), embedder, retrieval, clock)
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        loops = [
+            tasks.create_task(loop)
+            for loop in (
+                retrieval.follow(indexing.service),
+                Relay(ledger, log, clock).run(),
+                Indexer(ledger, retrieval, stages).run(log, max_in_flight=8),
+                Invalidator(cache).run(log),
+                Reconciler(ledger, blobs, retrieval, clock).run(),
+            )
+        ]
+        try:
+            yield Running(indexing, retrieval, embedder, cache)
+        finally:
+            for loop in loops:
+                loop.cancel()
+
+
+def lose(folder: Path, name: str) -> None:
+    """Remove a store's files."""
+    for path in folder.glob(f"{name}*"):
+        path.unlink()
+
+
+async def test_an_upload_is_found_by_the_question_after_its_job_succeeded(tmp_path: Path) -> None:
+    async with running(tmp_path) as made:
+        await made.indexing.service.create_collection(ADMIN, NewCollection("docs"))
+        for round_number in range(5):
+            word = f"wombat{round_number}"
+            (accepted,) = await made.upload(f"The {word} sleeps.", prefix=word)
+            assert await made.ended(accepted) is JobState.SUCCEEDED
+            assert await made.found(f"Where is {word}?") == [f"{word}0"]
+
+
+async def test_many_documents_are_all_indexed_and_embedded_once(tmp_path: Path) -> None:
+    texts = [f"Text about the animal{number}. It lives." for number in range(60)]
+    async with running(tmp_path) as made:
+        await made.indexing.service.create_collection(ADMIN, NewCollection("docs"))
+        accepted = await made.upload(*texts)
+        states = await asyncio.gather(*(made.ended(one) for one in accepted))
+        assert set(states) == {JobState.SUCCEEDED}
+        assert len(made.embedder.passages) == len(texts)
+        assert await made.found("Where is animal41?") == ["d41"]
+
+
+async def test_a_stop_in_the_middle_loses_nothing_and_repeats_little(tmp_path: Path) -> None:
+    texts = [f"Text about the animal{number}. It lives." for number in range(40)]
+    async with running(tmp_path) as made:
+        await made.indexing.service.create_collection(ADMIN, NewCollection("docs"))
+        accepted = await made.upload(*texts)
+        await made.ended(accepted[5])
+    async with running(tmp_path) as made:
+        states = await asyncio.gather(*(made.ended(one) for one in accepted))
+        assert set(states) == {JobState.SUCCEEDED}
+        route = await made.indexing.service.resolve_route(ADMIN, "docs")
+        described = await made.retrieval.describe_index(ADMIN, route.index_version_uid)
+        assert described.documents == described.chunks == 40
+        assert await made.found("Where is animal39?") == ["d39"]
+
+
+async def test_the_index_and_the_log_can_be_lost_and_come_back_from_the_catalog(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as made:
+        await made.indexing.service.create_collection(ADMIN, NewCollection("docs"))
+        accepted = await made.upload("The first animal.", "The second animal.")
+        for one in accepted:
+            assert await made.ended(one) is JobState.SUCCEEDED
+    lose(tmp_path, "events.db")
+    shutil.rmtree(tmp_path / "index")
+    async with running(tmp_path) as made, asyncio.timeout(30):
+        while True:
+            with suppress(IndexVersionGoneError):  # until the reconciler has made it again
+                if await made.found("Where is the second animal?") == ["d1"]:
+                    break
+            await asyncio.sleep(0.05)
+        assert len(made.embedder.passages) == 2
+
+
+@pytest.mark.parametrize("deleted", [["d0"], ["d0", "d2"]])
+async def test_a_deleted_document_is_not_found_again(tmp_path: Path, deleted: list[str]) -> None:
+    async with running(tmp_path) as made:
+        await made.indexing.service.create_collection(ADMIN, NewCollection("docs"))
+        for one in await made.upload("An aardvark.", "A badger.", "A civet."):
+            await made.ended(one)
+        for document_id in deleted:
+            accepted = await made.indexing.service.delete_document(ADMIN, "docs", document_id)
+            assert document_id not in await made.found("aardvark badger civet")
+            assert accepted.revision == 2
+    async with running(tmp_path) as made:
+        assert not set(deleted) & set(await made.found("aardvark badger civet"))
