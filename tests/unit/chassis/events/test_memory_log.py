@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 
 from ragmesh.chassis.events import EventLog
 from ragmesh.core.clock import Clock
-from ragmesh.testing.events import EventLogContract, MemoryEventLog, MemoryEvents, OpenLog
+from ragmesh.testing.events import MemoryEventLog, MemoryEvents
+from ragmesh.testing.events_contract import EventLogContract, OpenLog
 
 
 class TestMemoryEventLog(EventLogContract):

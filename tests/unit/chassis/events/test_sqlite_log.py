@@ -16,14 +16,8 @@ from ragmesh.chassis.events.sqlite_log import Retention, open_sqlite_event_log
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import NewerFormatError, StoreDamagedError, StoreInUseError
 from ragmesh.testing.clocks import ManualClock
-from ragmesh.testing.events import (
-    TOPIC,
-    EventLogContract,
-    Inbox,
-    OpenLog,
-    consuming,
-    happened,
-)
+from ragmesh.testing.events import TOPIC, Inbox, consuming, happened
+from ragmesh.testing.events_contract import EventLogContract, OpenLog
 
 
 class TestSqliteEventLog(EventLogContract):
