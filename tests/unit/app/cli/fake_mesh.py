@@ -1,0 +1,233 @@
+"""A mesh of a few dictionaries, which behaves as the gateway's contract says."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from ragmesh.core.answers import Answer, AnswerEvent, AnswerStatus, AskQuery, Citation, Delta, Usage
+from ragmesh.core.documents import (
+    WHOLE_WINDOW,
+    Accepted,
+    Collection,
+    Document,
+    DocumentState,
+    Failure,
+    Job,
+    JobState,
+    NewCollection,
+    Stage,
+    Upload,
+)
+from ragmesh.core.errors import (
+    CollectionNotFoundError,
+    DocumentNotFoundError,
+    EmptyFileError,
+    RagmeshError,
+)
+from ragmesh.core.filters import Filter
+from ragmesh.core.metadata import Metadata
+from ragmesh.core.pages import Page, PageRequest
+from ragmesh.core.search import FoundChunk, SearchQuery, SearchResult
+from ragmesh.core.spans import Span
+
+Item = TypeVar("Item")
+NOON = datetime(2025, 5, 1, 12, tzinfo=UTC)
+CITATION = Citation(
+    marker="[1]",
+    document_uid="",
+    document_id="lyra.pdf",
+    revision=1,
+    title="Departure",
+    chunk_id="c1",
+    quote="more than\n19 m/s",
+    span=Span(10, 25),
+    page=2,
+    headings=("Weather", "Wind"),
+)
+ANSWER = Answer(
+    answer="She stays in port. [1]",
+    status=AnswerStatus.ANSWERED,
+    citations=(CITATION,),
+    confidence=0.9,
+    groundedness=1.0,
+    cached=False,
+    model="extractive",
+    usage=Usage(),
+    index_version="v1-ab12cd34",
+    heads_sequence=0,
+    request_id="r1",
+    timings_ms=(("generate", 2.0), ("retrieve", 12.34), ("route", 0.1), ("total", 15.0)),
+)
+FOUND = FoundChunk(
+    chunk_id="c1",
+    document_id="lyra.pdf",
+    revision=1,
+    title="Departure",
+    text="The Lyra stays in port.",
+    score=0.875,
+    span=Span(0, 23),
+    page=None,
+    headings=(),
+    metadata='{"lang":"en"}',
+)
+
+
+@dataclass
+class FakeMesh:
+    """Indexes at once what it is given, unless told that a document fails."""
+
+    collections: dict[str, Collection] = field(default_factory=dict)
+    documents: dict[str, tuple[Upload, Document]] = field(default_factory=dict)
+    failing: dict[str, Failure] = field(default_factory=dict)
+    """What the jobs of these documents end with."""
+    outages: list[RagmeshError] = field(default_factory=list)
+    """Raised by the next calls that send documents, one each."""
+    refusals: list[RagmeshError] = field(default_factory=list)
+    """Told about the next documents of a batch, one each."""
+    answer: Answer = ANSWER
+    hits: tuple[FoundChunk, ...] = (FOUND,)
+    asked: list[AskQuery | SearchQuery] = field(default_factory=list)
+    batches: list[int] = field(default_factory=list)
+    """How many documents each request brought."""
+    dialled: list[tuple[str, str]] = field(default_factory=list)
+    page_size: int = 2
+
+    @asynccontextmanager
+    async def connect(self, address: str, *, api_key: str) -> AsyncIterator[FakeMesh]:
+        self.dialled.append((address, api_key))
+        yield self
+
+    async def stream_answer(self, query: AskQuery) -> AsyncGenerator[AnswerEvent, None]:
+        self.asked.append(query)
+        self._known(query.collection)
+        for word in self.answer.answer.split(" "):
+            yield Delta(word if word == "She" else f" {word}")
+        for citation in self.answer.citations:
+            yield citation
+        yield self.answer
+
+    async def search(self, query: SearchQuery) -> SearchResult:
+        self.asked.append(query)
+        self._known(query.collection)
+        return SearchResult(self.hits, "v1-ab12cd34", 7, timings_ms=(("total", 3.0),))
+
+    async def create_collection(self, new: NewCollection) -> Collection:
+        self.collections[new.name] = made = Collection(
+            uid="",
+            tenant_uid="",
+            name=new.name,
+            description=new.description,
+            language=new.language or "en",
+            encoder="MiniLM",
+            chunking=WHOLE_WINDOW,
+            default_access=new.default_access,
+            sortable=new.sortable,
+            index_version="v1-ab12cd34",
+            documents=0,
+            chunks=0,
+            created_at=NOON,
+            updated_at=NOON,
+        )
+        return made
+
+    async def get_collection(self, name: str) -> Collection:
+        return self._known(name)
+
+    async def list_collections(self, page: PageRequest) -> Page[Collection]:
+        return self._page(sorted(self.collections.values(), key=lambda one: one.name), page)
+
+    async def create_document(self, collection: str, upload: Upload) -> Accepted:
+        (accepted,) = await self.create_documents(collection, [upload])
+        if isinstance(accepted, RagmeshError):
+            raise accepted
+        return accepted
+
+    async def create_documents(
+        self, collection: str, uploads: Sequence[Upload]
+    ) -> tuple[Accepted | RagmeshError, ...]:
+        self._known(collection)
+        if self.outages:
+            raise self.outages.pop(0)
+        self.batches.append(len(uploads))
+        return tuple(self._take(upload) for upload in uploads)
+
+    async def get_document(self, collection: str, document_id: str) -> Document:
+        return self.documents[document_id][1]
+
+    async def list_documents(
+        self, collection: str, *, filter: Filter | None = None, page: PageRequest
+    ) -> Page[Document]:
+        self._known(collection)
+        return self._page([document for _, document in self.documents.values()], page)
+
+    async def delete_document(self, collection: str, document_id: str) -> Accepted:
+        if document_id not in self.documents:
+            raise DocumentNotFoundError(f"there is no document {document_id}")
+        del self.documents[document_id]
+        return Accepted(document_id, 2, f"job-{document_id}", JobState.QUEUED)
+
+    async def watch_job(self, job_id: str) -> AsyncGenerator[Job, None]:
+        document_id = job_id.removeprefix("job-")
+        running = Job(
+            job_id=job_id,
+            collection="notes",
+            document_id=document_id,
+            revision=1,
+            state=JobState.RUNNING,
+            stage=Stage.PARSE,
+            percent=10,
+            error=None,
+            created_at=NOON,
+            started_at=NOON,
+            ended_at=None,
+            timings_ms=(),
+        )
+        yield running
+        failure = self.failing.get(document_id)
+        state = JobState.FAILED if failure else JobState.SUCCEEDED
+        yield replace(running, state=state, stage=Stage.DONE, error=failure, ended_at=NOON)
+
+    def _known(self, name: str) -> Collection:
+        if name not in self.collections:
+            raise CollectionNotFoundError(f"there is no collection {name}")
+        return self.collections[name]
+
+    def _take(self, upload: Upload) -> Accepted | RagmeshError:
+        if self.refusals:
+            return self.refusals.pop(0)
+        if not upload.content:
+            return EmptyFileError("the file is empty")
+        document_id = upload.document_id or "made"
+        former = self.documents.get(document_id)
+        same = former is not None and former[0] == upload
+        state = JobState.SUCCEEDED if same else JobState.QUEUED
+        chunks = len(upload.content) // 10 + 1
+        self.documents[document_id] = (upload, _document(document_id, upload, chunks))
+        return Accepted(document_id, 1, f"job-{document_id}", state)
+
+    def _page(self, items: Iterable[Item], page: PageRequest) -> Page[Item]:
+        rows = list(items)
+        start = int(page.token or 0)
+        end = start + min(self.page_size, page.rows)
+        return Page(tuple(rows[start:end]), str(end) if end < len(rows) else "")
+
+
+def _document(document_id: str, upload: Upload, chunks: int) -> Document:
+    return Document(
+        document_id=document_id,
+        uid="",
+        revision=1,
+        generation=0,
+        state=DocumentState.INDEXED,
+        chunks=chunks,
+        title=upload.filename,
+        content_type="text/plain",
+        metadata=Metadata(),
+        access=None,
+        error=None,
+        updated_at=NOON,
+    )
