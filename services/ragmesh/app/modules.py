@@ -167,7 +167,10 @@ async def _gateway(wiring: Wiring) -> AsyncIterator[GatewayService]:
                 settings.grpc,
                 lambda server: add_gateway(server, service, identity),
                 service_names=SERVICE_NAMES,
-                options=ServerOptions(max_message_bytes=settings.message_bytes),
+                options=ServerOptions(
+                    max_message_bytes=settings.message_bytes,
+                    default_deadline_seconds=settings.question_seconds,
+                ),
             )
         )
         wiring.listening.update(http=http.url, grpc=grpc.address)

@@ -6,12 +6,18 @@ from pydantic import Field
 
 from ragmesh.chassis.settings import Section
 
+MEBIBYTE = 1024 * 1024
+
 
 class IndexingSettings(Section):
     """What indexing takes in at most and how its catalog is held."""
 
     max_file_bytes: int = Field(
-        10_000_000, gt=0, le=32_000_000, description="Largest file that is accepted, in bytes."
+        10 * MEBIBYTE,
+        gt=0,
+        le=32 * MEBIBYTE,
+        description="Largest document that is accepted; the doors refuse it by their own limit"
+        " (gateway.file_megabytes) earlier.",
     )
     max_batch_documents: int = Field(
         1_000, gt=0, le=1_000, description="Most documents of one upload request."
