@@ -8,7 +8,13 @@ from dataclasses import dataclass, field
 
 from ragmesh.core.callers import Machine
 from ragmesh.core.clock import Clock
-from ragmesh.core.errors import HeadsStaleError, IndexVersionGoneError, Kind, RagmeshError
+from ragmesh.core.errors import (
+    HeadsStaleError,
+    IndexVersionGoneError,
+    Kind,
+    RagmeshError,
+    StoreDamagedError,
+)
 from ragmesh.core.index import HeadBatch
 from ragmesh.retrieval.ports import HeadsSource, VectorIndex
 
@@ -62,8 +68,8 @@ class HeadsFollower:
 
     async def run(self, heads: HeadsSource) -> None:
         """Follow whatever begins, until cancelled."""
-        for spec in await self._index.list_indexes():
-            self.begin(spec.index_version_uid)
+        for uid in await self._index.list_indexes():
+            self.begin(uid)
         running: dict[str, tuple[_Following, asyncio.Task[None]]] = {}
         async with asyncio.TaskGroup() as group:
             while True:
@@ -108,7 +114,9 @@ class HeadsFollower:
             try:
                 stream = heads.watch_heads(_CALLER, uid, from_sequence=following.sequence)
                 async for batch in stream:
-                    await self._apply(batch, following)
+                    if not await self._apply(batch, following):
+                        self.end(uid)
+                        return
                     pause = _FIRST_PAUSE_SECONDS
             except IndexVersionGoneError:
                 # The store or the catalog has dropped it, or the catalog is yet to commit it.
@@ -122,18 +130,25 @@ class HeadsFollower:
             await self._clock.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
-    async def _apply(self, batch: HeadBatch, following: _Following) -> None:
+    async def _apply(self, batch: HeadBatch, following: _Following) -> bool:
+        """Hand the heads over; False when the index version is damaged and will take none."""
         if batch.heads or batch.sequence > following.sequence:
-            await self._index.apply_heads(batch)
+            try:
+                await self._index.apply_heads(batch)
+            except StoreDamagedError:
+                # It alone: whoever searches it is told. The others are followed on, and so is
+                # this one when it is made anew.
+                return False
         following.sequence = max(following.sequence, batch.sequence)
         following.heard_at = self._clock.monotonic()
         if batch.caught_up:
             following.caught_up.set()
+        return True
 
     async def _is_kept(self, uid: str) -> bool:
         try:
             await self._index.get_spec(uid)
-        except IndexVersionGoneError:
+        except (IndexVersionGoneError, StoreDamagedError):
             return False
         return True
 

@@ -129,17 +129,21 @@ class IndexView(Protocol):
 class VectorIndex(Protocol):
     """Keeps index versions; every store passes the suite in `ragmesh.testing.retrieval`."""
 
-    async def list_indexes(self) -> tuple[IndexSpec, ...]:
-        """Every index version that is kept."""
+    async def list_indexes(self) -> tuple[str, ...]:
+        """The uid of every index version that is kept, in order; the damaged ones too."""
 
     async def get_spec(self, index_version_uid: str) -> IndexSpec:
-        """The spec it was created with, else IndexVersionGoneError."""
+        """The spec it was created with, else IndexVersionGoneError.
+
+        Like every method about an index version: StoreDamagedError when it cannot be read.
+        """
 
     async def create(self, spec: IndexSpec) -> None:
         """Make an empty index version; the same again is a no-op, another of that uid refused."""
 
     async def drop(self, index_version_uid: str) -> None:
-        """Remove an index version and all it holds; one that is not there is no error."""
+        """Remove an index version and all it holds, damaged or not; one that is not there is
+        no error."""
 
     async def write(self, write: DocumentWrite) -> DocumentDigest:
         """Keep the chunks; they are durable, and searchable once a head names their revision."""

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ragmesh.core.callers import Caller, Principal
+from ragmesh.core.callers import Caller, Machine, Principal
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import (
     FingerprintMismatchError,
     IndexVersionGoneError,
     InvalidError,
     InvalidVectorError,
+    StoreDamagedError,
 )
 from ragmesh.core.index import (
     AttributesWrite,
@@ -71,6 +72,10 @@ class RetrievalService:
             await self._spec(caller, index_version_uid)
         except IndexVersionGoneError:
             return
+        except StoreDamagedError:
+            # Whose it is cannot be read any more: only the mesh itself may clear it away.
+            if not isinstance(caller, Machine):
+                raise
         self.follower.end(index_version_uid)
         await self.index.drop(index_version_uid)
 

@@ -45,9 +45,9 @@ class MemoryIndex:
     def __init__(self) -> None:
         self._versions: dict[str, _Version] = {}
 
-    async def list_indexes(self) -> tuple[IndexSpec, ...]:
-        """Every index version that is kept."""
-        return tuple(version.spec for version in self._versions.values())
+    async def list_indexes(self) -> tuple[str, ...]:
+        """The uid of every index version that is kept, in order."""
+        return tuple(sorted(self._versions))
 
     async def get_spec(self, index_version_uid: str) -> IndexSpec:
         """The spec it was created with, else IndexVersionGoneError."""

@@ -12,9 +12,10 @@ from ragmesh.core.errors import (
     HeadsStaleError,
     IndexVersionGoneError,
     InternalError,
+    StoreDamagedError,
     UnavailableError,
 )
-from ragmesh.core.index import IndexSpec
+from ragmesh.core.index import HeadBatch, IndexSpec
 from ragmesh.retrieval.follower import STALE_HEADS, HeadsFollower, Patience
 from ragmesh.testing.clocks import ManualClock
 from ragmesh.testing.memory_index import MemoryIndex
@@ -129,6 +130,61 @@ async def test_a_dropped_index_version_is_followed_no_longer() -> None:
         await clock.advance(60)
         assert clock.asleep == 0
         assert len(heads.watches) == 1
+
+
+async def test_a_damaged_index_version_is_let_go_and_the_others_are_followed_on() -> None:
+    broken, whole, heads = index_spec(), index_spec(), ManualHeads()
+    index = IndexWithDamage()
+    await index.create(broken)
+    await index.create(whole)
+    follower = HeadsFollower(index, ManualClock(), IMPATIENT)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(follower.run(heads))
+        index.damaged.add(broken.index_version_uid)
+        said = group.create_task(heads.say(Publisher(broken).publish("a")))
+        await index.hit.wait()
+        await heads.say(Publisher(whole).publish("a"))
+        assert (await index.describe(whole.index_version_uid)).heads_sequence == 1
+        index.damaged.clear()
+        follower.begin(broken.index_version_uid)  # it was made anew
+        await said
+        assert (await index.describe(broken.index_version_uid)).heads_sequence == 1
+        running.cancel()
+
+
+async def test_a_damaged_index_version_that_the_catalog_has_dropped_harms_no_other() -> None:
+    broken, whole, heads = index_spec(), index_spec(), ManualHeads()
+    index = IndexWithDamage()
+    await index.create(broken)
+    await index.create(whole)
+    index.damaged.add(broken.index_version_uid)
+    follower = HeadsFollower(index, ManualClock(), IMPATIENT)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(follower.run(heads))
+        await heads.fail(broken.index_version_uid, IndexVersionGoneError("dropped"))
+        await index.hit.wait()
+        await heads.say(Publisher(whole).publish("a"))
+        assert (await index.describe(whole.index_version_uid)).heads_sequence == 1
+        running.cancel()
+
+
+class IndexWithDamage(MemoryIndex):
+    """An index that cannot read some of its versions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.damaged: set[str] = set()
+        self.hit = asyncio.Event()
+
+    async def get_spec(self, index_version_uid: str) -> IndexSpec:
+        if index_version_uid in self.damaged:
+            self.hit.set()
+            raise StoreDamagedError("not readable")
+        return await super().get_spec(index_version_uid)
+
+    async def apply_heads(self, batch: HeadBatch) -> None:
+        await self.get_spec(batch.index_version_uid)
+        await super().apply_heads(batch)
 
 
 async def test_a_defect_of_the_source_is_not_survived() -> None:

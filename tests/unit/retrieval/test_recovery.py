@@ -187,9 +187,13 @@ async def test_a_store_of_a_newer_version_is_refused(root: Path) -> None:
         pass
     with apsw.Connection(str(root / spec.index_version_uid / "truth.db")) as db:
         db.pragma("user_version", 99)
-    async with embedded_index(root) as index:
-        with pytest.raises(NewerFormatError):
-            await index.get_spec(spec.index_version_uid)
+    truth = root / spec.index_version_uid / "truth.db"
+    before = truth.read_bytes()
+    with pytest.raises(NewerFormatError) as caught:
+        async with embedded_index(root):
+            pass
+    assert caught.value.metadata["path"] == str(truth)
+    assert truth.read_bytes() == before
 
 
 @pytest.mark.parametrize("content", [b"", b"no database at all, but long enough to be one" * 40])
@@ -213,7 +217,40 @@ async def test_a_missing_truth_is_damage_not_an_empty_index(root: Path) -> None:
         path.unlink()
     async with embedded_index(root) as index:
         with pytest.raises(StoreDamagedError):
-            await index.list_indexes()
+            await index.get_spec(spec.index_version_uid)
+
+
+async def test_a_damaged_index_version_leaves_the_others_in_service(root: Path) -> None:
+    broken, whole = index_spec(), index_spec()
+    async with filled(root, broken, "a"):
+        pass
+    async with filled(root, whole, "a"):
+        pass
+    (root / broken.index_version_uid / "truth.db").write_bytes(b"nothing that makes sense")
+    async with embedded_index(root) as index:
+        assert set(await index.list_indexes()) == {
+            broken.index_version_uid,
+            whole.index_version_uid,
+        }
+        for _ in range(2):
+            with pytest.raises(StoreDamagedError):
+                await index.write(document_write(broken, "b", "cat"))
+        assert await shown(index, whole, "a") == {"a"}
+
+
+async def test_a_damaged_index_version_can_be_dropped_and_made_again(root: Path) -> None:
+    spec = index_spec()
+    async with filled(root, spec, "a"):
+        pass
+    (root / spec.index_version_uid / "truth.db").write_bytes(b"nothing that makes sense")
+    async with embedded_index(root) as index:
+        with pytest.raises(StoreDamagedError):
+            await index.get_spec(spec.index_version_uid)
+        await index.drop(spec.index_version_uid)
+        assert await index.list_indexes() == ()
+        await index.create(spec)
+        await index.write(document_write(spec, "b", "cat b"))
+        assert await shown(index, spec, "b") == {"b"}
 
 
 async def test_two_processes_do_not_share_an_index(root: Path) -> None:
@@ -230,7 +267,7 @@ async def test_creations_and_drops_that_were_interrupted_leave_nothing(root: Pat
     (root / f".{spec.index_version_uid}.gone").mkdir()
     (root / ".half.new").mkdir()
     async with embedded_index(root) as index:
-        assert await index.list_indexes() == (spec,)
+        assert await index.list_indexes() == (spec.index_version_uid,)
     assert folders_in(root) == [spec.index_version_uid]
 
 

@@ -17,6 +17,7 @@ from ragmesh.core.errors import (
     InvalidError,
     InvalidLimitError,
     InvalidVectorError,
+    StoreDamagedError,
 )
 from ragmesh.core.index import Chunk, IndexSpec
 from ragmesh.core.pages import PageRequest
@@ -44,6 +45,26 @@ from ragmesh.testing.retrieval import (
 INDEXER = Machine("indexer")
 SOMEBODY = Principal(TENANT, "somebody")
 FOREIGNER = Principal("another tenant", "somebody")
+
+
+class DamagedIndex(MemoryIndex):
+    """An index whose versions cannot be read."""
+
+    async def get_spec(self, index_version_uid: str) -> IndexSpec:
+        await super().get_spec(index_version_uid)
+        raise StoreDamagedError("not readable")
+
+
+async def test_a_damaged_index_version_is_cleared_away_by_the_mesh_and_by_nobody_else() -> None:
+    spec, index, clock = index_spec(), DamagedIndex(), ManualClock()
+    await index.create(spec)
+    follower = HeadsFollower(index, clock, Patience())
+    service = RetrievalService(FakeEmbedder(FakeEncoder()), index, follower, clock)
+    with pytest.raises(StoreDamagedError):
+        await service.drop_index(SOMEBODY, spec.index_version_uid)
+    assert await index.list_indexes() == (spec.index_version_uid,)
+    await service.drop_index(INDEXER, spec.index_version_uid)
+    assert await index.list_indexes() == ()
 
 
 @dataclass

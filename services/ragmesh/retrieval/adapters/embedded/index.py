@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import logging
 import re
 import shutil
 from collections.abc import AsyncIterator, Sequence
@@ -22,6 +23,7 @@ from ragmesh.core.errors import (
     IndexVersionGoneError,
     InvalidError,
     InvalidPageTokenError,
+    StoreDamagedError,
     Violation,
 )
 from ragmesh.core.index import (
@@ -48,12 +50,14 @@ from ragmesh.retrieval.ports import Rankings, RankRequest, StoredChunk
 
 _UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _WAITING_WRITES = 4_096
+_log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
 async def embedded_index(root: Path, *, threads: int | None = None) -> AsyncIterator[EmbeddedIndex]:
     """The index below a folder, for the time of the block; StoreInUseError when it is taken.
 
+    An index version of a newer format refuses the whole; a damaged one only itself.
     `threads` scan and rank; they default to the usable cores. One more writes.
     """
     await asyncio.to_thread(make_folder_durably, root)
@@ -71,6 +75,7 @@ async def embedded_index(root: Path, *, threads: int | None = None) -> AsyncIter
             ),
         )
         index = EmbeddedIndex(root, threads_of)
+        await index.tidy_up()
         try:
             yield index
         finally:
@@ -95,15 +100,22 @@ class EmbeddedIndex:
         self._root = root
         self._threads = threads
         self._shards: dict[str, Shard] = {}
+        self._damaged: dict[str, StoreDamagedError] = {}
+        """What could not be opened: nobody tries again before it is dropped, or a restart."""
 
     def close(self) -> None:
         """Close every index version; runs where writes do."""
         while self._shards:
             self._shards.popitem()[1].close()
 
-    async def list_indexes(self) -> tuple[IndexSpec, ...]:
-        """Every index version that is kept."""
+    async def list_indexes(self) -> tuple[str, ...]:
+        """The uid of every index version that is kept, in order; the damaged ones too."""
         return await self._threads.write.run(self._list)
+
+    async def tidy_up(self) -> None:
+        """Remove what was interrupted; NewerFormatError when an index version is too new."""
+        await self._threads.write.run(self._refuse_newer)
+        await self._threads.write.run(self._remove_remains)
 
     async def get_spec(self, index_version_uid: str) -> IndexSpec:
         """The spec it was created with, else IndexVersionGoneError."""
@@ -190,8 +202,23 @@ class EmbeddedIndex:
                     "there is no such index version",
                     metadata={"index_version": index_version_uid},
                 )
-            shard = self._shards[index_version_uid] = Shard.open(folder)
+            shard = self._shards[index_version_uid] = self._open_folder(folder)
         return shard
+
+    def _open_folder(self, folder: Path) -> Shard:
+        known = self._damaged.get(folder.name)
+        if known is not None:
+            raise StoreDamagedError(known.message, metadata=known.metadata)
+        try:
+            return Shard.open(folder)
+        except StoreDamagedError as error:
+            # It alone is lost: the others are served, and this one says what is wrong with it.
+            self._damaged[folder.name] = error
+            _log.critical(
+                "an index version is damaged and is not served",
+                extra={"index_version": folder.name, "path": error.metadata.get("path", "")},
+            )
+            raise
 
     def _create(self, spec: IndexSpec) -> None:
         if self._folder(spec.index_version_uid) is not None:
@@ -211,6 +238,7 @@ class EmbeddedIndex:
         shard = self._shards.pop(index_version_uid, None)
         if shard is not None:
             shard.close()
+        self._damaged.pop(index_version_uid, None)
         # Renamed first: a kill in between must not leave half an index under its name.
         grave = folder.with_name(f".{folder.name}.gone")
         shutil.rmtree(grave, ignore_errors=True)
@@ -218,12 +246,19 @@ class EmbeddedIndex:
         sync_folder(self._root)
         shutil.rmtree(grave)
 
-    def _list(self) -> tuple[IndexSpec, ...]:
-        folders = sorted(path for path in self._root.iterdir() if path.is_dir())
-        for path in folders:
-            if path.name.endswith((".gone", ".new")):
-                shutil.rmtree(path)  # a drop or a creation that was interrupted
-        return tuple(self._open(path.name).spec for path in folders if _UID.fullmatch(path.name))
+    def _list(self) -> tuple[str, ...]:
+        names = sorted(path.name for path in self._root.iterdir() if path.is_dir())
+        return tuple(name for name in names if _UID.fullmatch(name))
+
+    def _refuse_newer(self) -> None:
+        for name in self._list():
+            Shard.refuse_newer(self._root / name)
+
+    def _remove_remains(self) -> None:
+        """Remove what a drop or a creation left behind that was interrupted."""
+        for path in self._root.iterdir():
+            if path.is_dir() and path.name.endswith((".gone", ".new")):
+                shutil.rmtree(path)
 
     def _folder(self, index_version_uid: str) -> Path | None:
         if not _UID.fullmatch(index_version_uid):

@@ -11,12 +11,17 @@ import shutil
 import threading
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ragmesh.chassis.files import sync_folder
-from ragmesh.core.errors import IndexVersionGoneError, RagmeshError, UnavailableError
+from ragmesh.core.errors import (
+    IndexVersionGoneError,
+    RagmeshError,
+    StoreDamagedError,
+    UnavailableError,
+)
 from ragmesh.core.index import DocumentDigest, HeadBatch, IndexDescription, IndexSpec
 from ragmesh.core.search import QueryTerm
 from ragmesh.retrieval.adapters.embedded.analysis import Analyzer
@@ -107,6 +112,14 @@ class Shard:
         except BaseException:
             truth.close()
             raise
+
+    @classmethod
+    def refuse_newer(cls, folder: Path) -> None:
+        """NewerFormatError when a newer version wrote the folder; damage is found on opening."""
+        path = folder / _TRUTH
+        if path.exists():
+            with suppress(StoreDamagedError):
+                Truth.open(path, read_only=True).close()
 
     def close(self) -> None:
         """Let go of all files; a search under way fails."""
