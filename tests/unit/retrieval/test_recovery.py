@@ -11,6 +11,7 @@ from pathlib import Path
 import apsw
 import pytest
 
+from ragmesh.core.callers import Access, Principal
 from ragmesh.core.errors import (
     NewerFormatError,
     RevisionNotFoundError,
@@ -27,7 +28,14 @@ from ragmesh.retrieval.adapters.embedded.truth import Truth
 from ragmesh.retrieval.adapters.embedded.words import Words
 from ragmesh.retrieval.adapters.embedded.writing import UpdateAttributes, WriteDocument
 from ragmesh.retrieval.ports import VectorIndex
-from ragmesh.testing.retrieval import Publisher, attributes, document_write, index_spec, uid_of
+from ragmesh.testing.retrieval import (
+    TENANT,
+    Publisher,
+    attributes,
+    document_write,
+    index_spec,
+    uid_of,
+)
 from ragmesh.testing.retrieval_contract import found, publish
 
 
@@ -333,6 +341,31 @@ async def test_rewriting_one_document_for_ever_leaves_a_small_index(
         assert sum(len(segment) for segment in snapshot.segments) <= 8
         assert snapshot.searcher.doc_freq("every", "1") <= 20
         assert len((await index.list_digests(spec.index_version_uid, PageRequest())).items) == 3
+
+
+async def test_changing_attributes_and_access_for_ever_leaves_a_small_index(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ragmesh.retrieval.adapters.embedded.live._FEW_ENTRIES", 8)
+    spec = index_spec()
+    async with filled(root, spec, "a", "b") as index:
+        publisher = Publisher(spec)
+        await index.apply_heads(publisher.publish("b"))
+        for round_ in range(2, 40):
+            given = attributes("a", generation=round_)
+            await index.update_attributes(
+                AttributesWrite(spec.index_version_uid, uid_of("a"), 1, given)
+            )
+            access = Access((f"group {round_}",))
+            await index.apply_heads(publisher.publish("a", generation=round_, access=access))
+        assert isinstance(index, EmbeddedIndex)
+        snapshot = index._shards[spec.index_version_uid]._snapshot
+        assert len(snapshot.columns.attribute_numbers) <= 10
+        assert len(snapshot.accesses) <= 10
+        member = Principal(TENANT, "member", groups=frozenset({"group 39"}))
+        former = Principal(TENANT, "former", groups=frozenset({"group 38"}))
+        assert await found(index, spec, caller=member) == {("a", 1), ("b", 1)}
+        assert await found(index, spec, caller=former) == {("b", 1)}
 
 
 def test_an_empty_live_state_is_not_littered() -> None:

@@ -60,6 +60,15 @@ class Rulings:
         self.sequence = max(self.sequence, batch.sequence)
         return changed
 
+    def forget_unused(self) -> None:
+        """Number the accesses anew that some head still has; snapshots keep their own numbers."""
+        by_number = {number: access for access, number in self.accesses.items()}
+        self.accesses = {OPEN: 0}
+        for document_uid, ruling in self._by_document.items():
+            access = by_number[ruling.access]
+            number = self.accesses.setdefault(access, len(self.accesses))
+            self._by_document[document_uid] = Ruling(ruling.revision, number)
+
     def _rule(self, head: Head) -> None:
         if head.deleted:
             self._by_document.pop(head.document_uid, None)
@@ -83,13 +92,17 @@ class LiveState:
 
     @property
     def is_littered(self) -> bool:
-        """Whether most entries are of writes long gone, so that loading anew pays."""
-        return len(self._alive) > max(_FEW_ENTRIES, 2 * len(self._owners))
+        """Whether most of what is kept is of writes long gone, so that loading anew pays."""
+        kept = max(
+            len(self._alive), len(self._columns.attribute_numbers), len(self._rulings.accesses)
+        )
+        return kept > max(_FEW_ENTRIES, 2 * len(self._owners))
 
     def load(
         self, held: Iterable[tuple[Held, bytes]], version: int, searcher: tantivy.Searcher
     ) -> Snapshot:
         """A snapshot of everything in force, seen by the heads heard so far."""
+        self._rulings.forget_unused()
         snapshot = Snapshot(
             version=version,
             columns=self._columns,
