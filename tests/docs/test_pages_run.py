@@ -19,9 +19,7 @@ from tests.docs.pages import ROOT, all_pages, page
 
 PLAIN_LANGUAGES = frozenset({"json", "mermaid", "text", "yaml", ""})
 """Blocks that nobody types; `yaml` is loaded as settings."""
-_MAY_PREPARE = re.compile(
-    r"git clone \S+( \S+)?|cd \S+|make (setup|quickstart)"
-)
+_MAY_PREPARE = re.compile(r"make (setup|quickstart)")
 _RUN = (" ".join(COMMAND), "make up")
 
 
