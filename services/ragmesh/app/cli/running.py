@@ -12,6 +12,7 @@ import click
 
 from ragmesh.app.cli.printing import print_json
 from ragmesh.app.cli.surroundings import Surroundings, json_option
+from ragmesh.core.errors import RagmeshError, StoreUnusableError
 
 if TYPE_CHECKING:
     from ragmesh.app.run import Ready
@@ -34,10 +35,12 @@ def run(
     Port 0 is any free one. Every setting is also a variable, such as RAGMESH_GATEWAY__HTTP.
     """
     _stop_at_once_while_starting()
+    settings = read_settings(surroundings, config, flags)
+    # Imported late: a mistyped setting is told at once.
     from ragmesh.app.run import run_target
     from ragmesh.chassis.executors import run as run_loop
+    from ragmesh.chassis.wire import as_mesh_error
 
-    settings = read_settings(surroundings, config, flags)
     _start_logging(settings)
 
     def announce(ready: Ready) -> None:
@@ -45,7 +48,14 @@ def run(
 
     # Every pod has that variable.
     in_cluster = "KUBERNETES_SERVICE_HOST" in surroundings.environ
-    run_loop(run_target(settings, announce=announce, in_cluster=in_cluster))
+    try:
+        run_loop(run_target(settings, announce=announce, in_cluster=in_cluster))
+    except RagmeshError:
+        raise
+    except OSError as error:
+        raise _unusable(settings.data_dir, error) or as_mesh_error(error) from error
+    except Exception as error:  # mapped: the log tells what one line cannot
+        raise as_mesh_error(error) from error
 
 
 def read_settings(
@@ -61,6 +71,19 @@ def read_settings(
         config_file=None if config is None else Path(config),
         environ=surroundings.environ,
         overrides={names.get(flag, flag): value for flag, value in flags.items()},
+    )
+
+
+def _unusable(data_dir: Path, error: OSError) -> StoreUnusableError | None:
+    """What an error on a file means when the file is, holds or lies in the data directory."""
+    if not isinstance(error.filename, str | os.PathLike):
+        return None
+    path, folder = Path(error.filename).absolute(), data_dir.absolute()
+    if not (path.is_relative_to(folder) or folder.is_relative_to(path)):
+        return None
+    return StoreUnusableError(
+        f"{path} cannot be used: {error.strerror}; choose another --data-dir",
+        metadata={"path": str(path)},
     )
 
 
