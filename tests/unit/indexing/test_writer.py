@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from ragmesh.core.errors import (
 from ragmesh.indexing.adapters.catalog import sqlite
 from ragmesh.indexing.adapters.catalog.opening import SqlCatalog, open_sqlite_catalog
 from ragmesh.indexing.adapters.catalog.tables import tenants
-from ragmesh.indexing.adapters.catalog.writer import GroupWriter
+from ragmesh.indexing.adapters.catalog.writer import GroupWriter, mapped_error
 from ragmesh.testing.clocks import ManualClock
 
 CLOCK = ManualClock()
@@ -125,6 +126,14 @@ async def test_a_full_disk_is_said_and_nothing_is_kept(tmp_path: Path) -> None:
         with pytest.raises(StorageFullError):
             await writer.write(big)
         assert await names(catalog) == []
+
+
+def test_a_disk_without_room_for_shared_memory_is_full() -> None:
+    cause = sqlite3.OperationalError("disk I/O error")
+    cause.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
+    assert isinstance(mapped_error(OperationalError("BEGIN", None, cause)), StorageFullError)
+    cause.sqlite_errorcode = sqlite3.SQLITE_IOERR_READ
+    assert isinstance(mapped_error(OperationalError("BEGIN", None, cause)), OperationalError)
 
 
 async def test_a_caller_that_left_before_its_turn_writes_nothing(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from collections.abc import AsyncIterator, Iterator
@@ -175,6 +176,58 @@ async def test_a_disk_without_room_refuses_the_write_and_keeps_what_was_there(ro
             await index.write(document_write(spec, "b", "cat " * 20_000))
         await index.write(document_write(spec, "c", "cat c"))
         assert await shown(index, spec, "a", "b", "c") == {"a", "c"}
+
+
+async def test_opening_an_index_on_a_full_disk_says_so_and_throws_nothing_away(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = index_spec()
+    async with filled(root, spec, "a"):
+        pass
+    words = root / spec.index_version_uid / "words"
+    before = sorted(path.name for path in words.iterdir())
+    async with embedded_index(root) as index:
+        with monkeypatch.context() as patched:
+            patched.setattr(Words, "_opened", find_no_room)
+            with pytest.raises(StorageFullError):
+                await index.get_spec(spec.index_version_uid)
+        assert sorted(path.name for path in words.iterdir()) == before
+        assert await shown(index, spec, "a") == {"a"}
+
+
+def find_no_room(_words: Words) -> None:
+    raise ValueError("An IO error occurred: 'No space left on device (os error 28)'")
+
+
+async def test_a_mark_that_finds_no_room_is_a_full_disk(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = index_spec()
+    async with filled(root, spec, "a") as index:
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "write_text", find_a_full_device)
+            with pytest.raises(StorageFullError):
+                await index.write(document_write(spec, "b", "cat b"))
+        await index.write(document_write(spec, "b", "cat b"))
+        assert await shown(index, spec, "a", "b") == {"a", "b"}
+
+
+def find_a_full_device(*_arguments: object) -> int:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+async def test_an_index_version_that_finds_no_room_leaves_nothing_behind(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = index_spec()
+    async with embedded_index(root) as index:
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "rename", find_a_full_device)
+            with pytest.raises(StorageFullError):
+                await index.create(spec)
+        assert folders_in(root) == []
+        await index.create(spec)
+        assert await index.list_indexes() == (spec.index_version_uid,)
 
 
 @contextmanager

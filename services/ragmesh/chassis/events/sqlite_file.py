@@ -9,8 +9,8 @@ row still.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,8 @@ import apsw
 
 from ragmesh.chassis.events.consuming import Lease
 from ragmesh.chassis.events.port import DEAD_SUFFIX, Event
-from ragmesh.core.errors import (
-    InternalError,
-    NewerFormatError,
-    RagmeshError,
-    StorageFullError,
-    StoreDamagedError,
-    UnavailableError,
-)
+from ragmesh.chassis.sqlite_errors import sqlite_errors
+from ragmesh.core.errors import NewerFormatError, StoreDamagedError
 
 FORMAT_VERSION = 1
 """Counts up with every change of the schema."""
@@ -57,23 +51,9 @@ class Due:
     next_due_at: float | None
 
 
-@contextmanager
-def store_errors(path: Path) -> Iterator[None]:
+def store_errors(path: Path) -> AbstractContextManager[None]:
     """Map what SQLite says about the file into the project's errors."""
-    try:
-        yield
-    except RagmeshError:
-        raise
-    except apsw.FullError as error:
-        raise StorageFullError(
-            f"the disk that holds {path} has no room left", metadata={"path": str(path)}
-        ) from error
-    except (apsw.CorruptError, apsw.NotADBError) as error:
-        raise _damaged(path) from error
-    except (apsw.BusyError, apsw.LockedError) as error:
-        raise UnavailableError(f"{path} is busy", retry_after_seconds=1.0) from error
-    except apsw.Error as error:
-        raise InternalError(f"{path} cannot be used: {type(error).__name__}") from error
+    return sqlite_errors(path, lambda: _damaged(path))
 
 
 class EventFile:

@@ -21,6 +21,7 @@ from ragmesh.core.errors import (
     StoreDamagedError,
     UnavailableError,
 )
+from ragmesh.indexing.adapters.catalog.sqlite import NO_ROOM
 
 T = TypeVar("T")
 Unit = Callable[[AsyncConnection], Awaitable[T]]
@@ -130,7 +131,8 @@ def mapped_error(error: Exception) -> Exception:
     if not isinstance(error, DBAPIError):
         return error
     text = str(error.orig).lower()
-    if "full" in text and ("disk" in text or "database" in text):
+    is_full = "full" in text and ("disk" in text or "database" in text)
+    if is_full or getattr(error.orig, "sqlite_errorcode", 0) in NO_ROOM:
         return StorageFullError("the disk of the catalog is full; nothing was kept")
     if "malformed" in text or "not a database" in text or "corrupt" in text:
         return StoreDamagedError("the catalog cannot be read as its format promises")

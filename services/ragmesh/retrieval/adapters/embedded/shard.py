@@ -15,10 +15,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ragmesh.chassis.files import sync_folder
+from ragmesh.chassis.files import storage_errors, sync_folder
 from ragmesh.core.errors import (
     IndexVersionGoneError,
     RagmeshError,
+    StorageFullError,
     StoreDamagedError,
     UnavailableError,
 )
@@ -84,7 +85,7 @@ class Shard:
         self._rulings = Rulings()
         self._live: LiveState
         self._snapshot: Snapshot
-        with truth.transaction():
+        with suppress(StorageFullError), truth.transaction():  # what is retired can wait for room
             truth.purge(truth.version())
         self._words.catch_up(truth)
         self._words.check(truth)
@@ -95,9 +96,15 @@ class Shard:
         """Make the folder with an empty index, all of it or nothing."""
         draft = folder.with_name(f".{folder.name}.new")
         shutil.rmtree(draft, ignore_errors=True)
-        Truth.create(draft / _TRUTH, spec)
-        draft.rename(folder)
-        sync_folder(folder.parent)
+        try:
+            Truth.create(draft / _TRUTH, spec)
+            with storage_errors(folder):
+                draft.rename(folder)
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+        with storage_errors(folder):
+            sync_folder(folder.parent)
 
     @classmethod
     def open(cls, folder: Path) -> Shard:

@@ -9,7 +9,7 @@ the keyword index can be brought up to date after a kill at any point.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,8 @@ from typing import Any
 import apsw
 
 from ragmesh.chassis.files import make_folder_durably
-from ragmesh.core.errors import (
-    InternalError,
-    NewerFormatError,
-    RagmeshError,
-    StorageFullError,
-    StoreDamagedError,
-    UnavailableError,
-)
+from ragmesh.chassis.sqlite_errors import sqlite_errors
+from ragmesh.core.errors import NewerFormatError, StoreDamagedError
 from ragmesh.core.index import DocumentDigest, IndexSpec
 from ragmesh.retrieval.adapters.embedded.records import (
     ChunkRow,
@@ -87,23 +81,9 @@ class KeywordRow:
     heading_words: str
 
 
-@contextmanager
-def store_errors(path: Path) -> Iterator[None]:
+def store_errors(path: Path) -> AbstractContextManager[None]:
     """Map what SQLite says about the file into the project's errors."""
-    try:
-        yield
-    except RagmeshError:
-        raise
-    except apsw.FullError as error:
-        raise StorageFullError(
-            f"the disk that holds {path} has no room left", metadata={"path": str(path)}
-        ) from error
-    except (apsw.CorruptError, apsw.NotADBError, apsw.SchemaChangeError) as error:
-        raise damaged(path, "it is not a database of this program") from error
-    except (apsw.BusyError, apsw.LockedError) as error:
-        raise UnavailableError(f"{path} is busy", retry_after_seconds=1.0) from error
-    except apsw.Error as error:
-        raise InternalError(f"{path} cannot be used: {type(error).__name__}") from error
+    return sqlite_errors(path, lambda: damaged(path, "it is not a database of this program"))
 
 
 def damaged(path: Path, what: str) -> StoreDamagedError:

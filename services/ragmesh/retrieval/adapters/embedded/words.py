@@ -15,6 +15,7 @@ from pathlib import Path
 
 import tantivy
 
+from ragmesh.chassis.files import storage_errors
 from ragmesh.core.errors import InternalError, StorageFullError
 from ragmesh.retrieval.adapters.embedded.analysis import Analyzer
 from ragmesh.retrieval.adapters.embedded.truth import Truth
@@ -110,8 +111,7 @@ class Words:
             self._index.reload()
         except (ValueError, OSError) as error:
             self._writer = None  # whatever it buffered is not to be committed later
-            if _NO_SPACE in str(error):
-                raise StorageFullError(f"the disk of {self._folder} has no room left") from error
+            self._refuse_full(error)
             raise InternalError(f"the keyword index in {self._folder} cannot be written") from error
         self.applied = version
         self._write_mark()
@@ -146,17 +146,26 @@ class Words:
         return deleted > max(_FEW_DELETED, _MOST_DELETED * kept)
 
     def _open(self) -> tantivy.Index:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             return self._opened()
-        except (ValueError, OSError):
-            # Damaged, or written with other fields: it is only derived.
-            _log.warning("the keyword index cannot be read and is built anew")
-            shutil.rmtree(self._folder)
-            self._folder.mkdir(mode=0o700)
+        except (ValueError, OSError) as error:
+            self._refuse_full(error)
+        # Damaged, or written with other fields: it is only derived.
+        _log.warning("the keyword index cannot be read and is built anew")
+        shutil.rmtree(self._folder)
+        try:
             return self._opened()
+        except (ValueError, OSError) as error:
+            self._refuse_full(error)
+            raise InternalError(f"the keyword index in {self._folder} cannot be made") from error
+
+    def _refuse_full(self, error: Exception) -> None:
+        """StorageFullError when that is what the error says."""
+        if _NO_SPACE in str(error):
+            raise StorageFullError(f"the disk of {self._folder} has no room left") from error
 
     def _opened(self) -> tantivy.Index:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         index = tantivy.Index(self._schema, path=str(self._folder), reuse=True)
         index.config_reader(reload_policy="manual")  # the default polls the disk from a thread
         index.reload()
@@ -178,8 +187,9 @@ class Words:
             "version": self.applied,
         }
         draft = self._folder / f"{_MARK}.new"
-        draft.write_text(json.dumps(mark), "utf-8")
-        draft.replace(self._folder / _MARK)
+        with storage_errors(draft):
+            draft.write_text(json.dumps(mark), "utf-8")
+            draft.replace(self._folder / _MARK)
 
 
 def search(

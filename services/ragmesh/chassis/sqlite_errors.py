@@ -1,0 +1,44 @@
+"""What SQLite says about a file, in the project's errors; the same for every store of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+
+from ragmesh.core.errors import (
+    InternalError,
+    RagmeshError,
+    StorageFullError,
+    StoreDamagedError,
+    UnavailableError,
+)
+
+
+@contextmanager
+def sqlite_errors(path: Path, damaged: Callable[[], StoreDamagedError]) -> Iterator[None]:
+    """Map the errors of what is done with the file; `damaged` says what to do about damage."""
+    try:
+        yield
+    except RagmeshError:
+        raise
+    except apsw.Error as error:
+        raise _mapped(error, path, damaged) from error
+
+
+def _mapped(
+    error: apsw.Error, path: Path, damaged: Callable[[], StoreDamagedError]
+) -> RagmeshError:
+    # A full disk has no room for the memory that readers and writer share, and says so otherwise.
+    lacks_room = getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE
+    if isinstance(error, apsw.FullError) or lacks_room:
+        return StorageFullError(
+            f"the disk that holds {path} has no room left", metadata={"path": str(path)}
+        )
+    if isinstance(error, (apsw.CorruptError, apsw.NotADBError, apsw.SchemaChangeError)):
+        return damaged()
+    if isinstance(error, (apsw.BusyError, apsw.LockedError)):
+        return UnavailableError(f"{path} is busy", retry_after_seconds=1.0)
+    return InternalError(f"{path} cannot be used: {type(error).__name__}")
