@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
-from ragmesh.retrieval.adapters.embedded.index import embedded_index
+from ragmesh.core.errors import ExhaustedError
+from ragmesh.retrieval.adapters.embedded.index import EmbeddedIndex, embedded_index
 from ragmesh.retrieval.ports import VectorIndex
-from ragmesh.testing.retrieval_contract import DurableIndexContract, Reopen
+from ragmesh.testing.retrieval import Publisher, document_write, index_spec
+from ragmesh.testing.retrieval_contract import DurableIndexContract, Reopen, found
 
 
 class TestEmbeddedIndex(DurableIndexContract):
@@ -32,3 +36,29 @@ class TestEmbeddedIndex(DurableIndexContract):
             return await stack.enter_async_context(embedded_index(tmp_path / "index"))
 
         return reopened
+
+
+async def test_heads_are_applied_while_searches_fill_every_thread(tmp_path: Path) -> None:
+    spec, done = index_spec(), threading.Event()
+    async with embedded_index(tmp_path / "index", threads=1) as index:
+        await index.create(spec)
+        await index.write(document_write(spec, "a", "a cat"))
+        searching = await fill(index, done)
+        try:
+            async with asyncio.timeout(30):
+                await index.apply_heads(Publisher(spec).publish("a"))
+        finally:
+            done.set()
+            await asyncio.gather(*searching)
+        assert await found(index, spec) == {("a", 1)}
+
+
+async def fill(index: EmbeddedIndex, done: threading.Event) -> list[asyncio.Task[bool]]:
+    """Occupy the threads that search, and all places of their queue, until it is done."""
+    tasks: list[asyncio.Task[bool]] = []
+    while not any(task.done() for task in tasks):
+        tasks.append(asyncio.create_task(index._threads.search.run(done.wait, 60)))
+        await asyncio.sleep(0)
+    refused = tasks.pop()
+    assert isinstance(refused.exception(), ExhaustedError)
+    return tasks

@@ -58,7 +58,8 @@ async def embedded_index(root: Path, *, threads: int | None = None) -> AsyncIter
     """The index below a folder, for the time of the block; StoreInUseError when it is taken.
 
     An index version of a newer format refuses the whole; a damaged one only itself.
-    `threads` scan and rank; they default to the usable cores. One more writes.
+    `threads` scan and rank; they default to the usable cores. One more writes, one analyses what
+    is to be written, and one applies heads.
     """
     await asyncio.to_thread(make_folder_durably, root)
     async with AsyncExitStack() as stack:
@@ -73,6 +74,9 @@ async def embedded_index(root: Path, *, threads: int | None = None) -> AsyncIter
             write=await stack.enter_async_context(
                 executor("retrieval-write", 1, waiting=_WAITING_WRITES)
             ),
+            heads=await stack.enter_async_context(
+                executor("retrieval-heads", 1, waiting=_WAITING_WRITES)
+            ),
         )
         index = EmbeddedIndex(root, threads_of)
         await index.tidy_up()
@@ -84,13 +88,15 @@ async def embedded_index(root: Path, *, threads: int | None = None) -> AsyncIter
 
 @dataclass(frozen=True, slots=True)
 class Threads:
-    """Who works: searches never wait behind writes."""
+    """Who works: searches never wait behind writes, and heads wait behind neither."""
 
     search: Executor
     analysis: Executor
     """One thread that analyses what is to be written."""
     write: Executor
     """One thread that writes, so that no two writes meet."""
+    heads: Executor
+    """One thread that applies heads: a publication waits for it, however much is searched."""
 
 
 class EmbeddedIndex:
@@ -170,7 +176,7 @@ class EmbeddedIndex:
     async def apply_heads(self, batch: HeadBatch) -> None:
         """Let the next view see by these heads; heads already seen change nothing."""
         shard = await self._shard(batch.index_version_uid)
-        await self._threads.search.run(shard.hear, batch)
+        await self._threads.heads.run(shard.hear, batch)
 
     @asynccontextmanager
     async def read(self, index_version_uid: str) -> AsyncIterator[EmbeddedView]:
