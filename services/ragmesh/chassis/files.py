@@ -42,16 +42,6 @@ def write_durably(path: Path, content: bytes | Iterable[bytes], *, mode: int = 0
                 draft.unlink()
 
 
-def remove_durably(path: Path) -> bool:
-    """Remove the file for good; False when there was none."""
-    try:
-        path.unlink()
-    except FileNotFoundError:
-        return False
-    sync_folder(path.parent)
-    return True
-
-
 def make_folder_durably(path: Path, *, mode: int = 0o700) -> None:
     """Create the folder and its missing parents so that they survive a power cut."""
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]

@@ -32,11 +32,6 @@ class Request:
 _current: ContextVar[Request | None] = ContextVar("ragmesh_request", default=None)
 
 
-def current_request() -> Request | None:
-    """The request that the running code serves, None outside of one."""
-    return _current.get()
-
-
 def current_request_id() -> str:
     """The id of the current request, empty outside of one."""
     request = _current.get()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ragmesh.chassis import files
-from ragmesh.chassis.files import make_folder_durably, remove_durably, write_durably
+from ragmesh.chassis.files import make_folder_durably, write_durably
 from ragmesh.core.errors import StorageFullError
 
 
@@ -84,12 +84,6 @@ def test_other_failures_of_the_disk_stay_what_they_are(
     monkeypatch.setattr(files, "sync_folder", broken)
     with pytest.raises(OSError, match="broken"):
         write_durably(tmp_path / "blob", b"x")
-
-
-def test_removing_says_whether_there_was_anything(tmp_path: Path) -> None:
-    write_durably(tmp_path / "blob", b"x")
-    assert remove_durably(tmp_path / "blob") is True
-    assert remove_durably(tmp_path / "blob") is False
 
 
 def test_folders_are_made_with_their_parents_for_the_owner_alone(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import pytest
 
 from ragmesh.chassis.requests import (
     accept_request_id,
-    current_request,
     current_request_id,
     remaining_seconds,
     serving,
@@ -15,7 +14,6 @@ from ragmesh.chassis.requests import (
 
 
 def test_outside_of_a_request_there_is_neither_id_nor_deadline() -> None:
-    assert current_request() is None
     assert current_request_id() == ""
     assert remaining_seconds() is None
 
@@ -25,7 +23,7 @@ def test_the_request_ends_with_its_block() -> None:
         with serving("inner"):
             assert current_request_id() == "inner"
         assert current_request_id() == "outer"
-    assert current_request() is None
+    assert current_request_id() == ""
 
 
 def test_a_nested_request_gets_no_more_time_than_the_outer_one() -> None:
