@@ -270,6 +270,38 @@ async def test_a_damaged_store_is_named(root: Path, content: bytes) -> None:
     assert caught.value.metadata["path"] == str(truth)
 
 
+async def test_garbage_in_a_sound_database_is_damage_too(root: Path) -> None:
+    spec = index_spec()
+    async with filled(root, spec, "a"):
+        pass
+    truth = root / spec.index_version_uid / "truth.db"
+    with apsw.Connection(str(truth)) as db:
+        db.execute("UPDATE attributes SET tokens = '[half a lis'")
+    async with embedded_index(root) as index:
+        with pytest.raises(StoreDamagedError) as caught:
+            await index.get_spec(spec.index_version_uid)
+    assert caught.value.metadata["path"] == str(truth)
+
+
+async def test_a_full_disk_does_not_keep_the_index_from_starting(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = index_spec()
+    async with filled(root, spec, "a"):
+        pass
+    with monkeypatch.context() as patched:
+        patched.setattr(Truth, "open", find_no_room_to_open)
+        async with embedded_index(root) as index:
+            with pytest.raises(StorageFullError):
+                await index.get_spec(spec.index_version_uid)
+            patched.undo()
+            assert await shown(index, spec, "a") == {"a"}
+
+
+def find_no_room_to_open(*_arguments: object, **_options: object) -> None:
+    raise StorageFullError("no room")
+
+
 async def test_a_missing_truth_is_damage_not_an_empty_index(root: Path) -> None:
     spec = index_spec()
     async with filled(root, spec, "a"):

@@ -18,9 +18,9 @@ from pathlib import Path
 from ragmesh.chassis.files import storage_errors, sync_folder
 from ragmesh.core.errors import (
     IndexVersionGoneError,
+    NewerFormatError,
     RagmeshError,
     StorageFullError,
-    StoreDamagedError,
     UnavailableError,
 )
 from ragmesh.core.index import DocumentDigest, HeadBatch, IndexDescription, IndexSpec
@@ -116,6 +116,9 @@ class Shard:
         try:
             with store_errors(path):
                 return cls(folder, truth)
+        except (ValueError, KeyError, TypeError) as error:
+            truth.close()
+            raise damaged(path, "what it holds cannot be read") from error
         except BaseException:
             truth.close()
             raise
@@ -124,9 +127,15 @@ class Shard:
     def refuse_newer(cls, folder: Path) -> None:
         """NewerFormatError when a newer version wrote the folder; damage is found on opening."""
         path = folder / _TRUTH
-        if path.exists():
-            with suppress(StoreDamagedError):
-                Truth.open(path, read_only=True).close()
+        if not path.exists():
+            return
+        try:
+            Truth.open(path, read_only=True).close()
+        except NewerFormatError:
+            raise
+        except RagmeshError as error:
+            # It keeps nobody else from starting; whoever opens it is told.
+            _log.debug("a format cannot be looked at", extra={"reason": error.reason})
 
     def close(self) -> None:
         """Let go of all files; a search under way fails."""
@@ -262,6 +271,8 @@ class Shard:
             )
         except KeyError as error:
             raise damaged(self._truth.path, "a chunk in force is missing") from error
+        except (ValueError, TypeError) as error:
+            raise damaged(self._truth.path, "a chunk cannot be read") from error
 
     def digests(self, after: tuple[str, int], count: int) -> list[DocumentDigest]:
         """What is held after (document uid, revision), in that order."""
