@@ -121,13 +121,6 @@ def test_a_model_with_a_wrong_byte_is_refused(tmp_path: Path) -> None:
     assert "model.onnx" in refused(said, "MODEL_CORRUPT")
 
 
-def test_a_folder_written_before_serves_again(data: Path) -> None:
-    with running(data) as mesh:
-        said = mesh.cli("ask", "How many voles does the barn owl eat?", "-c", "notes")
-        assert "forty voles" in said.out
-        assert mesh.stop() == 0, mesh.log.read_text()
-
-
 def test_the_doctor_finds_a_healthy_mesh(mesh: Mesh) -> None:
     said = mesh.cli("doctor", "--data-dir", mesh.log.with_suffix(""))
     assert "ok      mesh: answers at" in said.out

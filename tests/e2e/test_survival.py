@@ -12,7 +12,7 @@ from ragmesh.clients.gateway import gateway_client
 from ragmesh.core.documents import JobState
 from tests.e2e.meshes import Mesh, running
 
-DOCUMENTS = 24
+DOCUMENTS = 16
 
 
 def text_of(number: int, edition: int) -> str:
