@@ -24,7 +24,7 @@ from tests.docs.pages import Block
 MARKS = frozenset({"", "mesh", "stopped", "prepared", "quickstart"})
 _EXIT = re.compile(r"exit=(\d+)")
 _TIMINGS = re.compile(r"\d ms( · |$)")
-_PATIENCE_SECONDS = 50
+PATIENCE_SECONDS = 240
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def run_steps(
         ["bash", "-c", "\n".join(script)],
         cwd=folder,
         env=dict(environ),
-        timeout=_PATIENCE_SECONDS,
+        timeout=PATIENCE_SECONDS,
         check=True,
     )
     ran = []

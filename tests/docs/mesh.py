@@ -39,6 +39,7 @@ class DocsMesh:
                 [*COMMAND, "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"],
                 executable=str(Path(sys.executable).with_name("ragmesh")),
                 cwd=self.folder,
+                env=_kept_environ(),
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 text=True,
@@ -65,6 +66,14 @@ class DocsMesh:
 
     def environ(self, tools: Path) -> dict[str, str]:
         """What a reader's shell has: the commands on the path, and where the mesh is."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("RAGMESH")}
         path = os.pathsep.join((str(BIN), str(tools), os.environ["PATH"]))
-        return {**kept, "PATH": path, "RAGMESH_SERVER": self.addresses[GRPC]}
+        return {**_kept_environ(), "PATH": path, "RAGMESH_SERVER": self.addresses[GRPC]}
+
+
+def _kept_environ() -> dict[str, str]:
+    """The environment without settings of a mesh, and without coverage, which slows every command.
+
+    What the commands do is measured where they are tested.
+    """
+    foreign = ("RAGMESH_", "COVERAGE_", "COV_CORE_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}

@@ -13,13 +13,14 @@ from ragmesh.app.settings import Settings
 from ragmesh.chassis.settings import load
 from tests.docs import plain_curl
 from tests.docs.conftest import RUN_PAGES, Runner
-from tests.docs.console import Step, difference, is_known, steps_of
+from tests.docs.console import PATIENCE_SECONDS, Step, difference, is_known, steps_of
 from tests.docs.mesh import COMMAND, HTTP, DocsMesh
 from tests.docs.pages import ROOT, all_pages, page
 
 PLAIN_LANGUAGES = frozenset({"json", "mermaid", "text", "yaml", ""})
 """Blocks that nobody types; `yaml` is loaded as settings."""
 _MAY_PREPARE = re.compile(r"make (setup|quickstart)")
+pytestmark = pytest.mark.timeout(PATIENCE_SECONDS + 60)  # a page is dozens of processes
 _RUN = (" ".join(COMMAND), "make up")
 
 
