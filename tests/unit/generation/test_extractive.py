@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -216,6 +217,30 @@ async def test_a_document_cannot_plant_a_marker_or_an_image_in_the_answer() -> N
     assert citation.quote == planted
     assert re.findall(r"\[\d+\]", text) == ["[1]"]
     assert "![" not in text
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "!![x](http://evil.example/a.png)",
+        "!!![x][1]",
+        "<img src=http://evil.example/a.png>",
+        "<IMG/src=//evil.example>",
+        "<iframe src='http://evil.example'></iframe>",
+    ],
+)
+async def test_no_spelling_of_an_image_survives_in_the_answer(image: str) -> None:
+    planted = f"Dogs are fine says {image} the page."
+    text, (citation,), _ = await run(ask_of("Are dogs fine?", [planted]))
+    assert citation.quote == planted
+    assert "![" not in text
+    assert re.search(r"<\w", text) is None
+
+
+async def test_code_and_comparisons_in_an_answer_stay_as_they_are() -> None:
+    quote = "Dogs are fine if List<String> holds a < b and <b>c</b> says so!"
+    text, _, _ = await run(ask_of("Are dogs fine?", [quote]))
+    assert text == f"{quote} [1]"
 
 
 async def test_a_hit_of_blank_sentences_is_no_evidence() -> None:

@@ -22,7 +22,7 @@ from ragmesh.core.spans import Span
 from ragmesh.generation.adapters.evidence import Evidence, Scored, weigh
 
 NAME = "extractive"
-RULES_VERSION = 1
+RULES_VERSION = 2
 """Counts up whenever the same evidence gives another answer."""
 QUOTES = 2
 """Sentences in an answer."""
@@ -39,6 +39,13 @@ NO_CONTEXT_SENTENCES = MappingProxyType(
 )
 _SPACES = re.compile(r"\s+")
 _MARKER = re.compile(r"\[(\d+)\]")
+_IMAGE = re.compile(r"!+(?=\[)")
+_LOADING_TAG = re.compile(
+    r"<(?=/?(?:audio|base|body|embed|form|frame|iframe|image|img|input|link|meta|object|picture"
+    r"|script|source|style|svg|table|track|video)\b)",
+    re.IGNORECASE,
+)
+"""Elements that fetch something by themselves where an answer is shown as Markdown or HTML."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +164,12 @@ def _quote(hit: Hit, sentence: Scored) -> _Quote:
 def _prose(quote: str) -> str:
     """The quote as it reads in an answer: one line, without what could be taken for our markers.
 
-    The citation keeps it letter for letter. A planted image link loses what makes it load.
+    The citation keeps it letter for letter. A planted image, as Markdown or as an element, loses
+    what makes it load.
     """
     line = _SPACES.sub(" ", quote).strip()
-    return _MARKER.sub(r"(\1)", line).replace("![", "[")
+    line = _IMAGE.sub("", _MARKER.sub(r"(\1)", line))
+    return _LOADING_TAG.sub("\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}", line)
 
 
 def _ended(status: AnswerStatus, confidence: float) -> Generated:
