@@ -27,6 +27,8 @@ MAX_NAME_BYTES = 160
 """Longer field names stand in tokens as their SHA-256, which leaves room for that of a value."""
 MAX_METADATA_BYTES = 65_536
 MAX_SORTABLE = 16
+MAX_SORTABLE_NAME = 200
+"""What a filter may name."""
 _MAX_INTEGER_BITS = 4_096
 """Python refuses to print integers of more than 4,300 digits, which no JSON needs."""
 _PLAIN_FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -157,9 +159,16 @@ def declare_sortable(kinds: Mapping[str, str]) -> tuple[SortableField, ...]:
     known = {kind.value: kind for kind in SortKind}
     fields = []
     for slot, (name, kind) in enumerate(kinds.items()):
+        if not 0 < len(name) <= MAX_SORTABLE_NAME:
+            raise _refusal(
+                "sortable", f"must name each field with 1 to {MAX_SORTABLE_NAME} characters"
+            )
+        cleaned = clean_text(name, "sortable")
         if kind not in known:
-            raise _refusal(f"sortable.{name}", "must be one of " + ", ".join(known))
-        fields.append(SortableField(_nfc(name), known[kind], slot))
+            raise _refusal(f"sortable.{cleaned}", "must be one of " + ", ".join(known))
+        fields.append(SortableField(cleaned, known[kind], slot))
+    if len({field.name for field in fields}) < len(fields):
+        raise _refusal("sortable", "must not name one field in two spellings")
     return tuple(fields)
 
 

@@ -201,3 +201,15 @@ def test_declared_fields_get_slots_in_their_order() -> None:
 def test_other_declarations_are_refused(kinds: dict[str, str]) -> None:
     with pytest.raises(InvalidMetadataError, match="sortable"):
         declare_sortable(kinds)
+
+
+@pytest.mark.parametrize("name", ["", "n" * 201, "a\x00", "\ud800"])
+def test_a_sortable_field_has_a_name_that_a_filter_can_say(name: str) -> None:
+    with pytest.raises(InvalidMetadataError) as raised:
+        declare_sortable({name: "number"})
+    assert raised.value.violations[0].field == "sortable"
+
+
+def test_a_sortable_field_is_not_declared_in_two_spellings() -> None:
+    with pytest.raises(InvalidMetadataError):
+        declare_sortable({"caf\u00e9": "number", "cafe\u0301": "number"})
