@@ -348,9 +348,10 @@ async def test_a_damaged_index_version_can_be_dropped_and_made_again(root: Path)
 
 async def test_two_processes_do_not_share_an_index(root: Path) -> None:
     async with embedded_index(root):
-        with pytest.raises(StoreInUseError):
+        with pytest.raises(StoreInUseError) as caught:
             async with embedded_index(root):
                 pass
+    assert caught.value.metadata["path"] == str(root)
 
 
 async def test_creations_and_drops_that_were_interrupted_leave_nothing(root: Path) -> None:

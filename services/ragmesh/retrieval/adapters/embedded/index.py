@@ -63,7 +63,7 @@ async def embedded_index(root: Path, *, threads: int | None = None) -> AsyncIter
     """
     await asyncio.to_thread(make_folder_durably, root)
     async with AsyncExitStack() as stack:
-        stack.enter_context(StoreLock(root / "index"))
+        stack.enter_context(StoreLock(root))
         # Scans run one a core already; a BLAS with threads of its own would only be in their way.
         stack.enter_context(threadpool_limits(limits=1, user_api="blas"))
         threads_of = Threads(
