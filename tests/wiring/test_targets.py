@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 from pathlib import Path
 
 import grpc
@@ -15,7 +16,7 @@ from ragmesh.app.modules import MODULES, TARGETS
 from ragmesh.app.run import Ready, run_target
 from ragmesh.app.settings import Settings
 from ragmesh.chassis.settings import load
-from ragmesh.core.errors import InvalidSettingsError
+from ragmesh.core.errors import InvalidSettingsError, PortInUseError
 
 
 def settings_for(folder: Path, **more: object) -> Settings:
@@ -86,14 +87,31 @@ async def test_the_public_listener_serves_the_gateway_and_nothing_else(tmp_path:
 
 
 async def test_developer_mode_does_not_start_in_a_cluster(tmp_path: Path) -> None:
+    folder = tmp_path / "new"
     with pytest.raises(InvalidSettingsError):
-        await run_target(settings_for(tmp_path), announce=lambda _: None, in_cluster=True)
+        await run_target(settings_for(folder), announce=lambda _: None, in_cluster=True)
+    assert not folder.exists()
 
 
-async def test_developer_mode_does_not_listen_beyond_loopback(tmp_path: Path) -> None:
-    settings = settings_for(tmp_path, **{"gateway.http": "0.0.0.0:0"})
+@pytest.mark.parametrize("address", ["0.0.0.0:0", "nonsense", "127.0.0.1:99999"])
+@pytest.mark.parametrize("door", ["gateway.http", "gateway.grpc"])
+async def test_an_address_that_is_refused_leaves_nothing_behind(
+    tmp_path: Path, door: str, address: str
+) -> None:
+    folder = tmp_path / "new"
     with pytest.raises(InvalidSettingsError):
-        await run_target(settings, announce=lambda _: None)
+        await run_target(settings_for(folder, **{door: address}), announce=lambda _: None)
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("door", ["gateway.http", "gateway.grpc"])
+async def test_a_port_in_use_is_told_before_anything_is_opened(tmp_path: Path, door: str) -> None:
+    folder = tmp_path / "new"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(PortInUseError):
+            await run_target(settings_for(folder, **{door: address}), announce=lambda _: None)
+    assert not folder.exists()
 
 
 def test_two_stores_in_one_file_are_refused(tmp_path: Path) -> None:

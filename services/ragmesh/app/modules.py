@@ -15,6 +15,7 @@ from typing import Any
 from ragmesh.app.wiring import Wiring
 from ragmesh.cache.adapters.memory import MemoryAnswers, MemoryVectors
 from ragmesh.cache.service import CacheService
+from ragmesh.chassis.addresses import Address, bound_socket
 from ragmesh.chassis.events import EventLog
 from ragmesh.chassis.events.sqlite_log import open_sqlite_event_log
 from ragmesh.chassis.executors import executor
@@ -47,6 +48,8 @@ class Module:
 
     open: Callable[[Wiring], AbstractAsyncContextManager[Any]]
     needs: tuple[str, ...] = ()
+    refuse: Callable[[Wiring], None] = lambda _wiring: None
+    """Raises what can be known to be wrong before anything is opened or written."""
 
 
 @asynccontextmanager
@@ -135,12 +138,17 @@ async def _indexer(wiring: Wiring) -> AsyncIterator[Indexer]:
         yield indexer
 
 
+def _refuse_listening(wiring: Wiring) -> None:
+    """Raise when developer mode may not serve there, or when another process has the port."""
+    for address in (wiring.settings.gateway.http, wiring.settings.gateway.grpc):
+        if refusal := developer_mode_refusal(address, wiring.in_cluster):
+            raise refusal
+        bound_socket(Address.parse(address)).close()
+
+
 @asynccontextmanager
 async def _gateway(wiring: Wiring) -> AsyncIterator[GatewayService]:
     settings, identity = wiring.settings.gateway, DeveloperIdentity()
-    for address in (settings.http, settings.grpc):
-        if refusal := developer_mode_refusal(address, wiring.in_cluster):
-            raise refusal
     service = GatewayService(
         wiring.port("indexing"),
         wiring.port("retrieval"),
@@ -186,7 +194,11 @@ MODULES = {
     "catalog": Module(_catalog, needs=("cache", "embedding", "retrieval")),
     "indexing": Module(_indexing, needs=("catalog", "events", "retrieval")),
     "indexer": Module(_indexer, needs=("cache", "catalog", "embedding", "events", "retrieval")),
-    "gateway": Module(_gateway, needs=("cache", "retrieval", "generation", "indexing")),
+    "gateway": Module(
+        _gateway,
+        needs=("cache", "retrieval", "generation", "indexing"),
+        refuse=_refuse_listening,
+    ),
 }
 TARGETS = {
     "all": (

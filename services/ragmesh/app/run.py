@@ -31,8 +31,10 @@ async def run_target(
     `in_cluster` says that the process runs in a pod, where developer mode is refused.
     """
     async with Lifecycle() as life:
-        make_folder_durably(settings.data_dir)
         wiring = Wiring(settings, life, SystemClock(), in_cluster)
+        for name in TARGETS[settings.target]:
+            MODULES[name].refuse(wiring)
+        make_folder_durably(settings.data_dir)
         for name in TARGETS[settings.target]:
             opened = MODULES[name].open(wiring)
             wiring.running[name] = await life.stack.enter_async_context(opened)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from ragmesh.chassis.settings import Section
 from ragmesh.gateway.limits import MEBIBYTE, GatewayLimits
@@ -55,6 +57,17 @@ class GatewaySettings(Section):
         le=3_600,
         description="Longest time that an upload may ask to wait for its jobs.",
     )
+
+    @model_validator(mode="after")
+    def _refuse_contradictions(self) -> Self:
+        if self.http == self.grpc and not self.http.endswith(":0"):
+            raise ValueError("gateway.http and gateway.grpc must not be the same address")
+        if self.file_megabytes > self.body_megabytes:
+            raise ValueError(
+                "gateway.file_megabytes must not be above gateway.body_megabytes: no HTTP body "
+                "could bring such a file"
+            )
+        return self
 
     @property
     def limits(self) -> GatewayLimits:

@@ -27,3 +27,14 @@ def test_settings_become_limits_in_their_units() -> None:
 def test_a_question_may_not_outlive_the_memory_of_changes() -> None:
     with pytest.raises(ValidationError):
         GatewaySettings(question_seconds=301)
+
+
+def test_both_doors_do_not_share_an_address() -> None:
+    with pytest.raises(ValidationError, match="must not be the same address"):
+        GatewaySettings(http="127.0.0.1:8080", grpc="127.0.0.1:8080")
+    assert GatewaySettings(http="127.0.0.1:0", grpc="127.0.0.1:0").http == "127.0.0.1:0"
+
+
+def test_a_file_that_no_body_could_bring_is_not_promised() -> None:
+    with pytest.raises(ValidationError, match="file_megabytes"):
+        GatewaySettings(file_megabytes=2, body_megabytes=1)
