@@ -13,6 +13,7 @@ from ragmesh.core.pages import Page, PageRequest
 from ragmesh.indexing.heads import HeadFeed
 from ragmesh.indexing.paging import key_of, page_of
 from ragmesh.indexing.progress import JobBoard
+from ragmesh.indexing.rows import JobRow
 from ragmesh.indexing.stores import Catalog
 from ragmesh.indexing.tenancy import is_of_tenant, tenant_of
 
@@ -29,10 +30,12 @@ class Jobs:
 
     async def get(self, caller: Caller, job_id: str) -> Job:
         """The job; once it says SUCCEEDED, followers have applied what it published."""
-        row = await self.catalog.find_job(job_id)
-        if row is None or not is_of_tenant(caller, row.tenant_uid) or not row.access.admits(caller):
-            raise JobNotFoundError(f"there is no job {job_id[:80]!r}")
+        row = await self._find(caller, job_id)
         await self.feed.settled()
+        if row.job.state is JobState.RUNNING and not self.board.follows(job_id):
+            # It ended since it was read, or nobody is at it: the row alone is behind either way.
+            row = await self._find(caller, job_id)
+            await self.feed.settled()
         return self.board.shown(row.job)
 
     async def list(self, caller: Caller, *, state: JobState | None, page: PageRequest) -> Page[Job]:
@@ -74,3 +77,9 @@ class Jobs:
                         await changed.wait()
                 except TimeoutError:
                     continue
+
+    async def _find(self, caller: Caller, job_id: str) -> JobRow:
+        row = await self.catalog.find_job(job_id)
+        if row is None or not is_of_tenant(caller, row.tenant_uid) or not row.access.admits(caller):
+            raise JobNotFoundError(f"there is no job {job_id[:80]!r}")
+        return row

@@ -67,6 +67,10 @@ class JobBoard:
         """Whether the job was cancelled in this process."""
         return job_id in self._cancelled
 
+    def follows(self, job_id: str) -> bool:
+        """Whether a worker of this process is at the job."""
+        return job_id in self._progress
+
     def shown(self, job: Job) -> Job:
         """The job with its latest progress."""
         progress = self._progress.get(job.job_id)

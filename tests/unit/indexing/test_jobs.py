@@ -18,7 +18,11 @@ from ragmesh.core.errors import (
     JobFinishedError,
     SupersededError,
 )
+from ragmesh.indexing.jobs import Jobs
+from ragmesh.indexing.progress import JobBoard
 from ragmesh.indexing.records import Task
+from ragmesh.indexing.rows import JobRow
+from ragmesh.testing.clocks import ManualClock
 from tests.unit.indexing.world import ADMIN, EVERYBODY, publication, world
 
 RETRIEVAL = Machine("retrieval")
@@ -144,3 +148,37 @@ async def test_every_job_ends_when_the_newest_is_cancelled(tmp_path: Path) -> No
             JobState.CANCELLED,
             JobState.CANCELLED,
         ]
+
+
+class FinishingCatalog:
+    """The job is RUNNING when it is read first, and has ended at the next look."""
+
+    def __init__(self, rows: list[JobRow]) -> None:
+        self.rows = rows
+
+    async def find_job(self, job_id: str) -> JobRow | None:
+        return self.rows.pop(0) if len(self.rows) > 1 else self.rows[0]
+
+
+class QuietFeed:
+    """No publication is in flight."""
+
+    async def settled(self) -> None:
+        return None
+
+
+async def test_a_job_that_ends_while_it_is_read_never_goes_back_to_its_beginning(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as made:
+        accepted = await made.upload("a")
+        catalog = made.indexing.ledger.catalog
+        await made.indexing.ledger.start_job(await made.work("a"))
+        running = await catalog.find_job(accepted.job_id)
+        await made.index("a")
+        ended = await catalog.find_job(accepted.job_id)
+        assert running is not None
+        assert ended is not None
+        assert running.job.state is JobState.RUNNING
+    jobs = Jobs(FinishingCatalog([running, ended]), QuietFeed(), JobBoard(ManualClock()), 5.0)
+    assert (await jobs.get(ADMIN, accepted.job_id)).state is JobState.SUCCEEDED
