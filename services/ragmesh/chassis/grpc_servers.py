@@ -106,11 +106,15 @@ async def serve(
     try:
         yield serving
     finally:
-        try:
-            await serving.show_draining()
-            await clock.sleep(options.drain_seconds)
-        finally:
-            await serving.stop(options.grace_seconds)
+        await _drain(serving, options, clock)
+
+
+async def _drain(serving: GrpcServer, options: ServerOptions, clock: Clock) -> None:
+    try:
+        await serving.show_draining()
+        await clock.sleep(options.drain_seconds)
+    finally:
+        await serving.stop(options.grace_seconds)
 
 
 def _arguments(options: ServerOptions) -> list[tuple[str, int]]:
