@@ -127,11 +127,19 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Refuse a head that does not end."""
-        self._head_bytes += len(data)
-        super().data_received(data)
-        if self._head_timer is not None and self._head_bytes > MAX_HEAD_BYTES:
-            self._refuse(_TOO_LARGE)
+        """Refuse a head that is too large, also one that comes in a single piece."""
+        while self._head_timer is not None and data:
+            room = MAX_HEAD_BYTES + 1 - self._head_bytes
+            piece, data = data[:room], data[room:]
+            self._head_bytes += len(piece)
+            super().data_received(piece)
+            if self.transport.is_closing():
+                return
+            if self._head_timer is not None and self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse(_TOO_LARGE)
+                return
+        if data:
+            super().data_received(data)
 
     def on_message_begin(self) -> None:
         """Give the next head on a kept connection its time, from its first byte on."""

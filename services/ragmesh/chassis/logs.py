@@ -17,7 +17,7 @@ LogFormat = Literal["json", "human"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 # Libraries that tell at INFO what concerns only their own authors.
-_TALKATIVE = ("asyncio", "uvicorn.error", "httpx", "httpcore", "alembic.runtime.migration")
+_TALKATIVE = ("asyncio", "uvicorn.error", "httpx", "httpcore", "alembic")
 # `color_message` is uvicorn's copy of its message for terminals; `taskName` says nothing here.
 _NOT_SHOWN = frozenset({*RESERVED_ATTRS, "request_id", "color_message", "taskName", "message"})
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")

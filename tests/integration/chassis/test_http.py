@@ -93,6 +93,14 @@ async def test_a_head_that_does_not_end_is_refused() -> None:
     assert app.seen == []
 
 
+async def test_a_head_that_comes_at_once_is_refused_like_one_that_comes_slowly() -> None:
+    app = App()
+    async with served(app) as server:
+        head = await said(server, GET[:-2] + b"x: " + b"a" * 100_000 + b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 431")
+    assert app.seen == []
+
+
 async def test_a_body_is_not_taken_for_a_head() -> None:
     body = b"b" * (2 * http_servers.MAX_HEAD_BYTES)
     request = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)

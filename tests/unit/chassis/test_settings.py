@@ -125,6 +125,9 @@ def test_variables_of_others_and_of_the_client_are_left_alone() -> None:
         ("RAGMESH_EMBEDDING_SERVICE_HOST", "10.0.0.7"),
         ("RAGMESH_EMBEDDING_SERVICE_PORT", "50061"),
         ("RAGMESH_EMBEDDING_SERVICE_PORT_GRPC", "50061"),
+        ("RAGMESH_PORT", "tcp://10.0.0.7:80"),
+        ("RAGMESH_PORT_80_TCP_ADDR", "10.0.0.7"),
+        ("RAGMESH_SERVICE_HOST", "10.0.0.7"),
     ],
 )
 def test_variables_that_kubernetes_put_there_are_explained(variable: str, text: str) -> None:

@@ -32,7 +32,7 @@ PREFIX = "RAGMESH_"
 CLIENT_VARIABLES = frozenset({"RAGMESH_SERVER", "RAGMESH_API_KEY"})
 """Read by the command line as a client; a mesh may be started from the same shell."""
 _SERVICE_LINK = re.compile(
-    r"RAGMESH_(?!\w*__)\w+?_"
+    r"RAGMESH_(?!\w*__)(?:\w+?_)?"
     r"(SERVICE_(HOST|PORT)(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?|(?P<address>PORT))"
 )
 Place = tuple[str | int, ...]
