@@ -16,7 +16,7 @@ from ragmesh.core.documents import (
     NewCollection,
     Upload,
 )
-from ragmesh.core.errors import InvalidError
+from ragmesh.core.errors import ControlCharactersError, InvalidError, Violation
 from ragmesh.core.filters import parse_filter
 from ragmesh.core.metadata import Metadata
 from ragmesh.core.names import collection_name
@@ -199,13 +199,23 @@ class DocumentBody(Body):
     def upload(self) -> Upload:
         """The document as the catalog takes it."""
         return Upload(
-            content=self.text.encode(),
+            content=_encoded(self.text),
             document_id=self.document_id,
             content_type=self.content_type,
             title=self.title,
             metadata=Metadata.parse(self.metadata),
             access=None if self.access is None else Access(tuple(self.access)),
         )
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        message = f"must not hold lone surrogates (U+{ord(text[error.start]):04X} at {error.start})"
+        raise ControlCharactersError(
+            f"text {message}", violations=[Violation("text", message)]
+        ) from None
 
 
 class DocumentsBody(Body):

@@ -24,6 +24,10 @@ from ragmesh.core.errors import (
 PROBLEM_TYPE = "application/problem+json"
 _RETRIED = (429, 503)
 _DEFAULT_RETRY_SECONDS = 1.0
+_MAX_FIELD_CHARACTERS = 200
+"""Fields are named by who sends them."""
+_UNPARSED = "There was an error parsing the body"
+"""What FastAPI says of a body on which its JSON parser failed otherwise than on the syntax."""
 MAX_VIOLATIONS = 20
 """A body may break a rule a thousand times over; the first ones say enough."""
 
@@ -110,9 +114,13 @@ async def on_mesh_error(_request: Request, error: Exception) -> Response:
     return problem_response(as_mesh_error(error))
 
 
-async def on_invalid_request(_request: Request, error: Exception) -> Response:
+async def on_invalid_request(request: Request, error: Exception) -> Response:
     """Answer what FastAPI found wrong with a request."""
     found = error.errors() if isinstance(error, RequestValidationError) else []
+    # A body of another media type is not parsed, and then fails as the text that it is.
+    unparsed = any(one["loc"] == ("body",) and isinstance(one["input"], bytes) for one in found)
+    if unparsed and not _is_json(request.headers.get("content-type", "")):
+        return problem_response(InvalidError("content-type must be application/json"), status=415)
     return problem_response(invalid_body(found))
 
 
@@ -128,6 +136,8 @@ async def on_http_error(_request: Request, error: Exception) -> Response:
             allow = (headers or {}).get("Allow")
             wrong = UnsupportedError("this path does not know that method")
             return problem_response(wrong, status=405, allow=allow)
+        case 400 if detail == _UNPARSED:
+            return problem_response(InvalidError.of("body", "must be JSON"))
         case _ if status < 500:
             return problem_response(InvalidError(detail), status=status)
         case _:
@@ -144,7 +154,12 @@ def _field_of(location: Sequence[str | int]) -> str:
     named = ""
     for part in parts:
         named += f"[{part}]" if isinstance(part, int) else f".{part}" if named else str(part)
-    return named or "body"
+    return named[:_MAX_FIELD_CHARACTERS] or "body"
+
+
+def _is_json(content_type: str) -> bool:
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind == "application/json" or kind.endswith("+json")
 
 
 def _message_of(error: Any) -> str:

@@ -11,6 +11,10 @@ from ragmesh.core.answers import Answer, Citation, Usage
 from ragmesh.core.search import FoundChunk, SearchResult, Timings
 from ragmesh.core.spans import Span
 
+_STATUS = "`ANSWERED`, `NO_CONTEXT` or `PARTIAL`."
+_CONFIDENCE = "How likely the documents hold the answer, in [0, 1]."
+_GROUNDEDNESS = "Share of sentences that a citation supports."
+
 
 def optional(description: str) -> Any:
     """A field that is left out when there is nothing to say."""
@@ -81,9 +85,9 @@ class DeltaReply(BaseModel):
 class FinishReply(BaseModel):
     """How an answer ended."""
 
-    status: str = Field(description="`ANSWERED`, `NO_CONTEXT` or `PARTIAL`.")
-    confidence: float = Field(description="How likely the documents hold the answer, in [0, 1].")
-    groundedness: float = Field(description="Share of sentences that a citation supports.")
+    status: str = Field(description=_STATUS)
+    confidence: float = Field(description=_CONFIDENCE)
+    groundedness: float = Field(description=_GROUNDEDNESS)
     cached: bool
     model: str
     timings_ms: dict[str, float]
@@ -96,12 +100,21 @@ class FinishReply(BaseModel):
         return cls(**_ending(answer))
 
 
-class AnswerReply(FinishReply):
+class AnswerReply(BaseModel):
     """An answer with its citations."""
 
     answer: str
+    status: str = Field(description=_STATUS)
     citations: list[CitationReply]
+    confidence: float = Field(description=_CONFIDENCE)
+    groundedness: float = Field(description=_GROUNDEDNESS)
+    cached: bool
+    model: str
     usage: UsageReply
+    timings_ms: dict[str, float]
+    index_version: str
+    degraded: list[str]
+    request_id: str
 
     @classmethod
     def of(cls, answer: Answer) -> AnswerReply:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from ragmesh.gateway.adapters.rest.problems import problem_of
 
 EVENT_STREAM = "text/event-stream"
 HEARTBEAT_SECONDS = 15.0
+_EVENT_ID = re.compile(r"[0-9]{1,18}")
 Result = TypeVar("Result")
 
 
@@ -133,4 +135,4 @@ async def _send_piece(send: Send, piece: bytes) -> None:
 
 def parse_event_id(text: str | None) -> int:
     """The number of a Last-Event-ID; one that is not ours stands for none."""
-    return int(text) if text is not None and text.isascii() and text.isdigit() else 0
+    return int(text) if text is not None and _EVENT_ID.fullmatch(text) else 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import Request
@@ -31,10 +33,7 @@ async def read_uploads(request: Request, *, pool: Executor, limits: GatewayLimit
     """The documents of a request, whichever way they come."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == FORM:
-        form = request.form(
-            max_files=MAX_UPLOADS, max_fields=len(_FIELDS), max_part_size=2 * MAX_METADATA_BYTES
-        )
-        async with form as fields:
+        async with _form(request) as fields:
             return await _from_form(fields, limits)
     if kind != JSON:
         raise HTTPException(415, f"content-type must be {FORM} or {JSON}")
@@ -42,6 +41,23 @@ async def read_uploads(request: Request, *, pool: Executor, limits: GatewayLimit
     if len(body) < _LARGE_BYTES:
         return _from_json(body)
     return await pool.run(_from_json, body)
+
+
+@asynccontextmanager
+async def _form(request: Request) -> AsyncIterator[FormData]:
+    parsing = request.form(
+        max_files=MAX_UPLOADS, max_fields=len(_FIELDS), max_part_size=2 * MAX_METADATA_BYTES
+    )
+    try:
+        fields = await parsing
+    except HTTPException as error:
+        if error.detail.startswith("Too many files"):
+            refuse_count(MAX_UPLOADS + 1, field="file")
+        raise
+    try:
+        yield fields
+    finally:
+        await fields.close()
 
 
 def _from_json(body: bytes) -> list[Upload]:

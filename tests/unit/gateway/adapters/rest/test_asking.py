@@ -27,10 +27,10 @@ async def test_an_answer_has_every_field_of_the_contract(http: httpx.AsyncClient
     reply = await http.post(ASK, json={"question": "How many days?"}, headers={"x-request-id": "r"})
     assert reply.status_code == 200
     body = reply.json()
-    assert set(body) == {
+    assert list(body) == [
         "answer", "status", "citations", "confidence", "groundedness", "cached", "model", "usage",
         "timings_ms", "index_version", "degraded", "request_id",
-    }  # fmt: skip
+    ]  # fmt: skip
     assert body["answer"] == f"{SENTENCE} [1]"
     assert body["request_id"] == reply.headers["x-request-id"] == "r"
     (citation,) = body["citations"]
@@ -166,7 +166,31 @@ async def test_json_under_another_media_type_is_refused(http: httpx.AsyncClient)
     reply = await http.post(
         ASK, content=b'{"question": "why"}', headers={"content-type": "text/plain"}
     )
+    assert reply.status_code == 415
+    assert reply.json()["detail"] == "content-type must be application/json"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"question": "why", "limit": ' + b"9" * 5_000 + b"}",
+        b'{"question": "why", "filter": ' + b"[" * 2_000 + b"]" * 2_000 + b"}",
+        b"\xff",
+    ],
+    ids=["huge number", "deep", "not UTF-8"],
+)
+async def test_json_that_no_parser_takes_is_told_like_bad_json(
+    http: httpx.AsyncClient, content: bytes
+) -> None:
+    reply = await http.post(ASK, content=content, headers={"content-type": "application/json"})
     assert reply.status_code == 400
+    assert reply.json()["errors"] == [{"field": "body", "message": "must be JSON"}]
+
+
+async def test_a_field_of_any_length_makes_a_short_problem(http: httpx.AsyncClient) -> None:
+    reply = await http.post(ASK, json={"question": "why", "k" * 5_000: 1})
+    assert reply.status_code == 400
+    assert len(reply.content) < 1_500
 
 
 async def test_a_lone_surrogate_is_refused(http: httpx.AsyncClient) -> None:

@@ -347,3 +347,37 @@ async def test_ranges_work_on_fields_that_were_declared(
     tree = json.dumps({"range": ["year", {"gte": 2020}]})
     found = (await http.get(path, params={"filter": tree})).json()["documents"]
     assert [one["document_id"] for one in found] == ["y2024"]
+
+
+async def test_a_text_with_a_lone_surrogate_is_refused(http: httpx.AsyncClient) -> None:
+    documents = b'{"documents": [{"text": "a"}, {"text": "b\\ud800"}]}'
+    for content, field in (
+        (b'{"text": "a\\ud800"}', "text"),
+        (documents, "documents[1].text"),
+    ):
+        reply = await http.post(
+            DOCUMENTS, content=content, headers={"content-type": "application/json"}
+        )
+        problem = reply.json()
+        assert reply.status_code == 400
+        assert problem["reason"] == "CONTROL_CHARACTERS"
+        assert problem["errors"][0]["field"] == field
+
+
+async def test_a_form_of_too_many_files_is_refused_like_a_batch(http: httpx.AsyncClient) -> None:
+    reply = await http.post(DOCUMENTS, files=[("file", ("a", b"1"))] * 1_001)
+    assert reply.json()["reason"] == "BATCH_TOO_LARGE"
+
+
+@pytest.mark.parametrize("event_id", ["9" * 5_000, "-1", "x", "\xb2"])
+async def test_an_event_id_that_is_not_ours_starts_from_the_beginning(
+    http: httpx.AsyncClient, event_id: str
+) -> None:
+    job = (await put(http))["job_id"]
+    reply = await http.post(f"/api/v1/jobs/{job}:cancel")
+    assert reply.status_code == 200
+    events = await http.get(
+        f"/api/v1/jobs/{job}/events", headers={"last-event-id": event_id.encode("latin-1")}
+    )
+    assert events.status_code == 200
+    assert "CANCELLED" in events.text
