@@ -22,6 +22,7 @@ from google.rpc.status_pb2 import Status
 from ragmesh.core.errors import (
     AlreadyExistsError,
     BodyTooLargeError,
+    BodyTooSlowError,
     ConflictError,
     DeadlineError,
     DeniedError,
@@ -82,6 +83,7 @@ _HTTP_BY_REASON = MappingProxyType(
     {
         FileTooLargeError.reason: 413,
         BodyTooLargeError.reason: 413,
+        BodyTooSlowError.reason: 408,
         UnsupportedFormatError.reason: 415,
     }
 )
@@ -124,7 +126,7 @@ def code_of(error: RagmeshError) -> grpc.StatusCode:
 
 
 def http_status(error: RagmeshError) -> int:
-    """The HTTP status of an error; its kind decides, but for sizes and formats."""
+    """The HTTP status of an error; its kind decides, but for bodies and formats."""
     return _HTTP_BY_REASON.get(error.reason, HTTP_STATUSES[error.kind])
 
 

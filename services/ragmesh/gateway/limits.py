@@ -21,6 +21,8 @@ class GatewayLimits:
     """Size of the largest document taken."""
     body_bytes: int = 32 * MEBIBYTE
     """Size of the largest HTTP body that brings documents."""
+    body_pause_seconds: float = 30.0
+    """How long the next piece of an HTTP body may take."""
     json_bytes: int = 4 * MEBIBYTE
     """Size of the largest HTTP body of every other request."""
     wait_seconds: int = 300

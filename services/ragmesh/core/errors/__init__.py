@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ragmesh.core.errors.documents import (
     BodyTooLargeError,
+    BodyTooSlowError,
     CollectionExistsError,
     CollectionNotFoundError,
     DocumentNotFoundError,
@@ -94,6 +95,7 @@ __all__ = [
     "AlreadyExistsError",
     "BatchTooLargeError",
     "BodyTooLargeError",
+    "BodyTooSlowError",
     "CollectionExistsError",
     "CollectionNotFoundError",
     "ConflictError",

@@ -93,3 +93,9 @@ class BodyTooLargeError(InvalidError):
     """The request's body is larger than the limit in the metadata."""
 
     reason = "BODY_TOO_LARGE"
+
+
+class BodyTooSlowError(InvalidError):
+    """The rest of the request's body did not come in time."""
+
+    reason = "BODY_TOO_SLOW"

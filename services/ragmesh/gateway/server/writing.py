@@ -35,6 +35,7 @@ from ragmesh.core.documents import (
     Revision,
     Stage,
 )
+from ragmesh.core.errors import InvalidError
 from ragmesh.core.metadata import SortKind
 from ragmesh.core.search import FoundChunk, Score, SearchResult, Timings
 from ragmesh.core.spans import Span
@@ -187,8 +188,13 @@ def job_message(job: Job) -> job_pb2.Job:
 
 
 def job_state(state: job_pb2.JobState.ValueType) -> JobState | None:
-    """The state that a listing asks for, None for any."""
-    return {number: value for value, number in _JOB_STATES.items()}.get(state)
+    """The state that a listing asks for, None for any; InvalidError for a number that is none."""
+    if state == job_pb2.JOB_STATE_UNSPECIFIED:
+        return None
+    states = {number: value for value, number in _JOB_STATES.items()}
+    if state not in states:
+        raise InvalidError.of("state", "must be one of " + ", ".join(one.value for one in JobState))
+    return states[state]
 
 
 def _hit(hit: FoundChunk) -> ask_pb.Hit:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ragmesh.chassis.requests import REQUEST_ID_HEADER, accept_request_id, serving
 from ragmesh.chassis.wire import as_mesh_error
-from ragmesh.core.errors import BodyTooLargeError, RagmeshError, Violation
+from ragmesh.core.errors import (
+    BodyTooLargeError,
+    BodyTooSlowError,
+    RagmeshError,
+    Violation,
+)
 from ragmesh.gateway.adapters.rest.problems import problem_response
 from ragmesh.gateway.developer_mode import (
     FORM_HEADER,
@@ -52,18 +59,25 @@ class Door:
         with serving(request_id):
             try:
                 self._guard(headers)
-                body = _Body(receive, self._limit(scope))
+                body = _Body(receive, self._limit(scope), self._limits.body_pause_seconds)
                 body.refuse_announced(headers)
                 await self._app(scope, body.receive, answer.unless(body))
                 error = body.error
             except Exception as raised:
                 error = as_mesh_error(raised)
             if error is not None and not answer.started:
-                await problem_response(error)(scope, receive, answer.send)
+                await _response(error)(scope, receive, answer.send)
 
     def _limit(self, scope: Scope) -> int:
         brings_documents = scope["method"] == "POST" and scope["path"].endswith("/documents")
         return self._limits.body_bytes if brings_documents else self._limits.json_bytes
+
+
+def _response(error: RagmeshError) -> Response:
+    response = problem_response(error)
+    if isinstance(error, BodyTooSlowError):
+        response.headers["Connection"] = "close"  # its rest would be taken for a request
+    return response
 
 
 class _Answer:
@@ -94,12 +108,14 @@ class _Answer:
 
 
 class _Body:
-    """What comes in; cut off where it grows too large."""
+    """What comes in; cut off where it grows too large or stops coming."""
 
-    def __init__(self, receive: Receive, limit: int) -> None:
+    def __init__(self, receive: Receive, limit: int, pause_seconds: float) -> None:
         self._receive = receive
         self._limit = limit
+        self._pause_seconds = pause_seconds
         self._taken = 0
+        self._complete = False
         self.error: RagmeshError | None = None
 
     def refuse_announced(self, headers: Headers) -> None:
@@ -110,13 +126,27 @@ class _Body:
 
     async def receive(self) -> Message:
         """The next piece; BodyTooLargeError once there are too many."""
-        message = await self._receive()
+        message = await (self._receive() if self._complete else self._next())
         if message["type"] == "http.request":
+            self._complete = not message.get("more_body", False)
             self._taken += len(message.get("body", b""))
             if self._taken > self._limit:
                 self.error = self._too_large()
                 raise self.error
         return message
+
+    async def _next(self) -> Message:
+        """The next piece; a client that sends none for too long has gone, as far as it matters."""
+        try:
+            async with asyncio.timeout(self._pause_seconds) as timer:
+                return await self._receive()
+        except TimeoutError:
+            if not timer.expired():
+                raise
+        self.error = BodyTooSlowError(
+            f"the rest of the body did not come within {self._pause_seconds:g} s"
+        )
+        return {"type": "http.disconnect"}
 
     def _too_large(self) -> BodyTooLargeError:
         message = f"must have at most {self._limit} bytes"

@@ -10,9 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
+from ragmesh.chassis.executors import executor
 from ragmesh.core.callers import Caller
 from ragmesh.core.documents import Job, NewCollection
-from ragmesh.gateway.identity import DEVELOPER
+from ragmesh.gateway.adapters.rest import make_app
+from ragmesh.gateway.identity import DEVELOPER, DeveloperIdentity
+from ragmesh.gateway.limits import GatewayLimits
 from ragmesh.gateway.parsing import parse_sortable
 from ragmesh.testing.gateway import FakeMesh
 
@@ -193,6 +196,29 @@ async def test_a_body_that_says_nothing_of_its_size_is_cut_off(
     assert reply.status_code in (400, 413)
     assert reply.json()["reason"] == "BODY_TOO_LARGE" or sent == PIECE
     assert sent <= 2 * MIB + PIECE
+
+
+@pytest.mark.parametrize("path", [DOCUMENTS, "/api/v1/collections/handbook/ask"])
+@pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=x"])
+async def test_a_body_that_stops_coming_is_given_up(path: str, kind: str) -> None:
+    mesh = await FakeMesh(limits=GatewayLimits(body_pause_seconds=0.01)).with_collection()
+    pieces = [{"type": "http.request", "body": b"--x", "more_body": True}]
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return pieces.pop() if pieces else await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"localhost"), (b"content-type", kind.encode())]
+    scope = {"type": "http", "method": "POST", "path": path, "headers": headers}
+    async with executor("rest", 1) as pool:
+        door = make_app(mesh.service(), DeveloperIdentity(), pool=pool, version="1")
+        await door({**scope, "query_string": b"", "http_version": "1.1"}, receive, send)
+    assert sent[0]["status"] == 408
+    assert (b"connection", b"close") in sent[0]["headers"]
+    assert json.loads(sent[1]["body"])["reason"] == "BODY_TOO_SLOW"
 
 
 async def test_waiting_answers_200_once_every_job_has_ended(
