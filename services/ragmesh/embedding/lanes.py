@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import EmbedderOverloadedError
@@ -144,7 +144,7 @@ class QueryLane:
 
 
 class BulkLane:
-    """Encodes one batch at a time, in small calls while there are queries."""
+    """Encodes as many batches at a time as suits the encoder; small ones beside queries."""
 
     def __init__(
         self, encoder: Encoder, limits: EmbeddingLimits, clock: Clock, queries: QueryLane
@@ -153,7 +153,7 @@ class BulkLane:
         self._limits = limits
         self._queue = _Queue(Lane.BULK, limits.bulk_queue_texts, clock)
         self._queries = queries
-        self._turn = asyncio.Lock()
+        self._turns = asyncio.Semaphore(encoder.bulk_calls)
 
     async def encode(
         self,
@@ -168,18 +168,24 @@ class BulkLane:
         """
         self._queue.enter(len(texts))
         try:
-            async with self._turn:
+            async with self._turns:
                 lengths = await self._encoder.count_tokens(texts)
             check(lengths)
             window = self._encoder.description.fingerprint.max_tokens
             waiting = LengthSorted([min(length, window) for length in lengths])
             found: dict[int, Encoded] = {}
-            while waiting:
-                async with self._turn:
-                    await self._queries.let_pass()
-                    batch = waiting.take(self._budget)
-                    encoded = await self._queue.timed(len(batch), encode_batch(batch))
-                    found.update(zip(batch, encoded, strict=True))
+
+            async def take_turns() -> None:
+                while waiting:
+                    async with self._turns:
+                        await self._queries.let_pass()
+                        if not waiting:  # taken by the other turns meanwhile
+                            return
+                        batch = waiting.take(self._budget)
+                        encoded = await self._queue.timed(len(batch), encode_batch(batch))
+                        found.update(zip(batch, encoded, strict=True))
+
+            await _side_by_side(self._encoder.bulk_calls, take_turns)
             return tuple(found[position] for position in range(len(texts)))
         finally:
             self._queue.leave(len(texts))
@@ -187,3 +193,14 @@ class BulkLane:
     @property
     def _budget(self) -> int:
         return self._limits.batch_tokens if self._queries.calm else 0
+
+
+async def _side_by_side(count: int, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run the work so many times at once; the first failure ends all and speaks for them."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(count - 1):
+                group.create_task(work())
+            await work()  # at once: whoever has just counted keeps its place in the queue
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from failures.exceptions[0].__cause__

@@ -28,6 +28,10 @@ class Encoder(Protocol):
     def tokenizer(self) -> bytes:
         """The tokenizer as tokenizer.json, neither cutting nor padding; empty when it has none."""
 
+    @property
+    def bulk_calls(self) -> int:
+        """How many batches of the bulk lane are best encoded at the same time."""
+
     async def count_tokens(self, texts: Sequence[str]) -> tuple[int, ...]:
         """How long each text is in tokens, special tokens counted, nothing cut."""
 

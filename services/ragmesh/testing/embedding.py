@@ -118,6 +118,11 @@ class FakeEncoder:
         """The tokenizer that counts as the fake does."""
         return fake_tokenizer()
 
+    @property
+    def bulk_calls(self) -> int:
+        """One, so that batches come in an order that tests can name."""
+        return 1
+
     async def count_tokens(self, texts: Sequence[str]) -> tuple[int, ...]:
         """Words and runs of punctuation, plus two."""
         return tuple(count_fake_tokens(text) for text in texts)
@@ -231,6 +236,11 @@ class CountingEncoder:
     def tokenizer(self) -> bytes:
         """The wrapped encoder's."""
         return self.encoder.tokenizer
+
+    @property
+    def bulk_calls(self) -> int:
+        """The wrapped encoder's."""
+        return self.encoder.bulk_calls
 
     async def count_tokens(self, texts: Sequence[str]) -> tuple[int, ...]:
         """The wrapped encoder's; counting tokens encodes nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 from pathlib import Path
@@ -178,13 +179,16 @@ async def test_the_tokenizer_for_the_chunker_cuts_nothing(encoder: OnnxEncoder) 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="threads have priority on Linux")
 async def test_bulk_threads_stand_back_and_query_threads_do_not(model_folder: Path) -> None:
     before = niceness_by_thread()
-    async with open_onnx_encoder("nice", model_folder, threads=2):
+    async with open_onnx_encoder("nice", model_folder, threads=2) as encoder:
+        assert encoder.bulk_calls == 2
+        call = encoder.encode_passages([Passage("word " * 200, ())])
+        await asyncio.gather(call, encoder.encode_passages([Passage("word " * 200, ())]))
         started = {
             thread: nice for thread, nice in niceness_by_thread().items() if thread not in before
         }
     normal = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
     lowered = [nice for nice in started.values() if nice == normal + onnx.BULK_NICENESS]
-    assert len(lowered) == 2, "the bulk lane's own thread and the one of its session"
+    assert len(lowered) == 2, "one thread a call of the bulk lane, and none besides"
     assert len(started) - len(lowered) == 2
 
 

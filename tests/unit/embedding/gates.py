@@ -16,6 +16,7 @@ class GatedEncoder:
     """Announces each call to the model in `calls` and waits for `release` before it answers."""
 
     inner: FakeEncoder = field(default_factory=FakeEncoder)
+    bulk_calls: int = 1
     calls: list[str] = field(default_factory=list)
     _arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
     _passes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))

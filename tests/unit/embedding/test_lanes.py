@@ -221,3 +221,25 @@ async def test_a_long_bulk_request_lets_others_in_between() -> None:
         assert not long.done()
         gate.release()
     assert gate.calls == ["bulk:a", "bulk:a", "bulk:b", "bulk:a"]
+
+
+async def test_one_bulk_request_uses_every_call_that_the_encoder_likes_at_a_time() -> None:
+    gate = GatedEncoder(bulk_calls=2)
+    service = serve(gate, ManualClock(), batch_tokens=3, bulk_queue_texts=10)
+    async with asyncio.TaskGroup() as group:
+        request = group.create_task(service.embed_passages(passages("a", "b", "c", "d")))
+        await gate.until_called(2)
+        await settle()
+        assert len(gate.calls) == 2
+        gate.release(4)
+    assert [passage.vector for passage in request.result().passages] == [
+        hashed_vector(text) for text in "abcd"
+    ]
+
+
+async def test_the_first_of_two_calls_to_fail_speaks_for_the_request() -> None:
+    gate = GatedEncoder(bulk_calls=2, inner=FakeEncoder(failure=UnavailableError("gone")))
+    service = serve(gate, ManualClock(), batch_tokens=3, bulk_queue_texts=10)
+    gate.release(4)
+    with pytest.raises(UnavailableError):
+        await service.embed_passages(passages("a", "b", "c", "d"))

@@ -87,6 +87,12 @@ class OnnxEncoder:
         """The tokenizer as tokenizer.json, neither cutting nor padding."""
         return self._tokenizer_json
 
+    @property
+    def bulk_calls(self) -> int:
+        """One a thread: each call has one, because a barrier between threads of low priority
+        would have all of them wait for the one that another process keeps off its core."""
+        return self._lanes[Lane.BULK].threads.threads
+
     async def count_tokens(self, texts: Sequence[str]) -> tuple[int, ...]:
         """How long each text is in tokens, special tokens counted, nothing cut."""
         return await self._lanes[Lane.BULK].threads.run(self._count, texts)
@@ -156,14 +162,13 @@ async def open_onnx_encoder(
     threads = threads or usable_cores()
     async with (
         executor(f"{name}-query", 1) as query,
-        executor(f"{name}-bulk", 1, niceness=BULK_NICENESS) as bulk,
+        executor(f"{name}-bulk", threads, niceness=BULK_NICENESS) as bulk,
     ):
         manifest = await query.run(read_checked_manifest, folder)
         tokenizer = await query.run((folder / TOKENIZER_FILE).read_bytes)
-        # Each session starts its threads on its lane's thread, and they inherit its priority.
         lanes = {
-            lane: _LaneOfWork(pool, await pool.run(_open_session, folder / MODEL_FILE, threads))
-            for lane, pool in ((Lane.QUERY, query), (Lane.BULK, bulk))
+            lane: _LaneOfWork(pool, await pool.run(_open_session, folder / MODEL_FILE, each))
+            for lane, pool, each in ((Lane.QUERY, query, threads), (Lane.BULK, bulk, 1))
         }
         yield OnnxEncoder(name, manifest, tokenizer, lanes)
 
