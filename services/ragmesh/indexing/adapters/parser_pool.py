@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -35,6 +36,8 @@ from ragmesh.indexing.parser.confinement import Limits
 from ragmesh.indexing.parser.frames import Frame, FrameError, FrameTooLargeError
 from ragmesh.indexing.parser.kinds import kind_of
 
+_MEGABYTE = 1_000_000
+
 _log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
@@ -52,6 +55,9 @@ class PoolLimits:
     """Files read at the same time, and processes kept warm."""
     wall_seconds: float = 20.0
     """Longest time from the first byte of a file to the last of its text and chunks."""
+    share_per_megabyte: float = 0.25
+    """What each megabyte of plain text, whose cost is known to grow with it, adds to that time
+    and to the processor time, as a share of them."""
     start_seconds: float = 30.0
     queue_seconds: float = 60.0
     """Longest time a file waits for a parser."""
@@ -60,6 +66,10 @@ class PoolLimits:
     documents_per_process: int = 100
     """Plain texts that a process reads before it is replaced."""
     document: Limits = field(default_factory=Limits)
+
+    def share(self, plain_bytes: int) -> float:
+        """How many times its usual time a plain text of that size may take."""
+        return 1 + plain_bytes / _MEGABYTE * self.share_per_megabyte
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +81,13 @@ class _Task(Generic[Answer]):
     names: dict[str, str]
     body: Callable[[], bytes]
     understand: Callable[[Frame], Answer]
+    plain_bytes: int = 0
+    """Size of the plain text to read; 0 for files of other formats."""
 
-    def request(self, tokenizer: str) -> Frame:
+    def request(self, tokenizer: str, cpu_seconds: int) -> Frame:
         header = {
             "operation": self.operation,
+            "cpu_seconds": cpu_seconds,
             "tokenizer": tokenizer,
             "max_tokens": self.plan.max_tokens,
             "overlap_tokens": self.plan.overlap_tokens,
@@ -154,8 +167,10 @@ class ParserPool:
             return ReadDocument(*messages.read_answer(frame))
 
         names = {"filename": source.filename, "content_type": source.content_type}
-        task = _Task("read", plan, names, lambda: source.content, understand)
-        return await self._run(task, alone=not kind_of(source).plain)
+        plain = kind_of(source).plain
+        size = len(source.content) if plain else 0
+        task = _Task("read", plan, names, lambda: source.content, understand, size)
+        return await self._run(task, alone=not plain)
 
     async def split(self, extraction: Extraction, plan: ChunkPlan) -> tuple[ChunkDraft, ...]:
         """The chunks of a text that was read before."""
@@ -163,9 +178,9 @@ class ParserPool:
         def understand(frame: Frame) -> tuple[ChunkDraft, ...]:
             return messages.read_chunks(frame, extraction)
 
-        return await self._run(
-            _Task("split", plan, {}, extraction.to_json, understand), alone=False
-        )
+        size = len(extraction.text)
+        task = _Task("split", plan, {}, extraction.to_json, understand, size)
+        return await self._run(task, alone=False)
 
     async def _run(self, task: _Task[Answer], *, alone: bool) -> Answer:
         async with self._slot():
@@ -213,7 +228,9 @@ class ParserPool:
         try:
             tokenizer = process.learn(task.plan.tokenizer, self._limits.start_seconds)
             process.documents += 1
-            frame = process.exchange(task.request(tokenizer), self._limits.wall_seconds)
+            share = self._limits.share(task.plain_bytes)
+            request = task.request(tokenizer, math.ceil(self._limits.document.cpu_seconds * share))
+            frame = process.exchange(request, self._limits.wall_seconds * share)
             messages.raise_verdict(frame)
             return task.understand(frame)
         except FrameTooLargeError as error:

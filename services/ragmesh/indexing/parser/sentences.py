@@ -56,6 +56,8 @@ _CLAUSE_ENDS = (
 )
 _SEEN = 600
 """How much on either side of an end is looked at; a paragraph may be megabytes long."""
+_WINDOW = 20_000
+"""What sentencex is given at once: its time grows with the square of the length."""
 _REACH = 3
 """A cut may lie this part of the longest piece away from where it is wanted."""
 _SHORT_LINE = 40
@@ -165,7 +167,7 @@ def _running(text: str, part: Span, *, language: str, rows: bool) -> Iterator[Sp
     if rows and not _ITEM.match(content):
         yield part
         return
-    cuts = {found["end_index"] for found in sentencex.get_sentence_boundaries(language, content)}
+    cuts = _proposed_ends(content, language)
     cuts |= {match.end() for match in _CLOSING.finditer(content)}
     cuts |= {match.end() for match in _NOTE.finditer(content)}
     start = 0
@@ -180,6 +182,23 @@ def _running(text: str, part: Span, *, language: str, rows: bool) -> Iterator[Sp
     piece = trimmed(text, Span(part.start + start, part.end))
     if piece:
         yield piece
+
+
+def _proposed_ends(content: str, language: str) -> set[int]:
+    """Where sentencex sees ends; each window begins at the last end of the one before it."""
+    ends: set[int] = set()
+    start = 0
+    while True:
+        window = content[start : start + _WINDOW]
+        boundaries = sentencex.get_sentence_boundaries(language, window)
+        found = {start + boundary["end_index"] for boundary in boundaries}
+        if start + len(window) == len(content):
+            return ends | found
+        # An end near the edge may be one only because the window ends there.
+        edge = start + _WINDOW - _SEEN
+        settled = {end for end in found if start < end <= edge}
+        ends |= settled
+        start = max(settled, default=edge)
 
 
 def _ends_sentence(left: str, right: str, language: str) -> bool:

@@ -50,7 +50,7 @@ class Desk:
 
     def answer(self, request: Frame) -> Frame:
         """The answer to a request; a verdict when the file is at fault."""
-        allow_cpu(self._limits.cpu_seconds)
+        allow_cpu(request.header.get("cpu_seconds", self._limits.cpu_seconds))
         operations: dict[str, Callable[[Frame], Frame]] = {
             "tokenizer": self._tokenizer,
             "read": self._read,

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import docx
@@ -147,6 +148,16 @@ async def test_a_file_that_takes_too_much_cpu_is_a_timeout() -> None:
     async with ParserPool(PoolLimits(size=1, document=Limits(cpu_seconds=1))) as pool:
         with pytest.raises(ParserTimeoutError):
             await pool.read(HUGE, PLAN)
+
+
+async def test_a_large_plain_text_is_given_time_by_its_size() -> None:
+    content = b"One word and another one. " * 120_000
+    limits = PoolLimits(size=1, document=Limits(cpu_seconds=1))
+    async with ParserPool(replace(limits, share_per_megabyte=0.0)) as pool:
+        with pytest.raises(ParserTimeoutError):
+            await pool.read(SourceFile(content, "large.txt"), PLAN)
+    async with ParserPool(replace(limits, share_per_megabyte=10.0)) as pool:
+        assert (await pool.read(SourceFile(content, "large.txt"), PLAN)).chunks
 
 
 async def test_a_file_that_takes_too_much_memory_is_told_apart() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
+import sentencex
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -87,3 +89,29 @@ def test_a_cut_never_tears_a_mark_off_its_letter(text: str) -> None:
 )
 def test_a_text_shows_its_language_or_takes_the_given_one(text: str, language: str) -> None:
     assert language_of(text, otherwise="fr") == language
+
+
+@pytest.mark.parametrize(
+    "words", ["Dogs bark at Dr. Smith", "Füße — 12.5 % größer 😀 als z.B. hier"]
+)
+def test_a_paragraph_of_any_length_has_the_sentences_of_its_parts(words: str) -> None:
+    expected = [f"{words} number {number} today." for number in range(3_000)]
+    text = " ".join(expected)
+    assert sentences(text) == expected
+
+
+def test_a_long_paragraph_reaches_the_splitter_in_bounded_pieces(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[int] = []
+    whole = sentencex.get_sentence_boundaries
+
+    def recorded(language: str, text: str) -> list[dict[str, Any]]:
+        seen.append(len(text))
+        return whole(language, text)
+
+    monkeypatch.setattr(sentencex, "get_sentence_boundaries", recorded)
+    assert len(sentences("A word. " * 20_000)) == 20_000
+    sentences("x" * 100_000)
+    assert max(seen) <= 20_000
+    assert sum(seen) < 2 * (160_000 + 100_000)
