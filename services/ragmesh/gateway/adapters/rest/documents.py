@@ -33,6 +33,7 @@ from ragmesh.gateway.adapters.rest.document_replies import (
     TextReply,
     UploadedReply,
 )
+from ragmesh.gateway.adapters.rest.streams import while_connected
 from ragmesh.gateway.adapters.rest.uploads import read_uploads
 
 RevisionQuery = Annotated[
@@ -65,7 +66,8 @@ class DocumentEndpoints:
         uploads = await read_uploads(request, pool=self._context.pool, limits=service.limits)
         accepted = await service.upload_all(caller, collection, uploads)
         if wait:
-            accepted = await service.settle(caller, accepted, seconds=wait)
+            settling = service.settle(caller, accepted, seconds=wait)
+            accepted = await while_connected(request, settling)
         response.status_code = 200 if all(one.state.ended for one in accepted) else 202
         return UploadedReply(documents=[AcceptedReply.of(one) for one in accepted])
 

@@ -11,6 +11,7 @@ import pytest
 
 from ragmesh.chassis.executors import executor
 from ragmesh.core.documents import Upload
+from ragmesh.core.pages import PageRequest
 from ragmesh.gateway.adapters.rest import admit_everybody, make_app
 from ragmesh.gateway.adapters.rest.docs import docs_page
 from ragmesh.gateway.adapters.rest.door import Door
@@ -312,3 +313,22 @@ async def test_who_stops_following_a_job_leaves_nothing_behind(door: Door, mesh:
 
     await door(_scope(f"/api/v1/jobs/{job_id}/events", "GET"), receive, send)
     assert first_seen.is_set()
+
+
+async def test_who_stops_waiting_for_jobs_is_not_waited_for(door: Door, mesh: FakeMesh) -> None:
+    scope = _scope(f"{COLLECTIONS}/handbook/documents")
+    scope["query_string"] = b"wait=300"
+    body = iter([{"type": "http.request", "body": b'{"text": "a"}', "more_body": False}])
+
+    async def receive() -> dict[str, Any]:
+        return next(body, {"type": "http.disconnect"})
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    sent: list[dict[str, Any]] = []
+    async with asyncio.timeout(10):
+        await door(scope, receive, send)
+    assert sent[0]["status"] == 499
+    page = await mesh.catalog.list_jobs(DEVELOPER, state=None, page=PageRequest())
+    assert [job.document_id for job in page.items]
