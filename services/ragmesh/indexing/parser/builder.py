@@ -18,7 +18,6 @@ _UNWANTED = re.compile(
     r"[\x00-\x08\x0e-\x1f\x7f-\x9f\xad\ufeff\ufffe\uffff]"  # controls, soft hyphens, marks
 )
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
-_SPACES = re.compile(r"[^\S\n]+")
 _MAX_LEVEL = 9
 
 
@@ -114,8 +113,3 @@ def require_text(text: str) -> None:
     """NoTextError when no character of the text is a letter, digit or symbol."""
     if not any(unicodedata.category(character)[0] in "LNSP" for character in text):
         raise NoTextError("the file holds no text; a scan needs text recognition first")
-
-
-def collapsed(text: str) -> str:
-    """Text with runs of spaces made one, line ends kept."""
-    return _SPACES.sub(" ", text)
