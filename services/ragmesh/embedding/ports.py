@@ -54,20 +54,3 @@ class VectorCache(Protocol):
         self, fingerprint: str, texts: Sequence[str], vectors: Sequence[Vector]
     ) -> None:
         """Remember the vectors of the texts under the fingerprint's digest."""
-
-
-class NullVectorCache:
-    """Remembers nothing: every vector is computed."""
-
-    async def lookup_vectors(
-        self,
-        fingerprint: str,  # noqa: ARG002 - the port's signature
-        texts: Sequence[str],
-    ) -> tuple[Vector | None, ...]:
-        """Nothing is known of any text."""
-        return (None,) * len(texts)
-
-    async def store_vectors(
-        self, fingerprint: str, texts: Sequence[str], vectors: Sequence[Vector]
-    ) -> None:
-        """Forget at once."""

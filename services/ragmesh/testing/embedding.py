@@ -257,3 +257,20 @@ class CountingEncoder:
         self.calls += 1
         self.passages += len(passages)
         return await self.encoder.encode_passages(passages)
+
+
+class NullVectorCache:
+    """Remembers nothing: every vector is computed."""
+
+    async def lookup_vectors(
+        self,
+        fingerprint: str,
+        texts: Sequence[str],
+    ) -> tuple[Vector | None, ...]:
+        """Nothing is known of any text."""
+        return (None,) * len(texts)
+
+    async def store_vectors(
+        self, fingerprint: str, texts: Sequence[str], vectors: Sequence[Vector]
+    ) -> None:
+        """Forget at once."""

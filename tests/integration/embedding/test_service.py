@@ -12,9 +12,9 @@ from ragmesh.core.spans import Span
 from ragmesh.core.vectors import Lane, Passage
 from ragmesh.embedding.adapters.onnx import OnnxEncoder
 from ragmesh.embedding.adapters.opening import open_encoders
-from ragmesh.embedding.ports import NullVectorCache
 from ragmesh.embedding.service import EmbeddingService
 from ragmesh.embedding.settings import EmbeddingSettings, EncoderSettings
+from ragmesh.testing.embedding import NullVectorCache
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -10,10 +10,9 @@ import pytest
 from ragmesh.core.errors import EmbedderOverloadedError, UnavailableError
 from ragmesh.core.vectors import Lane, Passage
 from ragmesh.embedding.limits import EmbeddingLimits
-from ragmesh.embedding.ports import NullVectorCache
 from ragmesh.embedding.service import EmbeddingService
 from ragmesh.testing.clocks import ManualClock
-from ragmesh.testing.embedding import FakeEncoder, hashed_vector
+from ragmesh.testing.embedding import FakeEncoder, NullVectorCache, hashed_vector
 from tests.unit.embedding.gates import GatedEncoder, settle
 
 LIMITS = EmbeddingLimits(query_queue_texts=4, bulk_queue_texts=4, query_batch_texts=3)

@@ -22,13 +22,13 @@ from ragmesh.core.errors import (
 from ragmesh.core.spans import Span
 from ragmesh.core.vectors import Lane, Passage, Vector
 from ragmesh.embedding.limits import EmbeddingLimits
-from ragmesh.embedding.ports import NullVectorCache
 from ragmesh.embedding.service import EmbeddingService
 from ragmesh.testing.clocks import ManualClock
 from ragmesh.testing.embedding import (
     CountingEncoder,
     FakeEmbedder,
     FakeEncoder,
+    NullVectorCache,
     fake_fingerprint,
     hashed_sentences,
     hashed_vector,

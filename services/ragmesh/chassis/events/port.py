@@ -46,7 +46,7 @@ Handler = Callable[[Delivery], Awaitable[None]]
 
 
 class EventLog(Protocol):
-    """Keeps events and delivers them; every adapter passes `testing.events_contract.EventLogContract`."""
+    """Keeps events and delivers them; adapters pass `testing.events_contract`."""
 
     async def append(self, events: Sequence[Event]) -> None:
         """Keep the events, all or none; they are durable when this returns."""

@@ -22,11 +22,7 @@ from ragmesh.gateway.adapters.rest.context import Context
 from ragmesh.gateway.adapters.rest.docs import POLICY, docs_page
 from ragmesh.gateway.adapters.rest.document_replies import HealthReply
 from ragmesh.gateway.adapters.rest.document_routes import document_router
-from ragmesh.gateway.adapters.rest.door import (
-    Door,
-    Guard,
-    guard_developer_mode,
-)
+from ragmesh.gateway.adapters.rest.door import Door
 from ragmesh.gateway.adapters.rest.jobs import JobRoutes
 from ragmesh.gateway.adapters.rest.problems import (
     Problem,
@@ -76,7 +72,6 @@ def make_app(
     *,
     pool: Executor,
     version: str,
-    guard: Guard = guard_developer_mode,
     ready: Callable[[], bool] = lambda: True,
 ) -> Door:
     """The whole app; `pool` decodes what would hold up the loop, `ready` answers /readyz."""
@@ -101,7 +96,7 @@ def make_app(
     app.add_exception_handler(RequestValidationError, on_invalid_request)
     app.add_exception_handler(HTTPException, on_http_error)
     app.add_exception_handler(ClientDisconnect, _on_disconnect)
-    return Door(app, guard=guard, limits=service.limits)
+    return Door(app, limits=service.limits)
 
 
 def _add_process_routes(app: FastAPI, ready: Callable[[], bool]) -> None:

@@ -26,8 +26,6 @@ from ragmesh.gateway.developer_mode import (
 )
 from ragmesh.gateway.limits import GatewayLimits
 
-Guard = Callable[[Headers], None]
-
 
 def guard_developer_mode(headers: Headers) -> None:
     """Refuse what a page of elsewhere could have sent."""
@@ -37,16 +35,11 @@ def guard_developer_mode(headers: Headers) -> None:
     refuse_bare_form(origins, headers.get("content-type", ""), headers.get(FORM_HEADER, ""))
 
 
-def admit_everybody(headers: Headers) -> None:
-    """With identity on, credentials decide and not the sender's address."""
-
-
 class Door:
     """The outermost ASGI app: whatever goes wrong below it becomes a problem."""
 
-    def __init__(self, app: ASGIApp, *, guard: Guard, limits: GatewayLimits) -> None:
+    def __init__(self, app: ASGIApp, *, limits: GatewayLimits) -> None:
         self._app = app
-        self._guard = guard
         self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,7 +51,7 @@ class Door:
         answer = _Answer(send, request_id)
         with serving(request_id):
             try:
-                self._guard(headers)
+                guard_developer_mode(headers)
                 body = _Body(receive, self._limit(scope), self._limits.body_pause_seconds)
                 body.refuse_announced(headers)
                 await self._app(scope, body.receive, answer.unless(body))

@@ -12,7 +12,7 @@ import pytest
 from ragmesh.chassis.executors import executor
 from ragmesh.core.documents import Upload
 from ragmesh.core.pages import PageRequest
-from ragmesh.gateway.adapters.rest import admit_everybody, make_app
+from ragmesh.gateway.adapters.rest import make_app
 from ragmesh.gateway.adapters.rest.docs import docs_page
 from ragmesh.gateway.adapters.rest.door import Door
 from ragmesh.gateway.adapters.rest.streams import HEARTBEAT_SECONDS
@@ -149,16 +149,6 @@ async def test_a_page_s_form_needs_the_header(http: httpx.AsyncClient) -> None:
     assert (refused.status_code, refused.json()["reason"]) == (403, "FORM_HEADER_MISSING")
     assert (await http.post(path, files=files, headers={**page, "x-ragmesh": "1"})).is_success
     assert (await http.post(path, files=files)).is_success
-
-
-async def test_with_identity_any_host_is_served(mesh: FakeMesh) -> None:
-    async with executor("rest", 1) as pool:
-        app = make_app(
-            mesh.service(), DeveloperIdentity(), pool=pool, version="1", guard=admit_everybody
-        )
-        transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://mesh.example") as http:
-            assert (await http.get("/healthz")).status_code == 200
 
 
 async def test_the_description_tells_every_route_and_its_problems(http: httpx.AsyncClient) -> None:
