@@ -44,7 +44,7 @@ up: setup ## Run the mesh in the foreground on .data (REST on 8080, gRPC on 5005
 
 .PHONY: test
 test: setup ## Run all tests, with coverage of services/ (starts and stops what it needs)
-	$(BIN)/pytest --cov --cov-report=term
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --cov --cov-report=term
 
 .PHONY: check
 check: lint types arch verify test ## Run everything CI runs (needs npm)
