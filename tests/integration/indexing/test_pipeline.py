@@ -13,10 +13,14 @@ import pytest
 
 from ragmesh.chassis.clocks import SystemClock
 from ragmesh.chassis.events.sqlite_log import open_sqlite_event_log
+from ragmesh.core.answers import AskQuery, CacheMode
 from ragmesh.core.documents import Accepted, JobState, NewCollection, Upload
 from ragmesh.core.errors import IndexVersionGoneError
 from ragmesh.core.questions import Question
 from ragmesh.core.search import RetrieveQuery
+from ragmesh.gateway.service import GatewayService
+from ragmesh.generation.adapters.extractive import ExtractiveEngine
+from ragmesh.generation.service import GenerationService
 from ragmesh.indexing.building import Indexing, Neighbours, Places, open_indexing
 from ragmesh.indexing.reconciler import Reconciler
 from ragmesh.indexing.relay import Relay
@@ -30,6 +34,8 @@ from ragmesh.testing.cache import FakeAnswerCache
 from ragmesh.testing.embedding import FakeEmbedder
 from ragmesh.testing.reading import FakeReader
 from tests.unit.indexing.world import ADMIN
+
+DIETS = {"aardvark": "termites", "badger": "earthworms", "civet": "coffee", "dormouse": "hazel"}
 
 
 @dataclass
@@ -166,3 +172,26 @@ async def test_a_deleted_document_is_not_found_again(tmp_path: Path, deleted: li
             assert accepted.revision == 2
     async with running(tmp_path) as made:
         assert not set(deleted) & set(await made.found("aardvark badger civet"))
+
+
+async def test_an_answer_embeds_nothing_but_its_question(tmp_path: Path) -> None:
+    async with running(tmp_path) as made:
+        await made.indexing.service.create_collection(ADMIN, NewCollection("docs"))
+        texts = [f"The {animal} eats {food}. It sleeps by day." for animal, food in DIETS.items()]
+        for accepted in await made.upload(*texts):
+            assert await made.ended(accepted) is JobState.SUCCEEDED
+        gateway = GatewayService(
+            made.indexing.service,
+            made.retrieval,
+            GenerationService((ExtractiveEngine(min_confidence=0.0),)),
+            made.cache,
+            SystemClock(),
+        )
+        embedded_for_indexing = len(made.embedder.passages)
+        questions = [f"What does the {animal} eat?" for animal in DIETS]
+        for question, food in zip(questions, DIETS.values(), strict=True):
+            query = AskQuery("docs", Question.parse(question), cache=CacheMode.BYPASS)
+            answer = await gateway.ask(ADMIN, query, request_id="1")
+            assert food in answer.answer
+    assert made.embedder.texts == questions
+    assert len(made.embedder.passages) == embedded_for_indexing
