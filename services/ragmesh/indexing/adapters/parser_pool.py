@@ -112,7 +112,7 @@ class ParserPool:
         self._warm: deque[asyncio.Future[ParserProcess]] = deque()
         self._shared: list[ParserProcess] = []
         self._alive: set[ParserProcess] = set()
-        self._closed = False
+        self._closing = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         try:
@@ -136,12 +136,15 @@ class ParserPool:
 
     async def _close(self) -> None:
         """End every process, also those at work, and the threads that held them."""
-        self._closed = True
+        self._closing.set()
         started = await asyncio.gather(*self._warm, return_exceptions=True)
         self._warm.clear()
+        self._shared.clear()
         self._alive.update(process for process in started if isinstance(process, ParserProcess))
         for process in self._alive:
             process.kill()  # ends the exchanges that are under way
+        for _ in range(self._limits.size):
+            await self._slots.acquire()  # the files under way and those that wait have given up
         for process in [*self._alive]:
             await self._end(process)
         await asyncio.to_thread(self._threads.shutdown)
@@ -216,7 +219,7 @@ class ParserPool:
             raise
         finally:
             spent = process.documents >= self._limits.documents_per_process
-            if healthy and not alone and not spent and not self._closed:
+            if healthy and not alone and not spent and not self._closing.is_set():
                 self._shared.append(process)
             else:
                 await self._end(process)
@@ -253,7 +256,7 @@ class ParserPool:
 
     async def _fresh(self) -> ParserProcess:
         """A process that has read nothing yet; the next one starts warming up."""
-        if self._closed:
+        if self._closing.is_set():
             raise ParserUnavailableError("the parsers are shutting down")
         self._restock(1)
         starting = self._warm.popleft()
@@ -265,12 +268,15 @@ class ParserPool:
         except OSError as error:
             raise ParserUnavailableError("a parser process could not be started") from error
         self._alive.add(process)
+        if self._closing.is_set():  # while it started; `_close` has not seen it
+            await self._end(process)
+            raise ParserUnavailableError("the parsers are shutting down")
         self._restock(self._limits.size)
         return process
 
     def _restock(self, wanted: int) -> None:
         loop = asyncio.get_running_loop()
-        while len(self._warm) < wanted and not self._closed:
+        while len(self._warm) < wanted and not self._closing.is_set():
             self._warm.append(
                 loop.run_in_executor(self._spawner, ParserProcess, self._limits.document)
             )
