@@ -14,11 +14,10 @@ from typing import Any, cast
 
 import grpc
 
+from ragmesh.chassis.callers import Metadata
 from ragmesh.chassis.requests import REQUEST_ID_HEADER, current_request_id, remaining_seconds
 from ragmesh.chassis.wire import CODES, RETRIED_KINDS, from_rpc_error
 from ragmesh.core.errors import DeadlineError
-
-Metadata = tuple[tuple[str, str | bytes], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,10 @@ from typing import Any, TypeAlias, cast
 import grpc
 from google.protobuf.message import DecodeError
 
+from ragmesh.chassis.callers import Guard, calling
 from ragmesh.chassis.requests import REQUEST_ID_HEADER, accept_request_id, serving
 from ragmesh.chassis.wire import DETAILS_KEY, as_mesh_error, code_of, to_status
+from ragmesh.core.callers import Caller
 from ragmesh.core.errors import BodyTooLargeError, DeadlineError, InvalidError, RagmeshError
 
 PUSHBACK_KEY = "grpc-retry-pushback-ms"
@@ -34,7 +36,14 @@ class _Refused:
 class MeshServerInterceptor(grpc.aio.ServerInterceptor):
     """Gives each call its request id and deadline, and answers errors with kind and reason."""
 
-    def __init__(self, *, default_deadline_seconds: float, max_message_bytes: int) -> None:
+    def __init__(
+        self,
+        *,
+        default_deadline_seconds: float,
+        max_message_bytes: int,
+        guard: Guard | None = None,
+    ) -> None:
+        self._guard = guard
         self._default_deadline_seconds = default_deadline_seconds
         self._max_message_bytes = max_message_bytes
         self._wrapped: dict[str, Handler] = {}
@@ -50,27 +59,29 @@ class MeshServerInterceptor(grpc.aio.ServerInterceptor):
             return None  # gRPC answers UNIMPLEMENTED
         wrapped = self._wrapped.get(handler_call_details.method)
         if wrapped is None:
-            wrapped = self._wrapped[handler_call_details.method] = self._wrap(handler)
+            wrapped = self._wrapped[handler_call_details.method] = self._wrap(
+                handler_call_details.method, handler
+            )
         return wrapped
 
-    def _wrap(self, made: Handler) -> Handler:
+    def _wrap(self, method: str, made: Handler) -> Handler:
         # One of the four is set; their declared types are those of the synchronous server.
         handler = cast("Any", made)
         read = self._reader(handler.request_deserializer)
         write = handler.response_serializer
         if handler.unary_unary is not None:
-            call = self._answering(_unary(handler.unary_unary), limited=True)
+            call = self._answering(method, _unary(handler.unary_unary), limited=True)
             return grpc.unary_unary_rpc_method_handler(call, read, write)
         if handler.stream_unary is not None:
-            call = self._answering(_unary(handler.stream_unary), limited=True)
+            call = self._answering(method, _unary(handler.stream_unary), limited=True)
             return grpc.stream_unary_rpc_method_handler(call, read, write)
         if handler.unary_stream is not None:
-            call = self._answering(_stream(handler.unary_stream), limited=False)
+            call = self._answering(method, _stream(handler.unary_stream), limited=False)
             return grpc.unary_stream_rpc_method_handler(call, read, write)
-        call = self._answering(_stream(handler.stream_stream), limited=False)
+        call = self._answering(method, _stream(handler.stream_stream), limited=False)
         return grpc.stream_stream_rpc_method_handler(call, read, write)
 
-    def _answering(self, behaviour: Behaviour, *, limited: bool) -> Behaviour:
+    def _answering(self, method: str, behaviour: Behaviour, *, limited: bool) -> Behaviour:
         """The behaviour within its request; `limited` ones get a deadline when none came."""
 
         async def answer(request: Any, context: Context) -> Any:
@@ -82,7 +93,8 @@ class MeshServerInterceptor(grpc.aio.ServerInterceptor):
             with serving(request_id, timeout_seconds=ours if remaining is None else remaining):
                 try:
                     async with asyncio.timeout(ours) as timer:
-                        return await behaviour(request, context)
+                        with calling(self._admitted(method, context)):
+                            return await behaviour(request, context)
                 except grpc.aio.AbortError:
                     raise
                 except Exception as error:
@@ -92,6 +104,12 @@ class MeshServerInterceptor(grpc.aio.ServerInterceptor):
                     return await _abort(context, as_mesh_error(error), request_id)
 
         return answer
+
+    def _admitted(self, method: str, context: Context) -> Caller | None:
+        if self._guard is None:
+            return None
+        metadata = tuple(context.invocation_metadata() or ())
+        return self._guard.admit(method, metadata, peer=context.peer())
 
     def _reader(self, deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
         limit = self._max_message_bytes

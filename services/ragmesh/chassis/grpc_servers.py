@@ -20,6 +20,7 @@ from ragmesh.chassis.addresses import (
     listening_address,
     refuse_unusable_path,
 )
+from ragmesh.chassis.callers import Guard
 from ragmesh.chassis.clocks import SystemClock
 from ragmesh.chassis.grpc_interceptor import MeshServerInterceptor
 from ragmesh.core.clock import Clock
@@ -77,11 +78,12 @@ async def serve(
     service_names: Sequence[str],
     options: ServerOptions | None = None,
     clock: Clock | None = None,
+    guard: Guard | None = None,
 ) -> AsyncIterator[GrpcServer]:
     """Serve what `add` registers, with health and reflection; drain and stop at the end.
 
     `address` is `host:port` (port 0 = any free one) or `unix:/path`. PortInUseError when another
-    process has it.
+    process has it. With a guard every call has a verified caller; without one nobody's is read.
     """
     options = ServerOptions() if options is None else options
     clock = SystemClock() if clock is None else clock
@@ -90,6 +92,7 @@ async def serve(
             MeshServerInterceptor(
                 default_deadline_seconds=options.default_deadline_seconds,
                 max_message_bytes=options.max_message_bytes,
+                guard=guard,
             )
         ],
         options=_arguments(options),

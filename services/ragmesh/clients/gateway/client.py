@@ -14,7 +14,8 @@ from ragmesh.api.gateway.v1 import document_service_pb2 as pb
 from ragmesh.api.gateway.v1.ask_service_pb2_grpc import AskServiceStub
 from ragmesh.api.gateway.v1.collection_service_pb2_grpc import CollectionServiceStub
 from ragmesh.api.gateway.v1.document_service_pb2_grpc import DocumentServiceStub
-from ragmesh.chassis.grpc_channels import ChannelOptions, Metadata, Replies, channel
+from ragmesh.chassis.callers import Metadata
+from ragmesh.chassis.grpc_channels import ChannelOptions, Replies, channel
 from ragmesh.chassis.wire import from_status
 from ragmesh.clients.gateway import replies, requests
 from ragmesh.core.answers import Answer, AnswerEvent, AskQuery, Citation, Delta, Usage
