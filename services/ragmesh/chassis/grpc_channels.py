@@ -16,6 +16,7 @@ import grpc
 
 from ragmesh.chassis.callers import Metadata
 from ragmesh.chassis.requests import REQUEST_ID_HEADER, current_request_id, remaining_seconds
+from ragmesh.chassis.telemetry.hooks import CallTelemetry
 from ragmesh.chassis.wire import CODES, RETRIED_KINDS, from_rpc_error
 from ragmesh.core.errors import DeadlineError
 
@@ -39,20 +40,26 @@ class ChannelOptions:
 
 @asynccontextmanager
 async def channel(
-    address: str, *, options: ChannelOptions | None = None
+    address: str,
+    *,
+    options: ChannelOptions | None = None,
+    telemetry: CallTelemetry | None = None,
 ) -> AsyncIterator[grpc.aio.Channel]:
     """A channel for stubs, raising the errors that the server raised; it connects when needed."""
     options = ChannelOptions() if options is None else options
     async with grpc.aio.insecure_channel(address, options=_arguments(options)) as inner:
-        yield cast("grpc.aio.Channel", _MeshChannel(inner, options))
+        yield cast("grpc.aio.Channel", _MeshChannel(inner, options, telemetry))
 
 
 class _MeshChannel:
     """What a stub needs of a channel: the makers of its four kinds of methods."""
 
-    def __init__(self, channel: grpc.aio.Channel, options: ChannelOptions) -> None:
+    def __init__(
+        self, channel: grpc.aio.Channel, options: ChannelOptions, telemetry: CallTelemetry | None
+    ) -> None:
         self._channel = channel
         self._options = options
+        self._telemetry = telemetry
 
     def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
         return self._unary(method, self._channel.unary_unary(method, *args, **kwargs))
@@ -68,6 +75,8 @@ class _MeshChannel:
 
     def _unary(self, method: str, call: Callable[..., Any]) -> Callable[..., Any]:
         default = self._options.default_deadline_seconds
+        if self._telemetry is not None:
+            call = self._telemetry.unary(method, call)
 
         async def ask(
             request: Any,
@@ -85,6 +94,8 @@ class _MeshChannel:
 
     def _stream(self, method: str, call: Callable[..., Any]) -> Callable[..., Any]:
         default = self._options.stream_deadline_seconds
+        if self._telemetry is not None:
+            call = self._telemetry.stream(method, call)
 
         def ask(request: Any, *, timeout: float | None = None, metadata: Metadata = ()) -> Replies:
             limit = _limit(method, default if timeout is None else timeout)

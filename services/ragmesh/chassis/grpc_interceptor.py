@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 
 from ragmesh.chassis.callers import Guard, calling
 from ragmesh.chassis.requests import REQUEST_ID_HEADER, accept_request_id, serving
+from ragmesh.chassis.telemetry.hooks import CallTelemetry
 from ragmesh.chassis.wire import DETAILS_KEY, as_mesh_error, code_of, to_status
 from ragmesh.core.callers import Caller
 from ragmesh.core.errors import BodyTooLargeError, DeadlineError, InvalidError, RagmeshError
@@ -42,10 +43,12 @@ class MeshServerInterceptor(grpc.aio.ServerInterceptor):
         default_deadline_seconds: float,
         max_message_bytes: int,
         guard: Guard | None = None,
+        telemetry: CallTelemetry | None = None,
     ) -> None:
         self._guard = guard
         self._default_deadline_seconds = default_deadline_seconds
         self._max_message_bytes = max_message_bytes
+        self._telemetry = telemetry
         self._wrapped: dict[str, Handler] = {}
 
     async def intercept_service(
@@ -55,13 +58,14 @@ class MeshServerInterceptor(grpc.aio.ServerInterceptor):
     ) -> Handler | None:
         """The handler with everything around it; wrapped once, as handlers never change."""
         handler = await continuation(handler_call_details)
+        method = handler_call_details.method
         if handler is None:
+            if self._telemetry is not None:
+                self._telemetry.refused("UNIMPLEMENTED")
             return None  # gRPC answers UNIMPLEMENTED
-        wrapped = self._wrapped.get(handler_call_details.method)
+        wrapped = self._wrapped.get(method)
         if wrapped is None:
-            wrapped = self._wrapped[handler_call_details.method] = self._wrap(
-                handler_call_details.method, handler
-            )
+            wrapped = self._wrapped[method] = self._wrap(method, handler)
         return wrapped
 
     def _wrap(self, method: str, made: Handler) -> Handler:
@@ -103,7 +107,7 @@ class MeshServerInterceptor(grpc.aio.ServerInterceptor):
                         return await _abort(context, late, request_id)
                     return await _abort(context, as_mesh_error(error), request_id)
 
-        return answer
+        return answer if self._telemetry is None else self._telemetry.served(method, answer)
 
     def _admitted(self, method: str, context: Context) -> Caller | None:
         if self._guard is None:

@@ -23,6 +23,7 @@ from ragmesh.chassis.addresses import (
 from ragmesh.chassis.callers import Guard
 from ragmesh.chassis.clocks import SystemClock
 from ragmesh.chassis.grpc_interceptor import MeshServerInterceptor
+from ragmesh.chassis.telemetry.hooks import CallTelemetry
 from ragmesh.core.clock import Clock
 
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
@@ -71,7 +72,7 @@ class GrpcServer:
 
 
 @asynccontextmanager
-async def serve(
+async def serve(  # noqa: PLR0913 - what stands around every call is given here by name
     address: str,
     add: Callable[[grpc.aio.Server], None],
     *,
@@ -79,6 +80,7 @@ async def serve(
     options: ServerOptions | None = None,
     clock: Clock | None = None,
     guard: Guard | None = None,
+    telemetry: CallTelemetry | None = None,
 ) -> AsyncIterator[GrpcServer]:
     """Serve what `add` registers, with health and reflection; drain and stop at the end.
 
@@ -87,14 +89,14 @@ async def serve(
     """
     options = ServerOptions() if options is None else options
     clock = SystemClock() if clock is None else clock
+    around = MeshServerInterceptor(
+        default_deadline_seconds=options.default_deadline_seconds,
+        max_message_bytes=options.max_message_bytes,
+        guard=guard,
+        telemetry=telemetry,
+    )
     server = grpc.aio.server(
-        interceptors=[
-            MeshServerInterceptor(
-                default_deadline_seconds=options.default_deadline_seconds,
-                max_message_bytes=options.max_message_bytes,
-                guard=guard,
-            )
-        ],
+        interceptors=[around],
         options=_arguments(options),
         maximum_concurrent_rpcs=options.max_concurrent_calls,
     )
