@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import math
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,10 +30,19 @@ class Vector:
 
     def floats(self) -> tuple[float, ...]:
         """The numbers themselves; for tests and small vectors, adapters use NumPy."""
+        return tuple(self._numbers())
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether no number is NaN or infinite."""
+        # One float32 that is not makes the sum so, and finite ones cannot overflow a double.
+        return math.isfinite(sum(self._numbers()))
+
+    def _numbers(self) -> array.array[float]:
         numbers = array.array("f", self.values)
         if sys.byteorder == "big":
             numbers.byteswap()
-        return tuple(numbers)
+        return numbers
 
     @classmethod
     def from_floats(cls, floats: Iterable[float]) -> Vector:
