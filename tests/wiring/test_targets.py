@@ -35,6 +35,7 @@ def test_the_embedded_target_builds_every_service() -> None:
             "events",
             "catalog",
             "indexing",
+            "heads",
             "indexer",
             "gateway",
         )

@@ -30,13 +30,15 @@ async def run_target(
 
     `in_cluster` says that the process runs in a pod, where developer mode is refused.
     """
+    modules = {name: MODULES[name] for name in TARGETS[settings.target]}
+    for module in modules.values():
+        module.load()  # takes seconds, in which a signal is better answered without a lifecycle
     async with Lifecycle() as life:
         wiring = Wiring(settings, life, SystemClock(), in_cluster)
-        for name in TARGETS[settings.target]:
-            MODULES[name].refuse(wiring)
+        for module in modules.values():
+            module.refuse(wiring)
         make_folder_durably(settings.data_dir)
-        for name in TARGETS[settings.target]:
-            opened = MODULES[name].open(wiring)
-            wiring.running[name] = await life.stack.enter_async_context(opened)
+        for name, module in modules.items():
+            wiring.running[name] = await life.stack.enter_async_context(module.open(wiring))
         announce(Ready(**wiring.listening))
         await life.until_stopped()

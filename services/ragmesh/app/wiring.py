@@ -24,6 +24,6 @@ class Wiring:
     listening: dict[str, str] = field(default_factory=dict)
     """Addresses that are really served: `http`, `grpc`."""
 
-    def port(self, name: str) -> Any:
+    async def port(self, name: str) -> Any:
         """The service of that module; it runs here, because needs start first."""
         return self.running[name]

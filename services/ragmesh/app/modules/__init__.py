@@ -1,0 +1,85 @@
+"""Every startable module and every target, as literal tables.
+
+A module is an async context manager: it finds its needs in the wiring, which were started before
+it and are stopped after it, or are dialled. Loops belong to the lifecycle's task group. The file
+of a module is imported when it is opened, so that a process loads only what its target runs.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pkgutil import resolve_name
+from types import MappingProxyType
+from typing import Any
+
+from ragmesh.app.wiring import Wiring
+
+_HERE = __name__
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A startable unit, where it is written, and the ports that it asks the wiring for."""
+
+    home: str
+    """File and function, as `file:function` below this package."""
+    needs: tuple[str, ...] = ()
+    """What must be there before it; what does not run in its process is dialled."""
+    refusal: str | None = None
+    """Function that raises what can be known to be wrong before anything is opened."""
+
+    def load(self) -> None:
+        """Import what it is made of."""
+        resolve_name(f"{_HERE}.{self.home}")
+
+    def open(self, wiring: Wiring) -> AbstractAsyncContextManager[Any]:
+        """What runs for the time of the block."""
+        opened: AbstractAsyncContextManager[Any] = resolve_name(f"{_HERE}.{self.home}")(wiring)
+        return opened
+
+    def refuse(self, wiring: Wiring) -> None:
+        """Raise what is wrong already."""
+        if self.refusal is not None:
+            resolve_name(f"{_HERE}.{self.refusal}")(wiring)
+
+
+MODULES = MappingProxyType(
+    {
+        "cache": Module("cache:open_cache"),
+        "embedding": Module("embedding:open_embedding", needs=("cache",)),
+        "retrieval": Module("retrieval:open_retrieval", needs=("embedding",)),
+        "generation": Module("generation:open_generation"),
+        "events": Module("indexing:open_events"),
+        "catalog": Module("indexing:open_catalog", needs=("cache", "embedding", "retrieval")),
+        "indexing": Module("indexing:open_indexing", needs=("catalog", "events", "retrieval")),
+        "heads": Module("retrieval:follow_heads", needs=("retrieval", "indexing")),
+        "indexer": Module(
+            "indexing:open_indexer",
+            needs=("cache", "catalog", "embedding", "events", "retrieval"),
+        ),
+        "gateway": Module(
+            "gateway:open_gateway",
+            needs=("cache", "retrieval", "generation", "indexing"),
+            refusal="gateway:refuse_listening",
+        ),
+    }
+)
+TARGETS = MappingProxyType(
+    {
+        "all": (
+            "cache",
+            "embedding",
+            "retrieval",
+            "generation",
+            "events",
+            "catalog",
+            "indexing",
+            # What flows back is a stream that starts once both of its ends are built.
+            "heads",
+            "indexer",
+            "gateway",
+        ),
+    }
+)
+"""The modules of each target, needs first."""

@@ -1,0 +1,19 @@
+"""The encoders as a module."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from ragmesh.app.wiring import Wiring
+from ragmesh.embedding.adapters.opening import open_encoders
+from ragmesh.embedding.service import EmbeddingService
+
+
+@asynccontextmanager
+async def open_embedding(wiring: Wiring) -> AsyncIterator[EmbeddingService]:
+    """Every configured encoder, ready to encode."""
+    settings = wiring.settings.embedding
+    cache = await wiring.port("cache")
+    async with open_encoders(settings) as encoders:
+        yield EmbeddingService(encoders, cache=cache, clock=wiring.clock, limits=settings.limits)

@@ -1,0 +1,66 @@
+"""The public doors as a module."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+
+from ragmesh.app.wiring import Wiring
+from ragmesh.chassis.addresses import Address, bound_socket
+from ragmesh.chassis.executors import executor
+from ragmesh.chassis.grpc_servers import ServerOptions, serve
+from ragmesh.chassis.http_servers import serve_http
+from ragmesh.gateway.adapters.rest.app import make_app
+from ragmesh.gateway.developer_mode import developer_mode_refusal
+from ragmesh.gateway.identity import DeveloperIdentity
+from ragmesh.gateway.server import SERVICE_NAMES, add_gateway
+from ragmesh.gateway.service import GatewayService
+
+
+def refuse_listening(wiring: Wiring) -> None:
+    """Raise when developer mode may not serve there, or when another process has the port."""
+    for address in (wiring.settings.gateway.http, wiring.settings.gateway.grpc):
+        if refusal := developer_mode_refusal(address, wiring.in_cluster):
+            raise refusal
+        bound_socket(Address.parse(address)).close()
+
+
+@asynccontextmanager
+async def open_gateway(wiring: Wiring) -> AsyncIterator[GatewayService]:
+    """The service behind REST and public gRPC."""
+    settings, identity = wiring.settings.gateway, DeveloperIdentity()
+    service = GatewayService(
+        catalog=await wiring.port("indexing"),
+        retriever=await wiring.port("retrieval"),
+        generator=await wiring.port("generation"),
+        cache=await wiring.port("cache"),
+        clock=wiring.clock,
+        limits=settings.limits,
+    )
+    stopping = wiring.life.stopping
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(executor("gateway"))
+        app = make_app(
+            service,
+            identity,
+            pool=pool,
+            version=version("ragmesh"),
+            ready=lambda: not stopping.is_set(),
+        )
+        http = await stack.enter_async_context(
+            serve_http(app, settings.http, tasks=wiring.life.tasks)
+        )
+        grpc = await stack.enter_async_context(
+            serve(
+                settings.grpc,
+                lambda server: add_gateway(server, service, identity),
+                service_names=SERVICE_NAMES,
+                options=ServerOptions(
+                    max_message_bytes=settings.message_bytes,
+                    default_deadline_seconds=settings.question_seconds,
+                ),
+            )
+        )
+        wiring.listening.update(http=http.url, grpc=grpc.address)
+        yield service

@@ -1,0 +1,72 @@
+"""The catalog, the event log, and what works on them, as modules."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from ragmesh.app.wiring import Wiring
+from ragmesh.chassis.events import EventLog
+from ragmesh.chassis.events.sqlite_log import open_sqlite_event_log
+from ragmesh.indexing.adapters.parser_pool import ParserPool
+from ragmesh.indexing.building import Indexing, Neighbours, Places
+from ragmesh.indexing.building import open_indexing as open_stores
+from ragmesh.indexing.reconciler import Reconciler
+from ragmesh.indexing.relay import Relay
+from ragmesh.indexing.service import IndexingService
+from ragmesh.indexing.stages import Stages
+from ragmesh.indexing.worker import Indexer, Invalidator
+
+
+@asynccontextmanager
+async def open_events(wiring: Wiring) -> AsyncIterator[EventLog]:
+    """The log of events between catalog and indexer."""
+    async with open_sqlite_event_log(wiring.settings.events_path, wiring.clock) as log:
+        yield log
+
+
+@asynccontextmanager
+async def open_catalog(wiring: Wiring) -> AsyncIterator[Indexing]:
+    """The stores of indexing and what is built on them."""
+    settings = wiring.settings
+    neighbours = Neighbours(
+        embedder=await wiring.port("embedding"),
+        index=await wiring.port("retrieval"),
+        cache=await wiring.port("cache"),
+    )
+    places = Places(settings.catalog_path, settings.blobs_path)
+    async with open_stores(places, neighbours, settings.indexing, wiring.clock) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def open_indexing(wiring: Wiring) -> AsyncIterator[IndexingService]:
+    """The service, and the loops that keep outbox and index as the catalog wants them."""
+    catalog: Indexing = await wiring.port("catalog")
+    relay = Relay(catalog.ledger, await wiring.port("events"), wiring.clock)
+    index = await wiring.port("retrieval")
+    reconciler = Reconciler(catalog.ledger, catalog.blobs, index, wiring.clock)
+    async with AsyncExitStack() as stack:
+        tasks = wiring.life.tasks
+        await stack.enter_async_context(tasks.running("indexing.relay", relay.run()))
+        await stack.enter_async_context(tasks.running("indexing.reconciler", reconciler.run()))
+        yield catalog.service
+
+
+@asynccontextmanager
+async def open_indexer(wiring: Wiring) -> AsyncIterator[Indexer]:
+    """The worker that brings the index to what the catalog wants."""
+    catalog: Indexing = await wiring.port("catalog")
+    log, retrieval = await wiring.port("events"), await wiring.port("retrieval")
+    embedder, cache = await wiring.port("embedding"), await wiring.port("cache")
+    async with AsyncExitStack() as stack:
+        reader = await stack.enter_async_context(ParserPool())
+        stages = Stages(catalog.ledger, catalog.blobs, reader, embedder, retrieval, wiring.clock)
+        indexer = Indexer(catalog.ledger, retrieval, stages)
+        in_flight = wiring.settings.indexing.documents_in_flight
+        tasks = wiring.life.tasks
+        work = indexer.run(log, max_in_flight=in_flight)
+        await stack.enter_async_context(tasks.running("indexer", work))
+        invalidating = Invalidator(cache).run(log)
+        await stack.enter_async_context(tasks.running("invalidator", invalidating))
+        yield indexer
