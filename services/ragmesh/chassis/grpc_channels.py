@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from ragmesh.chassis.callers import Metadata
+from ragmesh.chassis.health import Probe
 from ragmesh.chassis.requests import REQUEST_ID_HEADER, current_request_id, remaining_seconds
 from ragmesh.chassis.telemetry.hooks import CallTelemetry
 from ragmesh.chassis.wire import CODES, RETRIED_KINDS, from_rpc_error
-from ragmesh.core.errors import DeadlineError
+from ragmesh.core.errors import DeadlineError, UnavailableError
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,19 @@ async def channel(
     options = ChannelOptions() if options is None else options
     async with grpc.aio.insecure_channel(address, options=_arguments(options)) as inner:
         yield cast("grpc.aio.Channel", _MeshChannel(inner, options, telemetry))
+
+
+def peer_probe(made: grpc.aio.Channel, service: str = "") -> Probe:
+    """A probe that is well while the peer says that this service works; "" = it takes calls."""
+    stub: Any = health_pb2_grpc.HealthStub(made)  # its published types know no methods
+    request = health_pb2.HealthCheckRequest(service=service)
+
+    async def probe() -> None:
+        reply = await stub.Check(request)
+        if reply.status != health_pb2.HealthCheckResponse.SERVING:
+            raise UnavailableError(f"the peer says that {service or 'it'} is not serving")
+
+    return probe
 
 
 class _MeshChannel:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -23,10 +23,13 @@ from ragmesh.chassis.addresses import (
 from ragmesh.chassis.callers import Guard
 from ragmesh.chassis.clocks import SystemClock
 from ragmesh.chassis.grpc_interceptor import MeshServerInterceptor
+from ragmesh.chassis.health import Health
 from ragmesh.chassis.telemetry.hooks import CallTelemetry
 from ragmesh.core.clock import Clock
 
 HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _OVERHEAD = 2
 """The transport takes messages this many times the limit, so that a message over the limit is
 answered with a reason instead of being cut off below us."""
@@ -44,11 +47,18 @@ class ServerOptions:
     drain_seconds: float = 0.0
     """How long NOT_SERVING is shown before new calls are refused."""
     max_connection_age_seconds: float | None = None
-    """Age at which a connection is closed, so that clients find new replicas; None = never."""
+    """Age, give or take a tenth, at which a connection takes no new calls, so that clients find
+    new replicas; None = never."""
+    connection_grace_seconds: float = 330.0
+    """How long calls may go on on an aged connection; longer than the longest stream, which
+    would be cut. What never ends by itself is asked for again by whoever follows it."""
     max_concurrent_calls: int | None = None
     """Calls above it are refused with RESOURCE_EXHAUSTED."""
     allow_remote: bool = False
     """Whether addresses other than loopback may be listened on."""
+    health: Health | None = None
+    """What is told about the services; None = all of them work until the server drains."""
+    clock: Clock = field(default_factory=SystemClock)
 
 
 class GrpcServer:
@@ -72,13 +82,12 @@ class GrpcServer:
 
 
 @asynccontextmanager
-async def serve(  # noqa: PLR0913 - what stands around every call is given here by name
+async def serve(
     address: str,
     add: Callable[[grpc.aio.Server], None],
     *,
     service_names: Sequence[str],
     options: ServerOptions | None = None,
-    clock: Clock | None = None,
     guard: Guard | None = None,
     telemetry: CallTelemetry | None = None,
 ) -> AsyncIterator[GrpcServer]:
@@ -88,7 +97,6 @@ async def serve(  # noqa: PLR0913 - what stands around every call is given here 
     process has it. With a guard every call has a verified caller; without one nobody's is read.
     """
     options = ServerOptions() if options is None else options
-    clock = SystemClock() if clock is None else clock
     around = MeshServerInterceptor(
         default_deadline_seconds=options.default_deadline_seconds,
         max_message_bytes=options.max_message_bytes,
@@ -100,24 +108,39 @@ async def serve(  # noqa: PLR0913 - what stands around every call is given here 
         options=_arguments(options),
         maximum_concurrent_rpcs=options.max_concurrent_calls,
     )
-    health = health_aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    add(server)
-    reflection.enable_server_reflection((*service_names, HEALTH, reflection.SERVICE_NAME), server)
-    serving = GrpcServer(server, health, _listen(server, address, options))
-    for name in service_names:
-        await health.set(name, health_pb2.HealthCheckResponse.SERVING)
-    await server.start()
-    try:
-        yield serving
-    finally:
-        await _drain(serving, options, clock)
+    async with _shown_health(server, service_names, options) as shown:
+        add(server)
+        names = (*service_names, HEALTH, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
+        serving = GrpcServer(server, shown, _listen(server, address, options))
+        await server.start()
+        try:
+            yield serving
+        finally:
+            await _drain(serving, options)
 
 
-async def _drain(serving: GrpcServer, options: ServerOptions, clock: Clock) -> None:
+@asynccontextmanager
+async def _shown_health(
+    server: grpc.aio.Server, names: Sequence[str], options: ServerOptions
+) -> AsyncIterator[health_aio.HealthServicer]:
+    """Answer grpc.health.v1: each service by its name, the process itself by the empty one."""
+    shown = health_aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(shown, server)
+    health = Health(names, options.clock) if options.health is None else options.health
+
+    async def show() -> None:
+        for name in names:
+            await shown.set(name, _SERVING if health.works(name) else _NOT_SERVING)
+
+    async with health.following(show):
+        yield shown
+
+
+async def _drain(serving: GrpcServer, options: ServerOptions) -> None:
     try:
         await serving.show_draining()
-        await clock.sleep(options.drain_seconds)
+        await options.clock.sleep(options.drain_seconds)
     finally:
         await serving.stop(options.grace_seconds)
 
@@ -134,9 +157,11 @@ def _arguments(options: ServerOptions) -> list[tuple[str, int]]:
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
     ]
     if options.max_connection_age_seconds is not None:
-        arguments.append(
-            ("grpc.max_connection_age_ms", round(options.max_connection_age_seconds * 1_000))
-        )
+        # The core spreads the ages by a tenth, so that clients do not all come back at once.
+        arguments += [
+            ("grpc.max_connection_age_ms", round(options.max_connection_age_seconds * 1_000)),
+            ("grpc.max_connection_age_grace_ms", round(options.connection_grace_seconds * 1_000)),
+        ]
     return arguments
 
 

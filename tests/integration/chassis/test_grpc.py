@@ -345,12 +345,11 @@ async def test_a_draining_server_says_so_and_still_answers_until_its_time_is_ove
     tmp_path: Path,
 ) -> None:
     clock, echo, leave = ManualClock(), Echo(), asyncio.Event()
-    address, options = f"unix:{tmp_path}/s", ServerOptions(drain_seconds=5.0, grace_seconds=1.0)
+    address = f"unix:{tmp_path}/s"
+    options = ServerOptions(drain_seconds=5.0, grace_seconds=1.0, clock=clock)
 
     async def live() -> None:
-        async with serve(
-            address, echo.register, service_names=[SERVICE], options=options, clock=clock
-        ):
+        async with serve(address, echo.register, service_names=[SERVICE], options=options):
             await leave.wait()
 
     async with asyncio.TaskGroup() as group, grpc.aio.insecure_channel(address) as plain:
