@@ -16,6 +16,7 @@ from ragmesh.api.gateway.v1.collection_service_pb2_grpc import CollectionService
 from ragmesh.api.gateway.v1.document_service_pb2_grpc import DocumentServiceStub
 from ragmesh.chassis.callers import Metadata
 from ragmesh.chassis.grpc_channels import ChannelOptions, Replies, channel
+from ragmesh.chassis.messages.filters import filter_to_message
 from ragmesh.chassis.wire import from_status
 from ragmesh.clients.gateway import replies, requests
 from ragmesh.core.answers import Answer, AnswerEvent, AskQuery, Citation, Delta, Usage
@@ -215,7 +216,7 @@ class GatewayClient:
         """Documents that the caller may see."""
         request = pb.ListDocumentsRequest(
             collection=collection,
-            filter=None if filter is None else requests.filter_message(filter),
+            filter=None if filter is None else filter_to_message(filter),
             page_size=page.size,
             page_token=page.token,
         )

@@ -15,10 +15,10 @@ from ragmesh.api.types.v1 import (
     access_pb2,
     answer_pb2,
     document_pb2,
-    filter_pb2,
     job_pb2,
     search_pb2,
 )
+from ragmesh.chassis.messages.filters import filter_to_message
 from ragmesh.chassis.structs import struct_of
 from ragmesh.core.answers import AskQuery, CacheMode
 from ragmesh.core.callers import Access
@@ -30,14 +30,12 @@ from ragmesh.core.documents import (
     NewCollection,
     Upload,
 )
-from ragmesh.core.errors import InvalidError, InvalidFilterError
-from ragmesh.core.filters import And, Eq, Exists, Filter, In, Not, Or, Range, Scalar
+from ragmesh.core.errors import InvalidError
 from ragmesh.core.metadata import SortKind
 from ragmesh.core.questions import parse_limit
 from ragmesh.core.search import SearchMode, SearchQuery
 
 _LARGEST_REVISION = 2**32 - 1
-_LARGEST_INTEGER = 2**63
 
 
 def ask_request(query: AskQuery) -> ask_pb.AskRequest:
@@ -51,7 +49,7 @@ def ask_request(query: AskQuery) -> ask_pb.AskRequest:
             )
             for turn in query.history
         ],
-        filter=None if query.filter is None else filter_message(query.filter),
+        filter=None if query.filter is None else filter_to_message(query.filter),
         limit=parse_limit(query.limit),
         cache=_CACHE_MODES[query.cache],
     )
@@ -64,42 +62,10 @@ def search_request(query: SearchQuery) -> ask_pb.SearchRequest:
         query=query.question.text,
         limit=query.limit,
         mode=_SEARCH_MODES[query.mode],
-        filter=None if query.filter is None else filter_message(query.filter),
+        filter=None if query.filter is None else filter_to_message(query.filter),
         score_threshold=query.score_threshold,
         explain=query.explain,
     )
-
-
-def filter_message(node: Filter) -> filter_pb2.Filter:
-    """A filter."""
-    match node:
-        case Eq(field, value):
-            equals = filter_pb2.EqualsFilter(field=field, value=_scalar(value))
-            return filter_pb2.Filter(equals=equals)
-        case In(field, values):
-            scalars = [_scalar(value) for value in values]
-            return filter_pb2.Filter(one_of=filter_pb2.OneOfFilter(field=field, values=scalars))
-        case Range(field, bounds):
-            named = {name: _scalar(value) for name, value in bounds}
-            return filter_pb2.Filter(
-                range=filter_pb2.RangeFilter(
-                    field=field,
-                    gt=named.get("gt"),
-                    gte=named.get("gte"),
-                    lt=named.get("lt"),
-                    lte=named.get("lte"),
-                )
-            )
-        case Exists(field):
-            return filter_pb2.Filter(exists=filter_pb2.ExistsFilter(field=field))
-        case And(parts):
-            every = [filter_message(part) for part in parts]
-            return filter_pb2.Filter(all_of=filter_pb2.AllOfFilter(parts=every))
-        case Or(parts):
-            some = [filter_message(part) for part in parts]
-            return filter_pb2.Filter(any_of=filter_pb2.AnyOfFilter(parts=some))
-        case Not(part):
-            return filter_pb2.Filter(negation=filter_message(part))
 
 
 def create_collection_request(new: NewCollection) -> collection_pb.CreateCollectionRequest:
@@ -180,18 +146,6 @@ def revision_number(revision: int) -> int:
 def job_state_number(state: JobState | None) -> job_pb2.JobState.ValueType:
     """The state that a listing asks for; any for None."""
     return job_pb2.JOB_STATE_UNSPECIFIED if state is None else _JOB_STATES[state]
-
-
-def _scalar(value: Scalar) -> filter_pb2.FilterValue:
-    if isinstance(value, bool):
-        return filter_pb2.FilterValue(flag=value)
-    if isinstance(value, str):
-        return filter_pb2.FilterValue(text=value)
-    if isinstance(value, float):
-        return filter_pb2.FilterValue(number=value)
-    if not -_LARGEST_INTEGER <= value < _LARGEST_INTEGER:
-        raise InvalidFilterError("a filter's whole numbers must fit 64 bits")
-    return filter_pb2.FilterValue(integer=value)
 
 
 def _access(access: Access) -> access_pb2.AccessList:

@@ -7,11 +7,12 @@ from contextlib import aclosing
 
 from ragmesh.api.gateway.v1 import document_service_pb2 as pb
 from ragmesh.api.gateway.v1 import document_service_pb2_grpc as pb_grpc
+from ragmesh.chassis.messages.filters import filter_from_message
 from ragmesh.core.names import collection_name, document_id
 from ragmesh.core.pages import PageRequest
 from ragmesh.gateway.ports import Identity
 from ragmesh.gateway.server.callers import Context, caller_of
-from ragmesh.gateway.server.reading import document_change, filter_of, upload_of
+from ragmesh.gateway.server.reading import document_change, upload_of
 from ragmesh.gateway.server.uploads import outcome_message, read_upload, readable
 from ragmesh.gateway.server.writing import (
     accepted_message,
@@ -122,7 +123,7 @@ class DocumentServicer(pb_grpc.DocumentServiceServicer):
         page = await self._catalog.list_documents(
             caller,
             collection_name(request.collection),
-            filter=filter_of(request.filter) if request.HasField("filter") else None,
+            filter=filter_from_message(request.filter) if request.HasField("filter") else None,
             page=PageRequest(request.page_size, request.page_token),
         )
         return pb.ListDocumentsResponse(

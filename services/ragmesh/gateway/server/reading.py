@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -11,7 +10,8 @@ from ragmesh.api.gateway.v1 import ask_service_pb2 as ask_pb
 from ragmesh.api.gateway.v1 import collection_service_pb2 as collection_pb
 from ragmesh.api.gateway.v1 import document_pb2 as document_pb
 from ragmesh.api.gateway.v1 import document_service_pb2 as documents_pb
-from ragmesh.api.types.v1 import access_pb2, answer_pb2, document_pb2, filter_pb2, search_pb2
+from ragmesh.api.types.v1 import access_pb2, answer_pb2, document_pb2, search_pb2
+from ragmesh.chassis.messages.filters import filter_from_message
 from ragmesh.chassis.structs import fields_of
 from ragmesh.core.answers import AskQuery, CacheMode
 from ragmesh.core.callers import Access
@@ -24,7 +24,6 @@ from ragmesh.core.documents import (
     Upload,
 )
 from ragmesh.core.errors import InvalidError
-from ragmesh.core.filters import Filter, parse_filter
 from ragmesh.core.metadata import Metadata
 from ragmesh.core.names import collection_name
 from ragmesh.core.questions import Question
@@ -44,7 +43,7 @@ def ask_query(message: ask_pb.AskRequest) -> AskQuery:
         message.collection,
         message.question,
         history=[(_role(turn.role), turn.text) for turn in message.history],
-        filter=filter_of(message.filter) if message.HasField("filter") else None,
+        filter=filter_from_message(message.filter) if message.HasField("filter") else None,
         limit=message.limit if message.HasField("limit") else None,
         cache=_cache_mode(message.cache),
     )
@@ -57,17 +56,10 @@ def search_query(message: ask_pb.SearchRequest) -> SearchQuery:
         question=Question.parse(message.query, field="query"),
         limit=message.limit if message.HasField("limit") else DEFAULT_SEARCH_LIMIT,
         mode=_search_mode(message.mode),
-        filter=filter_of(message.filter) if message.HasField("filter") else None,
+        filter=filter_from_message(message.filter) if message.HasField("filter") else None,
         score_threshold=message.score_threshold if message.HasField("score_threshold") else None,
         explain=message.explain,
     )
-
-
-def filter_of(message: filter_pb2.Filter) -> Filter:
-    """A filter, by way of its JSON tree, so that there is one set of rules."""
-    parsed = parse_filter(_tree(message))
-    assert parsed is not None  # noqa: S101 - only null parses to None, and a tree is an object
-    return parsed
 
 
 def new_collection(message: collection_pb.CreateCollectionRequest) -> NewCollection:
@@ -127,54 +119,6 @@ def document_change(message: documents_pb.UpdateDocumentRequest) -> DocumentChan
         access=_access(message.access) if set_access else None,
         reset_access="access" in paths and not set_access,
     )
-
-
-def _tree(message: filter_pb2.Filter) -> dict[str, Any]:
-    match message.WhichOneof("condition"):
-        case "equals":
-            return {"eq": [message.equals.field, _scalar(message.equals.value)]}
-        case "one_of":
-            values = [_scalar(value) for value in message.one_of.values]
-            return {"in": [message.one_of.field, values]}
-        case "range":
-            return {"range": [message.range.field, _bounds(message.range)]}
-        case "exists":
-            return {"exists": message.exists.field}
-        case "all_of":
-            return {"and": [_tree(part) for part in message.all_of.parts]}
-        case "any_of":
-            return {"or": [_tree(part) for part in message.any_of.parts]}
-        case "negation":
-            return {"not": _tree(message.negation)}
-        case _:
-            return {}
-
-
-def _bounds(message: filter_pb2.RangeFilter) -> dict[str, Any]:
-    bounds: dict[str, Any] = {}
-    if message.HasField("gt"):
-        bounds["gt"] = _scalar(message.gt)
-    if message.HasField("gte"):
-        bounds["gte"] = _scalar(message.gte)
-    if message.HasField("lt"):
-        bounds["lt"] = _scalar(message.lt)
-    if message.HasField("lte"):
-        bounds["lte"] = _scalar(message.lte)
-    return bounds
-
-
-def _scalar(value: filter_pb2.FilterValue) -> str | float | bool | None:
-    match value.WhichOneof("value"):
-        case "text":
-            return value.text
-        case "number":
-            return value.number
-        case "integer":
-            return value.integer
-        case "flag":
-            return value.flag
-        case _:
-            return None
 
 
 def _access(message: access_pb2.AccessList) -> Access:

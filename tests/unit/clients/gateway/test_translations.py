@@ -6,13 +6,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ragmesh.api.gateway.v1 import ask_service_pb2 as ask_pb
 from ragmesh.api.gateway.v1 import collection_service_pb2 as collection_pb
 from ragmesh.api.gateway.v1 import document_service_pb2 as documents_pb
-from ragmesh.api.types.v1 import filter_pb2, job_pb2
+from ragmesh.api.types.v1 import job_pb2
 from ragmesh.clients.gateway import replies, requests
 from ragmesh.core.answers import AnswerStatus, AskQuery, CacheMode, Turn
 from ragmesh.core.callers import Access
@@ -35,11 +33,10 @@ from ragmesh.core.documents import (
 )
 from ragmesh.core.errors import (
     InvalidError,
-    InvalidFilterError,
     InvalidLimitError,
     UnsupportedError,
 )
-from ragmesh.core.filters import And, Eq, Exists, Filter, In, Not, Or, Range
+from ragmesh.core.filters import Eq, Exists
 from ragmesh.core.metadata import Metadata, declare_sortable
 from ragmesh.core.questions import Question
 from ragmesh.core.search import FoundChunk, Score, SearchMode, SearchQuery, SearchResult
@@ -49,41 +46,6 @@ from ragmesh.testing.cache import stored_answer
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
 WHY = Question.parse("Why?")
-LETTERS = 'abcäß \n"=€'  # composed already: filters are kept in NFC
-VALUES = (
-    st.text(LETTERS, max_size=5)
-    | st.integers(-(2**63), 2**63 - 1)
-    | st.booleans()
-    | st.floats(allow_nan=False, allow_infinity=False)
-)
-FIELDS = st.text(LETTERS, min_size=1, max_size=5)
-LEAVES: st.SearchStrategy[Filter] = (
-    st.builds(Eq, FIELDS, VALUES)
-    | st.builds(In, FIELDS, st.lists(VALUES, max_size=3).map(tuple))
-    | st.builds(Exists, FIELDS)
-    | st.builds(
-        Range,
-        FIELDS,
-        st.dictionaries(st.sampled_from(["gt", "gte", "lt", "lte"]), VALUES, min_size=1).map(
-            lambda bounds: tuple(sorted(bounds.items()))
-        ),
-    )
-)
-FILTERS = st.recursive(
-    LEAVES,
-    lambda inner: (
-        st.builds(And, st.lists(inner, max_size=2).map(tuple))
-        | st.builds(Or, st.lists(inner, max_size=2).map(tuple))
-        | st.builds(Not, inner)
-    ),
-    max_leaves=5,
-)
-
-
-@given(FILTERS)
-def test_a_filter_arrives_as_it_was(node: Filter) -> None:
-    sent = filter_pb2.Filter.FromString(requests.filter_message(node).SerializeToString())
-    assert repr(reading.filter_of(sent)) == repr(node)
 
 
 @pytest.mark.parametrize("cache", list(CacheMode))
@@ -253,27 +215,10 @@ def test_a_word_of_a_newer_server_is_named_and_not_guessed() -> None:
 def test_what_cannot_be_sent_is_refused_before_it_is() -> None:
     with pytest.raises(InvalidLimitError):
         requests.ask_request(AskQuery("a", WHY, limit=-1))
-    with pytest.raises(InvalidFilterError):
-        requests.filter_message(Eq("a", 2**63))
     with pytest.raises(InvalidError):
         requests.revision_number(2**32)
     with pytest.raises(InvalidError):
         requests.new_document(Upload(b"x", access=Access(None)))
-
-
-@pytest.mark.parametrize(
-    "message",
-    [
-        filter_pb2.Filter(),
-        filter_pb2.Filter(equals=filter_pb2.EqualsFilter(field="a")),
-        filter_pb2.Filter(range=filter_pb2.RangeFilter(field="a")),
-        filter_pb2.Filter(exists=filter_pb2.ExistsFilter()),
-        filter_pb2.Filter(negation=filter_pb2.Filter()),
-    ],
-)
-def test_a_filter_that_says_nothing_is_refused(message: filter_pb2.Filter) -> None:
-    with pytest.raises(InvalidFilterError):
-        reading.filter_of(message)
 
 
 def test_unknown_choices_are_refused() -> None:

@@ -343,15 +343,41 @@ class ResolveRouteResponse(_message.Message):
 Global___ResolveRouteResponse: _TypeAlias = ResolveRouteResponse  # noqa: Y015
 
 @_typing.final
-class UploadStart(_message.Message):
+class CreateDocumentsStart(_message.Message):
     """First message of an upload."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     COLLECTION_FIELD_NUMBER: _builtins.int
-    HEADER_FIELD_NUMBER: _builtins.int
+    DOCUMENT_COUNT_FIELD_NUMBER: _builtins.int
     collection: _builtins.str
     """Name of the collection."""
+    document_count: _builtins.int
+    """How many documents follow; at most 1000."""
+    def __init__(
+        self,
+        *,
+        collection: _builtins.str = ...,
+        document_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection", "document_count", b"document_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateDocumentsStart: _TypeAlias = CreateDocumentsStart  # noqa: Y015
+
+@_typing.final
+class DocumentStart(_message.Message):
+    """Begins the next document of an upload."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    PIECE_FIELD_NUMBER: _builtins.int
+    piece: _builtins.bytes
+    """The first bytes of the content, as many as the sender likes."""
     @_builtins.property
     def header(self) -> _catalog_pb2.UploadHeader:
         """What comes with the content."""
@@ -359,70 +385,76 @@ class UploadStart(_message.Message):
     def __init__(
         self,
         *,
-        collection: _builtins.str = ...,
         header: _catalog_pb2.UploadHeader | None = ...,
+        piece: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["header", b"header"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection", "header", b"header"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["header", b"header", "piece", b"piece"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___UploadStart: _TypeAlias = UploadStart  # noqa: Y015
+Global___DocumentStart: _TypeAlias = DocumentStart  # noqa: Y015
 
 @_typing.final
-class UploadDocumentRequest(_message.Message):
+class CreateDocumentsRequest(_message.Message):
     """One message of an upload."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     START_FIELD_NUMBER: _builtins.int
+    DOCUMENT_FIELD_NUMBER: _builtins.int
     PIECE_FIELD_NUMBER: _builtins.int
     piece: _builtins.bytes
-    """The next bytes of the content; at most 32 MB in all."""
+    """The next bytes of the document begun last; all contents together have at most 64 MiB."""
     @_builtins.property
-    def start(self) -> Global___UploadStart:
-        """Collection and header."""
+    def start(self) -> Global___CreateDocumentsStart:
+        """What is to come."""
+
+    @_builtins.property
+    def document(self) -> Global___DocumentStart:
+        """The next document."""
 
     def __init__(
         self,
         *,
-        start: Global___UploadStart | None = ...,
+        start: Global___CreateDocumentsStart | None = ...,
+        document: Global___DocumentStart | None = ...,
         piece: _builtins.bytes = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["part", b"part", "piece", b"piece", "start", b"start"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "part", b"part", "piece", b"piece", "start", b"start"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["part", b"part", "piece", b"piece", "start", b"start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "part", b"part", "piece", b"piece", "start", b"start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["start", "piece"]  # noqa: Y015
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["start", "document", "piece"]  # noqa: Y015
     _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
 
-Global___UploadDocumentRequest: _TypeAlias = UploadDocumentRequest  # noqa: Y015
+Global___CreateDocumentsRequest: _TypeAlias = CreateDocumentsRequest  # noqa: Y015
 
 @_typing.final
-class UploadDocumentResponse(_message.Message):
-    """The document is durable."""
+class CreateDocumentsResponse(_message.Message):
+    """The documents are durable."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ACCEPTED_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def accepted(self) -> _document_pb2.Accepted:
-        """What was accepted."""
+    def accepted(self) -> _containers.RepeatedCompositeFieldContainer[_document_pb2.Accepted]:
+        """What was accepted, in the order of the documents."""
 
     def __init__(
         self,
         *,
-        accepted: _document_pb2.Accepted | None = ...,
+        accepted: _abc.Iterable[_document_pb2.Accepted] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___UploadDocumentResponse: _TypeAlias = UploadDocumentResponse  # noqa: Y015
+Global___CreateDocumentsResponse: _TypeAlias = CreateDocumentsResponse  # noqa: Y015
 
 @_typing.final
 class UpdateDocumentRequest(_message.Message):
@@ -1098,20 +1130,16 @@ class WatchJobRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     JOB_ID_FIELD_NUMBER: _builtins.int
-    AFTER_EVENT_ID_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """Id of the job."""
-    after_event_id: _builtins.int
-    """event_id of the last event seen; 0 to begin with the job as it is."""
     def __init__(
         self,
         *,
         job_id: _builtins.str = ...,
-        after_event_id: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_event_id", b"after_event_id", "job_id", b"job_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job_id", b"job_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1124,9 +1152,6 @@ class WatchJobResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     JOB_FIELD_NUMBER: _builtins.int
-    EVENT_ID_FIELD_NUMBER: _builtins.int
-    event_id: _builtins.int
-    """Number of the event; grows with every change of the job."""
     @_builtins.property
     def job(self) -> _job_pb2.Job:
         """The job."""
@@ -1135,11 +1160,10 @@ class WatchJobResponse(_message.Message):
         self,
         *,
         job: _job_pb2.Job | None = ...,
-        event_id: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "job", b"job"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -66,10 +66,10 @@ class CatalogServiceStub(object):
                 request_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_catalog__service__pb2.ResolveRouteRequest.SerializeToString,
                 response_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_catalog__service__pb2.ResolveRouteResponse.FromString,
                 _registered_method=True)
-        self.UploadDocument = channel.stream_unary(
-                '/ragmesh.api.indexing.v1.CatalogService/UploadDocument',
-                request_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_catalog__service__pb2.UploadDocumentRequest.SerializeToString,
-                response_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_catalog__service__pb2.UploadDocumentResponse.FromString,
+        self.CreateDocuments = channel.stream_unary(
+                '/ragmesh.api.indexing.v1.CatalogService/CreateDocuments',
+                request_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_catalog__service__pb2.CreateDocumentsRequest.SerializeToString,
+                response_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_catalog__service__pb2.CreateDocumentsResponse.FromString,
                 _registered_method=True)
         self.UpdateDocument = channel.unary_unary(
                 '/ragmesh.api.indexing.v1.CatalogService/UpdateDocument',
@@ -180,8 +180,9 @@ class CatalogServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def UploadDocument(self, request_iterator, context):
-        """Accepts a document: its header, then its content piece by piece. Answers when it is durable.
+    def CreateDocuments(self, request_iterator, context):
+        """Accepts documents, all or none: a start, then each document's header and content piece by
+        piece. Answers once all are durable; a stream that ends before its last document is refused.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -304,10 +305,10 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     request_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_catalog__service__pb2.ResolveRouteRequest.FromString,
                     response_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_catalog__service__pb2.ResolveRouteResponse.SerializeToString,
             ),
-            'UploadDocument': grpc.stream_unary_rpc_method_handler(
-                    servicer.UploadDocument,
-                    request_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_catalog__service__pb2.UploadDocumentRequest.FromString,
-                    response_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_catalog__service__pb2.UploadDocumentResponse.SerializeToString,
+            'CreateDocuments': grpc.stream_unary_rpc_method_handler(
+                    servicer.CreateDocuments,
+                    request_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_catalog__service__pb2.CreateDocumentsRequest.FromString,
+                    response_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_catalog__service__pb2.CreateDocumentsResponse.SerializeToString,
             ),
             'UpdateDocument': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateDocument,
@@ -545,7 +546,7 @@ class CatalogService(object):
             _registered_method=True)
 
     @staticmethod
-    def UploadDocument(request_iterator,
+    def CreateDocuments(request_iterator,
             target,
             options=(),
             channel_credentials=None,
@@ -558,9 +559,9 @@ class CatalogService(object):
         return grpc.experimental.stream_unary(
             request_iterator,
             target,
-            '/ragmesh.api.indexing.v1.CatalogService/UploadDocument',
-            ragmesh_dot_api_dot_indexing_dot_v1_dot_catalog__service__pb2.UploadDocumentRequest.SerializeToString,
-            ragmesh_dot_api_dot_indexing_dot_v1_dot_catalog__service__pb2.UploadDocumentResponse.FromString,
+            '/ragmesh.api.indexing.v1.CatalogService/CreateDocuments',
+            ragmesh_dot_api_dot_indexing_dot_v1_dot_catalog__service__pb2.CreateDocumentsRequest.SerializeToString,
+            ragmesh_dot_api_dot_indexing_dot_v1_dot_catalog__service__pb2.CreateDocumentsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -47,8 +47,10 @@ class CatalogServiceStub:
     """Deletes a collection with all its documents."""
     ResolveRoute: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ResolveRouteRequest, _catalog_service_pb2.ResolveRouteResponse]
     """Answers the one index version that a question goes to."""
-    UploadDocument: _grpc.StreamUnaryMultiCallable[_catalog_service_pb2.UploadDocumentRequest, _catalog_service_pb2.UploadDocumentResponse]
-    """Accepts a document: its header, then its content piece by piece. Answers when it is durable."""
+    CreateDocuments: _grpc.StreamUnaryMultiCallable[_catalog_service_pb2.CreateDocumentsRequest, _catalog_service_pb2.CreateDocumentsResponse]
+    """Accepts documents, all or none: a start, then each document's header and content piece by
+    piece. Answers once all are durable; a stream that ends before its last document is refused.
+    """
     UpdateDocument: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateDocumentRequest, _catalog_service_pb2.UpdateDocumentResponse]
     """Changes title, metadata or access; a tighter access is in force once this has answered."""
     GetDocument: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.GetDocumentRequest, _catalog_service_pb2.GetDocumentResponse]
@@ -93,8 +95,10 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """Deletes a collection with all its documents."""
     ResolveRoute: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ResolveRouteRequest, _catalog_service_pb2.ResolveRouteResponse]  # type: ignore[assignment]
     """Answers the one index version that a question goes to."""
-    UploadDocument: _aio.StreamUnaryMultiCallable[_catalog_service_pb2.UploadDocumentRequest, _catalog_service_pb2.UploadDocumentResponse]  # type: ignore[assignment]
-    """Accepts a document: its header, then its content piece by piece. Answers when it is durable."""
+    CreateDocuments: _aio.StreamUnaryMultiCallable[_catalog_service_pb2.CreateDocumentsRequest, _catalog_service_pb2.CreateDocumentsResponse]  # type: ignore[assignment]
+    """Accepts documents, all or none: a start, then each document's header and content piece by
+    piece. Answers once all are durable; a stream that ends before its last document is refused.
+    """
     UpdateDocument: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateDocumentRequest, _catalog_service_pb2.UpdateDocumentResponse]  # type: ignore[assignment]
     """Changes title, metadata or access; a tighter access is in force once this has answered."""
     GetDocument: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetDocumentRequest, _catalog_service_pb2.GetDocumentResponse]  # type: ignore[assignment]
@@ -174,12 +178,14 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         """Answers the one index version that a question goes to."""
 
     @_abc_1.abstractmethod
-    def UploadDocument(
+    def CreateDocuments(
         self,
-        request_iterator: _MaybeAsyncIterator[_catalog_service_pb2.UploadDocumentRequest],
+        request_iterator: _MaybeAsyncIterator[_catalog_service_pb2.CreateDocumentsRequest],
         context: _ServicerContext,
-    ) -> _typing.Union[_catalog_service_pb2.UploadDocumentResponse, _abc.Awaitable[_catalog_service_pb2.UploadDocumentResponse]]:
-        """Accepts a document: its header, then its content piece by piece. Answers when it is durable."""
+    ) -> _typing.Union[_catalog_service_pb2.CreateDocumentsResponse, _abc.Awaitable[_catalog_service_pb2.CreateDocumentsResponse]]:
+        """Accepts documents, all or none: a start, then each document's header and content piece by
+        piece. Answers once all are durable; a stream that ends before its last document is refused.
+        """
 
     @_abc_1.abstractmethod
     def UpdateDocument(

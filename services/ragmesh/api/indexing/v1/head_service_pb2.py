@@ -26,7 +26,7 @@ from ragmesh.api.types.v1 import access_pb2 as ragmesh_dot_api_dot_types_dot_v1_
 from ragmesh.api.types.v1 import migration_pb2 as ragmesh_dot_api_dot_types_dot_v1_dot_migration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*ragmesh/api/indexing/v1/head_service.proto\x12\x17ragmesh.api.indexing.v1\x1a!ragmesh/api/types/v1/access.proto\x1a$ragmesh/api/types/v1/migration.proto\"\x8a\x02\n\x04Head\x12!\n\x0c\x64ocument_uid\x18\x01 \x01(\tR\x0b\x64ocumentUid\x12\x1a\n\x08revision\x18\x02 \x01(\rR\x08revision\x12\x1e\n\ngeneration\x18\x03 \x01(\rR\ngeneration\x12\x34\n\x06\x61\x63\x63\x65ss\x18\x04 \x01(\x0b\x32\x1c.ragmesh.api.types.v1.AccessR\x06\x61\x63\x63\x65ss\x12\x1f\n\x0b\x63hunk_count\x18\x05 \x01(\rR\nchunkCount\x12\x16\n\x06\x64igest\x18\x06 \x01(\tR\x06\x64igest\x12\x1a\n\x08sequence\x18\x07 \x01(\x04R\x08sequence\x12\x18\n\x07\x64\x65leted\x18\x08 \x01(\x08R\x07\x64\x65leted\"d\n\x11WatchHeadsRequest\x12*\n\x11index_version_uid\x18\x01 \x01(\tR\x0findexVersionUid\x12#\n\rfrom_sequence\x18\x02 \x01(\x04R\x0c\x66romSequence\"\xae\x01\n\x12WatchHeadsResponse\x12*\n\x11index_version_uid\x18\x01 \x01(\tR\x0findexVersionUid\x12\x33\n\x05heads\x18\x02 \x03(\x0b\x32\x1d.ragmesh.api.indexing.v1.HeadR\x05heads\x12\x1a\n\x08sequence\x18\x03 \x01(\x04R\x08sequence\x12\x1b\n\tcaught_up\x18\x04 \x01(\x08R\x08\x63\x61ughtUp\"\x88\x01\n\x0fGetHeadsRequest\x12*\n\x11index_version_uid\x18\x01 \x01(\tR\x0findexVersionUid\x12#\n\rdocument_uids\x18\x02 \x03(\tR\x0c\x64ocumentUids\x12$\n\x0e\x61s_of_sequence\x18\x03 \x01(\x04R\x0c\x61sOfSequence\"c\n\x10GetHeadsResponse\x12\x33\n\x05heads\x18\x01 \x03(\x0b\x32\x1d.ragmesh.api.indexing.v1.HeadR\x05heads\x12\x1a\n\x08sequence\x18\x02 \x01(\x04R\x08sequence\"\x14\n\x12WatchRoutesRequest\"\xf7\x02\n\x0f\x43ollectionRoute\x12\x1d\n\ntenant_uid\x18\x01 \x01(\tR\ttenantUid\x12%\n\x0e\x63ollection_uid\x18\x02 \x01(\tR\rcollectionUid\x12\x1e\n\ncollection\x18\x03 \x01(\tR\ncollection\x12\x1a\n\x08language\x18\x04 \x01(\tR\x08language\x12R\n\x08\x65ncoders\x18\x05 \x03(\x0b\x32\x36.ragmesh.api.indexing.v1.CollectionRoute.EncodersEntryR\x08\x65ncoders\x12;\n\x07weights\x18\x06 \x03(\x0b\x32!.ragmesh.api.types.v1.RouteWeightR\x07weights\x12\x14\n\x05\x65poch\x18\x07 \x01(\x04R\x05\x65poch\x1a;\n\rEncodersEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xac\x01\n\x13WatchRoutesResponse\x12@\n\x06routes\x18\x01 \x03(\x0b\x32(.ragmesh.api.indexing.v1.CollectionRouteR\x06routes\x12\x36\n\x17\x64\x65leted_collection_uids\x18\x02 \x03(\tR\x15\x64\x65letedCollectionUids\x12\x1b\n\tcaught_up\x18\x03 \x01(\x08R\x08\x63\x61ughtUp2\xc3\x02\n\x0bHeadService\x12g\n\nWatchHeads\x12*.ragmesh.api.indexing.v1.WatchHeadsRequest\x1a+.ragmesh.api.indexing.v1.WatchHeadsResponse0\x01\x12_\n\x08GetHeads\x12(.ragmesh.api.indexing.v1.GetHeadsRequest\x1a).ragmesh.api.indexing.v1.GetHeadsResponse\x12j\n\x0bWatchRoutes\x12+.ragmesh.api.indexing.v1.WatchRoutesRequest\x1a,.ragmesh.api.indexing.v1.WatchRoutesResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*ragmesh/api/indexing/v1/head_service.proto\x12\x17ragmesh.api.indexing.v1\x1a!ragmesh/api/types/v1/access.proto\x1a$ragmesh/api/types/v1/migration.proto\"\x8a\x02\n\x04Head\x12!\n\x0c\x64ocument_uid\x18\x01 \x01(\tR\x0b\x64ocumentUid\x12\x1a\n\x08revision\x18\x02 \x01(\rR\x08revision\x12\x1e\n\ngeneration\x18\x03 \x01(\rR\ngeneration\x12\x34\n\x06\x61\x63\x63\x65ss\x18\x04 \x01(\x0b\x32\x1c.ragmesh.api.types.v1.AccessR\x06\x61\x63\x63\x65ss\x12\x1f\n\x0b\x63hunk_count\x18\x05 \x01(\rR\nchunkCount\x12\x16\n\x06\x64igest\x18\x06 \x01(\tR\x06\x64igest\x12\x1a\n\x08sequence\x18\x07 \x01(\x04R\x08sequence\x12\x18\n\x07\x64\x65leted\x18\x08 \x01(\x08R\x07\x64\x65leted\"b\n\x0fWatchHeadsStart\x12*\n\x11index_version_uid\x18\x01 \x01(\tR\x0findexVersionUid\x12#\n\rfrom_sequence\x18\x02 \x01(\x04R\x0c\x66romSequence\"*\n\x0cHeadsApplied\x12\x1a\n\x08sequence\x18\x01 \x01(\x04R\x08sequence\"\xa0\x01\n\x11WatchHeadsRequest\x12@\n\x05start\x18\x01 \x01(\x0b\x32(.ragmesh.api.indexing.v1.WatchHeadsStartH\x00R\x05start\x12\x41\n\x07\x61pplied\x18\x02 \x01(\x0b\x32%.ragmesh.api.indexing.v1.HeadsAppliedH\x00R\x07\x61ppliedB\x06\n\x04step\"\xae\x01\n\x12WatchHeadsResponse\x12*\n\x11index_version_uid\x18\x01 \x01(\tR\x0findexVersionUid\x12\x33\n\x05heads\x18\x02 \x03(\x0b\x32\x1d.ragmesh.api.indexing.v1.HeadR\x05heads\x12\x1a\n\x08sequence\x18\x03 \x01(\x04R\x08sequence\x12\x1b\n\tcaught_up\x18\x04 \x01(\x08R\x08\x63\x61ughtUp\"\x88\x01\n\x0fGetHeadsRequest\x12*\n\x11index_version_uid\x18\x01 \x01(\tR\x0findexVersionUid\x12#\n\rdocument_uids\x18\x02 \x03(\tR\x0c\x64ocumentUids\x12$\n\x0e\x61s_of_sequence\x18\x03 \x01(\x04R\x0c\x61sOfSequence\"c\n\x10GetHeadsResponse\x12\x33\n\x05heads\x18\x01 \x03(\x0b\x32\x1d.ragmesh.api.indexing.v1.HeadR\x05heads\x12\x1a\n\x08sequence\x18\x02 \x01(\x04R\x08sequence\"\x14\n\x12WatchRoutesRequest\"\xf7\x02\n\x0f\x43ollectionRoute\x12\x1d\n\ntenant_uid\x18\x01 \x01(\tR\ttenantUid\x12%\n\x0e\x63ollection_uid\x18\x02 \x01(\tR\rcollectionUid\x12\x1e\n\ncollection\x18\x03 \x01(\tR\ncollection\x12\x1a\n\x08language\x18\x04 \x01(\tR\x08language\x12R\n\x08\x65ncoders\x18\x05 \x03(\x0b\x32\x36.ragmesh.api.indexing.v1.CollectionRoute.EncodersEntryR\x08\x65ncoders\x12;\n\x07weights\x18\x06 \x03(\x0b\x32!.ragmesh.api.types.v1.RouteWeightR\x07weights\x12\x14\n\x05\x65poch\x18\x07 \x01(\x04R\x05\x65poch\x1a;\n\rEncodersEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xac\x01\n\x13WatchRoutesResponse\x12@\n\x06routes\x18\x01 \x03(\x0b\x32(.ragmesh.api.indexing.v1.CollectionRouteR\x06routes\x12\x36\n\x17\x64\x65leted_collection_uids\x18\x02 \x03(\tR\x15\x64\x65letedCollectionUids\x12\x1b\n\tcaught_up\x18\x03 \x01(\x08R\x08\x63\x61ughtUp2\xc5\x02\n\x0bHeadService\x12i\n\nWatchHeads\x12*.ragmesh.api.indexing.v1.WatchHeadsRequest\x1a+.ragmesh.api.indexing.v1.WatchHeadsResponse(\x01\x30\x01\x12_\n\x08GetHeads\x12(.ragmesh.api.indexing.v1.GetHeadsRequest\x1a).ragmesh.api.indexing.v1.GetHeadsResponse\x12j\n\x0bWatchRoutes\x12+.ragmesh.api.indexing.v1.WatchRoutesRequest\x1a,.ragmesh.api.indexing.v1.WatchRoutesResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,22 +37,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COLLECTIONROUTE_ENCODERSENTRY']._serialized_options = b'8\001'
   _globals['_HEAD']._serialized_start=145
   _globals['_HEAD']._serialized_end=411
-  _globals['_WATCHHEADSREQUEST']._serialized_start=413
-  _globals['_WATCHHEADSREQUEST']._serialized_end=513
-  _globals['_WATCHHEADSRESPONSE']._serialized_start=516
-  _globals['_WATCHHEADSRESPONSE']._serialized_end=690
-  _globals['_GETHEADSREQUEST']._serialized_start=693
-  _globals['_GETHEADSREQUEST']._serialized_end=829
-  _globals['_GETHEADSRESPONSE']._serialized_start=831
-  _globals['_GETHEADSRESPONSE']._serialized_end=930
-  _globals['_WATCHROUTESREQUEST']._serialized_start=932
-  _globals['_WATCHROUTESREQUEST']._serialized_end=952
-  _globals['_COLLECTIONROUTE']._serialized_start=955
-  _globals['_COLLECTIONROUTE']._serialized_end=1330
-  _globals['_COLLECTIONROUTE_ENCODERSENTRY']._serialized_start=1271
-  _globals['_COLLECTIONROUTE_ENCODERSENTRY']._serialized_end=1330
-  _globals['_WATCHROUTESRESPONSE']._serialized_start=1333
-  _globals['_WATCHROUTESRESPONSE']._serialized_end=1505
-  _globals['_HEADSERVICE']._serialized_start=1508
-  _globals['_HEADSERVICE']._serialized_end=1831
+  _globals['_WATCHHEADSSTART']._serialized_start=413
+  _globals['_WATCHHEADSSTART']._serialized_end=511
+  _globals['_HEADSAPPLIED']._serialized_start=513
+  _globals['_HEADSAPPLIED']._serialized_end=555
+  _globals['_WATCHHEADSREQUEST']._serialized_start=558
+  _globals['_WATCHHEADSREQUEST']._serialized_end=718
+  _globals['_WATCHHEADSRESPONSE']._serialized_start=721
+  _globals['_WATCHHEADSRESPONSE']._serialized_end=895
+  _globals['_GETHEADSREQUEST']._serialized_start=898
+  _globals['_GETHEADSREQUEST']._serialized_end=1034
+  _globals['_GETHEADSRESPONSE']._serialized_start=1036
+  _globals['_GETHEADSRESPONSE']._serialized_end=1135
+  _globals['_WATCHROUTESREQUEST']._serialized_start=1137
+  _globals['_WATCHROUTESREQUEST']._serialized_end=1157
+  _globals['_COLLECTIONROUTE']._serialized_start=1160
+  _globals['_COLLECTIONROUTE']._serialized_end=1535
+  _globals['_COLLECTIONROUTE_ENCODERSENTRY']._serialized_start=1476
+  _globals['_COLLECTIONROUTE_ENCODERSENTRY']._serialized_end=1535
+  _globals['_WATCHROUTESRESPONSE']._serialized_start=1538
+  _globals['_WATCHROUTESRESPONSE']._serialized_end=1710
+  _globals['_HEADSERVICE']._serialized_start=1713
+  _globals['_HEADSERVICE']._serialized_end=2038
 # @@protoc_insertion_point(module_scope)

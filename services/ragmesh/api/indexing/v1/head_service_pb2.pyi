@@ -73,7 +73,7 @@ class Head(_message.Message):
 Global___Head: _TypeAlias = Head  # noqa: Y015
 
 @_typing.final
-class WatchHeadsRequest(_message.Message):
+class WatchHeadsStart(_message.Message):
     """Asks to follow heads."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -95,6 +95,60 @@ class WatchHeadsRequest(_message.Message):
     _ClearFieldArgType: _TypeAlias = _typing.Literal["from_sequence", b"from_sequence", "index_version_uid", b"index_version_uid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchHeadsStart: _TypeAlias = WatchHeadsStart  # noqa: Y015
+
+@_typing.final
+class HeadsApplied(_message.Message):
+    """Says that the last batch is applied: searches that begin now see it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    """Sequence of that batch."""
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HeadsApplied: _TypeAlias = HeadsApplied  # noqa: Y015
+
+@_typing.final
+class WatchHeadsRequest(_message.Message):
+    """One message of a follower."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_FIELD_NUMBER: _builtins.int
+    APPLIED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def start(self) -> Global___WatchHeadsStart:
+        """What to follow."""
+
+    @_builtins.property
+    def applied(self) -> Global___HeadsApplied:
+        """The last batch is applied."""
+
+    def __init__(
+        self,
+        *,
+        start: Global___WatchHeadsStart | None = ...,
+        applied: Global___HeadsApplied | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "start", b"start", "step", b"step"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "start", b"start", "step", b"step"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_step: _TypeAlias = _typing.Literal["start", "applied"]  # noqa: Y015
+    _WhichOneofArgType_step: _TypeAlias = _typing.Literal["step", b"step"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_step) -> _WhichOneofReturnType_step | None: ...
 
 Global___WatchHeadsRequest: _TypeAlias = WatchHeadsRequest  # noqa: Y015
 

@@ -36,7 +36,7 @@ class HeadServiceStub(object):
         Args:
             channel: A grpc.Channel.
         """
-        self.WatchHeads = channel.unary_stream(
+        self.WatchHeads = channel.stream_stream(
                 '/ragmesh.api.indexing.v1.HeadService/WatchHeads',
                 request_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_head__service__pb2.WatchHeadsRequest.SerializeToString,
                 response_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_head__service__pb2.WatchHeadsResponse.FromString,
@@ -58,9 +58,13 @@ class HeadServiceServicer(object):
     what it has for stale.
     """
 
-    def WatchHeads(self, request, context):
+    def WatchHeads(self, request_iterator, context):
         """Follows the heads of an index version: everything after a sequence, then every change, with a
-        heartbeat a second.
+        heartbeat a second. The follower sends the start, then an acknowledgement of every batch it has
+        applied, heartbeats included; the next batch follows the acknowledgement. A publication made by
+        the same process waits a short time for it, so that a job which says SUCCEEDED is visible in
+        every index that keeps up; an index that does not, or follows another process, is at most a
+        second behind. A follower that acknowledges nothing for 30 seconds is taken for gone.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -84,7 +88,7 @@ class HeadServiceServicer(object):
 
 def add_HeadServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'WatchHeads': grpc.unary_stream_rpc_method_handler(
+            'WatchHeads': grpc.stream_stream_rpc_method_handler(
                     servicer.WatchHeads,
                     request_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_head__service__pb2.WatchHeadsRequest.FromString,
                     response_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_head__service__pb2.WatchHeadsResponse.SerializeToString,
@@ -113,7 +117,7 @@ class HeadService(object):
     """
 
     @staticmethod
-    def WatchHeads(request,
+    def WatchHeads(request_iterator,
             target,
             options=(),
             channel_credentials=None,
@@ -123,8 +127,8 @@ class HeadService(object):
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_stream(
-            request,
+        return grpc.experimental.stream_stream(
+            request_iterator,
             target,
             '/ragmesh.api.indexing.v1.HeadService/WatchHeads',
             ragmesh_dot_api_dot_indexing_dot_v1_dot_head__service__pb2.WatchHeadsRequest.SerializeToString,

@@ -35,9 +35,13 @@ class HeadServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> HeadServiceAsyncStub: ...
-    WatchHeads: _grpc.UnaryStreamMultiCallable[_head_service_pb2.WatchHeadsRequest, _head_service_pb2.WatchHeadsResponse]
+    WatchHeads: _grpc.StreamStreamMultiCallable[_head_service_pb2.WatchHeadsRequest, _head_service_pb2.WatchHeadsResponse]
     """Follows the heads of an index version: everything after a sequence, then every change, with a
-    heartbeat a second.
+    heartbeat a second. The follower sends the start, then an acknowledgement of every batch it has
+    applied, heartbeats included; the next batch follows the acknowledgement. A publication made by
+    the same process waits a short time for it, so that a job which says SUCCEEDED is visible in
+    every index that keeps up; an index that does not, or follows another process, is at most a
+    second behind. A follower that acknowledges nothing for 30 seconds is taken for gone.
     """
     GetHeads: _grpc.UnaryUnaryMultiCallable[_head_service_pb2.GetHeadsRequest, _head_service_pb2.GetHeadsResponse]
     """Answers the heads of some documents."""
@@ -53,9 +57,13 @@ class HeadServiceAsyncStub(HeadServiceStub):
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
-    WatchHeads: _aio.UnaryStreamMultiCallable[_head_service_pb2.WatchHeadsRequest, _head_service_pb2.WatchHeadsResponse]  # type: ignore[assignment]
+    WatchHeads: _aio.StreamStreamMultiCallable[_head_service_pb2.WatchHeadsRequest, _head_service_pb2.WatchHeadsResponse]  # type: ignore[assignment]
     """Follows the heads of an index version: everything after a sequence, then every change, with a
-    heartbeat a second.
+    heartbeat a second. The follower sends the start, then an acknowledgement of every batch it has
+    applied, heartbeats included; the next batch follows the acknowledgement. A publication made by
+    the same process waits a short time for it, so that a job which says SUCCEEDED is visible in
+    every index that keeps up; an index that does not, or follows another process, is at most a
+    second behind. A follower that acknowledges nothing for 30 seconds is taken for gone.
     """
     GetHeads: _aio.UnaryUnaryMultiCallable[_head_service_pb2.GetHeadsRequest, _head_service_pb2.GetHeadsResponse]  # type: ignore[assignment]
     """Answers the heads of some documents."""
@@ -72,11 +80,15 @@ class HeadServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def WatchHeads(
         self,
-        request: _head_service_pb2.WatchHeadsRequest,
+        request_iterator: _MaybeAsyncIterator[_head_service_pb2.WatchHeadsRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_head_service_pb2.WatchHeadsResponse], _abc.AsyncIterator[_head_service_pb2.WatchHeadsResponse]]:
         """Follows the heads of an index version: everything after a sequence, then every change, with a
-        heartbeat a second.
+        heartbeat a second. The follower sends the start, then an acknowledgement of every batch it has
+        applied, heartbeats included; the next batch follows the acknowledgement. A publication made by
+        the same process waits a short time for it, so that a job which says SUCCEEDED is visible in
+        every index that keeps up; an index that does not, or follows another process, is at most a
+        second behind. A follower that acknowledges nothing for 30 seconds is taken for gone.
         """
 
     @_abc_1.abstractmethod

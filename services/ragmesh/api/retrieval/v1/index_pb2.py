@@ -28,7 +28,7 @@ from ragmesh.api.types.v1 import text_pb2 as ragmesh_dot_api_dot_types_dot_v1_do
 from ragmesh.api.types.v1 import vector_pb2 as ragmesh_dot_api_dot_types_dot_v1_dot_vector__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$ragmesh/api/retrieval/v1/index.proto\x12\x18ragmesh.api.retrieval.v1\x1a!ragmesh/api/types/v1/access.proto\x1a#ragmesh/api/types/v1/document.proto\x1a\x1fragmesh/api/types/v1/text.proto\x1a!ragmesh/api/types/v1/vector.proto\"\xce\x02\n\tIndexSpec\x12*\n\x11index_version_uid\x18\x01 \x01(\tR\x0findexVersionUid\x12%\n\x0e\x63ollection_uid\x18\x02 \x01(\tR\rcollectionUid\x12\x1d\n\ntenant_uid\x18\x03 \x01(\tR\ttenantUid\x12\x43\n\x0b\x66ingerprint\x18\x04 \x01(\x0b\x32!.ragmesh.api.types.v1.FingerprintR\x0b\x66ingerprint\x12\x1a\n\x08language\x18\x05 \x01(\tR\x08language\x12?\n\x08sortable\x18\x06 \x03(\x0b\x32#.ragmesh.api.types.v1.SortableFieldR\x08sortable\x12-\n\x12\x64\x65\x66\x61ult_restricted\x18\x07 \x01(\x08R\x11\x64\x65\x66\x61ultRestricted\"5\n\tSlotValue\x12\x12\n\x04slot\x18\x01 \x01(\rR\x04slot\x12\x14\n\x05value\x18\x02 \x01(\x01R\x05value\"\xb4\x02\n\nAttributes\x12\x1e\n\ngeneration\x18\x01 \x01(\rR\ngeneration\x12\x1f\n\x0b\x64ocument_id\x18\x02 \x01(\tR\ndocumentId\x12\x14\n\x05title\x18\x03 \x01(\tR\x05title\x12!\n\x0c\x63ontent_type\x18\x04 \x01(\tR\x0b\x63ontentType\x12#\n\rmetadata_json\x18\x05 \x01(\tR\x0cmetadataJson\x12\x16\n\x06tokens\x18\x06 \x03(\tR\x06tokens\x12\x39\n\x05slots\x18\x07 \x03(\x0b\x32#.ragmesh.api.retrieval.v1.SlotValueR\x05slots\x12\x34\n\x06\x61\x63\x63\x65ss\x18\x08 \x01(\x0b\x32\x1c.ragmesh.api.types.v1.AccessR\x06\x61\x63\x63\x65ss\"\xc9\x01\n\x0cIndexedChunk\x12\x31\n\x05\x63hunk\x18\x01 \x01(\x0b\x32\x1b.ragmesh.api.types.v1.ChunkR\x05\x63hunk\x12\x34\n\x06vector\x18\x02 \x01(\x0b\x32\x1c.ragmesh.api.types.v1.VectorR\x06vector\x12P\n\x10sentence_vectors\x18\x03 \x01(\x0b\x32%.ragmesh.api.types.v1.SentenceVectorsR\x0fsentenceVectors\"\xa8\x01\n\x0e\x44ocumentDigest\x12!\n\x0c\x64ocument_uid\x18\x01 \x01(\tR\x0b\x64ocumentUid\x12\x1a\n\x08revision\x18\x02 \x01(\rR\x08revision\x12\x1e\n\ngeneration\x18\x03 \x01(\rR\ngeneration\x12\x1f\n\x0b\x63hunk_count\x18\x04 \x01(\rR\nchunkCount\x12\x16\n\x06\x64igest\x18\x05 \x01(\tR\x06\x64igest\"\xe0\x01\n\x10IndexDescription\x12*\n\x11index_version_uid\x18\x01 \x01(\tR\x0findexVersionUid\x12\x43\n\x0b\x66ingerprint\x18\x02 \x01(\x0b\x32!.ragmesh.api.types.v1.FingerprintR\x0b\x66ingerprint\x12\x1c\n\tdocuments\x18\x03 \x01(\x04R\tdocuments\x12\x16\n\x06\x63hunks\x18\x04 \x01(\x04R\x06\x63hunks\x12%\n\x0eheads_sequence\x18\x05 \x01(\x04R\rheadsSequenceb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$ragmesh/api/retrieval/v1/index.proto\x12\x18ragmesh.api.retrieval.v1\x1a!ragmesh/api/types/v1/access.proto\x1a#ragmesh/api/types/v1/document.proto\x1a\x1fragmesh/api/types/v1/text.proto\x1a!ragmesh/api/types/v1/vector.proto\"\xe8\x02\n\tIndexSpec\x12*\n\x11index_version_uid\x18\x01 \x01(\tR\x0findexVersionUid\x12%\n\x0e\x63ollection_uid\x18\x02 \x01(\tR\rcollectionUid\x12\x1d\n\ntenant_uid\x18\x03 \x01(\tR\ttenantUid\x12\x43\n\x0b\x66ingerprint\x18\x04 \x01(\x0b\x32!.ragmesh.api.types.v1.FingerprintR\x0b\x66ingerprint\x12\x1a\n\x08language\x18\x05 \x01(\tR\x08language\x12?\n\x08sortable\x18\x06 \x03(\x0b\x32#.ragmesh.api.types.v1.SortableFieldR\x08sortable\x12-\n\x12\x64\x65\x66\x61ult_restricted\x18\x07 \x01(\x08R\x11\x64\x65\x66\x61ultRestricted\x12\x18\n\x07\x65ncoder\x18\x08 \x01(\tR\x07\x65ncoder\"5\n\tSlotValue\x12\x12\n\x04slot\x18\x01 \x01(\rR\x04slot\x12\x14\n\x05value\x18\x02 \x01(\x01R\x05value\"\xb4\x02\n\nAttributes\x12\x1e\n\ngeneration\x18\x01 \x01(\rR\ngeneration\x12\x1f\n\x0b\x64ocument_id\x18\x02 \x01(\tR\ndocumentId\x12\x14\n\x05title\x18\x03 \x01(\tR\x05title\x12!\n\x0c\x63ontent_type\x18\x04 \x01(\tR\x0b\x63ontentType\x12#\n\rmetadata_json\x18\x05 \x01(\tR\x0cmetadataJson\x12\x16\n\x06tokens\x18\x06 \x03(\tR\x06tokens\x12\x39\n\x05slots\x18\x07 \x03(\x0b\x32#.ragmesh.api.retrieval.v1.SlotValueR\x05slots\x12\x34\n\x06\x61\x63\x63\x65ss\x18\x08 \x01(\x0b\x32\x1c.ragmesh.api.types.v1.AccessR\x06\x61\x63\x63\x65ss\"\xc9\x01\n\x0cIndexedChunk\x12\x31\n\x05\x63hunk\x18\x01 \x01(\x0b\x32\x1b.ragmesh.api.types.v1.ChunkR\x05\x63hunk\x12\x34\n\x06vector\x18\x02 \x01(\x0b\x32\x1c.ragmesh.api.types.v1.VectorR\x06vector\x12P\n\x10sentence_vectors\x18\x03 \x01(\x0b\x32%.ragmesh.api.types.v1.SentenceVectorsR\x0fsentenceVectors\"\xa8\x01\n\x0e\x44ocumentDigest\x12!\n\x0c\x64ocument_uid\x18\x01 \x01(\tR\x0b\x64ocumentUid\x12\x1a\n\x08revision\x18\x02 \x01(\rR\x08revision\x12\x1e\n\ngeneration\x18\x03 \x01(\rR\ngeneration\x12\x1f\n\x0b\x63hunk_count\x18\x04 \x01(\rR\nchunkCount\x12\x16\n\x06\x64igest\x18\x05 \x01(\tR\x06\x64igest\"\xe0\x01\n\x10IndexDescription\x12*\n\x11index_version_uid\x18\x01 \x01(\tR\x0findexVersionUid\x12\x43\n\x0b\x66ingerprint\x18\x02 \x01(\x0b\x32!.ragmesh.api.types.v1.FingerprintR\x0b\x66ingerprint\x12\x1c\n\tdocuments\x18\x03 \x01(\x04R\tdocuments\x12\x16\n\x06\x63hunks\x18\x04 \x01(\x04R\x06\x63hunks\x12%\n\x0eheads_sequence\x18\x05 \x01(\x04R\rheadsSequenceb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,15 +36,15 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ragmesh.api.retrieval.v1.in
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_INDEXSPEC']._serialized_start=207
-  _globals['_INDEXSPEC']._serialized_end=541
-  _globals['_SLOTVALUE']._serialized_start=543
-  _globals['_SLOTVALUE']._serialized_end=596
-  _globals['_ATTRIBUTES']._serialized_start=599
-  _globals['_ATTRIBUTES']._serialized_end=907
-  _globals['_INDEXEDCHUNK']._serialized_start=910
-  _globals['_INDEXEDCHUNK']._serialized_end=1111
-  _globals['_DOCUMENTDIGEST']._serialized_start=1114
-  _globals['_DOCUMENTDIGEST']._serialized_end=1282
-  _globals['_INDEXDESCRIPTION']._serialized_start=1285
-  _globals['_INDEXDESCRIPTION']._serialized_end=1509
+  _globals['_INDEXSPEC']._serialized_end=567
+  _globals['_SLOTVALUE']._serialized_start=569
+  _globals['_SLOTVALUE']._serialized_end=622
+  _globals['_ATTRIBUTES']._serialized_start=625
+  _globals['_ATTRIBUTES']._serialized_end=933
+  _globals['_INDEXEDCHUNK']._serialized_start=936
+  _globals['_INDEXEDCHUNK']._serialized_end=1137
+  _globals['_DOCUMENTDIGEST']._serialized_start=1140
+  _globals['_DOCUMENTDIGEST']._serialized_end=1308
+  _globals['_INDEXDESCRIPTION']._serialized_start=1311
+  _globals['_INDEXDESCRIPTION']._serialized_end=1535
 # @@protoc_insertion_point(module_scope)

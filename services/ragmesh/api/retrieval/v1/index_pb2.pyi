@@ -35,6 +35,7 @@ class IndexSpec(_message.Message):
     LANGUAGE_FIELD_NUMBER: _builtins.int
     SORTABLE_FIELD_NUMBER: _builtins.int
     DEFAULT_RESTRICTED_FIELD_NUMBER: _builtins.int
+    ENCODER_FIELD_NUMBER: _builtins.int
     index_version_uid: _builtins.str
     """Uid of the index version."""
     collection_uid: _builtins.str
@@ -47,6 +48,8 @@ class IndexSpec(_message.Message):
     """Whether the collection's default access is restricted; its searches then fail closed while
     heads are stale.
     """
+    encoder: _builtins.str
+    """Name of the encoder that embeds the questions."""
     @_builtins.property
     def fingerprint(self) -> _vector_pb2.Fingerprint:
         """Fingerprint of every vector it may hold; says their dimension too."""
@@ -65,10 +68,11 @@ class IndexSpec(_message.Message):
         language: _builtins.str = ...,
         sortable: _abc.Iterable[_document_pb2.SortableField] | None = ...,
         default_restricted: _builtins.bool = ...,
+        encoder: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["fingerprint", b"fingerprint"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_uid", b"collection_uid", "default_restricted", b"default_restricted", "fingerprint", b"fingerprint", "index_version_uid", b"index_version_uid", "language", b"language", "sortable", b"sortable", "tenant_uid", b"tenant_uid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_uid", b"collection_uid", "default_restricted", b"default_restricted", "encoder", b"encoder", "fingerprint", b"fingerprint", "index_version_uid", b"index_version_uid", "language", b"language", "sortable", b"sortable", "tenant_uid", b"tenant_uid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

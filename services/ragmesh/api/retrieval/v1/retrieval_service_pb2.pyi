@@ -190,8 +190,8 @@ class DropIndexResponse(_message.Message):
 Global___DropIndexResponse: _TypeAlias = DropIndexResponse  # noqa: Y015
 
 @_typing.final
-class WriteChunksRequest(_message.Message):
-    """All chunks of one revision of one document. Writing them again replaces them."""
+class WriteChunksStart(_message.Message):
+    """First message of a write."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -200,24 +200,22 @@ class WriteChunksRequest(_message.Message):
     DOCUMENT_UID_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     ATTRIBUTES_FIELD_NUMBER: _builtins.int
-    CHUNKS_FIELD_NUMBER: _builtins.int
+    CHUNK_COUNT_FIELD_NUMBER: _builtins.int
     index_version_uid: _builtins.str
     """Uid of the index version."""
     document_uid: _builtins.str
     """Uid of the document."""
     revision: _builtins.int
     """Revision of the document, from 1."""
+    chunk_count: _builtins.int
+    """How many chunks follow; a write that ends before its last chunk is refused."""
     @_builtins.property
     def fingerprint(self) -> _vector_pb2.Fingerprint:
-        """Fingerprint of every vector in the request; must be the index version's."""
+        """Fingerprint of every vector of the write; must be the index version's."""
 
     @_builtins.property
     def attributes(self) -> _index_pb2.Attributes:
         """Title, metadata and access that go with the chunks."""
-
-    @_builtins.property
-    def chunks(self) -> _containers.RepeatedCompositeFieldContainer[_index_pb2.IndexedChunk]:
-        """The chunks, by ordinal."""
 
     def __init__(
         self,
@@ -227,13 +225,71 @@ class WriteChunksRequest(_message.Message):
         document_uid: _builtins.str = ...,
         revision: _builtins.int = ...,
         attributes: _index_pb2.Attributes | None = ...,
-        chunks: _abc.Iterable[_index_pb2.IndexedChunk] | None = ...,
+        chunk_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "fingerprint", b"fingerprint"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "chunks", b"chunks", "document_uid", b"document_uid", "fingerprint", b"fingerprint", "index_version_uid", b"index_version_uid", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "chunk_count", b"chunk_count", "document_uid", b"document_uid", "fingerprint", b"fingerprint", "index_version_uid", b"index_version_uid", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WriteChunksStart: _TypeAlias = WriteChunksStart  # noqa: Y015
+
+@_typing.final
+class ChunkBatch(_message.Message):
+    """The next chunks of a write."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHUNKS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def chunks(self) -> _containers.RepeatedCompositeFieldContainer[_index_pb2.IndexedChunk]:
+        """The chunks, by ordinal."""
+
+    def __init__(
+        self,
+        *,
+        chunks: _abc.Iterable[_index_pb2.IndexedChunk] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChunkBatch: _TypeAlias = ChunkBatch  # noqa: Y015
+
+@_typing.final
+class WriteChunksRequest(_message.Message):
+    """One message of a write. All chunks of one revision are written at once; writing them again
+    replaces them.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def start(self) -> Global___WriteChunksStart:
+        """What the chunks belong to."""
+
+    @_builtins.property
+    def batch(self) -> Global___ChunkBatch:
+        """The next chunks."""
+
+    def __init__(
+        self,
+        *,
+        start: Global___WriteChunksStart | None = ...,
+        batch: Global___ChunkBatch | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "part", b"part", "start", b"start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "part", b"part", "start", b"start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["start", "batch"]  # noqa: Y015
+    _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
 
 Global___WriteChunksRequest: _TypeAlias = WriteChunksRequest  # noqa: Y015
 

@@ -52,7 +52,7 @@ class RetrievalServiceStub(object):
                 request_serializer=ragmesh_dot_api_dot_retrieval_dot_v1_dot_retrieval__service__pb2.DropIndexRequest.SerializeToString,
                 response_deserializer=ragmesh_dot_api_dot_retrieval_dot_v1_dot_retrieval__service__pb2.DropIndexResponse.FromString,
                 _registered_method=True)
-        self.WriteChunks = channel.unary_unary(
+        self.WriteChunks = channel.stream_unary(
                 '/ragmesh.api.retrieval.v1.RetrievalService/WriteChunks',
                 request_serializer=ragmesh_dot_api_dot_retrieval_dot_v1_dot_retrieval__service__pb2.WriteChunksRequest.SerializeToString,
                 response_deserializer=ragmesh_dot_api_dot_retrieval_dot_v1_dot_retrieval__service__pb2.WriteChunksResponse.FromString,
@@ -106,9 +106,10 @@ class RetrievalServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def WriteChunks(self, request, context):
-        """Writes all chunks of one revision of a document; answers when they can be searched. They are
-        not visible before their revision is published.
+    def WriteChunks(self, request_iterator, context):
+        """Writes all chunks of one revision of a document: a start, then the chunks in as many messages
+        as they need. Answers when they can be searched, all of them or none; they are not visible
+        before their revision is published.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -160,7 +161,7 @@ def add_RetrievalServiceServicer_to_server(servicer, server):
                     request_deserializer=ragmesh_dot_api_dot_retrieval_dot_v1_dot_retrieval__service__pb2.DropIndexRequest.FromString,
                     response_serializer=ragmesh_dot_api_dot_retrieval_dot_v1_dot_retrieval__service__pb2.DropIndexResponse.SerializeToString,
             ),
-            'WriteChunks': grpc.unary_unary_rpc_method_handler(
+            'WriteChunks': grpc.stream_unary_rpc_method_handler(
                     servicer.WriteChunks,
                     request_deserializer=ragmesh_dot_api_dot_retrieval_dot_v1_dot_retrieval__service__pb2.WriteChunksRequest.FromString,
                     response_serializer=ragmesh_dot_api_dot_retrieval_dot_v1_dot_retrieval__service__pb2.WriteChunksResponse.SerializeToString,
@@ -281,7 +282,7 @@ class RetrievalService(object):
             _registered_method=True)
 
     @staticmethod
-    def WriteChunks(request,
+    def WriteChunks(request_iterator,
             target,
             options=(),
             channel_credentials=None,
@@ -291,8 +292,8 @@ class RetrievalService(object):
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
+        return grpc.experimental.stream_unary(
+            request_iterator,
             target,
             '/ragmesh.api.retrieval.v1.RetrievalService/WriteChunks',
             ragmesh_dot_api_dot_retrieval_dot_v1_dot_retrieval__service__pb2.WriteChunksRequest.SerializeToString,

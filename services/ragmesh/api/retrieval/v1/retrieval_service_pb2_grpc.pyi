@@ -42,9 +42,10 @@ class RetrievalServiceStub:
     """Makes an empty index version. The same again is a no-op; another one of that uid is refused."""
     DropIndex: _grpc.UnaryUnaryMultiCallable[_retrieval_service_pb2.DropIndexRequest, _retrieval_service_pb2.DropIndexResponse]
     """Removes an index version with all it holds. One that is not there is no error."""
-    WriteChunks: _grpc.UnaryUnaryMultiCallable[_retrieval_service_pb2.WriteChunksRequest, _retrieval_service_pb2.WriteChunksResponse]
-    """Writes all chunks of one revision of a document; answers when they can be searched. They are
-    not visible before their revision is published.
+    WriteChunks: _grpc.StreamUnaryMultiCallable[_retrieval_service_pb2.WriteChunksRequest, _retrieval_service_pb2.WriteChunksResponse]
+    """Writes all chunks of one revision of a document: a start, then the chunks in as many messages
+    as they need. Answers when they can be searched, all of them or none; they are not visible
+    before their revision is published.
     """
     UpdateAttributes: _grpc.UnaryUnaryMultiCallable[_retrieval_service_pb2.UpdateAttributesRequest, _retrieval_service_pb2.UpdateAttributesResponse]
     """Gives chunks that are there a new attribute generation; embeds nothing."""
@@ -69,9 +70,10 @@ class RetrievalServiceAsyncStub(RetrievalServiceStub):
     """Makes an empty index version. The same again is a no-op; another one of that uid is refused."""
     DropIndex: _aio.UnaryUnaryMultiCallable[_retrieval_service_pb2.DropIndexRequest, _retrieval_service_pb2.DropIndexResponse]  # type: ignore[assignment]
     """Removes an index version with all it holds. One that is not there is no error."""
-    WriteChunks: _aio.UnaryUnaryMultiCallable[_retrieval_service_pb2.WriteChunksRequest, _retrieval_service_pb2.WriteChunksResponse]  # type: ignore[assignment]
-    """Writes all chunks of one revision of a document; answers when they can be searched. They are
-    not visible before their revision is published.
+    WriteChunks: _aio.StreamUnaryMultiCallable[_retrieval_service_pb2.WriteChunksRequest, _retrieval_service_pb2.WriteChunksResponse]  # type: ignore[assignment]
+    """Writes all chunks of one revision of a document: a start, then the chunks in as many messages
+    as they need. Answers when they can be searched, all of them or none; they are not visible
+    before their revision is published.
     """
     UpdateAttributes: _aio.UnaryUnaryMultiCallable[_retrieval_service_pb2.UpdateAttributesRequest, _retrieval_service_pb2.UpdateAttributesResponse]  # type: ignore[assignment]
     """Gives chunks that are there a new attribute generation; embeds nothing."""
@@ -115,11 +117,12 @@ class RetrievalServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def WriteChunks(
         self,
-        request: _retrieval_service_pb2.WriteChunksRequest,
+        request_iterator: _MaybeAsyncIterator[_retrieval_service_pb2.WriteChunksRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_retrieval_service_pb2.WriteChunksResponse, _abc.Awaitable[_retrieval_service_pb2.WriteChunksResponse]]:
-        """Writes all chunks of one revision of a document; answers when they can be searched. They are
-        not visible before their revision is published.
+        """Writes all chunks of one revision of a document: a start, then the chunks in as many messages
+        as they need. Answers when they can be searched, all of them or none; they are not visible
+        before their revision is published.
         """
 
     @_abc_1.abstractmethod

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!ragmesh/api/types/v1/filter.proto\x12\x14ragmesh.api.types.v1\"\xbc\x03\n\x06\x46ilter\x12<\n\x06\x65quals\x18\x01 \x01(\x0b\x32\".ragmesh.api.types.v1.EqualsFilterH\x00R\x06\x65quals\x12:\n\x06one_of\x18\x02 \x01(\x0b\x32!.ragmesh.api.types.v1.OneOfFilterH\x00R\x05oneOf\x12\x39\n\x05range\x18\x03 \x01(\x0b\x32!.ragmesh.api.types.v1.RangeFilterH\x00R\x05range\x12<\n\x06\x65xists\x18\x04 \x01(\x0b\x32\".ragmesh.api.types.v1.ExistsFilterH\x00R\x06\x65xists\x12:\n\x06\x61ll_of\x18\x05 \x01(\x0b\x32!.ragmesh.api.types.v1.AllOfFilterH\x00R\x05\x61llOf\x12:\n\x06\x61ny_of\x18\x06 \x01(\x0b\x32!.ragmesh.api.types.v1.AnyOfFilterH\x00R\x05\x61nyOf\x12:\n\x08negation\x18\x07 \x01(\x0b\x32\x1c.ragmesh.api.types.v1.FilterH\x00R\x08negationB\x0b\n\tcondition\"x\n\x0b\x46ilterValue\x12\x14\n\x04text\x18\x01 \x01(\tH\x00R\x04text\x12\x18\n\x06number\x18\x02 \x01(\x01H\x00R\x06number\x12\x1a\n\x07integer\x18\x03 \x01(\x03H\x00R\x07integer\x12\x14\n\x04\x66lag\x18\x04 \x01(\x08H\x00R\x04\x66lagB\x07\n\x05value\"]\n\x0c\x45qualsFilter\x12\x14\n\x05\x66ield\x18\x01 \x01(\tR\x05\x66ield\x12\x37\n\x05value\x18\x02 \x01(\x0b\x32!.ragmesh.api.types.v1.FilterValueR\x05value\"^\n\x0bOneOfFilter\x12\x14\n\x05\x66ield\x18\x01 \x01(\tR\x05\x66ield\x12\x39\n\x06values\x18\x02 \x03(\x0b\x32!.ragmesh.api.types.v1.FilterValueR\x06values\"\xf3\x01\n\x0bRangeFilter\x12\x14\n\x05\x66ield\x18\x01 \x01(\tR\x05\x66ield\x12\x31\n\x02gt\x18\x02 \x01(\x0b\x32!.ragmesh.api.types.v1.FilterValueR\x02gt\x12\x33\n\x03gte\x18\x03 \x01(\x0b\x32!.ragmesh.api.types.v1.FilterValueR\x03gte\x12\x31\n\x02lt\x18\x04 \x01(\x0b\x32!.ragmesh.api.types.v1.FilterValueR\x02lt\x12\x33\n\x03lte\x18\x05 \x01(\x0b\x32!.ragmesh.api.types.v1.FilterValueR\x03lte\"$\n\x0c\x45xistsFilter\x12\x14\n\x05\x66ield\x18\x01 \x01(\tR\x05\x66ield\"A\n\x0b\x41llOfFilter\x12\x32\n\x05parts\x18\x01 \x03(\x0b\x32\x1c.ragmesh.api.types.v1.FilterR\x05parts\"A\n\x0b\x41nyOfFilter\x12\x32\n\x05parts\x18\x01 \x03(\x0b\x32\x1c.ragmesh.api.types.v1.FilterR\x05partsb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!ragmesh/api/types/v1/filter.proto\x12\x14ragmesh.api.types.v1\"\xbc\x03\n\x06\x46ilter\x12<\n\x06\x65quals\x18\x01 \x01(\x0b\x32\".ragmesh.api.types.v1.EqualsFilterH\x00R\x06\x65quals\x12:\n\x06one_of\x18\x02 \x01(\x0b\x32!.ragmesh.api.types.v1.OneOfFilterH\x00R\x05oneOf\x12\x39\n\x05range\x18\x03 \x01(\x0b\x32!.ragmesh.api.types.v1.RangeFilterH\x00R\x05range\x12<\n\x06\x65xists\x18\x04 \x01(\x0b\x32\".ragmesh.api.types.v1.ExistsFilterH\x00R\x06\x65xists\x12:\n\x06\x61ll_of\x18\x05 \x01(\x0b\x32!.ragmesh.api.types.v1.AllOfFilterH\x00R\x05\x61llOf\x12:\n\x06\x61ny_of\x18\x06 \x01(\x0b\x32!.ragmesh.api.types.v1.AnyOfFilterH\x00R\x05\x61nyOf\x12:\n\x08negation\x18\x07 \x01(\x0b\x32\x1c.ragmesh.api.types.v1.FilterH\x00R\x08negationB\x0b\n\tcondition\"\x92\x01\n\x0b\x46ilterValue\x12\x14\n\x04text\x18\x01 \x01(\tH\x00R\x04text\x12\x18\n\x06number\x18\x02 \x01(\x01H\x00R\x06number\x12\x1a\n\x07integer\x18\x03 \x01(\x03H\x00R\x07integer\x12\x14\n\x04\x66lag\x18\x04 \x01(\x08H\x00R\x04\x66lag\x12\x18\n\x06\x64igits\x18\x05 \x01(\tH\x00R\x06\x64igitsB\x07\n\x05value\"]\n\x0c\x45qualsFilter\x12\x14\n\x05\x66ield\x18\x01 \x01(\tR\x05\x66ield\x12\x37\n\x05value\x18\x02 \x01(\x0b\x32!.ragmesh.api.types.v1.FilterValueR\x05value\"^\n\x0bOneOfFilter\x12\x14\n\x05\x66ield\x18\x01 \x01(\tR\x05\x66ield\x12\x39\n\x06values\x18\x02 \x03(\x0b\x32!.ragmesh.api.types.v1.FilterValueR\x06values\"\xf3\x01\n\x0bRangeFilter\x12\x14\n\x05\x66ield\x18\x01 \x01(\tR\x05\x66ield\x12\x31\n\x02gt\x18\x02 \x01(\x0b\x32!.ragmesh.api.types.v1.FilterValueR\x02gt\x12\x33\n\x03gte\x18\x03 \x01(\x0b\x32!.ragmesh.api.types.v1.FilterValueR\x03gte\x12\x31\n\x02lt\x18\x04 \x01(\x0b\x32!.ragmesh.api.types.v1.FilterValueR\x02lt\x12\x33\n\x03lte\x18\x05 \x01(\x0b\x32!.ragmesh.api.types.v1.FilterValueR\x03lte\"$\n\x0c\x45xistsFilter\x12\x14\n\x05\x66ield\x18\x01 \x01(\tR\x05\x66ield\"A\n\x0b\x41llOfFilter\x12\x32\n\x05parts\x18\x01 \x03(\x0b\x32\x1c.ragmesh.api.types.v1.FilterR\x05parts\"A\n\x0b\x41nyOfFilter\x12\x32\n\x05parts\x18\x01 \x03(\x0b\x32\x1c.ragmesh.api.types.v1.FilterR\x05partsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,18 +33,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_FILTER']._serialized_start=60
   _globals['_FILTER']._serialized_end=504
-  _globals['_FILTERVALUE']._serialized_start=506
-  _globals['_FILTERVALUE']._serialized_end=626
-  _globals['_EQUALSFILTER']._serialized_start=628
-  _globals['_EQUALSFILTER']._serialized_end=721
-  _globals['_ONEOFFILTER']._serialized_start=723
-  _globals['_ONEOFFILTER']._serialized_end=817
-  _globals['_RANGEFILTER']._serialized_start=820
-  _globals['_RANGEFILTER']._serialized_end=1063
-  _globals['_EXISTSFILTER']._serialized_start=1065
-  _globals['_EXISTSFILTER']._serialized_end=1101
-  _globals['_ALLOFFILTER']._serialized_start=1103
-  _globals['_ALLOFFILTER']._serialized_end=1168
-  _globals['_ANYOFFILTER']._serialized_start=1170
-  _globals['_ANYOFFILTER']._serialized_end=1235
+  _globals['_FILTERVALUE']._serialized_start=507
+  _globals['_FILTERVALUE']._serialized_end=653
+  _globals['_EQUALSFILTER']._serialized_start=655
+  _globals['_EQUALSFILTER']._serialized_end=748
+  _globals['_ONEOFFILTER']._serialized_start=750
+  _globals['_ONEOFFILTER']._serialized_end=844
+  _globals['_RANGEFILTER']._serialized_start=847
+  _globals['_RANGEFILTER']._serialized_end=1090
+  _globals['_EXISTSFILTER']._serialized_start=1092
+  _globals['_EXISTSFILTER']._serialized_end=1128
+  _globals['_ALLOFFILTER']._serialized_start=1130
+  _globals['_ALLOFFILTER']._serialized_end=1195
+  _globals['_ANYOFFILTER']._serialized_start=1197
+  _globals['_ANYOFFILTER']._serialized_end=1262
 # @@protoc_insertion_point(module_scope)

@@ -92,6 +92,7 @@ class FilterValue(_message.Message):
     NUMBER_FIELD_NUMBER: _builtins.int
     INTEGER_FIELD_NUMBER: _builtins.int
     FLAG_FIELD_NUMBER: _builtins.int
+    DIGITS_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """A text, compared in NFC; for a sortable datetime field an ISO 8601 time."""
     number: _builtins.float
@@ -100,6 +101,8 @@ class FilterValue(_message.Message):
     """A whole number, exact where a double is not; the same kind as number."""
     flag: _builtins.bool
     """True or false."""
+    digits: _builtins.str
+    """A whole number that no int64 holds, in decimal digits; the same kind as number."""
     def __init__(
         self,
         *,
@@ -107,12 +110,13 @@ class FilterValue(_message.Message):
         number: _builtins.float = ...,
         integer: _builtins.int = ...,
         flag: _builtins.bool = ...,
+        digits: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["flag", b"flag", "integer", b"integer", "number", b"number", "text", b"text", "value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["digits", b"digits", "flag", b"flag", "integer", b"integer", "number", b"number", "text", b"text", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["flag", b"flag", "integer", b"integer", "number", b"number", "text", b"text", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digits", b"digits", "flag", b"flag", "integer", b"integer", "number", b"number", "text", b"text", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["text", "number", "integer", "flag"]  # noqa: Y015
+    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["text", "number", "integer", "flag", "digits"]  # noqa: Y015
     _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_value) -> _WhichOneofReturnType_value | None: ...
 
