@@ -71,6 +71,10 @@ class GenerationService:
         """The engine that answers unless it is away."""
         return self.engines[0].describe()
 
+    async def list_models(self) -> tuple[EngineDescription, ...]:
+        """Every engine in the order in which they are tried."""
+        return tuple(engine.describe() for engine in self.engines)
+
 
 class _Run:
     """One engine's attempt at one answer, held to the rules of a stream."""

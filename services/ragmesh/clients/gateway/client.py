@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
-from typing import cast
 
 import grpc
 
@@ -15,10 +14,11 @@ from ragmesh.api.gateway.v1.ask_service_pb2_grpc import AskServiceStub
 from ragmesh.api.gateway.v1.collection_service_pb2_grpc import CollectionServiceStub
 from ragmesh.api.gateway.v1.document_service_pb2_grpc import DocumentServiceStub
 from ragmesh.chassis.callers import Metadata
-from ragmesh.chassis.grpc_channels import ChannelOptions, Replies, channel
+from ragmesh.chassis.grpc_channels import ChannelOptions, channel
 from ragmesh.chassis.messages.filters import filter_to_message
 from ragmesh.chassis.wire import from_status
 from ragmesh.clients.gateway import replies, requests
+from ragmesh.clients.replies import opened
 from ragmesh.core.answers import Answer, AnswerEvent, AskQuery, Citation, Delta, Usage
 from ragmesh.core.documents import (
     Accepted,
@@ -86,7 +86,7 @@ class GatewayClient:
         citations: list[Citation] = []
         usage = Usage()
         stream = self._asking.StreamAnswer(request, metadata=self._metadata)
-        async with aclosing(_opened(stream)) as messages:
+        async with aclosing(opened(stream)) as messages:
             async for message in messages:
                 match message.WhichOneof("event"):
                     case "delta":
@@ -201,7 +201,7 @@ class GatewayClient:
         start = pb.ContentStart()
         content = bytearray()
         stream = self._documents.GetDocumentContent(request, metadata=self._metadata)
-        async with aclosing(_opened(stream)) as messages:
+        async with aclosing(opened(stream)) as messages:
             async for message in messages:
                 if message.WhichOneof("part") == "start":
                     start = message.start
@@ -278,14 +278,9 @@ class GatewayClient:
         """The job as it is, then every change, until it ends."""
         request = pb.WatchJobRequest(job_id=job_id)
         stream = self._documents.WatchJob(request, metadata=self._metadata)
-        async with aclosing(_opened(stream)) as messages:
+        async with aclosing(opened(stream)) as messages:
             async for message in messages:
                 yield replies.job_of(message.job)
-
-
-def _opened(stream: object) -> Replies:
-    """What a stub of a chassis channel really answers: it can be closed."""
-    return cast("Replies", stream)
 
 
 def _sent(revision: int | None) -> int | None:

@@ -1,0 +1,93 @@
+"""The gRPC face of the cache: translate, call, translate."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import grpc
+
+from ragmesh.api.cache.v1 import cache_service_pb2 as pb
+from ragmesh.api.cache.v1 import cache_service_pb2_grpc as pb_grpc
+from ragmesh.cache.service import CacheService
+from ragmesh.chassis.callers import current_caller
+from ragmesh.chassis.messages.cache import (
+    cache_stats_to_message,
+    invalidation_from_message,
+    stored_answer_from_message,
+    stored_answer_to_message,
+)
+from ragmesh.chassis.messages.parts import refuse_missing
+from ragmesh.chassis.messages.vectors import vector_from_message, vector_to_message
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+SERVICE_NAMES = (pb.DESCRIPTOR.services_by_name["CacheService"].full_name,)
+"""Everything that this service serves; hits are not cached yet, so HitCacheService is absent."""
+
+
+def add_cache(server: grpc.aio.Server, service: CacheService) -> None:
+    """Register the cache's services; SERVICE_NAMES lists them."""
+    pb_grpc.add_CacheServiceServicer_to_server(CacheServicer(service), server)
+
+
+class CacheServicer(pb_grpc.CacheServiceServicer):
+    """Answers and vectors over gRPC; the interceptor owns errors."""
+
+    def __init__(self, service: CacheService) -> None:
+        self._service = service
+
+    async def LookupAnswer(
+        self, request: pb.LookupAnswerRequest, _context: Context
+    ) -> pb.LookupAnswerResponse:
+        """Look an answer up."""
+        found = await self._service.lookup_answer(current_caller(), request.key)
+        return pb.LookupAnswerResponse(
+            answer=None if found is None else stored_answer_to_message(found)
+        )
+
+    async def StoreAnswer(
+        self, request: pb.StoreAnswerRequest, _context: Context
+    ) -> pb.StoreAnswerResponse:
+        """Keep an answer."""
+        refuse_missing(request, "answer")
+        entry = stored_answer_from_message(request.answer)
+        return pb.StoreAnswerResponse(
+            stored=await self._service.store_answer(current_caller(), entry)
+        )
+
+    async def LookupVectors(
+        self, request: pb.LookupVectorsRequest, _context: Context
+    ) -> pb.LookupVectorsResponse:
+        """Look vectors up."""
+        found = await self._service.lookup_vectors(request.fingerprint, tuple(request.texts))
+        return pb.LookupVectorsResponse(
+            slots=[
+                pb.VectorSlot(vector=None if vector is None else vector_to_message(vector))
+                for vector in found
+            ]
+        )
+
+    async def StoreVectors(
+        self, request: pb.StoreVectorsRequest, _context: Context
+    ) -> pb.StoreVectorsResponse:
+        """Keep vectors."""
+        vectors = tuple(
+            vector_from_message(vector, field=f"vectors[{position}]")
+            for position, vector in enumerate(request.vectors)
+        )
+        await self._service.store_vectors(request.fingerprint, tuple(request.texts), vectors)
+        return pb.StoreVectorsResponse()
+
+    async def Invalidate(
+        self, request: pb.InvalidateRequest, _context: Context
+    ) -> pb.InvalidateResponse:
+        """Hear that documents changed."""
+        changes = tuple(invalidation_from_message(change) for change in request.invalidations)
+        await self._service.invalidate(current_caller(), changes)
+        return pb.InvalidateResponse()
+
+    async def GetStats(
+        self, _request: pb.GetStatsRequest, _context: Context
+    ) -> pb.GetStatsResponse:
+        """Count what is held and what happened."""
+        return cache_stats_to_message(await self._service.get_stats())

@@ -1,0 +1,94 @@
+"""The cache from afar."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import grpc
+
+from ragmesh.api.cache.v1 import cache_service_pb2 as pb
+from ragmesh.api.cache.v1.cache_service_pb2_grpc import CacheServiceStub
+from ragmesh.chassis.callers import CallerSigner
+from ragmesh.chassis.messages.cache import (
+    cache_stats_from_message,
+    invalidation_to_message,
+    stored_answer_from_message,
+    stored_answer_to_message,
+)
+from ragmesh.chassis.messages.parts import refuse_surrogates
+from ragmesh.chassis.messages.vectors import vector_from_message, vector_to_message
+from ragmesh.clients.replies import reading
+from ragmesh.core.answers import CacheStats, Invalidation, StoredAnswer
+from ragmesh.core.callers import Caller
+from ragmesh.core.errors import InvalidError
+from ragmesh.core.vectors import Vector
+
+_SERVICE = pb.DESCRIPTOR.services_by_name["CacheService"].full_name
+IDEMPOTENT_METHODS = tuple(
+    f"{_SERVICE}/{method}" for method in ("LookupAnswer", "LookupVectors", "Invalidate", "GetStats")
+)
+"""Methods for the channel to send again. What is stored is not worth a second attempt."""
+
+
+class CacheClient:
+    """A CacheService over a channel that the chassis made."""
+
+    def __init__(self, channel: grpc.aio.Channel, caller_signer: CallerSigner) -> None:
+        self._stub = CacheServiceStub(channel)
+        self._signer = caller_signer
+
+    async def lookup_answer(self, caller: Caller, key: str) -> StoredAnswer | None:
+        """The stored answer under this key, None when there is none that is still true."""
+        reply = await self._stub.LookupAnswer(
+            pb.LookupAnswerRequest(key=key), metadata=self._signer.metadata(caller)
+        )
+        with reading("the cache"):
+            return stored_answer_from_message(reply.answer) if reply.HasField("answer") else None
+
+    async def store_answer(self, caller: Caller, entry: StoredAnswer) -> bool:
+        """Keep the answer; False when it is unfit, too old or overtaken by a change."""
+        request = pb.StoreAnswerRequest(answer=stored_answer_to_message(entry))
+        reply = await self._stub.StoreAnswer(request, metadata=self._signer.metadata(caller))
+        return reply.stored
+
+    async def invalidate(self, caller: Caller, invalidations: Sequence[Invalidation]) -> None:
+        """Once this returns, nothing older than these changes is served or stored any more."""
+        request = pb.InvalidateRequest(
+            invalidations=[invalidation_to_message(change) for change in invalidations]
+        )
+        await self._stub.Invalidate(request, metadata=self._signer.metadata(caller))
+
+    async def lookup_vectors(
+        self, fingerprint: str, texts: Sequence[str]
+    ) -> tuple[Vector | None, ...]:
+        """The known vector of each text, in their order."""
+        refuse_surrogates(texts, field="texts")
+        request = pb.LookupVectorsRequest(fingerprint=fingerprint, texts=texts)
+        reply = await self._stub.LookupVectors(request, metadata=self._signer.metadata())
+        with reading("the cache"):
+            if len(reply.slots) != len(texts):
+                raise InvalidError.of("slots", "must be as many as there are texts")
+            return tuple(
+                vector_from_message(slot.vector, field=f"slots[{position}].vector")
+                if slot.HasField("vector")
+                else None
+                for position, slot in enumerate(reply.slots)
+            )
+
+    async def store_vectors(
+        self, fingerprint: str, texts: Sequence[str], vectors: Sequence[Vector]
+    ) -> None:
+        """Keep the vector of each text."""
+        refuse_surrogates(texts, field="texts")
+        request = pb.StoreVectorsRequest(
+            fingerprint=fingerprint,
+            texts=texts,
+            vectors=[vector_to_message(vector) for vector in vectors],
+        )
+        await self._stub.StoreVectors(request, metadata=self._signer.metadata())
+
+    async def get_stats(self) -> CacheStats:
+        """What is held and what happened since the cache's process started."""
+        reply = await self._stub.GetStats(pb.GetStatsRequest(), metadata=self._signer.metadata())
+        with reading("the cache"):
+            return cache_stats_from_message(reply)

@@ -1,0 +1,86 @@
+"""Generation from afar."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import grpc
+
+from ragmesh.api.generation.v1 import generation_service_pb2 as pb
+from ragmesh.api.generation.v1.generation_service_pb2_grpc import GenerationServiceStub
+from ragmesh.chassis.callers import CallerSigner
+from ragmesh.chassis.clocks import SystemClock
+from ragmesh.chassis.messages.generation import (
+    engine_from_message,
+    generate_query_to_message,
+    generation_event_from_message,
+)
+from ragmesh.clients.replies import opened, reading
+from ragmesh.core.answers import EngineDescription, Generated, GenerateQuery, GenerationEvent
+from ragmesh.core.callers import Caller
+from ragmesh.core.clock import Clock
+from ragmesh.core.errors import InternalError, InvalidError
+
+_SERVICE = pb.DESCRIPTOR.services_by_name["GenerationService"].full_name
+IDEMPOTENT_METHODS = (f"{_SERVICE}/ListModels",)
+"""Methods for the channel to send again. An answer is not: its first attempt may have been paid."""
+REMEMBERED_SECONDS = 5.0
+"""How long a description is taken for what it was.
+
+The gateway asks before every question, and the description changes only when generation is
+restarted with other settings. For this long, an answer of the new engine may be filed under the
+old one's key. It was true when it was written, and is found only by a mesh that goes back to the
+old engine within the entry's life; nothing is ever filed under a key of the wrong evidence.
+"""
+
+
+class GenerationClient:
+    """A GenerationService over a channel that the chassis made."""
+
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        caller_signer: CallerSigner,
+        *,
+        clock: Clock | None = None,
+    ) -> None:
+        self._stub = GenerationServiceStub(channel)
+        self._signer = caller_signer
+        self._clock: Clock = SystemClock() if clock is None else clock
+        self._described: tuple[EngineDescription, float] | None = None
+
+    async def generate(
+        self, caller: Caller, query: GenerateQuery
+    ) -> AsyncGenerator[GenerationEvent, None]:
+        """Deltas and citations, then exactly one Generated; closing it cancels the call."""
+        stream = self._stub.Generate(
+            generate_query_to_message(query), metadata=self._signer.metadata(caller)
+        )
+        ended = False
+        async with aclosing(opened(stream)) as messages:
+            # Read to its end, past the Generated: a call that is left earlier counts as cancelled.
+            async for message in messages:
+                with reading("generation"):
+                    event = generation_event_from_message(message)
+                if ended:
+                    raise InternalError("generation went on after the end of its answer")
+                ended = isinstance(event, Generated)
+                yield event
+        if not ended:
+            raise InternalError("generation stopped without saying how its answer ended")
+
+    async def describe_engine(self) -> EngineDescription:
+        """The engine that answers unless it is away, as it was at most REMEMBERED_SECONDS ago."""
+        now = self._clock.monotonic()
+        if self._described is not None and now < self._described[1]:
+            return self._described[0]
+        reply = await self._stub.ListModels(
+            pb.ListModelsRequest(page_size=1), metadata=self._signer.metadata()
+        )
+        with reading("generation"):
+            if not reply.models:
+                raise InvalidError.of("models", "must hold at least one")
+            engine = engine_from_message(reply.models[0])
+        self._described = engine, now + REMEMBERED_SECONDS
+        return engine
