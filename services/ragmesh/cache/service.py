@@ -27,8 +27,8 @@ class CacheService:
 
     async def store_answer(self, caller: Caller, entry: StoredAnswer) -> bool:
         """Keep the answer; False when it is unfit, too old or overtaken by a change."""
-        _check_tags(entry)
-        if not _fit(entry):
+        refuse_untagged(entry)
+        if not worth_keeping(entry):
             return False
         return await self.answers.keep(replace(entry, key=_owned_key(caller, entry.key)))
 
@@ -66,13 +66,13 @@ def _owned_key(caller: Caller, key: str) -> str:
     return f"{owner}/{key}"
 
 
-def _check_tags(entry: StoredAnswer) -> None:
-    """An answer whose documents are not all among its tags could never be invalidated."""
+def refuse_untagged(entry: StoredAnswer) -> None:
+    """Raise InvalidError for an answer that a change of a document it cites would not reach."""
     if not {citation.document_uid for citation in entry.answer.citations} <= set(entry.tags):
         raise InvalidError.of("tags", "must name every document that the answer cites")
 
 
-def _fit(entry: StoredAnswer) -> bool:
+def worth_keeping(entry: StoredAnswer) -> bool:
     """Only a complete answer with its evidence is worth giving again."""
     answer = entry.answer
     whole = answer.status is AnswerStatus.ANSWERED and not answer.degraded

@@ -10,7 +10,8 @@ import pytest
 from ragmesh.cache.adapters.memory import MemoryAnswers
 from ragmesh.cache.ports import AnswerLimits, AnswerStore
 from ragmesh.core.clock import Clock
-from ragmesh.testing.cache import COLLECTION, AnswerStoreContract, change, stored_answer
+from ragmesh.testing.cache import COLLECTION, change, stored_answer
+from ragmesh.testing.cache_stores import AnswerStoreContract
 from ragmesh.testing.clocks import ManualClock
 
 LIMITS = AnswerStoreContract.limits

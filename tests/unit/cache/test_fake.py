@@ -1,36 +1,14 @@
-"""The fake for consumers answers as the service does."""
+"""The fake for consumers can be told to refuse and to fail."""
 
 from __future__ import annotations
 
 import pytest
 
-from ragmesh.cache.adapters.memory import MemoryAnswers, MemoryVectors
-from ragmesh.cache.service import CacheService
-from ragmesh.core.callers import Machine, Principal
+from ragmesh.core.callers import Principal
 from ragmesh.core.errors import UnavailableError
-from ragmesh.testing.cache import AnswerStoreContract, FakeAnswerCache, change, stored_answer
-from ragmesh.testing.clocks import ManualClock
+from ragmesh.testing.cache import FakeAnswerCache, stored_answer
 
 ALICE = Principal("tenant", "alice")
-
-
-@pytest.fixture(params=["service", "fake"])
-def cache(request: pytest.FixtureRequest) -> CacheService | FakeAnswerCache:
-    if request.param == "fake":
-        return FakeAnswerCache()
-    answers = MemoryAnswers(AnswerStoreContract.limits, ManualClock())
-    return CacheService(answers, MemoryVectors(1_000))
-
-
-async def test_what_was_stored_is_found_until_it_is_invalidated(
-    cache: CacheService | FakeAnswerCache,
-) -> None:
-    assert await cache.lookup_answer(ALICE, "key") is None
-    assert await cache.store_answer(ALICE, stored_answer(sequence=3))
-    await cache.invalidate(Machine("indexing"), [change("document", 3), change("another", 9)])
-    assert await cache.lookup_answer(ALICE, "key") == stored_answer(sequence=3)
-    await cache.invalidate(Machine("indexing"), [change("document", 4)])
-    assert await cache.lookup_answer(ALICE, "key") is None
 
 
 async def test_the_fake_refuses_and_fails_when_it_is_told_to() -> None:

@@ -12,7 +12,8 @@ from ragmesh.cache.adapters.memory import MemoryAnswers, MemoryVectors
 from ragmesh.cache.service import CacheService
 from ragmesh.core.answers import Invalidation, StoredAnswer
 from ragmesh.core.callers import Machine, Principal
-from ragmesh.testing.cache import COLLECTION, AnswerStoreContract, stored_answer
+from ragmesh.testing.cache import COLLECTION, stored_answer
+from ragmesh.testing.cache_stores import AnswerStoreContract
 from ragmesh.testing.clocks import ManualClock
 
 DOCUMENTS = "abc"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import pytest
 
@@ -15,14 +13,14 @@ from ragmesh.core.errors import (
     EncoderNotFoundError,
     InvalidError,
     PreconditionError,
-    RagmeshError,
     TextTooLongError,
     UnavailableError,
 )
 from ragmesh.core.spans import Span
-from ragmesh.core.vectors import Lane, Passage, Vector
+from ragmesh.core.vectors import Lane, Passage
 from ragmesh.embedding.limits import EmbeddingLimits
 from ragmesh.embedding.service import EmbeddingService
+from ragmesh.testing.cache import FakeVectorCache
 from ragmesh.testing.clocks import ManualClock
 from ragmesh.testing.embedding import (
     CountingEncoder,
@@ -33,32 +31,6 @@ from ragmesh.testing.embedding import (
     hashed_sentences,
     hashed_vector,
 )
-
-
-@dataclass
-class MemoryCache:
-    """A VectorCache of two dictionaries, or one that is away."""
-
-    vectors: dict[tuple[str, str], Vector] = field(default_factory=dict)
-    failure: RagmeshError | None = None
-    failing: tuple[str, ...] = ("lookup", "store")
-
-    async def lookup_vectors(
-        self, fingerprint: str, texts: Sequence[str]
-    ) -> tuple[Vector | None, ...]:
-        self._refuse("lookup")
-        return tuple(self.vectors.get((fingerprint, text)) for text in texts)
-
-    async def store_vectors(
-        self, fingerprint: str, texts: Sequence[str], vectors: Sequence[Vector]
-    ) -> None:
-        self._refuse("store")
-        for text, vector in zip(texts, vectors, strict=True):
-            self.vectors[fingerprint, text] = vector
-
-    def _refuse(self, call: str) -> None:
-        if self.failure is not None and call in self.failing:
-            raise self.failure
 
 
 def serve(*encoders: FakeEncoder | CountingEncoder, cache=None, limits=None) -> EmbeddingService:
@@ -196,7 +168,7 @@ async def test_no_passage_is_encoded_when_one_is_too_long() -> None:
 
 
 async def test_a_known_query_is_not_encoded_again() -> None:
-    encoder, cache = CountingEncoder(FakeEncoder()), MemoryCache()
+    encoder, cache = CountingEncoder(FakeEncoder()), FakeVectorCache()
     service = serve(encoder, cache=cache)
     once = await service.embed_texts(["tide", "ferry"])
     again = await service.embed_texts(["ferry", "new", "tide"])
@@ -205,7 +177,7 @@ async def test_a_known_query_is_not_encoded_again() -> None:
 
 
 async def test_the_vectors_of_one_fingerprint_never_answer_for_another() -> None:
-    cache = MemoryCache()
+    cache = FakeVectorCache()
     await serve(FakeEncoder("old"), cache=cache).embed_texts(["tide"])
     encoder = CountingEncoder(FakeEncoder("new"))
     await serve(encoder, cache=cache).embed_texts(["tide"])
@@ -213,7 +185,7 @@ async def test_the_vectors_of_one_fingerprint_never_answer_for_another() -> None
 
 
 async def test_a_cut_text_is_not_remembered_so_that_its_cut_is_always_counted() -> None:
-    cache = MemoryCache()
+    cache = FakeVectorCache()
     service = serve(FakeEncoder(max_tokens=4), cache=cache)
     cuts = [(await service.embed_texts(["a b c", "d"])).cut_tokens for _ in range(2)]
     assert cuts == [(1, 0), (1, 0)]
@@ -221,7 +193,7 @@ async def test_a_cut_text_is_not_remembered_so_that_its_cut_is_always_counted() 
 
 
 async def test_bulk_texts_and_passages_do_not_crowd_the_cache() -> None:
-    cache = MemoryCache()
+    cache = FakeVectorCache()
     service = serve(cache=cache)
     await service.embed_texts(["bulk"], lane=Lane.BULK)
     await service.embed_passages([Passage("passage", ())])
@@ -231,7 +203,7 @@ async def test_bulk_texts_and_passages_do_not_crowd_the_cache() -> None:
 async def test_a_cache_that_is_away_costs_time_and_not_the_answer(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    service = serve(cache=MemoryCache(failure=UnavailableError("the cache is away")))
+    service = serve(cache=FakeVectorCache(failure=UnavailableError("the cache is away")))
     with caplog.at_level(logging.WARNING):
         embedded = await service.embed_texts(["tide"])
     assert embedded.vectors == (hashed_vector("tide"),)
@@ -242,6 +214,6 @@ async def test_a_cache_that_is_away_costs_time_and_not_the_answer(
 @pytest.mark.parametrize("call", ["lookup", "store"])
 async def test_a_cache_that_refuses_the_request_is_a_defect_and_is_heard(call: str) -> None:
     failure = PreconditionError("this should not be")
-    service = serve(cache=MemoryCache(failure=failure, failing=(call,)))
+    service = serve(cache=FakeVectorCache(failure=failure, failing=(call,)))
     with pytest.raises(PreconditionError):
         await service.embed_texts(["tide"])
