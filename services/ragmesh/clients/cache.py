@@ -15,7 +15,7 @@ from ragmesh.chassis.messages.cache import (
     stored_answer_from_message,
     stored_answer_to_message,
 )
-from ragmesh.chassis.messages.parts import refuse_surrogates
+from ragmesh.chassis.messages.texts import all_sendable
 from ragmesh.chassis.messages.vectors import vector_from_message, vector_to_message
 from ragmesh.clients.replies import reading
 from ragmesh.core.answers import CacheStats, Invalidation, StoredAnswer
@@ -62,8 +62,9 @@ class CacheClient:
         self, fingerprint: str, texts: Sequence[str]
     ) -> tuple[Vector | None, ...]:
         """The known vector of each text, in their order."""
-        refuse_surrogates(texts, field="texts")
-        request = pb.LookupVectorsRequest(fingerprint=fingerprint, texts=texts)
+        request = pb.LookupVectorsRequest(
+            fingerprint=fingerprint, texts=all_sendable(texts, field="texts")
+        )
         reply = await self._stub.LookupVectors(request, metadata=self._signer.metadata())
         with reading("the cache"):
             if len(reply.slots) != len(texts):
@@ -79,10 +80,9 @@ class CacheClient:
         self, fingerprint: str, texts: Sequence[str], vectors: Sequence[Vector]
     ) -> None:
         """Keep the vector of each text."""
-        refuse_surrogates(texts, field="texts")
         request = pb.StoreVectorsRequest(
             fingerprint=fingerprint,
-            texts=texts,
+            texts=all_sendable(texts, field="texts"),
             vectors=[vector_to_message(vector) for vector in vectors],
         )
         await self._stub.StoreVectors(request, metadata=self._signer.metadata())

@@ -16,7 +16,7 @@ from ragmesh.chassis.messages.embedding import (
     passage_to_message,
     text_embeddings_from_message,
 )
-from ragmesh.chassis.messages.parts import refuse_surrogates
+from ragmesh.chassis.messages.texts import all_sendable
 from ragmesh.clients.replies import reading
 from ragmesh.core.errors import InvalidError
 from ragmesh.core.vectors import (
@@ -51,8 +51,9 @@ class EmbeddingClient:
         self, texts: Sequence[str], *, encoder: str = "", lane: Lane = Lane.QUERY
     ) -> TextEmbeddings:
         """One vector a text; a text longer than the window is cut, and the cut reported."""
-        refuse_surrogates(texts, field="texts")
-        request = pb.EmbedTextsRequest(texts=texts, encoder=encoder, lane=LANES.number(lane))
+        request = pb.EmbedTextsRequest(
+            texts=all_sendable(texts, field="texts"), encoder=encoder, lane=LANES.number(lane)
+        )
         reply = await self._stub.EmbedTexts(request, metadata=self._signer.metadata())
         with reading("the embedding service"):
             if len(reply.vectors) != len(texts):
@@ -63,7 +64,7 @@ class EmbeddingClient:
         self, passages: Sequence[Passage], *, encoder: str = ""
     ) -> PassageEmbeddings:
         """A vector a passage and one a sentence; a passage longer than the window is refused."""
-        refuse_surrogates([passage.text for passage in passages], field="passages")
+        all_sendable((passage.text for passage in passages), field="passages")
         request = pb.EmbedPassagesRequest(
             passages=[passage_to_message(passage) for passage in passages], encoder=encoder
         )

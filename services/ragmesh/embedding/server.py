@@ -16,7 +16,7 @@ from ragmesh.chassis.messages.embedding import (
     passage_from_message,
     text_embeddings_to_message,
 )
-from ragmesh.core.pages import PageRequest
+from ragmesh.chassis.messages.pages import page_request_from_message
 from ragmesh.embedding.service import EmbeddingService
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -64,7 +64,7 @@ class EmbeddingServicer(pb_grpc.EmbeddingServiceServicer):
         """List the encoders that can be named."""
         page = page_of_list(
             await self._service.list_encoders(),
-            PageRequest(request.page_size, request.page_token),
+            page_request_from_message(request),
             name=lambda encoder: encoder.name,
         )
         return pb.ListEncodersResponse(

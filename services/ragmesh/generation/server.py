@@ -17,7 +17,7 @@ from ragmesh.chassis.messages.generation import (
     generate_query_from_message,
     generation_event_to_message,
 )
-from ragmesh.core.pages import PageRequest
+from ragmesh.chassis.messages.pages import page_request_from_message
 from ragmesh.generation.service import GenerationService
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -52,7 +52,7 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
         """List the engines in the order of preference."""
         page = page_of_list(
             await self._service.list_models(),
-            PageRequest(request.page_size, request.page_token),
+            page_request_from_message(request),
             name=lambda engine: f"{engine.engine}/{engine.model}",
         )
         return pb.ListModelsResponse(

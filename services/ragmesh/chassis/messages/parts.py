@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from ragmesh.core.errors import ControlCharactersError, InvalidError, Violation
+from ragmesh.core.errors import InvalidError
 
 
 def refuse_missing(message: Message, *names: str, field: str = "") -> None:
@@ -44,17 +43,3 @@ def finite(value: float, *, field: str) -> float:
     if not math.isfinite(value):
         raise InvalidError.of(field, "must be a finite number")
     return value
-
-
-def refuse_surrogates(texts: Sequence[str], *, field: str) -> None:
-    """Raise ControlCharactersError for a text that no message can hold, by its position."""
-    for position, text in enumerate(texts):
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            where, message = f"{field}[{position}]", "must not hold lone surrogates"
-            raise ControlCharactersError(
-                f"{where} {message}",
-                violations=[Violation(where, message)],
-                metadata={"position": str(position)},
-            ) from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ragmesh.core.questions import refuse_controls
 
 
@@ -13,3 +15,8 @@ def sendable(text: str, *, field: str) -> str:
         refuse_controls(text, field=field)
         raise
     return text
+
+
+def all_sendable(texts: Iterable[str], *, field: str) -> list[str]:
+    """The texts themselves, or that error about the position of the first one that is none."""
+    return [sendable(text, field=f"{field}[{position}]") for position, text in enumerate(texts)]
