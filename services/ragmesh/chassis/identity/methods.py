@@ -80,7 +80,7 @@ METHODS: Mapping[str, Mapping[str, frozenset[Who]]] = MappingProxyType(
             "UpdateCollection": _USERS,
             "DeleteCollection": _USERS,
             "ResolveRoute": _USERS,
-            "UploadDocument": _USERS,
+            "CreateDocuments": _USERS,
             "UpdateDocument": _USERS,
             "GetDocument": _USERS,
             "GetDocumentText": _USERS,
