@@ -27,6 +27,9 @@ from ragmesh.core.errors import DeadlineError, UnavailableError
 class ChannelOptions:
     """How the calls of a channel behave; the defaults suit an internal service."""
 
+    peer: str = ""
+    """What the service at the other end is called; it names a dead peer. Empty = by gRPC's words,
+    for programs outside of the mesh."""
     default_deadline_seconds: float = 30.0
     """For unary replies; less when the current request has less time left."""
     stream_deadline_seconds: float | None = None
@@ -89,7 +92,7 @@ class _MeshChannel:
         return self._stream(method, self._channel.stream_stream(method, *args, **kwargs))
 
     def _unary(self, method: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        default = self._options.default_deadline_seconds
+        default, peer = self._options.default_deadline_seconds, self._options.peer
         if self._telemetry is not None:
             call = self._telemetry.unary(method, call)
 
@@ -103,18 +106,19 @@ class _MeshChannel:
             try:
                 return await call(request, timeout=limit, metadata=_with_request_id(metadata))
             except grpc.aio.AioRpcError as error:
-                raise from_rpc_error(error) from error
+                raise from_rpc_error(error, peer=peer) from error
 
         return ask
 
     def _stream(self, method: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        default = self._options.stream_deadline_seconds
+        default, peer = self._options.stream_deadline_seconds, self._options.peer
         if self._telemetry is not None:
             call = self._telemetry.stream(method, call)
 
         def ask(request: Any, *, timeout: float | None = None, metadata: Metadata = ()) -> Replies:
             limit = _limit(method, default if timeout is None else timeout)
-            return Replies(call(request, timeout=limit, metadata=_with_request_id(metadata)))
+            made = call(request, timeout=limit, metadata=_with_request_id(metadata))
+            return Replies(made, peer)
 
         return ask
 
@@ -122,8 +126,9 @@ class _MeshChannel:
 class Replies:
     """The replies of a stream; who stops before their end closes it."""
 
-    def __init__(self, call: Any) -> None:
+    def __init__(self, call: Any, peer: str) -> None:
         self._call = call
+        self._peer = peer
         self._replies = call.__aiter__()
 
     def __aiter__(self) -> Replies:
@@ -133,7 +138,7 @@ class Replies:
         try:
             return await anext(self._replies)
         except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from error
+            raise from_rpc_error(error, peer=self._peer) from error
 
     def cancel(self) -> bool:
         """Tell the server that nobody listens any more; False when it has already ended."""
@@ -165,10 +170,11 @@ def _arguments(options: ChannelOptions) -> list[tuple[str, int | str]]:
         ("grpc.max_send_message_length", -1),
         ("grpc.keepalive_time_ms", round(options.keepalive_seconds * 1_000)),
         ("grpc.keepalive_timeout_ms", round(options.keepalive_timeout_seconds * 1_000)),
-        # After a restart a peer is back within seconds; the default waits up to two minutes.
+        # A restarted peer is connected a second after it listens; the default waits up to two
+        # minutes. "min" is in truth how long one attempt may take: a peer at work may be slow.
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.min_reconnect_backoff_ms", 100),
-        ("grpc.max_reconnect_backoff_ms", 2_000),
+        ("grpc.min_reconnect_backoff_ms", 5_000),
+        ("grpc.max_reconnect_backoff_ms", 1_000),
         ("grpc.dns_min_time_between_resolutions_ms", 5_000),
         # Connections are not shared with another channel of this process, nor its back-off.
         ("grpc.use_local_subchannel_pool", 1),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
@@ -17,7 +17,14 @@ from ragmesh.chassis.requests import REQUEST_ID_HEADER, accept_request_id, servi
 from ragmesh.chassis.telemetry.hooks import CallTelemetry
 from ragmesh.chassis.wire import DETAILS_KEY, as_mesh_error, code_of, to_status
 from ragmesh.core.callers import Caller
-from ragmesh.core.errors import BodyTooLargeError, DeadlineError, InvalidError, RagmeshError
+from ragmesh.core.errors import (
+    BodyTooLargeError,
+    DeadlineError,
+    InvalidError,
+    PeerUnavailableError,
+    RagmeshError,
+    UnavailableError,
+)
 
 PUSHBACK_KEY = "grpc-retry-pushback-ms"
 """Tells the client's retry policy how long to wait, and a negative one not to retry."""
@@ -44,12 +51,22 @@ class MeshServerInterceptor(grpc.aio.ServerInterceptor):
         max_message_bytes: int,
         guard: Guard | None = None,
         telemetry: CallTelemetry | None = None,
+        endless_methods: Collection[str] = (),
     ) -> None:
         self._guard = guard
         self._default_deadline_seconds = default_deadline_seconds
         self._max_message_bytes = max_message_bytes
         self._telemetry = telemetry
+        self._endless_methods = endless_methods
+        self._endless: set[asyncio.Task[Any]] = set()
+        self._ended = asyncio.Event()
         self._wrapped: dict[str, Handler] = {}
+
+    def end_endless(self) -> None:
+        """End the calls that do not end by themselves: their callers are to ask elsewhere."""
+        self._ended.set()
+        for task in self._endless:
+            task.cancel()
 
     async def intercept_service(
         self,
@@ -87,6 +104,8 @@ class MeshServerInterceptor(grpc.aio.ServerInterceptor):
 
     def _answering(self, method: str, behaviour: Behaviour, *, limited: bool) -> Behaviour:
         """The behaviour within its request; `limited` ones get a deadline when none came."""
+        if method.removeprefix("/") in self._endless_methods:
+            behaviour = self._until_ended(behaviour)
 
         async def answer(request: Any, context: Context) -> Any:
             request_id = _request_id(context)
@@ -108,6 +127,23 @@ class MeshServerInterceptor(grpc.aio.ServerInterceptor):
                     return await _abort(context, as_mesh_error(error), request_id)
 
         return answer if self._telemetry is None else self._telemetry.served(method, answer)
+
+    def _until_ended(self, behaviour: Behaviour) -> Behaviour:
+        async def follow(request: Any, context: Context) -> Any:
+            task = asyncio.current_task()
+            if self._ended.is_set() or task is None:
+                raise UnavailableError("the server is stopping")
+            self._endless.add(task)
+            try:
+                return await behaviour(request, context)
+            except asyncio.CancelledError:
+                if not self._ended.is_set() or task.uncancel() > 0:  # the client left as well
+                    raise
+                raise UnavailableError("the server is stopping") from None
+            finally:
+                self._endless.discard(task)
+
+        return follow
 
     def _admitted(self, method: str, context: Context) -> Caller | None:
         if self._guard is None:
@@ -179,7 +215,11 @@ async def _abort(context: Context, error: RagmeshError, request_id: str) -> None
         (DETAILS_KEY, status.SerializeToString()),
         (REQUEST_ID_HEADER, request_id),
     ]
-    if error.retry_after_seconds is not None:
+    if isinstance(error, PeerUnavailableError):
+        # The hop next to the dead peer has tried again already; were each hop to do so, the calls
+        # would multiply with the hops.
+        trailing.append((PUSHBACK_KEY, "-1"))
+    elif error.retry_after_seconds is not None:
         trailing.append((PUSHBACK_KEY, str(round(error.retry_after_seconds * 1_000))))
     await context.abort(code_of(error), status.message, tuple(trailing))
 

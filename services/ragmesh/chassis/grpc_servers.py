@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -52,6 +53,9 @@ class ServerOptions:
     connection_grace_seconds: float = 330.0
     """How long calls may go on on an aged connection; longer than the longest stream, which
     would be cut. What never ends by itself is asked for again by whoever follows it."""
+    endless_methods: tuple[str, ...] = ()
+    """Streams that do not end by themselves, as `package.Service/Method`: they are ended when the
+    server stops, so that nobody waits out the grace for them."""
     max_concurrent_calls: int | None = None
     """Calls above it are refused with RESOURCE_EXHAUSTED."""
     allow_remote: bool = False
@@ -65,9 +69,14 @@ class GrpcServer:
     """A serving server."""
 
     def __init__(
-        self, server: grpc.aio.Server, health: health_aio.HealthServicer, address: str
+        self,
+        server: grpc.aio.Server,
+        around: MeshServerInterceptor,
+        health: health_aio.HealthServicer,
+        address: str,
     ) -> None:
         self._server = server
+        self._around = around
         self._health = health
         self.address = address
         """Where it is reached, with the port that was really taken."""
@@ -78,7 +87,11 @@ class GrpcServer:
 
     async def stop(self, grace_seconds: float) -> None:
         """Refuse new calls and return when those under way have ended or the grace has."""
-        await self._server.stop(grace_seconds)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._server.stop(grace_seconds))
+            # First the listener closes, so that whoever is sent away does not come back here.
+            await asyncio.sleep(0)
+            self._around.end_endless()
 
 
 @asynccontextmanager
@@ -102,6 +115,7 @@ async def serve(
         max_message_bytes=options.max_message_bytes,
         guard=guard,
         telemetry=telemetry,
+        endless_methods={*options.endless_methods, f"{HEALTH}/Watch"},
     )
     server = grpc.aio.server(
         interceptors=[around],
@@ -112,7 +126,7 @@ async def serve(
         add(server)
         names = (*service_names, HEALTH, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server)
-        serving = GrpcServer(server, shown, _listen(server, address, options))
+        serving = GrpcServer(server, around, shown, _listen(server, address, options))
         await server.start()
         try:
             yield serving

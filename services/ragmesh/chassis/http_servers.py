@@ -37,6 +37,9 @@ class HttpOptions:
     """Connections above it are answered 503."""
     allow_remote: bool = False
     """Whether addresses other than loopback may be listened on."""
+    stopping: asyncio.Event | None = None
+    """Once set, each reply is the last on its connection, so that clients have gone elsewhere
+    when the server stops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,8 @@ async def serve_http(
     asked = listening_address(address, allow_remote=options.allow_remote)
     listener = bound_socket(asked, backlog=512)
     port: int = listener.getsockname()[1]
+    if options.stopping is not None:
+        app = _saying_goodbye(app, options.stopping)
     server = _Server(_config(app, options))
     loop = tasks.start(name, server.serve(sockets=[listener]))
     await server.listening.wait()
@@ -91,6 +96,19 @@ def _config(app: Any, options: HttpOptions) -> uvicorn.Config:
         timeout_keep_alive=options.keep_alive_seconds,
         timeout_graceful_shutdown=options.grace_seconds,
     )
+
+
+def _saying_goodbye(app: Any, stopping: asyncio.Event) -> Any:
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        async def send_last(message: Any) -> None:
+            if message["type"] == "http.response.start" and stopping.is_set():
+                headers = [*message.get("headers", ()), (b"connection", b"close")]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        await app(scope, receive, send_last)
+
+    return answer
 
 
 class _Server(uvicorn.Server):

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from ragmesh.core.errors import DeadlineError
 from ragmesh.core.ids import new_uid
 
 REQUEST_ID_HEADER = "x-request-id"
@@ -16,13 +17,15 @@ REQUEST_ID_HEADER = "x-request-id"
 _WELL_FORMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """One request on its way through this process."""
 
     request_id: str
     deadline: float | None = None
     """Moment of the monotonic clock after which nobody waits for the answer; None = never."""
+    over: bool = False
+    """Whether it was answered or given up; threads that still work for it read this."""
 
     def remaining_seconds(self) -> float | None:
         """Seconds until the deadline, negative once it has passed, None without one."""
@@ -44,6 +47,22 @@ def remaining_seconds() -> float | None:
     return None if request is None else request.remaining_seconds()
 
 
+def checkpoint() -> None:
+    """Raise DeadlineError once nobody waits for what is computed: time is over or the caller left.
+
+    For CPU work in threads, which no cancellation reaches: call it between pieces of some
+    milliseconds. Outside of a request somebody always waits.
+    """
+    request = _current.get()
+    if request is None:
+        return
+    if request.over:
+        raise DeadlineError("the request was given up")
+    remaining = request.remaining_seconds()
+    if remaining is not None and remaining <= 0:
+        raise DeadlineError("the request's time ran out")
+
+
 def accept_request_id(offered: str | None) -> str:
     """The offered id when it is short and plain, else a new one: ids stand in every log line."""
     if offered is not None and _WELL_FORMED.fullmatch(offered):
@@ -63,6 +82,7 @@ def serving(request_id: str, *, timeout_seconds: float | None = None) -> Iterato
     try:
         yield request
     finally:
+        request.over = True
         # Not reset(token): an abandoned async generator is closed in another context, where the
         # token is refused.
         _current.set(outer)

@@ -32,6 +32,7 @@ from ragmesh.core.errors import (
     InvalidError,
     Kind,
     NotFoundError,
+    PeerUnavailableError,
     PreconditionError,
     RagmeshError,
     UnauthenticatedError,
@@ -112,6 +113,8 @@ _TOO_LARGE = "message larger than max"
 RETRIED_KINDS = (Kind.UNAVAILABLE, Kind.EXHAUSTED)
 """Kinds after which an idempotent call is sent again at once or after the server's delay. A
 conflict must be read again first, and after a deadline nobody waits any more."""
+_PEER_RETRY_SECONDS = 1.0
+"""A restarted peer is connected again about this soon."""
 _MAX_MESSAGE_CHARACTERS = 1_000
 _MAX_STATUS_BYTES = 4_096
 """gRPC drops trailers above 8 KiB, and some peers carry these bytes as base64."""
@@ -164,8 +167,12 @@ def from_status(status: Status) -> RagmeshError:
     )
 
 
-def from_rpc_error(rpc_error: grpc.aio.AioRpcError) -> RagmeshError:
-    """Decode what a stub raised into the class the server raised; a dead peer by its code."""
+def from_rpc_error(rpc_error: grpc.aio.AioRpcError, *, peer: str = "") -> RagmeshError:
+    """Decode what a stub raised into the class the server raised; a dead peer by its code.
+
+    A dead `peer` is named by what it is in the mesh: gRPC's own words hold addresses, which are
+    nobody's business behind the next door.
+    """
     for key, value in rpc_error.trailing_metadata() or ():
         if key == DETAILS_KEY and isinstance(value, bytes):
             try:
@@ -177,7 +184,14 @@ def from_rpc_error(rpc_error: grpc.aio.AioRpcError) -> RagmeshError:
     # exhaustion would be in vain.
     if rpc_error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and _TOO_LARGE in message:
         return BodyTooLargeError(message)
-    return _general_class(rpc_error.code())(message)
+    found = _general_class(rpc_error.code())
+    if peer and found.kind is Kind.UNAVAILABLE:
+        return PeerUnavailableError(
+            f"the service {peer} did not answer",
+            metadata={"peer": peer},
+            retry_after_seconds=_PEER_RETRY_SECONDS,
+        )
+    return found(message)
 
 
 def as_mesh_error(error: Exception) -> RagmeshError:

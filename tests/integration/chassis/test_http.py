@@ -154,3 +154,18 @@ async def test_the_server_can_be_started_again_on_its_port() -> None:
         async with serve_http(App(), address, tasks=life.tasks) as server:
             assert (await said(server, GET)).startswith(b"HTTP/1.1 200")
         assert not life.stopping.is_set()
+
+
+async def test_a_stopping_server_answers_and_lets_the_connection_go() -> None:
+    stopping = asyncio.Event()
+    async with served(App(), stopping=stopping) as server:
+        reader, writer = await connected(server)
+        writer.write(GET)
+        assert b"close" not in await asyncio.wait_for(reader.readuntil(b"hello"), ENOUGH)
+        await reader.readuntil(b"0\r\n\r\n")
+        stopping.set()
+        writer.write(GET)
+        last = await asyncio.wait_for(reader.read(), ENOUGH)  # to the end of the connection
+        assert last.startswith(b"HTTP/1.1 200")
+        assert b"connection: close" in last
+        writer.close()

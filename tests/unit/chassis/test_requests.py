@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextvars import copy_context
 
 import pytest
 
 from ragmesh.chassis.requests import (
     accept_request_id,
+    checkpoint,
     current_request_id,
     remaining_seconds,
     serving,
 )
+from ragmesh.core.errors import DeadlineError
 
 
 def test_outside_of_a_request_there_is_neither_id_nor_deadline() -> None:
@@ -57,6 +60,26 @@ async def test_an_abandoned_stream_may_be_closed_in_another_context() -> None:
         await replies.aclose()  # type: ignore[attr-defined]
 
     await asyncio.gather(close())  # a task, and so a context, of its own
+
+
+def test_work_goes_on_while_somebody_waits() -> None:
+    checkpoint()
+    with serving("r"):
+        checkpoint()
+    with serving("r", timeout_seconds=50):
+        checkpoint()
+
+
+def test_work_whose_time_ran_out_stops_at_its_checkpoint() -> None:
+    with serving("r", timeout_seconds=-1), pytest.raises(DeadlineError):
+        checkpoint()
+
+
+def test_work_that_outlives_its_request_stops_at_its_checkpoint() -> None:
+    with serving("r"):
+        thread = copy_context()
+    with pytest.raises(DeadlineError):
+        thread.run(checkpoint)
 
 
 @pytest.mark.parametrize("offered", ["r-1", "0af7651916cd43dd8448eb211c80319c", "a.b:c_d-e"])

@@ -66,6 +66,24 @@ def test_every_code_of_a_peer_without_reasons_is_understood(code: grpc.StatusCod
     assert isinstance(from_rpc_error(rpc_error(code)), RagmeshError)
 
 
+@pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED])
+def test_a_dead_peer_is_named_without_its_address(code: grpc.StatusCode) -> None:
+    got = from_rpc_error(rpc_error(code, details="ipv4:10.0.0.7:50061 refused"), peer="embedding")
+    assert type(got) is errors.PeerUnavailableError
+    assert got.metadata == {"peer": "embedding"}
+    assert got.retry_after_seconds is not None
+    assert "10.0.0.7" not in got.message
+
+
+def test_a_peer_that_is_there_speaks_for_itself() -> None:
+    raised = errors.HeadsStaleError("old")
+    trailing = ((DETAILS_KEY, to_status(raised).SerializeToString()),)
+    got = from_rpc_error(rpc_error(code_of(raised), trailing=trailing), peer="retrieval")
+    assert type(got) is errors.HeadsStaleError
+    late = from_rpc_error(rpc_error(grpc.StatusCode.DEADLINE_EXCEEDED), peer="retrieval")
+    assert type(late) is errors.DeadlineError
+
+
 @pytest.mark.parametrize("found", CLASSES, ids=lambda found: found.reason)
 def test_every_error_crosses_the_wire_unchanged(found: type[RagmeshError]) -> None:
     sent = found(

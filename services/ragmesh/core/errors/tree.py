@@ -143,6 +143,13 @@ class UnavailableError(RagmeshError):
     reason = "UNAVAILABLE"
 
 
+class PeerUnavailableError(UnavailableError):
+    """Another service of the mesh did not answer; the metadata names it. Whoever called it has
+    already tried again where that was safe."""
+
+    reason = "PEER_UNAVAILABLE"
+
+
 class DeadlineError(RagmeshError):
     """The caller's time ran out."""
 
