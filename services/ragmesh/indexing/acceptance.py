@@ -7,6 +7,7 @@ from enum import Enum
 
 from ragmesh.core.callers import Access
 from ragmesh.core.documents import DocumentState
+from ragmesh.core.errors import StoreDamagedError
 from ragmesh.indexing.rows import Candidate, DocumentRow
 
 
@@ -35,7 +36,8 @@ class Decision:
 def decide(current: DocumentRow | None, candidate: Candidate) -> Decision:
     """What the candidate is; revisions never restart, not even after a delete.
 
-    A failed document is taken up again as a new revision of the same bytes.
+    A failed document is taken up again as a new revision of the same bytes. Those that it has are
+    not believed in when they are why it failed.
     """
     if current is None:
         return Decision(Verdict.CONTENT, 1, 1, None)
@@ -45,7 +47,8 @@ def decide(current: DocumentRow | None, candidate: Candidate) -> Decision:
         == (candidate.title, candidate.metadata, candidate.access)
     )
     generation = current.generation if same_attributes else current.generation + 1
-    known_blob = current.source_blob if same_content else None
+    is_damaged = current.error is not None and current.error.reason == StoreDamagedError.reason
+    known_blob = current.source_blob if same_content and not is_damaged else None
     if not same_content or current.state is DocumentState.FAILED:
         return Decision(Verdict.CONTENT, current.revision + 1, generation, known_blob)
     verdict = Verdict.NOTHING_NEW if same_attributes else Verdict.ATTRIBUTES

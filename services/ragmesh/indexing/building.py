@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ragmesh.core.clock import Clock
+from ragmesh.core.errors import StoreDamagedError
 from ragmesh.indexing.adapters.blobs import open_file_blobs
 from ragmesh.indexing.adapters.catalog.opening import open_sqlite_catalog
 from ragmesh.indexing.collections import Collections
@@ -57,6 +58,7 @@ async def open_indexing(
     places: Places, neighbours: Neighbours, settings: IndexingSettings, clock: Clock
 ) -> AsyncIterator[Indexing]:
     """Indexing on the stores at these places, for the time of the block."""
+    _refuse_lost_catalog(places)
     catalog = open_sqlite_catalog(
         places.catalog,
         clock,
@@ -67,6 +69,19 @@ async def open_indexing(
     blobs = open_file_blobs(places.blobs, threads=settings.blob_threads)
     async with catalog as opened, blobs as stored:
         yield compose(opened, stored, neighbours, settings, clock)
+
+
+def _refuse_lost_catalog(places: Places) -> None:
+    """Raise StoreDamagedError instead of making a new catalog, which would have all blobs swept."""
+    files = (places.catalog, places.catalog.with_name(f"{places.catalog.name}-wal"))
+    if not any(file.exists() and file.stat().st_size for file in files) and any(
+        places.blobs.glob("*/*")
+    ):
+        raise StoreDamagedError(
+            f"{places.catalog} is missing or empty, but {places.blobs} holds documents; "
+            "restore a backup, or remove the whole data directory to begin anew",
+            metadata={"path": str(places.catalog)},
+        )
 
 
 def compose(

@@ -28,12 +28,26 @@ from ragmesh.core.errors import (
     InvalidNameError,
     JobNotFoundError,
     RevisionNotFoundError,
+    StoreDamagedError,
     TextNotReadyError,
 )
 from ragmesh.core.metadata import Metadata, declare_sortable
 from ragmesh.core.pages import PageRequest
+from ragmesh.indexing.building import Neighbours, Places, open_indexing
 from ragmesh.indexing.records import Task
-from tests.unit.indexing.world import ADMIN, EVERYBODY, World, member, publication, world
+from ragmesh.indexing.settings import IndexingSettings
+from ragmesh.testing.clocks import ManualClock
+from ragmesh.testing.embedding import FakeEmbedder
+from tests.unit.indexing.world import (
+    ADMIN,
+    EVERYBODY,
+    FakeInvalidations,
+    FakeRegistry,
+    World,
+    member,
+    publication,
+    world,
+)
 
 
 async def blobs_of(made: World) -> set[str]:
@@ -111,6 +125,39 @@ async def test_a_failed_document_is_taken_up_again_from_the_same_bytes(tmp_path:
         assert (again.revision, again.job_id != first.job_id) == (2, True)
         assert await blobs_of(made) == kept
         assert (await made.work()).task is Task.INDEX
+
+
+async def test_a_document_whose_stored_bytes_were_lost_is_healed_by_the_same_upload(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as made:
+        await made.upload("a", "text")
+        await made.indexing.blobs.delete_blobs(tuple(await blobs_of(made)))
+        await made.fail("a", StoreDamagedError.reason)
+        await made.upload("a", "text")
+        await made.index("a")
+        content = await made.service.get_document_content(ADMIN, "docs", "a", revision=None)
+        assert (content.revision, content.content) == (2, b"text")
+
+
+@pytest.mark.parametrize("rest", [None, b""], ids=["missing", "empty"])
+async def test_a_lost_catalog_is_not_made_anew_beside_documents(
+    tmp_path: Path, rest: bytes | None
+) -> None:
+    async with world(tmp_path) as made:
+        await made.upload("a", "text")
+    catalog = tmp_path / "catalog.db"
+    catalog.unlink()
+    if rest is not None:
+        catalog.write_bytes(rest)
+    places, neighbours = (
+        Places(catalog, tmp_path / "blobs"),
+        Neighbours(FakeEmbedder(), FakeRegistry(), FakeInvalidations()),
+    )
+    with pytest.raises(StoreDamagedError, match="restore a backup"):
+        async with open_indexing(places, neighbours, IndexingSettings(), ManualClock()):
+            pass
+    assert list((tmp_path / "blobs").glob("*/*"))
 
 
 async def test_new_content_is_a_new_revision_and_the_old_one_stays_readable(

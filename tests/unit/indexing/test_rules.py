@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ragmesh.core.callers import OPEN, Access, Machine, Principal
-from ragmesh.core.documents import DocumentState
+from ragmesh.core.documents import DocumentState, Failure
 from ragmesh.core.errors import DeniedError, UnauthenticatedError
 from ragmesh.core.metadata import NO_METADATA
 from ragmesh.indexing.acceptance import Verdict, decide, narrowed
@@ -59,6 +59,13 @@ ROW = DocumentRow(
         (replace(ROW, content_sha256="other"), Verdict.CONTENT, 4, 5, None),
         (replace(ROW, content_sha256="other", title="U"), Verdict.CONTENT, 4, 6, None),
         (replace(ROW, state=DocumentState.FAILED), Verdict.CONTENT, 4, 5, "blob"),
+        (
+            replace(ROW, state=DocumentState.FAILED, error=Failure("STORE_DAMAGED", "lost")),
+            Verdict.CONTENT,
+            4,
+            5,
+            None,
+        ),
         (replace(ROW, deleted=True), Verdict.CONTENT, 4, 6, None),
     ],
     ids=[
@@ -69,6 +76,7 @@ ROW = DocumentRow(
         "other content",
         "other content and title",
         "failed",
+        "failed for its stored bytes",
         "deleted",
     ],
 )

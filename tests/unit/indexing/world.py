@@ -106,11 +106,11 @@ class World:
         await ledger.record_extraction(work, Extracted(blob, "A title", "text/plain"))
         return await ledger.publish(publication(work, chunks=chunks))
 
-    async def fail(self, document_id: str = "a") -> None:
+    async def fail(self, document_id: str = "a", reason: str = "NO_TEXT") -> None:
         """Give the document up as the worker would."""
         work = await self.work(document_id)
         await self.indexing.ledger.start_job(work)
-        await self.indexing.ledger.fail(work, Failure("NO_TEXT", "there is no text"), attempts=1)
+        await self.indexing.ledger.fail(work, Failure(reason, "a sentence"), attempts=1)
 
     async def state_of(self, job_id: str) -> JobState:
         """The state of a job."""
