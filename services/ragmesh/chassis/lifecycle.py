@@ -24,7 +24,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import TracebackType
 from typing import Any
 
-from ragmesh.core.errors import LoopEndedError
+from ragmesh.core.errors import LoopEndedError, RagmeshError
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -197,7 +197,7 @@ class Lifecycle:
     def _loop_ended(self, name: str, error: BaseException | None) -> None:
         if error is None and self.stopping.is_set():
             return  # it saw that the process stops
-        how = "returned" if error is None else f"died of {type(error).__name__}"
+        how = "returned" if error is None else f"died of {_cause(error)}"
         _log.critical("a loop ended", exc_info=error, extra={"loop": name, "how": how})
         if self._failure is None:
             self._failure = LoopEndedError(f"the loop {name} {how}", metadata={"loop": name})
@@ -209,6 +209,13 @@ class Lifecycle:
         if self._starting and not self._broken_off and self._main is not None:
             self._broken_off = True
             self._main.cancel()
+
+
+def _cause(error: BaseException) -> str:
+    """What the last line of the process says: a damaged store, say, is not for the log alone."""
+    if isinstance(error, RagmeshError):
+        return f"{error.reason}: {error.message}"
+    return type(error).__name__
 
 
 def _exit_now(code: int) -> None:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from ragmesh.chassis.lifecycle import Lifecycle
-from ragmesh.core.errors import LoopEndedError
+from ragmesh.core.errors import LoopEndedError, StoreDamagedError
 from ragmesh.testing.clocks import ManualClock
 
 
@@ -142,6 +142,19 @@ async def test_a_loop_that_ends_ends_the_process_and_is_named(
     assert [getattr(r, "loop", None) for r in caplog.records if r.levelno == logging.CRITICAL] == [
         "mortal"
     ]
+
+
+async def test_a_loop_that_died_of_a_known_error_hands_on_its_reason_and_message() -> None:
+    async def die_of_a_store() -> None:
+        raise StoreDamagedError("the catalog cannot be read")
+
+    async def live() -> None:
+        async with Lifecycle() as life:
+            life.tasks.start("mortal", die_of_a_store())
+            await life.until_stopped()
+
+    with pytest.raises(LoopEndedError, match="STORE_DAMAGED: the catalog cannot be read"):
+        await live()
 
 
 async def test_a_loop_that_dies_while_others_start_breaks_the_start_off() -> None:
