@@ -1,9 +1,13 @@
-"""What the gRPC factories ask of telemetry, so that they work without it; None = it is off."""
+"""What the rest of the chassis asks of telemetry, so that it works without; None = it is off."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, Protocol
+
+from ragmesh.chassis.events.port import Event
 
 Behaviour = Callable[[Any, Any], Any]
 """A servicer's method over one request or many: (request, context)."""
@@ -25,3 +29,25 @@ class CallTelemetry(Protocol):
 
     def stream(self, method: str, invoke: Invoke) -> Invoke:
         """The same for one with many replies: ends with the last of them, or when cancelled."""
+
+
+DONE, RETRIED, GIVEN_UP, INTERRUPTED = "done", "retried", "given_up", "interrupted"
+
+
+@dataclass(slots=True)
+class Attempt:
+    """An attempt to handle an event; whoever judges it says what became of the event."""
+
+    outcome: str = INTERRUPTED
+    reason: str = ""
+    """Of the error, if there was one; stable, never its text."""
+
+
+class EventTelemetry(Protocol):
+    """Follows events through a log; handed to the adapters of `EventLog`."""
+
+    def publishing(self, events: Sequence[Event]) -> AbstractContextManager[list[Event]]:
+        """The events with the trace of their publication in their headers, while they go out."""
+
+    def handling(self, event: Event, group: str) -> AbstractContextManager[Attempt]:
+        """One attempt to handle an event, in a trace of its own that names the publication."""
