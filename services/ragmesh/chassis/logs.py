@@ -12,6 +12,7 @@ from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
 from ragmesh.chassis.requests import current_request_id
+from ragmesh.chassis.telemetry.current import current_trace
 
 LogFormat = Literal["json", "human"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -19,7 +20,18 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 # Libraries that tell at INFO what concerns only their own authors.
 _TALKATIVE = ("asyncio", "uvicorn.error", "httpx", "httpcore", "alembic")
 # `color_message` is uvicorn's copy of its message for terminals; `taskName` says nothing here.
-_NOT_SHOWN = frozenset({*RESERVED_ATTRS, "request_id", "color_message", "taskName", "message"})
+_NOT_SHOWN = frozenset(
+    {
+        *RESERVED_ATTRS,
+        "request_id",
+        "trace_id",
+        "span_id",
+        "color_message",
+        "taskName",
+        "message",
+    }
+)
+_ABSENT_IF_EMPTY = ("request_id", "trace_id", "span_id")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _COLOURS = {"WARNING": "\x1b[33m", "ERROR": "\x1b[31m", "CRITICAL": "\x1b[31m"}
 _RESET = "\x1b[0m"
@@ -30,7 +42,7 @@ def configure(form: LogFormat, level: LogLevel, *, stream: TextIO | None = None)
     stream = sys.stderr if stream is None else stream
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_json_lines() if form == "json" else HumanFormatter(stream.isatty()))
-    handler.addFilter(_add_request_id)
+    handler.addFilter(_add_origin)
     root = logging.getLogger()
     for former in list(root.handlers):
         root.removeHandler(former)
@@ -76,7 +88,7 @@ class HumanFormatter(logging.Formatter):
 
 def _json_lines() -> logging.Formatter:
     return _JsonLines(
-        "{levelname}{name}{message}{request_id}",
+        "{levelname}{name}{message}{request_id}{trace_id}{span_id}",
         style="{",
         rename_fields={"levelname": "level", "name": "logger"},
         reserved_attrs=[*RESERVED_ATTRS, "color_message"],
@@ -86,9 +98,10 @@ def _json_lines() -> logging.Formatter:
 
 class _JsonLines(JsonFormatter):
     def process_log_record(self, log_data: dict[str, object]) -> dict[str, object]:
-        """Leave out the request id where no request is served."""
-        if not log_data.get("request_id"):
-            log_data.pop("request_id", None)
+        """Leave out the ids where no request is served or no trace is known."""
+        for name in _ABSENT_IF_EMPTY:
+            if not log_data.get(name):
+                log_data.pop(name, None)
         return log_data
 
     def add_fields(
@@ -103,8 +116,11 @@ class _JsonLines(JsonFormatter):
         super().add_fields(log_data, record, message_dict)
 
 
-def _add_request_id(record: logging.LogRecord) -> bool:
+def _add_origin(record: logging.LogRecord) -> bool:
+    """Say what the record is about: people follow the request, machines the trace."""
     record.request_id = current_request_id()
+    trace = current_trace()
+    record.trace_id, record.span_id = (trace.trace_hex, trace.span_hex) if trace else ("", "")
     return True
 
 

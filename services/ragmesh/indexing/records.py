@@ -43,6 +43,8 @@ class OutboxRow:
     generation: int
     sequence: int
     """Of ANSWERS_INVALIDATED; 0 otherwise."""
+    traceparent: str = ""
+    """The trace that the change was made in, if it was made in one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,12 @@ bear. The outbox decides whose turn it is.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ragmesh.chassis.events.facts import AnswersInvalidated, DocumentChanged, EventLane
 from ragmesh.chassis.events.port import Event, EventLog
 from ragmesh.chassis.events.waiting import first_of
+from ragmesh.chassis.telemetry.current import TRACEPARENT
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import RagmeshError
 from ragmesh.indexing.ports import Outbox
@@ -69,6 +70,14 @@ class Relay:
 
 
 def _event_of(row: OutboxRow) -> Event:
+    """The row's event; whoever handles it finds the trace that the change was made in."""
+    event = _fact_of(row).event()
+    if not row.traceparent:
+        return event
+    return replace(event, headers=(*event.headers, (TRACEPARENT, row.traceparent)))
+
+
+def _fact_of(row: OutboxRow) -> AnswersInvalidated | DocumentChanged:
     if row.topic is Topic.ANSWERS_INVALIDATED:
         return AnswersInvalidated(
             event_uid=row.event_uid,
@@ -77,7 +86,7 @@ def _event_of(row: OutboxRow) -> Event:
             collection_uid=row.collection_uid,
             document_uid=row.document_uid,
             sequence=row.sequence,
-        ).event()
+        )
     return DocumentChanged(
         event_uid=row.event_uid,
         occurred_at=row.occurred_at,
@@ -87,4 +96,4 @@ def _event_of(row: OutboxRow) -> Event:
         revision=row.revision,
         generation=row.generation,
         lane=EventLane(row.lane.value),
-    ).event()
+    )

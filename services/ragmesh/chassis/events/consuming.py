@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from ragmesh.chassis.events.port import Cause, Delivery, Event, Handler
 from ragmesh.chassis.events.retrying import GiveUp, Retry, RetryPolicy, is_defect, reason_of
 from ragmesh.chassis.events.waiting import first_of
 from ragmesh.chassis.requests import REQUEST_ID_HEADER, accept_request_id, serving
+from ragmesh.chassis.telemetry.hooks import DONE, GIVEN_UP, RETRIED, Attempt
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import RagmeshError
 
@@ -40,6 +42,14 @@ class Taken:
     leases: tuple[Lease, ...]
     next_due_seconds: float | None
     """When the next retry is due, from now; None without one."""
+
+
+Attempting = Callable[[Event], AbstractContextManager[Attempt]]
+"""Stands around every attempt to handle an event."""
+
+
+def _unobserved(_event: Event) -> AbstractContextManager[Attempt]:
+    return nullcontext(Attempt())
 
 
 class Queue(Protocol):
@@ -75,6 +85,7 @@ class Consumer:
         policy: RetryPolicy,
         clock: Clock,
         max_in_flight: int,
+        attempting: Attempting | None = None,
     ) -> None:
         if max_in_flight < 1:
             raise ValueError("a consumer handles at least one event at a time")
@@ -83,6 +94,7 @@ class Consumer:
         self._policy = policy
         self._clock = clock
         self._room = max_in_flight
+        self._attempting = _unobserved if attempting is None else attempting
         self._freed = asyncio.Event()
 
     async def run(self) -> None:
@@ -119,7 +131,8 @@ class Consumer:
 
     async def _deliver(self, lease: Lease) -> None:
         try:
-            verdict = await self._attempt(lease)
+            with self._attempting(lease.event) as attempt:
+                verdict = await self._attempt(lease, attempt)
             match verdict:
                 case None:
                     await self._record(lambda: self._queue.finish(lease))
@@ -133,10 +146,11 @@ class Consumer:
             self._room += 1
             self._freed.set()
 
-    async def _attempt(self, lease: Lease) -> Retry | GiveUp | None:
+    async def _attempt(self, lease: Lease, seen: Attempt) -> Retry | GiveUp | None:
         """Handle the event; what its error means, or None."""
-        attempt = lease.attempts + 1
-        delivery = Delivery(lease.event, attempt, self._policy.is_last_chance(lease.strikes))
+        delivery = Delivery(
+            lease.event, lease.attempts + 1, self._policy.is_last_chance(lease.strikes)
+        )
         try:
             with serving(accept_request_id(lease.event.header(REQUEST_ID_HEADER))):
                 await self._handle(delivery)
@@ -146,16 +160,19 @@ class Consumer:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            return self._judge(error, lease)
+            return self._judge(error, lease, seen)
         except Exception as error:  # mapped to a retry or a dead letter
-            return self._judge(error, lease)
+            return self._judge(error, lease, seen)
+        seen.outcome = DONE
         return None
 
-    def _judge(self, error: BaseException, lease: Lease) -> Retry | GiveUp:
+    def _judge(self, error: BaseException, lease: Lease, seen: Attempt) -> Retry | GiveUp:
         attempt = lease.attempts + 1
         verdict = self._policy.judge(error, attempt=attempt, strikes=lease.strikes)
-        facts = {"topic": lease.event.topic, "attempt": attempt, "reason": reason_of(error)}
+        seen.reason = reason_of(error)
+        facts = {"topic": lease.event.topic, "attempt": attempt, "reason": seen.reason}
         trace = error if is_defect(error) else None
+        seen.outcome = RETRIED if isinstance(verdict, Retry) else GIVEN_UP
         if isinstance(verdict, Retry):
             _log.warning("an event will be handled again", extra=facts, exc_info=trace)
         else:

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
-from ragmesh.chassis.events.consuming import Consumer, Lease, Taken
+from ragmesh.chassis.events.consuming import Attempting, Consumer, Lease, Taken
 from ragmesh.chassis.events.port import Cause, DeadLetter, Event, Handler
 from ragmesh.chassis.events.retrying import Retry, RetryPolicy
 from ragmesh.chassis.events.sqlite_file import EventFile
 from ragmesh.chassis.executors import Executor, executor
 from ragmesh.chassis.files import make_folder_durably
 from ragmesh.chassis.locks import StoreLock
+from ragmesh.chassis.telemetry.hooks import EventTelemetry
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import ExhaustedError, RagmeshError, UnavailableError
 
@@ -65,12 +66,14 @@ class SqliteEventLog:
         *,
         policy: RetryPolicy,
         retention: Retention,
+        telemetry: EventTelemetry | None,
     ) -> None:
         self._file = file
         self._thread = thread
         self._clock = clock
         self._policy = policy
         self._retention = retention
+        self._telemetry = telemetry
         self._waiting: deque[_Ticket[Any]] = deque()
         self._listeners: dict[str, set[asyncio.Event]] = {}
         self._leases: dict[int, list[set[int]]] = {}
@@ -80,6 +83,12 @@ class SqliteEventLog:
 
     async def append(self, events: Sequence[Event]) -> None:
         """See `EventLog`."""
+        if self._telemetry is None:
+            return await self._append(events)
+        with self._telemetry.publishing(events) as carrying:
+            return await self._append(carrying)
+
+    async def _append(self, events: Sequence[Event]) -> None:
         if not events:
             return
         now = self._now()
@@ -101,8 +110,13 @@ class SqliteEventLog:
                 policy=self._policy,
                 clock=self._clock,
                 max_in_flight=max_in_flight,
+                attempting=self._attempting(group),
             )
             await consumer.run()
+
+    def _attempting(self, group: str) -> Attempting | None:
+        telemetry = self._telemetry
+        return None if telemetry is None else lambda event: telemetry.handling(event, group)
 
     async def _commit(self, unit: Callable[[], Result]) -> Result:
         """The unit's result once it is durable, together with all that waited beside it."""
@@ -248,6 +262,7 @@ async def open_sqlite_event_log(
     *,
     policy: RetryPolicy | None = None,
     retention: Retention | None = None,
+    telemetry: EventTelemetry | None = None,
 ) -> AsyncIterator[SqliteEventLog]:
     """The event log in this file, which is made when it is missing, while its lock is held."""
     make_folder_durably(path.parent)
@@ -261,6 +276,7 @@ async def open_sqlite_event_log(
                     clock,
                     policy=policy or RetryPolicy(),
                     retention=retention or Retention(),
+                    telemetry=telemetry,
                 )
             finally:
                 await thread.run(file.close)

@@ -1,4 +1,20 @@
-"""Makes everything that telemetry is made of, in one place, and ends it in bounded time."""
+"""Makes everything that telemetry is made of, in one place, and ends it in bounded time.
+
+Entered before everything else of a process, and so left after it:
+
+    telemetry = await life.stack.enter_async_context(
+        open_telemetry(settings.telemetry, target=settings.target, version=…,
+                       tasks=life.tasks, scraped=…)  # whether there is an internal listener
+    )
+    serve(…, telemetry=telemetry.calls)                         every gRPC server
+    channel(…, telemetry=telemetry.calls)                       every client
+    open_sqlite_event_log(…, telemetry=telemetry.events)
+    serve_http(telemetry.http(app), …)                          the public HTTP door
+    wiring.running[name] = telemetry.observed(name, service, as_spans=…)
+    serve_internal_http(…, pages={METRICS_PATH: telemetry.metrics_page})
+
+Leaving takes at most `shutdown_seconds`, and what the network needs to be left.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +24,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from ragmesh.chassis.internal_http import Page
 from ragmesh.chassis.lifecycle import Tasks
 from ragmesh.chassis.telemetry.calls import GrpcTelemetry
 from ragmesh.chassis.telemetry.eventing import EventLogTelemetry
@@ -55,13 +72,15 @@ class Telemetry:
         tracer = self._tracer if as_spans else None
         return observed(service, name, tracer=tracer, measures=measures(name, self.meter))
 
-    def metrics_page(self, accept: str = "") -> tuple[bytes, str]:
-        """What `GET /metrics` answers to this Accept header: the page and its media type."""
+    async def metrics_page(self, accept: str) -> Page:
+        """The page of METRICS_PATH for the internal HTTP listener."""
         # Imported when somebody looks: a process that nobody scrapes does without.
         from ragmesh.chassis.telemetry.prometheus import exposition
 
         readings = () if self.meter is None else self.meter.read()
-        return exposition(readings, dict(self._resource), accept)
+        about = dict(self._resource)
+        body, media_type = await asyncio.to_thread(exposition, readings, about, accept)
+        return Page(body, media_type)
 
 
 OFF = Telemetry()
@@ -78,43 +97,25 @@ async def open_telemetry(
     scraped: bool = False,
     open_exporter: Callable[[], Exporter] | None = None,
 ) -> AsyncIterator[Telemetry]:
-    """The telemetry of a process, to be entered before and left after everything else:
+    """The telemetry of a process; the module's text says how to wire it.
 
-        telemetry = await life.stack.enter_async_context(
-            open_telemetry(settings.telemetry, target=settings.target, version=…,
-                           tasks=life.tasks, scraped=settings.internal_http is not None))
-        …
-        serve(…, telemetry=telemetry.calls)             every gRPC server
-        channel(…, telemetry=telemetry.calls)           every client
-        open_sqlite_event_log(…, telemetry=telemetry.events)
-        serve_http(telemetry.http(app), …)              the public HTTP door
-        wiring.running[name] = telemetry.observed(name, service, as_spans=…)
-        telemetry.metrics_page(accept)                  GET /metrics of the internal listener
-
-    It is on when there is a collector to send to or when somebody scrapes, else OFF: then all of
-    the above hand on what they were given. With no collector no span is recorded, but the trace
-    of a caller goes on to logs and further calls. Leaving takes at most `shutdown_seconds` and
-    what the network needs to be left.
+    It is on when there is a collector to send to or when somebody scrapes, else OFF. With no
+    collector no span is recorded, but the trace of a caller goes on to logs and further calls.
     """
     if settings.otlp_endpoint is None and not scraped and open_exporter is None:
         yield OFF
         return
     meter = Meter()
-    resource = {
-        "service.namespace": "ragmesh",
-        "service.name": target,
-        "service.version": version,
-        "service.instance.id": new_uid(),
-    }
+    resource = _resource(target, version)
     if open_exporter is None and settings.otlp_endpoint is not None:
         open_exporter = _otlp(settings, settings.otlp_endpoint, resource)
     async with AsyncExitStack() as stack:
-        sender = None
+        keep = None
         if open_exporter is not None:
             sender = Sender(open_exporter, meter, _limits(settings))
             sender.start()
             stack.push_async_callback(asyncio.to_thread, sender.stop)
-        keep = None if sender is None else sender.keep
+            keep = sender.keep
         tracer = Tracer(keep, sampled_ratio=settings.sampled_ratio)
         lag = measure_loop_lag(meter)
         await stack.enter_async_context(tasks.running("telemetry.loop_lag", lag))
@@ -125,6 +126,16 @@ async def open_telemetry(
             tracer,
             tuple(resource.items()),
         )
+
+
+def _resource(target: str, version: str) -> dict[str, str]:
+    """What the process says of itself."""
+    return {
+        "service.namespace": "ragmesh",
+        "service.name": target,
+        "service.version": version,
+        "service.instance.id": new_uid(),
+    }
 
 
 def _limits(settings: TelemetrySettings) -> SendingLimits:

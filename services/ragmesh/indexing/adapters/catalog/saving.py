@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import and_, bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ragmesh.chassis.telemetry.current import current_traceparent
 from ragmesh.core.callers import Access
 from ragmesh.core.documents import Accepted, DocumentState, JobState, Stage
 from ragmesh.core.ids import new_uid
@@ -241,6 +242,7 @@ async def announce(
             "revision": 0,
             "generation": 0,
             "sequence": move.sequence,
+            "traceparent": current_traceparent(),
         }
         for move in moves
     ]
@@ -262,6 +264,7 @@ def changed_row(
         "revision": revision,
         "generation": generation,
         "sequence": 0,
+        "traceparent": current_traceparent(),
     }
 
 

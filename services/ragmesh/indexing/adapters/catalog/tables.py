@@ -232,6 +232,7 @@ outbox = Table(
     Column("revision", Integer, nullable=False),
     Column("generation", Integer, nullable=False),
     Column("sequence", BigInteger, nullable=False),
+    Column("traceparent", Text, nullable=False, server_default=""),
     sqlite_autoincrement=True,
 )
 Index("outbox_turn", outbox.c.topic, outbox.c.lane, outbox.c.tenant_uid, outbox.c.row_id)

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from ragmesh.chassis.telemetry.current import TraceContext, current_trace, within_trace
 from ragmesh.core.errors import (
     ExhaustedError,
     RagmeshError,
@@ -31,6 +32,7 @@ Unit = Callable[[AsyncConnection], Awaitable[T]]
 class _Waiting(Generic[T]):
     unit: Unit[T]
     outcome: asyncio.Future[T]
+    trace: TraceContext | None
 
 
 class GroupWriter:
@@ -53,7 +55,7 @@ class GroupWriter:
         if len(self._waiting) >= self._queue_units:
             raise ExhaustedError("too many catalog writes are waiting", retry_after_seconds=1.0)
         outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(unit, outcome))
+        self._waiting.append(_Waiting(unit, outcome, current_trace()))
         self._arrived.set()
         return await outcome
 
@@ -87,7 +89,9 @@ class GroupWriter:
             async with connection.begin():
                 for waiting in group:
                     if not waiting.outcome.cancelled():
-                        outcomes.append((waiting, await _run(connection, waiting.unit)))
+                        # On behalf of whoever waits, so that what it writes can say so.
+                        with within_trace(waiting.trace):
+                            outcomes.append((waiting, await _run(connection, waiting.unit)))
             self.commits += 1
         except (DBAPIError, RagmeshError) as error:
             mapped = mapped_error(error)
