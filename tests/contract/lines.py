@@ -1,67 +1,30 @@
-"""A real service behind a real gRPC server, and the channel on which its client reaches it."""
+"""A real service behind a real guarded gRPC server, and the channel its client reaches it on."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
-from grpc_health.v1 import health_pb2
 
-from ragmesh.api.types.v1 import caller_pb2
-from ragmesh.chassis.callers import CALLER_HEADER, CallerSigner, Metadata
+from ragmesh.chassis.callers import CallerSigner
 from ragmesh.chassis.grpc_channels import ChannelOptions, channel
 from ragmesh.chassis.grpc_servers import ServerOptions, serve
-from ragmesh.core.callers import Caller, Machine, Principal
-from ragmesh.core.errors import UnauthenticatedError
+from ragmesh.testing.callers import MeshKeys
 
-HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
-OURSELVES = Machine("gateway")
-"""As whom the clients of a line speak for themselves."""
+Dial = Callable[[str], AbstractAsyncContextManager[Any]]
+"""Reaches a service as the machine of this name; the client lives as long as the block."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """A channel to a service, and who speaks on it."""
+    """A channel to a service, and who signs the calls on it."""
 
     channel: grpc.aio.Channel
     signer: CallerSigner
-
-
-@dataclass(frozen=True)
-class PlainSpeech:
-    """Signs with nothing and believes everything that says who calls."""
-
-    def metadata(self, caller: Caller | None = None) -> Metadata:
-        match OURSELVES if caller is None else caller:
-            case Machine(name):
-                said = caller_pb2.CallerClaims(machine=caller_pb2.Machine(name=name))
-            case Principal(tenant_uid, subject, groups, roles):
-                said = caller_pb2.CallerClaims(
-                    principal=caller_pb2.Principal(
-                        tenant_uid=tenant_uid,
-                        subject=subject,
-                        groups=sorted(groups),
-                        roles=sorted(roles),
-                    )
-                )
-        return ((CALLER_HEADER, said.SerializeToString()),)
-
-    def admit(
-        self, method: str, metadata: Sequence[tuple[str, str | bytes]], *, peer: str = ""
-    ) -> Caller | None:
-        if method.startswith(f"/{HEALTH}/"):
-            return None
-        said = dict(metadata).get(CALLER_HEADER)
-        if not isinstance(said, bytes):
-            raise UnauthenticatedError("nobody said who calls")
-        claims = caller_pb2.CallerClaims.FromString(said)
-        if claims.HasField("machine"):
-            return Machine(claims.machine.name)
-        who = claims.principal
-        return Principal(who.tenant_uid, who.subject, frozenset(who.groups), frozenset(who.roles))
 
 
 @asynccontextmanager
@@ -70,10 +33,15 @@ async def line(
     add: Callable[[grpc.aio.Server], None],
     service_names: Sequence[str],
     *,
+    machine: str,
     idempotent_methods: Sequence[str] = (),
 ) -> AsyncIterator[Line]:
-    """Serve over a Unix socket in the folder, and dial it."""
-    speech = PlainSpeech()
+    """Serve over a Unix socket in the folder, and dial it as this machine.
+
+    The signer may speak for every caller that a suite names; the guard and its method table are
+    those of the mesh.
+    """
+    keys = MeshKeys()
     options = ChannelOptions(idempotent_methods=tuple(idempotent_methods))
     async with (
         serve(
@@ -81,8 +49,8 @@ async def line(
             add,
             service_names=service_names,
             options=ServerOptions(grace_seconds=1.0),
-            guard=speech,
+            guard=keys.guard,
         ) as serving,
         channel(serving.address, options=options) as made,
     ):
-        yield Line(made, speech)
+        yield Line(made, keys.universal_signer(machine))

@@ -90,7 +90,7 @@ class EmbeddingService:
         lanes = self._lanes_of(encoder)
         texts = [passage.text for passage in passages]
         self._refuse(texts, "passages", Lane.BULK)
-        _refuse_spans(passages)
+        refuse_spans(passages)
         fingerprint = lanes.encoder.description.fingerprint
 
         async def encode_batch(batch: list[int]) -> tuple[PassageEmbedding, ...]:
@@ -99,7 +99,7 @@ class EmbeddingService:
         embedded = await lanes.bulk.encode(
             texts,
             encode_batch,
-            check=lambda lengths: _refuse_too_long(lengths, fingerprint.max_tokens),
+            check=lambda lengths: refuse_too_long(lengths, fingerprint.max_tokens),
         )
         return PassageEmbeddings(fingerprint, embedded)
 
@@ -171,7 +171,7 @@ class EmbeddingService:
                 metadata={"limit": str(most), "lane": lane.value},
             )
         for position, text in enumerate(texts):
-            _refuse_text(text, f"{field}[{position}]", position, limits.text_characters)
+            refuse_text(text, f"{field}[{position}]", position, limits.text_characters)
         if sum(map(len, texts)) > limits.request_characters:
             message = f"must have at most {limits.request_characters} characters together"
             raise BatchTooLargeError(
@@ -181,7 +181,8 @@ class EmbeddingService:
             )
 
 
-def _refuse_text(text: str, field: str, position: int, most_characters: int) -> None:
+def refuse_text(text: str, field: str, position: int, most_characters: int) -> None:
+    """Raise for a text that no encoder is asked about: blank, too long or not Unicode."""
     metadata = {"position": str(position)}
     if not text.strip():
         raise EmptyTextError(
@@ -205,7 +206,8 @@ def _refuse_text(text: str, field: str, position: int, most_characters: int) -> 
         ) from None
 
 
-def _refuse_spans(passages: Sequence[Passage]) -> None:
+def refuse_spans(passages: Sequence[Passage]) -> None:
+    """Raise InvalidError for a sentence that ends behind its passage."""
     for position, passage in enumerate(passages):
         for number, span in enumerate(passage.sentences):
             if span.end > len(passage.text):
@@ -214,7 +216,8 @@ def _refuse_spans(passages: Sequence[Passage]) -> None:
                 )
 
 
-def _refuse_too_long(lengths: Sequence[int], most_tokens: int) -> None:
+def refuse_too_long(lengths: Sequence[int], most_tokens: int) -> None:
+    """Raise TextTooLongError for the first passage that would have to be cut."""
     for position, length in enumerate(lengths):
         if length > most_tokens:
             field, message = f"passages[{position}]", f"must have at most {most_tokens} tokens"

@@ -46,13 +46,6 @@ class AnswerCacheContract:
         await cache.store_answer(ALICE, stored_answer())
         assert await cache.lookup_answer(BOB, "key") == stored_answer()
         assert await cache.lookup_answer(EVE, "key") is None
-        assert await cache.lookup_answer(Machine("tenant-1"), "key") is None
-
-    async def test_the_answers_of_a_machine_are_its_own(self, cache: AnswerCache) -> None:
-        await cache.store_answer(INDEXER, stored_answer())
-        assert await cache.lookup_answer(INDEXER, "key") == stored_answer()
-        assert await cache.lookup_answer(Machine("operator"), "key") is None
-        assert await cache.lookup_answer(ALICE, "key") is None
 
     @pytest.mark.parametrize("status", [AnswerStatus.NO_CONTEXT, AnswerStatus.PARTIAL])
     async def test_only_complete_answers_are_kept(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
-from ragmesh.core.errors import EmptyTextError, EncoderNotFoundError, RagmeshError, TextTooLongError
+from ragmesh.core.errors import EncoderNotFoundError, RagmeshError
 from ragmesh.core.vectors import (
     EncoderDescription,
     Fingerprint,
@@ -22,11 +22,14 @@ from ragmesh.core.vectors import (
     TextEmbeddings,
     Vector,
 )
+from ragmesh.embedding.limits import EmbeddingLimits
 from ragmesh.embedding.ports import EncodedText, Encoder
+from ragmesh.embedding.service import refuse_spans, refuse_text, refuse_too_long
 
 DIMENSION = 256
 _POSITIONS_PER_WORD = 4
 _SPECIAL_TOKENS = 2
+_LIMITS = EmbeddingLimits()
 _TOKEN = re.compile(r"\w+|[^\w\s]+")
 
 
@@ -170,8 +173,8 @@ class FakeEmbedder:
     async def embed_texts(
         self, texts: Sequence[str], *, encoder: str = "", lane: Lane = Lane.QUERY
     ) -> TextEmbeddings:
-        """Refuse blank texts by their position, else one vector a text."""
-        self._refuse(encoder, texts)
+        """Refuse what the service refuses, else one vector a text."""
+        self._refuse(encoder, texts, "texts")
         self.text_calls += 1
         self.texts.extend(texts)
         encoded = await self.encoder.encode_texts(texts, lane)
@@ -184,14 +187,11 @@ class FakeEmbedder:
     async def embed_passages(
         self, passages: Sequence[Passage], *, encoder: str = ""
     ) -> PassageEmbeddings:
-        """Refuse blank and too long passages by their position, else embed them all."""
+        """Refuse what the service refuses, else embed them all."""
         texts = [passage.text for passage in passages]
-        self._refuse(encoder, texts)
-        for position, count in enumerate(await self.encoder.count_tokens(texts)):
-            if count > self.encoder.max_tokens:
-                raise TextTooLongError(
-                    f"passage {position} is too long", metadata={"position": str(position)}
-                )
+        self._refuse(encoder, texts, "passages")
+        refuse_spans(passages)
+        refuse_too_long(await self.encoder.count_tokens(texts), self.encoder.max_tokens)
         self.passage_calls += 1
         self.passages.extend(passages)
         return PassageEmbeddings(self.fingerprint, await self.encoder.encode_passages(passages))
@@ -202,17 +202,14 @@ class FakeEmbedder:
 
     async def get_tokenizer(self, encoder: str = "") -> bytes:
         """The fake's tokenizer.json."""
-        self._refuse(encoder, ())
+        self._refuse(encoder, (), "texts")
         return self.encoder.tokenizer
 
-    def _refuse(self, encoder: str, texts: Sequence[str]) -> None:
+    def _refuse(self, encoder: str, texts: Sequence[str], field: str) -> None:
         if encoder not in ("", self.encoder.name):
             raise EncoderNotFoundError(f"no encoder is named {encoder!r}")
         for position, text in enumerate(texts):
-            if not text.strip():
-                raise EmptyTextError(
-                    f"text {position} is blank", metadata={"position": str(position)}
-                )
+            refuse_text(text, f"{field}[{position}]", position, _LIMITS.text_characters)
 
 
 @dataclass(slots=True)

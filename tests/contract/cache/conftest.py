@@ -1,4 +1,4 @@
-"""A cache of each kind: the fake for consumers, the service itself, and its client."""
+"""The cache, and its client as each part of the mesh dials it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ragmesh.cache.service import CacheService
 from ragmesh.clients.cache import IDEMPOTENT_METHODS, CacheClient
 from ragmesh.testing.cache_stores import AnswerStoreContract
 from ragmesh.testing.clocks import ManualClock
-from tests.contract.lines import line
+from tests.contract.lines import Dial, line
 
 
 @pytest.fixture
@@ -23,18 +23,17 @@ def service() -> CacheService:
     return CacheService(answers, MemoryVectors(10_000))
 
 
-@asynccontextmanager
-async def cache_client(folder: Path, service: CacheService) -> AsyncIterator[CacheClient]:
-    async with line(
-        folder,
-        lambda server: add_cache(server, service),
-        SERVICE_NAMES,
-        idempotent_methods=IDEMPOTENT_METHODS,
-    ) as at:
-        yield CacheClient(at.channel, at.signer)
-
-
 @pytest.fixture
-async def client(tmp_path: Path, service: CacheService) -> AsyncIterator[CacheClient]:
-    async with cache_client(tmp_path, service) as dialled:
-        yield dialled
+def dial(tmp_path: Path, service: CacheService) -> Dial:
+    @asynccontextmanager
+    async def dialled(machine: str) -> AsyncIterator[CacheClient]:
+        async with line(
+            tmp_path,
+            lambda server: add_cache(server, service),
+            SERVICE_NAMES,
+            machine=machine,
+            idempotent_methods=IDEMPOTENT_METHODS,
+        ) as at:
+            yield CacheClient(at.channel, at.signer)
+
+    return dialled

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import pytest
 
 from ragmesh.cache.service import CacheService
-from ragmesh.clients.cache import CacheClient
-from ragmesh.core.errors import ControlCharactersError
+from ragmesh.core.errors import BodyTooLargeError, ControlCharactersError, MethodDeniedError
 from ragmesh.core.vectors import Vector
 from ragmesh.embedding.ports import VectorCache
 from ragmesh.testing.cache import FakeAnswerCache, FakeVectorCache, stored_answer
@@ -16,48 +17,70 @@ from ragmesh.testing.cache_contract import (
     AnswerCacheContract,
     VectorCacheContract,
 )
+from tests.contract.lines import Dial
 
 
 class TestAnswerCache(AnswerCacheContract):
+    """As the gateway and the indexer ask, each in a caller's name."""
+
     @pytest.fixture(params=["fake", "local", "client"])
-    def cache(self, request: pytest.FixtureRequest) -> AnswerCache:
-        if request.param == "fake":
-            return FakeAnswerCache()
-        found: AnswerCache = request.getfixturevalue(
-            "service" if request.param == "local" else "client"
-        )
-        return found
+    async def cache(
+        self, request: pytest.FixtureRequest, service: CacheService, dial: Dial
+    ) -> AsyncIterator[AnswerCache]:
+        if request.param == "client":
+            async with dial("gateway") as client:
+                yield client
+        else:
+            yield FakeAnswerCache() if request.param == "fake" else service
 
 
 class TestVectorCache(VectorCacheContract):
+    """As embedding asks."""
+
     @pytest.fixture(params=["fake", "local", "client"])
-    def cache(self, request: pytest.FixtureRequest) -> VectorCache:
-        if request.param == "fake":
-            return FakeVectorCache()
-        found: VectorCache = request.getfixturevalue(
-            "service" if request.param == "local" else "client"
-        )
-        return found
+    async def cache(
+        self, request: pytest.FixtureRequest, service: CacheService, dial: Dial
+    ) -> AsyncIterator[VectorCache]:
+        if request.param == "client":
+            async with dial("embedding") as client:
+                yield client
+        else:
+            yield FakeVectorCache() if request.param == "fake" else service
 
 
 async def test_counts_come_over_the_wire_as_the_service_counts(
-    service: CacheService, client: CacheClient
+    dial: Dial, service: CacheService
 ) -> None:
-    await client.store_answer(ALICE, stored_answer())
-    await client.lookup_answer(ALICE, "key")
-    await client.lookup_vectors("print", ["a"])
-    stats = await client.get_stats()
-    assert (stats.answers.hits, stats.vectors.misses) == (1, 1)
+    async with dial("gateway") as client:
+        await client.store_answer(ALICE, stored_answer())
+        await client.lookup_answer(ALICE, "key")
+        stats = await client.get_stats()
+    assert (stats.answers.entries, stats.answers.hits) == (1, 1)
     assert stats == await service.get_stats()
 
 
-async def test_a_text_that_no_message_can_hold_is_refused_by_its_position(
-    client: CacheClient,
-) -> None:
-    for refused in (
-        client.lookup_vectors("print", ["fine", "a \ud83d b"]),
-        client.store_vectors("print", ["fine", "a \ud83d b"], [Vector.from_floats([1.0])] * 2),
-    ):
-        with pytest.raises(ControlCharactersError) as caught:
-            await refused
-        assert caught.value.violations[0].field == "texts[1]"
+@pytest.mark.parametrize("machine", ["retrieval", "generation"])
+async def test_who_may_not_ask_for_vectors_is_refused(dial: Dial, machine: str) -> None:
+    async with dial(machine) as client:
+        with pytest.raises(MethodDeniedError):
+            await client.lookup_vectors("print", ["tide"])
+
+
+async def test_a_text_that_no_message_can_hold_is_refused_by_its_position(dial: Dial) -> None:
+    texts, vectors = ["fine", "a \ud83d b"], [Vector.from_floats([1.0])] * 2
+    async with dial("embedding") as client:
+        for refused in (
+            client.lookup_vectors("print", texts),
+            client.store_vectors("print", texts, vectors),
+        ):
+            with pytest.raises(ControlCharactersError) as caught:
+                await refused
+            assert caught.value.violations[0].field == "texts[1]"
+
+
+async def test_an_answer_above_the_message_limit_is_refused(dial: Dial) -> None:
+    large = stored_answer(text="x" * (17 * 1024 * 1024))
+    async with dial("gateway") as client:
+        with pytest.raises(BodyTooLargeError):
+            await client.store_answer(ALICE, large)
+        assert await client.lookup_answer(ALICE, "key") is None

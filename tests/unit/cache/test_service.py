@@ -1,4 +1,4 @@
-"""The cache service counts by kind; its other promises are in tests/contract/cache."""
+"""What nobody asks of a cache over its ports; its other promises are in tests/contract/cache."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from ragmesh.cache.adapters.memory import MemoryAnswers, MemoryVectors
 from ragmesh.cache.service import CacheService
-from ragmesh.core.callers import Principal
+from ragmesh.core.callers import Machine, Principal
 from ragmesh.testing.cache import stored_answer
 from ragmesh.testing.cache_stores import AnswerStoreContract
 from ragmesh.testing.clocks import ManualClock
@@ -18,6 +18,13 @@ ALICE = Principal("tenant-1", "alice")
 def cache() -> CacheService:
     answers = MemoryAnswers(AnswerStoreContract.limits, ManualClock())
     return CacheService(answers, MemoryVectors(10_000))
+
+
+async def test_the_answers_of_a_machine_are_its_own(cache: CacheService) -> None:
+    await cache.store_answer(Machine("tenant-1"), stored_answer())
+    assert await cache.lookup_answer(Machine("tenant-1"), "key") == stored_answer()
+    assert await cache.lookup_answer(Machine("another"), "key") is None
+    assert await cache.lookup_answer(ALICE, "key") is None
 
 
 async def test_hits_and_misses_are_counted_by_kind(cache: CacheService) -> None:

@@ -8,6 +8,7 @@ from tokenizers import Tokenizer
 from ragmesh.core.errors import UnavailableError
 from ragmesh.core.spans import Span
 from ragmesh.core.vectors import Lane, Passage
+from ragmesh.embedding.ports import Encoder
 from ragmesh.testing.embedding import (
     CountingEncoder,
     FakeEmbedder,
@@ -15,6 +16,15 @@ from ragmesh.testing.embedding import (
     count_fake_tokens,
     hashed_floats,
 )
+from ragmesh.testing.encoder_contract import EncoderContract
+
+
+class TestFakeEncoder(EncoderContract):
+    """The fake passes the suite of every encoder."""
+
+    @pytest.fixture
+    def encoder(self) -> Encoder:
+        return FakeEncoder()
 
 
 def likeness(one: str, other: str) -> float:

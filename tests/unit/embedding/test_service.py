@@ -1,4 +1,7 @@
-"""What is refused is refused before any work; what is embedded comes back in its order."""
+"""What is refused is refused before any work, and what is known is not embedded again.
+
+What every embedder promises is in tests/contract/embedding.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,10 @@ import pytest
 
 from ragmesh.core.errors import (
     BatchTooLargeError,
-    ControlCharactersError,
-    EmptyTextError,
-    EncoderNotFoundError,
-    InvalidError,
     PreconditionError,
     TextTooLongError,
     UnavailableError,
 )
-from ragmesh.core.spans import Span
 from ragmesh.core.vectors import Lane, Passage
 from ragmesh.embedding.limits import EmbeddingLimits
 from ragmesh.embedding.service import EmbeddingService
@@ -24,11 +22,9 @@ from ragmesh.testing.cache import FakeVectorCache
 from ragmesh.testing.clocks import ManualClock
 from ragmesh.testing.embedding import (
     CountingEncoder,
-    FakeEmbedder,
     FakeEncoder,
     NullVectorCache,
     fake_fingerprint,
-    hashed_sentences,
     hashed_vector,
 )
 
@@ -40,76 +36,6 @@ def serve(*encoders: FakeEncoder | CountingEncoder, cache=None, limits=None) -> 
         clock=ManualClock(),
         limits=limits,
     )
-
-
-@pytest.fixture(params=["service", "fake"])
-def embedder(request: pytest.FixtureRequest) -> EmbeddingService | FakeEmbedder:
-    """The service and the fake that stands for it keep the same promises."""
-    return serve() if request.param == "service" else FakeEmbedder()
-
-
-@pytest.mark.parametrize("blank", ["", "  ", "\n\t", "\u2003"])
-async def test_a_blank_text_is_refused_with_its_position(embedder, blank: str) -> None:
-    with pytest.raises(EmptyTextError) as caught:
-        await embedder.embed_texts(["fine", blank])
-    assert caught.value.metadata == {"position": "1"}
-
-
-async def test_a_blank_passage_is_refused_with_its_position(embedder) -> None:
-    with pytest.raises(EmptyTextError) as caught:
-        await embedder.embed_passages([Passage("fine", ()), Passage(" ", ())])
-    assert caught.value.metadata == {"position": "1"}
-
-
-async def test_a_passage_over_the_window_is_refused_with_its_position(embedder) -> None:
-    fits, too_long = "word " * 254, "word " * 255
-    with pytest.raises(TextTooLongError) as caught:
-        await embedder.embed_passages([Passage(fits, ()), Passage(too_long, ())])
-    assert caught.value.metadata["position"] == "1"
-    assert len((await embedder.embed_passages([Passage(fits, ())])).passages) == 1
-
-
-async def test_a_text_over_the_window_is_cut_and_the_cut_is_counted(embedder) -> None:
-    embedded = await embedder.embed_texts(["short", "word " * 300])
-    assert embedded.cut_tokens == (0, 300 + 2 - 256)
-
-
-async def test_an_unknown_encoder_is_not_found(embedder) -> None:
-    with pytest.raises(EncoderNotFoundError):
-        await embedder.embed_texts(["text"], encoder="nobody")
-    with pytest.raises(EncoderNotFoundError):
-        await embedder.embed_passages([], encoder="nobody")
-    with pytest.raises(EncoderNotFoundError):
-        await embedder.get_tokenizer("nobody")
-
-
-@pytest.mark.parametrize("lane", list(Lane))
-async def test_vectors_come_in_the_order_of_their_texts(embedder, lane: Lane) -> None:
-    texts = ["two words", "one", "the words that are most of all", "two others"]
-    embedded = await embedder.embed_texts(texts, lane=lane)
-    assert embedded.vectors == tuple(hashed_vector(text) for text in texts)
-    assert embedded.fingerprint == fake_fingerprint()
-
-
-async def test_passages_come_in_their_order_with_their_sentences(embedder) -> None:
-    passages = [
-        Passage("Tides rise. They fall again, twice a day.", (Span(0, 11), Span(12, 41))),
-        Passage("A ferry.", (Span(0, 8),)),
-        Passage("No sentence at all in this passage of many words", ()),
-    ]
-    embedded = await embedder.embed_passages(passages)
-    assert [found.vector for found in embedded.passages] == [
-        hashed_vector(passage.text) for passage in passages
-    ]
-    assert [found.sentences for found in embedded.passages] == [
-        hashed_sentences(passage) for passage in passages
-    ]
-
-
-async def test_nothing_to_embed_is_an_answer(embedder) -> None:
-    assert (await embedder.embed_texts([])).vectors == ()
-    assert (await embedder.embed_texts([], lane=Lane.BULK)).vectors == ()
-    assert (await embedder.embed_passages([])).passages == ()
 
 
 async def test_the_first_encoder_is_the_default_and_the_others_have_names() -> None:
@@ -146,18 +72,6 @@ async def test_texts_of_too_many_characters_are_refused_alone_and_together() -> 
     with pytest.raises(BatchTooLargeError) as together:
         await service.embed_texts(["x" * 10, "x" * 6])
     assert together.value.metadata == {"limit": "15"}
-
-
-async def test_a_lone_surrogate_is_refused_by_name() -> None:
-    with pytest.raises(ControlCharactersError) as caught:
-        await serve().embed_texts(["a \ud83d b"])
-    assert caught.value.violations[0].field == "texts[0]"
-
-
-async def test_a_sentence_outside_its_passage_is_refused_by_name() -> None:
-    with pytest.raises(InvalidError) as caught:
-        await serve().embed_passages([Passage("text", (Span(0, 4), Span(4, 5)))])
-    assert caught.value.violations[0].field == "passages[0].sentences[1]"
 
 
 async def test_no_passage_is_encoded_when_one_is_too_long() -> None:
