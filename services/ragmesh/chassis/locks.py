@@ -1,9 +1,11 @@
-"""One process a store: whoever opens a store file holds its lock."""
+"""One process a store, whose file it locks; and one after the other, where files are shared."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -75,3 +77,16 @@ def _in_use(path: Path, pid: str) -> StoreInUseError:
         f"{path} is in use by {holder}; stop that process or choose another --data-dir",
         metadata={"path": str(path), "pid": pid},
     )
+
+
+@contextmanager
+def turn(path: Path) -> Iterator[None]:
+    """Wait for this process's turn to change the file; short work, and off the event loop."""
+    lock = path.with_name(f"{path.name}.lock")
+    with storage_errors(lock):
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

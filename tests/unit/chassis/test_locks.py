@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
-from ragmesh.chassis.locks import StoreLock
+from ragmesh.chassis.locks import StoreLock, turn
 from ragmesh.core.errors import StoreInUseError, StoreUnusableError
 
 
@@ -37,3 +38,21 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StoreUnusableError, match="cannot be opened"):
         StoreLock(tmp_path / "file" / "catalog.db").take()
+
+
+def test_one_turn_begins_when_the_other_has_ended(tmp_path: Path) -> None:
+    path, order, inside = tmp_path / "shared", [], threading.Event()
+
+    def second() -> None:
+        inside.wait()
+        with turn(path):
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    thread.start()
+    with turn(path):
+        inside.set()
+        thread.join(0.2)  # it waits
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ragmesh.chassis.callers import CALLER_HEADER
+from ragmesh.chassis.identity.keys import KeyRing
 from ragmesh.chassis.identity.methods import is_open, may_call
 from ragmesh.chassis.identity.refusals import Refusals
 from ragmesh.chassis.identity.tokens import TokenVerifier
@@ -23,6 +24,11 @@ class MeshGuard:
     def __init__(self, verifier: TokenVerifier, refusals: Refusals) -> None:
         self._verifier = verifier
         self.refusals = refusals
+
+    @property
+    def ring(self) -> KeyRing:
+        """The public keys that are believed now."""
+        return self._verifier.ring
 
     def believe(self, verifier: TokenVerifier) -> None:
         """Check tokens with this one from now on."""

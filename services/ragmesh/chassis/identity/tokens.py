@@ -90,7 +90,7 @@ class TokenVerifier:
     """Believes tokens of one key ring; a ring that changed is a new verifier."""
 
     def __init__(self, ring: KeyRing, clock: Clock) -> None:
-        self._ring = ring
+        self.ring = ring
         self._clock = clock
         self._known: LRUCache[bytes, tuple[Claims, int]] = LRUCache(
             CACHE_BYTES, getsizeof=lambda entry: entry[1]
@@ -110,7 +110,7 @@ class TokenVerifier:
 
     def _check(self, token: bytes) -> Claims:
         signed = _signed_caller(token)
-        key = self._ring.keys.get(signed.key_id)
+        key = self.ring.keys.get(signed.key_id)
         if key is None:
             known = {"key_id": signed.key_id} if _KEY_ID.fullmatch(signed.key_id) else {}
             raise CallerKeyUnknownError("the caller token is of an unknown key", metadata=known)
