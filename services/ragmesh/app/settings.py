@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from ragmesh.cache.settings import CacheSettings
+from ragmesh.chassis.identity.settings import IdentitySettings
 from ragmesh.chassis.logs import LogFormat, LogLevel
 from ragmesh.chassis.settings import Section
 from ragmesh.embedding.settings import EmbeddingSettings
@@ -75,6 +76,9 @@ class Settings(Section):
     target: Target = Field("all", description="Which services this process runs.")
     data_dir: Path = Field(
         Path(".data"), description="Folder of every store that has no URL of its own."
+    )
+    identity: IdentitySettings = Field(
+        IdentitySettings(), description="Keys that services prove themselves with."
     )
     log: LogSettings = Field(LogSettings(), description="How the process tells what it does.")
     gateway: GatewaySettings = Field(GatewaySettings(), description="The public doors.")
