@@ -63,7 +63,9 @@ class HeadsFollower:
 
     def end(self, index_version_uid: str) -> None:
         """Follow the index version no longer."""
-        if self._followed.pop(index_version_uid, None) is not None:
+        following = self._followed.pop(index_version_uid, None)
+        if following is not None:
+            following.caught_up.set()  # who waits for its heads learns from the store what is amiss
             self._changed.set()
 
     async def run(self, heads: HeadsSource) -> None:

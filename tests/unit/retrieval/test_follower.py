@@ -71,6 +71,17 @@ async def test_before_all_heads_are_there_nothing_is_answered() -> None:
             await follower.trust(spec.index_version_uid, restricted=False)
 
 
+async def test_a_search_waits_no_longer_for_heads_that_will_never_come() -> None:
+    spec, heads = index_spec(), ManualHeads()
+    patient = Patience(first_heads_seconds=60)
+    async with following(spec, heads=heads, clock=ManualClock(), patience=patient) as (follower, _):
+        waiting = asyncio.create_task(follower.trust(spec.index_version_uid, restricted=True))
+        await asyncio.sleep(0)
+        follower.end(spec.index_version_uid)
+        async with asyncio.timeout(5):
+            assert await waiting == ()
+
+
 async def test_a_search_waits_for_the_first_heads() -> None:
     spec, heads = index_spec(), ManualHeads()
     patient = Patience(first_heads_seconds=60)
