@@ -38,9 +38,13 @@ class ChannelOptions:
     """Methods that are retried, as `package.Service/Method`."""
     attempts: int = 3
     max_message_bytes: int = 64 * 1024 * 1024
-    keepalive_seconds: float = 20.0
+    keepalive_seconds: float = 10.0
     """How often a silent peer is pinged while calls are under way."""
-    keepalive_timeout_seconds: float = 5.0
+    keepalive_timeout_seconds: float = 10.0
+    """How long a ping may stay unanswered before the peer is taken for dead."""
+    resolution_seconds: float = 5.0
+    """Least time between two looks at the addresses of a name; one is taken whenever a
+    connection ends, and servers end theirs by age."""
 
 
 @asynccontextmanager
@@ -170,12 +174,17 @@ def _arguments(options: ChannelOptions) -> list[tuple[str, int | str]]:
         ("grpc.max_send_message_length", -1),
         ("grpc.keepalive_time_ms", round(options.keepalive_seconds * 1_000)),
         ("grpc.keepalive_timeout_ms", round(options.keepalive_timeout_seconds * 1_000)),
+        # It is this one that ends the connection: a minute, unless it is said.
+        ("grpc.http2.ping_timeout_ms", round(options.keepalive_timeout_seconds * 1_000)),
+        # Else only two pings may go out between two messages of ours: a stream that we read would
+        # use them up at once and never notice that its peer is gone.
+        ("grpc.http2.max_pings_without_data", 0),
         # A restarted peer is connected a second after it listens; the default waits up to two
         # minutes. "min" is in truth how long one attempt may take: a peer at work may be slow.
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.min_reconnect_backoff_ms", 5_000),
         ("grpc.max_reconnect_backoff_ms", 1_000),
-        ("grpc.dns_min_time_between_resolutions_ms", 5_000),
+        ("grpc.dns_min_time_between_resolutions_ms", round(options.resolution_seconds * 1_000)),
         # Connections are not shared with another channel of this process, nor its back-off.
         ("grpc.use_local_subchannel_pool", 1),
         ("grpc.service_config_disable_resolution", 1),

@@ -165,6 +165,11 @@ def _arguments(options: ServerOptions) -> list[tuple[str, int]]:
         ("grpc.so_reuseport", 0),
         ("grpc.max_receive_message_length", options.max_message_bytes * _OVERHEAD),
         ("grpc.max_send_message_length", -1),
+        # A client that vanished without a word ends its streams, and with them the work behind.
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.http2.ping_timeout_ms", 20_000),
+        ("grpc.http2.max_pings_without_data", 0),
         # Clients ping to notice dead peers; more often than this is taken for an attack.
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
