@@ -26,12 +26,14 @@ _SERVICE = pb.DESCRIPTOR.services_by_name["GenerationService"].full_name
 IDEMPOTENT_METHODS = (f"{_SERVICE}/ListModels",)
 """Methods for the channel to send again. An answer is not: its first attempt may have been paid."""
 REMEMBERED_SECONDS = 5.0
-"""How long a description is taken for what it was.
+"""How long a description is taken for what it still is.
 
-The gateway asks before every question, and the description changes only when generation is
-restarted with other settings. For this long, an answer of the new engine may be filed under the
-old one's key. It was true when it was written, and is found only by a mesh that goes back to the
-old engine within the entry's life; nothing is ever filed under a key of the wrong evidence.
+The gateway asks before every question, and the answer changes only when generation is restarted
+with other settings. What is late is bounded: for this long the key of a question names the engine
+before, so a cached answer of that engine is given once more, and a new answer is not kept (the
+gateway keeps none of another model than the key's). Only new rules under the old model's name
+are filed under the old key, to be found by a mesh that goes back to the old rules within the
+entry's life. Without the memory the same race remains between two replicas of a rollout.
 """
 
 

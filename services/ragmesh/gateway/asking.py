@@ -144,7 +144,9 @@ class Asking:
     async def _keep(self, run: _Run, retrieval: Retrieval, answer: Answer) -> None:
         """Store a complete answer with a tag for every document in its context."""
         wanted = run.query.cache is not CacheMode.BYPASS
-        if not wanted or answer.status is not AnswerStatus.ANSWERED or answer.degraded:
+        whole = answer.status is AnswerStatus.ANSWERED and not answer.degraded
+        # The key names the engine that was described; a restart may have put another in its place.
+        if not (wanted and whole and answer.model == run.engine.model):
             return
         entry = StoredAnswer(
             key=run.key(),

@@ -35,6 +35,7 @@ from ragmesh.gateway.identity import DEVELOPER
 from ragmesh.gateway.limits import GatewayLimits
 from ragmesh.gateway.parsing import parse_ask
 from ragmesh.testing.gateway import COLLECTION, SENTENCE, FakeMesh
+from ragmesh.testing.generation import FakeGenerator
 from ragmesh.testing.retrieval import fake_hit, uid_of
 
 QUESTION = "How many days of leave?"
@@ -104,6 +105,21 @@ async def test_a_replayed_answer_carries_its_own_request_and_cost(mesh: FakeMesh
     assert again.request_id == "r-2"
     assert again.usage.cost_dollars == again.usage.prompt_tokens == 0
     assert "retrieve" not in dict(again.timings_ms)
+
+
+class Replaced(FakeGenerator):
+    """A generator that was restarted with another model after it was described."""
+
+    async def describe_engine(self) -> EngineDescription:
+        return replace(self.description, model="the model before")
+
+
+async def test_an_answer_of_another_model_than_the_keys_is_not_kept(mesh: FakeMesh) -> None:
+    mesh.generator = Replaced()
+    answer = await ask(mesh)
+    assert answer.status is AnswerStatus.ANSWERED
+    assert mesh.cache.lookups
+    assert not mesh.cache.stores
 
 
 async def test_an_answer_is_kept_with_every_document_of_its_context(mesh: FakeMesh) -> None:

@@ -27,7 +27,9 @@ from ragmesh.generation.adapters.extractive import (
     ExtractiveEngine,
     no_context_sentence,
 )
+from ragmesh.generation.ports import Engine
 from ragmesh.testing.generation import ask_of, found
+from ragmesh.testing.generation_contract import EngineContract
 
 FERRY = (
     "Ferries leave at noon. Bicycles travel free of charge on every ferry. "
@@ -35,6 +37,15 @@ FERRY = (
 )
 HARBOUR = "The harbour has two cranes. Cranes lift nine tonnes. A dog guards the gate at night."
 WEATHER = "Rain is likely in March. Storms come from the west."
+
+
+class TestExtractiveEngine(EngineContract):
+    """The extractive engine passes the suite of every engine."""
+
+    @pytest.fixture
+    def engine(self) -> Engine:
+        return ExtractiveEngine(0.2)
+
 
 Streamed = tuple[str, list[Citation], Generated]
 
