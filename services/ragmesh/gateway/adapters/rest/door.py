@@ -15,6 +15,7 @@ from ragmesh.core.errors import (
     BodyTooLargeError,
     BodyTooSlowError,
     RagmeshError,
+    UnavailableError,
     Violation,
 )
 from ragmesh.gateway.adapters.rest.problems import problem_response
@@ -56,6 +57,11 @@ class Door:
                 body.refuse_announced(headers)
                 await self._app(scope, body.receive, answer.unless(body))
                 error = body.error
+            except asyncio.CancelledError:
+                if answer.started:
+                    raise
+                # Only a server that stops cancels; its own answer would call this a defect.
+                error = UnavailableError("the mesh stops before this request is done")
             except Exception as raised:
                 error = as_mesh_error(raised)
             if error is not None and not answer.started:

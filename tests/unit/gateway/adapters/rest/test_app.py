@@ -263,6 +263,25 @@ async def test_who_goes_away_stops_the_engine(door: Door, mesh: FakeMesh, accept
     assert not mesh.cache.stores
 
 
+async def test_a_request_that_the_stop_cuts_off_is_told_to_come_again(door: Door) -> None:
+    asked = asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        asked.set()
+        return await asyncio.Future()
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    sent: list[dict[str, Any]] = []
+    serving = asyncio.create_task(door(_scope(f"{COLLECTIONS}/handbook/ask"), receive, send))
+    await asked.wait()
+    serving.cancel()
+    await asyncio.wait({serving})
+    assert sent[0]["status"] == 503
+    assert b'"reason":"UNAVAILABLE"' in sent[1]["body"]
+
+
 async def test_a_silent_stream_shows_that_it_lives(door: Door, mesh: FakeMesh) -> None:
     assert isinstance(mesh.clock, ManualClock)
     clock = mesh.clock
