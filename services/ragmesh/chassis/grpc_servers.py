@@ -170,6 +170,9 @@ def _arguments(options: ServerOptions) -> list[tuple[str, int]]:
         ("grpc.keepalive_timeout_ms", 20_000),
         ("grpc.http2.ping_timeout_ms", 20_000),
         ("grpc.http2.max_pings_without_data", 0),
+        # A caller token may have 16 KiB, by a third more as base64; the core's own limit is 8.
+        ("grpc.max_metadata_size", 32 * 1024),
+        ("grpc.absolute_max_metadata_size", 64 * 1024),
         # Clients ping to notice dead peers; more often than this is taken for an attack.
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 5_000),

@@ -17,7 +17,7 @@ from ragmesh.chassis.identity.key_files import (
     read_private_key,
     read_public_keys,
 )
-from ragmesh.chassis.identity.keys import SPEAKERS, Speaker
+from ragmesh.chassis.identity.keys import SPEAKERS, PrivateKey, Speaker
 from ragmesh.chassis.identity.refusals import Refusals
 from ragmesh.chassis.identity.settings import IdentitySettings
 from ragmesh.chassis.identity.tokens import TokenSigner, TokenVerifier
@@ -83,6 +83,9 @@ class _Following:
     files: KeyFiles
     clock: Clock
     marks: Marks
+    next_key: PrivateKey | None = None
+    listed_since: float = 0.0
+    """When the next key was first seen to be listed."""
 
     async def run(self, seconds: float) -> None:
         """Look at both files again and again."""
@@ -93,22 +96,30 @@ class _Following:
             if marks != self.marks:
                 self.marks = marks
                 await self._read()
+            if self.next_key and self.clock.monotonic() - self.listed_since >= 2 * seconds:
+                self.identity.signer.use(self.next_key)
+                _log.info("another key signs", extra={"key_id": self.next_key.key_id})
+                self.next_key = None
 
     async def _read(self) -> None:
-        guard, signer = self.identity.guard, self.identity.signer
+        guard = self.identity.guard
         ring = await _read_or_tell(read_public_keys, self.files.public_keys_file)
         if ring is not None and ring != guard.ring:
             guard.believe(TokenVerifier(ring, self.clock))
             _log.info("other public keys are in force", extra={"keys": len(ring.keys)})
         key = await _read_or_tell(read_private_key, self.files.key_file)
-        if key is None or key.key_id == signer.key_id:
-            return
-        # Others read the same public file: a key that is not in it would be refused by them.
-        if guard.ring.lets_speak(key, self.speaker):
-            signer.use(key)
-            _log.info("another key signs", extra={"key_id": key.key_id})
-        else:
+        if key is not None:
+            self._prepare(key)
+
+    def _prepare(self, key: PrivateKey) -> None:
+        """Use the key once others, who look as often, have seen that it is listed."""
+        if key.key_id == self.identity.signer.key_id:
+            self.next_key = None
+        elif not self.identity.guard.ring.lets_speak(key, self.speaker):
+            self.next_key = None
             _log.warning("a key is not listed and is not used", extra={"key_id": key.key_id})
+        elif self.next_key is None or self.next_key.key_id != key.key_id:
+            self.next_key, self.listed_since = key, self.clock.monotonic()
 
 
 async def _read_or_tell(read: Callable[[Path], Read], path: Path) -> Read | None:
