@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
@@ -29,6 +29,9 @@ from ragmesh.core.errors import (
 PUSHBACK_KEY = "grpc-retry-pushback-ms"
 """Tells the client's retry policy how long to wait, and a negative one not to retry."""
 
+_ENDLESS = "Watch"
+"""The verb of methods whose streams do not end by themselves; nobody waits for these to end."""
+
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Behaviour: TypeAlias = Callable[[Any, "Context"], Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -51,13 +54,11 @@ class MeshServerInterceptor(grpc.aio.ServerInterceptor):
         max_message_bytes: int,
         guard: Guard | None = None,
         telemetry: CallTelemetry | None = None,
-        endless_methods: Collection[str] = (),
     ) -> None:
         self._guard = guard
         self._default_deadline_seconds = default_deadline_seconds
         self._max_message_bytes = max_message_bytes
         self._telemetry = telemetry
-        self._endless_methods = endless_methods
         self._endless: set[asyncio.Task[Any]] = set()
         self._ended = asyncio.Event()
         self._wrapped: dict[str, Handler] = {}
@@ -104,7 +105,7 @@ class MeshServerInterceptor(grpc.aio.ServerInterceptor):
 
     def _answering(self, method: str, behaviour: Behaviour, *, limited: bool) -> Behaviour:
         """The behaviour within its request; `limited` ones get a deadline when none came."""
-        if method.removeprefix("/") in self._endless_methods:
+        if method.rpartition("/")[2].startswith(_ENDLESS):
             behaviour = self._until_ended(behaviour)
 
         async def answer(request: Any, context: Context) -> Any:

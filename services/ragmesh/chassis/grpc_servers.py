@@ -53,9 +53,6 @@ class ServerOptions:
     connection_grace_seconds: float = 330.0
     """How long calls may go on on an aged connection; longer than the longest stream, which
     would be cut. What never ends by itself is asked for again by whoever follows it."""
-    endless_methods: tuple[str, ...] = ()
-    """Streams that do not end by themselves, as `package.Service/Method`: they are ended when the
-    server stops, so that nobody waits out the grace for them."""
     max_concurrent_calls: int | None = None
     """Calls above it are refused with RESOURCE_EXHAUSTED."""
     allow_remote: bool = False
@@ -115,7 +112,6 @@ async def serve(
         max_message_bytes=options.max_message_bytes,
         guard=guard,
         telemetry=telemetry,
-        endless_methods={*options.endless_methods, f"{HEALTH}/Watch"},
     )
     server = grpc.aio.server(
         interceptors=[around],

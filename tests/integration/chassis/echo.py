@@ -55,6 +55,7 @@ class Echo:
             "Echo": grpc.unary_unary_rpc_method_handler(self.echo, read, write),
             "EchoMany": grpc.unary_stream_rpc_method_handler(self.echo_many, read, write),
             "Join": grpc.stream_unary_rpc_method_handler(self.join, read, write),
+            "WatchEcho": grpc.unary_stream_rpc_method_handler(self.echo_many, read, write),
             "EchoEach": grpc.stream_stream_rpc_method_handler(self.echo_each, read, write),
         }
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
@@ -81,5 +82,6 @@ class Stub:
         read, write = StringValue.FromString, StringValue.SerializeToString
         self.echo = made.unary_unary(f"/{SERVICE}/Echo", write, read)
         self.echo_many = made.unary_stream(f"/{SERVICE}/EchoMany", write, read)
+        self.watch_echo = made.unary_stream(f"/{SERVICE}/WatchEcho", write, read)
         self.join = made.stream_unary(f"/{SERVICE}/Join", write, read)
         self.echo_each = made.stream_stream(f"/{SERVICE}/EchoEach", write, read)

@@ -341,6 +341,19 @@ async def test_a_stopping_server_ends_calls_that_outlast_its_grace(tmp_path: Any
     await asyncio.wait_for(echo.cancelled.wait(), ENOUGH)
 
 
+async def test_a_stopping_server_does_not_wait_for_streams_that_never_end(tmp_path: Any) -> None:
+    echo = Echo(behave=for_ever)
+    address = f"unix:{tmp_path}/s"
+    async with channel(address) as made, asyncio.timeout(ENOUGH):
+        options = ServerOptions(grace_seconds=60.0)
+        async with serve(address, echo.register, service_names=[SERVICE], options=options):
+            watching = asyncio.ensure_future(anext(Stub(made).watch_echo(said("x"))))
+            await echo.started.wait()
+        with pytest.raises(UnavailableError, match="stopping"):
+            await watching
+        await echo.cancelled.wait()
+
+
 async def test_a_draining_server_says_so_and_still_answers_until_its_time_is_over(
     tmp_path: Path,
 ) -> None:
