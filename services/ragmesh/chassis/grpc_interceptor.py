@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
@@ -109,22 +109,21 @@ class MeshServerInterceptor(grpc.aio.ServerInterceptor):
             behaviour = self._until_ended(behaviour)
 
         async def answer(request: Any, context: Context) -> Any:
-            request_id = _request_id(context)
+            metadata = tuple(context.invocation_metadata() or ())
+            request_id = _request_id(metadata)
             context.set_trailing_metadata(((REQUEST_ID_HEADER, request_id),))
-            remaining = context.time_remaining()
+            remaining = cast("float | None", context.time_remaining())
             # A deadline that the client set is watched by gRPC, which cancels this task.
             ours = self._default_deadline_seconds if limited and remaining is None else None
             with serving(request_id, timeout_seconds=ours if remaining is None else remaining):
                 try:
-                    async with asyncio.timeout(ours) as timer:
-                        with calling(self._admitted(method, context)):
+                    with calling(self._admitted(method, metadata, context)):
+                        if ours is None:
                             return await behaviour(request, context)
+                        return await _within(ours, behaviour(request, context))
                 except grpc.aio.AbortError:
                     raise
                 except Exception as error:
-                    if isinstance(error, TimeoutError) and timer.expired():
-                        late = DeadlineError(f"the call took longer than {ours:g} s")
-                        return await _abort(context, late, request_id)
                     return await _abort(context, as_mesh_error(error), request_id)
 
         return answer if self._telemetry is None else self._telemetry.served(method, answer)
@@ -146,10 +145,11 @@ class MeshServerInterceptor(grpc.aio.ServerInterceptor):
 
         return follow
 
-    def _admitted(self, method: str, context: Context) -> Caller | None:
+    def _admitted(
+        self, method: str, metadata: Sequence[tuple[str, str | bytes]], context: Context
+    ) -> Caller | None:
         if self._guard is None:
             return None
-        metadata = tuple(context.invocation_metadata() or ())
         return self._guard.admit(method, metadata, peer=context.peer())
 
     def _reader(self, deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
@@ -203,11 +203,21 @@ async def _accepted_stream(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
         yield request
 
 
-def _request_id(context: Context) -> str:
-    for key, value in context.invocation_metadata() or ():
+def _request_id(metadata: Sequence[tuple[str, str | bytes]]) -> str:
+    for key, value in metadata:
         if key == REQUEST_ID_HEADER and isinstance(value, str):
             return accept_request_id(value)
     return accept_request_id(None)
+
+
+async def _within(seconds: float, work: Awaitable[Any]) -> Any:
+    try:
+        async with asyncio.timeout(seconds) as timer:
+            return await work
+    except TimeoutError as error:
+        if not timer.expired():
+            raise
+        raise DeadlineError(f"the call took longer than {seconds:g} s") from error
 
 
 async def _abort(context: Context, error: RagmeshError, request_id: str) -> None:
