@@ -85,8 +85,10 @@ class GatewayClient:
         pieces: list[str] = []
         citations: list[Citation] = []
         usage = Usage()
+        ended = False
         stream = self._asking.StreamAnswer(request, metadata=self._metadata)
         async with aclosing(opened(stream)) as messages:
+            # Read to its end, past the finish: a call that is left earlier counts as cancelled.
             async for message in messages:
                 match message.WhichOneof("event"):
                     case "delta":
@@ -98,11 +100,12 @@ class GatewayClient:
                     case "usage":
                         usage = replies.usage_of(message.usage)
                     case "finish":
+                        ended = True
                         yield replies.finished_answer(
                             message.finish, "".join(pieces), tuple(citations), usage
                         )
-                        return
-        raise InternalError("the stream ended without saying how the answer did")
+        if not ended:
+            raise InternalError("the stream ended without saying how the answer did")
 
     async def search(self, query: SearchQuery) -> SearchResult:
         """The chunks closest to a query."""
