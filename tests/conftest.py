@@ -12,6 +12,11 @@ from typing import Any
 
 import pytest
 from grpc.aio._server import Server as GrpcServer
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says how busy the machine is, and nothing about the promise.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 ROOT = Path(__file__).parent.parent
 UNIT = ROOT / "tests" / "unit"

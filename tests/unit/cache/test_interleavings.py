@@ -110,7 +110,7 @@ class World:
 
 @example(steps=LATE_AFTER_A_RESTART, memory_entries=1_000)
 @example(steps=LATE_AFTER_FORGETTING, memory_entries=1)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(_STEPS, st.sampled_from([1, 2, 1_000]))
 def test_no_answer_is_served_after_the_news_that_one_of_its_documents_changed(
     steps: list[tuple[str, object]], memory_entries: int

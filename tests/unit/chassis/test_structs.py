@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ragmesh.chassis.structs import fields_of, struct_of
@@ -24,7 +24,6 @@ OBJECTS = st.dictionaries(
 )
 
 
-@settings(deadline=None)  # a machine at work is no defect
 @given(OBJECTS)
 def test_an_object_comes_back_as_it_was(fields: dict[str, Any]) -> None:
     assert fields_of(struct_of(fields)) == fields

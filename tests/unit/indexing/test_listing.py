@@ -66,7 +66,6 @@ async def test_a_filter_finds_what_the_reference_finds(tmp_path: Path) -> None:
 
         @settings(
             max_examples=150,
-            deadline=None,
             database=None,
             suppress_health_check=list(HealthCheck),
         )

@@ -156,7 +156,7 @@ async def told(steps: list[tuple[Any, ...]]) -> None:
             await story.check()
 
 
-@settings(max_examples=25, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, database=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(STEPS, min_size=4, max_size=14))
 def test_any_story_ends_with_what_was_asked_for(steps: list[tuple[Any, ...]]) -> None:
     asyncio.run(told(steps))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from google.protobuf.message import Message
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragmesh.chassis.messages import (
@@ -104,7 +104,7 @@ SUBJECTS = {
     ("of", "to_message", "from_message"), SUBJECTS.values(), ids=SUBJECTS.keys()
 )
 # Whole retrievals are drawn, which a busy machine takes its time for.
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25)
 @given(data=st.data())
 def test_what_is_sent_arrives_equal(
     data: st.DataObject,

@@ -51,7 +51,7 @@ def check(extraction: Extraction, chunks: list[ChunkDraft], max_tokens: int) -> 
     assert all(i in covered or character.isspace() for i, character in enumerate(text))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.text(
         alphabet=st.one_of(
