@@ -201,7 +201,7 @@ class UploadDocumentRequest(_message.Message):
     START_FIELD_NUMBER: _builtins.int
     PIECE_FIELD_NUMBER: _builtins.int
     piece: _builtins.bytes
-    """The next bytes of the content; at most 32 MB in all."""
+    """The next bytes of the content; in all at most `gateway.file_megabytes`, 10 MB by default."""
     @_builtins.property
     def start(self) -> Global___UploadStart:
         """Collection and header."""
