@@ -143,7 +143,7 @@ class Documents:
         """The extracted text of a revision, or TEXT_NOT_READY."""
         stored = await self._revision(caller, collection, document_id, revision)
         if stored.text_blob is None:
-            raise TextNotReadyError(f"revision {stored.revision} has no text yet")
+            raise TextNotReadyError(f"revision {stored.revision} has no text, or none yet")
         blob = await self.blobs.read_blob(stored.text_blob)
         try:
             text = (await asyncio.to_thread(Extraction.from_json, blob)).text
