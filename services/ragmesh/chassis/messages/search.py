@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from ragmesh.api.types.v1 import search_pb2
 from ragmesh.chassis.messages.enums import EnumNumbers
-from ragmesh.chassis.messages.parts import finite, inside, refuse_missing
-from ragmesh.chassis.messages.spans import span_from_message, span_to_message
+from ragmesh.chassis.messages.parts import finite, refuse_missing
+from ragmesh.chassis.messages.spans import span_from_message
 from ragmesh.chassis.messages.vectors import (
     fingerprint_from_message,
     fingerprint_to_message,
@@ -18,6 +18,7 @@ from ragmesh.chassis.messages.vectors import (
 )
 from ragmesh.core.errors import InvalidError
 from ragmesh.core.search import Hit, QueryTerm, Retrieval, Score, SearchMode, Sentence, Timings
+from ragmesh.core.spans import Span
 
 SEARCH_MODES = EnumNumbers(SearchMode, search_pb2.SearchMode)
 
@@ -68,8 +69,7 @@ def retrieval_from_message(message: search_pb2.Retrieval, *, field: str = "retri
 
 def hit_to_message(hit: Hit) -> search_pb2.Hit:
     """A chunk that was found."""
-    vectors = hit.sentence_vectors
-    return search_pb2.Hit(
+    message = search_pb2.Hit(
         chunk_id=hit.chunk_id,
         document_uid=hit.document_uid,
         document_id=hit.document_id,
@@ -78,7 +78,6 @@ def hit_to_message(hit: Hit) -> search_pb2.Hit:
         text=hit.text,
         score=hit.score,
         similarity=hit.similarity,
-        span=span_to_message(hit.span),
         page=hit.page,
         headings=hit.headings,
         metadata_json=hit.metadata,
@@ -87,21 +86,25 @@ def hit_to_message(hit: Hit) -> search_pb2.Hit:
             search_pb2.RankingScore(ranking=score.ranking, rank=score.rank, score=score.score)
             for score in hit.scores
         ],
-        sentences=[
-            search_pb2.Sentence(span=span_to_message(sentence.span), terms=sentence.terms)
-            for sentence in hit.sentences
-        ],
-        sentence_vectors=None if vectors is None else sentence_vectors_to_message(vectors),
     )
+    message.span.SetInParent()
+    message.span.start, message.span.end = hit.span.start, hit.span.end
+    if hit.sentence_vectors is not None:
+        message.sentence_vectors.CopyFrom(sentence_vectors_to_message(hit.sentence_vectors))
+    # An answer's evidence has a hundred sentences: filled in place they cost half.
+    for sentence in hit.sentences:
+        added = message.sentences.add()
+        span = added.span
+        span.SetInParent()
+        span.start, span.end = sentence.span.start, sentence.span.end
+        added.terms.extend(sentence.terms)
+    return message
 
 
 def hit_from_message(message: search_pb2.Hit, *, terms: int, field: str = "hit") -> Hit:
     """A chunk that was found by a search of so many terms."""
     refuse_missing(message, "span", field=field)
-    sentences = tuple(
-        _sentence(sentence, message, terms, f"{field}.sentences[{position}]")
-        for position, sentence in enumerate(message.sentences)
-    )
+    sentences = _sentences(message, terms, field)
     vectors = None
     if message.HasField("sentence_vectors"):
         where = f"{field}.sentence_vectors"
@@ -138,14 +141,27 @@ def timings_from_messages(messages: Iterable[search_pb2.StageTiming]) -> Timings
     return tuple((message.stage, message.milliseconds) for message in messages)
 
 
-def _sentence(
-    message: search_pb2.Sentence, hit: search_pb2.Hit, terms: int, field: str
-) -> Sentence:
-    refuse_missing(message, "span", field=field)
-    span = span_from_message(message.span, field=inside(field, "span"))
-    if span.end > len(hit.text):
-        raise InvalidError.of(inside(field, "span"), "must lie within the hit's text")
-    held = tuple(message.terms)
+def _sentences(hit: search_pb2.Hit, terms: int, field: str) -> tuple[Sentence, ...]:
+    """The sentences of a hit; names of fields are made only for the one at fault."""
+    length = len(hit.text)
+    found: list[Sentence] = []
+    for message in hit.sentences:
+        span = message.span
+        start, end, held = span.start, span.end, tuple(message.terms)
+        fits = start <= end <= length and (not held or max(held) < terms)
+        if not fits or (end == 0 and not message.HasField("span")):
+            where = f"{field}.sentences[{len(found)}]"
+            raise _misfit(message, where, held, terms)
+        found.append(Sentence(Span(start, end), held))
+    return tuple(found)
+
+
+def _misfit(
+    message: search_pb2.Sentence, field: str, held: tuple[int, ...], terms: int
+) -> InvalidError:
+    """What is wrong with a sentence that does not fit its hit."""
+    if not message.HasField("span"):
+        return InvalidError.of(f"{field}.span", "must be given")
     if held and max(held) >= terms:
-        raise InvalidError.of(inside(field, "terms"), "must be positions of the search's terms")
-    return Sentence(span, held)
+        return InvalidError.of(f"{field}.terms", "must be positions of the search's terms")
+    return InvalidError.of(f"{field}.span", "must be a range within the hit's text")
