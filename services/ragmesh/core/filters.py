@@ -126,7 +126,7 @@ def slot_bounds(
     try:
         return field.slot, tuple((name, slot_value(field, value)) for name, value in node.bounds)
     except InvalidMetadataError as error:
-        raise _refusal(f"filter.range.{node.field}", error.message) from error
+        raise _refusal(f"filter.range.{node.field}", error.violations[0].message) from error
 
 
 def matches(

@@ -248,6 +248,7 @@ def test_a_bound_of_the_wrong_type_is_an_invalid_filter(field: str, bound: Any) 
     with pytest.raises(InvalidFilterError) as caught:
         passes(Range(field, (("gt", bound),)), DOCUMENT)
     assert caught.value.violations[0].field == f"filter.range.{field}"
+    assert caught.value.message.startswith(f"filter.range.{field} must be")
 
 
 @given(st.floats(allow_nan=False), st.floats(allow_nan=False))
