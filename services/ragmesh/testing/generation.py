@@ -64,6 +64,31 @@ class FakeEngine:
 
 
 @dataclass(slots=True)
+class WaitingEngine:
+    """Says its first words, then waits until it is stopped, and tells when it was."""
+
+    first: Sequence[GenerationEvent] = ()
+    description: EngineDescription = DEFAULT_ENGINE
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the first words are said and taken."""
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def generate(self, query: GenerateQuery) -> AsyncGenerator[GenerationEvent, None]:
+        """Never end."""
+        try:
+            for event in self.first:
+                yield event
+            self.begun.set()
+            await asyncio.Event().wait()
+        finally:
+            self.stopped.set()
+
+    def describe(self) -> EngineDescription:
+        """What the test says it is."""
+        return self.description
+
+
+@dataclass(slots=True)
 class FakeGenerator:
     """A GenerationService for its consumers: quotes the first hit, NO_CONTEXT without one."""
 

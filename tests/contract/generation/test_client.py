@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,6 @@ from ragmesh.core.answers import (
     Delta,
     EngineDescription,
     Generated,
-    GenerateQuery,
-    GenerationEvent,
     Turn,
     Usage,
 )
@@ -40,33 +38,12 @@ from ragmesh.generation.server import SERVICE_NAMES, add_generation
 from ragmesh.generation.service import GenerationService
 from ragmesh.testing.callers import MeshKeys
 from ragmesh.testing.clocks import ManualClock
-from ragmesh.testing.generation import FakeEngine, FakeGenerator
+from ragmesh.testing.generation import FakeEngine, FakeGenerator, WaitingEngine
 from ragmesh.testing.generation_contract import ANSWERABLE, CALLER
 from tests.contract.lines import line
 
 END = Generated(AnswerStatus.ANSWERED, 0.5, 1.0, "fake-1", Usage(3, 4, 0.01))
 ENOUGH = 10.0
-
-
-@dataclass
-class WaitingEngine:
-    """Says its first words, then waits for ever, and tells when it was stopped."""
-
-    first: tuple[GenerationEvent, ...] = ()
-    begun: asyncio.Event = field(default_factory=asyncio.Event)
-    stopped: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def generate(self, query: GenerateQuery) -> AsyncGenerator[GenerationEvent, None]:
-        try:
-            for event in self.first:
-                yield event
-            self.begun.set()
-            await asyncio.Event().wait()
-        finally:
-            self.stopped.set()
-
-    def describe(self) -> EngineDescription:
-        return EngineDescription("waiting", "waiting-1", "1")
 
 
 async def test_who_leaves_before_the_first_word_stops_the_engine(dial: Any) -> None:
