@@ -30,12 +30,12 @@ SYSTEM = "grpc"
 OTHER = "_OTHER"
 """Stands for a method that does not exist, whose name a client may choose freely."""
 _INFRASTRUCTURE = "/grpc."
-_CODES = {code.value[0]: code.name for code in grpc.StatusCode}
 _SERVER_FAULTS = frozenset(
     {UNKNOWN, "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"}
 )
 """Codes that say something about the server; the others answer what the client did."""
-_CLOCK_SECONDS = 0.005
+_TRANSIT = 0.05
+"""The share of a call's time that it may have spent on its way here."""
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 
@@ -61,13 +61,13 @@ class GrpcTelemetry:
             try:
                 reply = await behaviour(request, context)
             except grpc.aio.AbortError:
-                code = _CODES.get(context.code(), UNKNOWN)
+                code = _said(context)
                 raise
             except asyncio.CancelledError:
-                code = _cancelled(context)
+                code = _cancelled(context, call.seconds)
                 raise
             else:
-                code = _CODES.get(context.code() or 0, OK)
+                code = _said(context)
                 return reply
             finally:
                 set_current_trace(outer)
@@ -156,13 +156,18 @@ class _Call:
         carried = (*metadata, (TRACEPARENT, trace.traceparent))
         return (*carried, (TRACESTATE, trace.state)) if trace.state else carried
 
+    @property
+    def seconds(self) -> float:
+        """How long it has taken so far."""
+        return time.perf_counter() - self._began
+
     def end(self, code: str) -> None:
         """The call ended; what comes after its first end changes nothing."""
         if self._ended:
             return
         self._ended = True
         side, span = self._side, self.span
-        side.point(code).record(time.perf_counter() - self._began, span.trace)
+        side.point(code).record(self.seconds, span.trace)
         if not span.trace.sampled:
             return
         span.attributes = {
@@ -218,8 +223,20 @@ def _incoming(metadata: Any) -> TraceContext | None:
     return None if parent is None else parse_traceparent(parent, state)
 
 
-def _cancelled(context: Any) -> str:
-    """Whether the client left or its time was up: gRPC cancels the call in both cases."""
+def _said(context: Any) -> str:
+    """The code that the servicer set, OK when it set none."""
+    code = context.code()
+    return OK if code is None else str(code.name)
+
+
+def _cancelled(context: Any, seconds: float) -> str:
+    """Whether the client left or its time was up: gRPC cancels the call in both cases.
+
+    A client whose time is up says so by leaving, a little before ours is: what it sent was on
+    its way when its clock already ran.
+    """
     remaining = context.time_remaining()
-    late = remaining is not None and remaining <= _CLOCK_SECONDS
-    return "DEADLINE_EXCEEDED" if late else CANCELLED
+    if remaining is None:
+        return CANCELLED
+    budget = remaining + seconds
+    return "DEADLINE_EXCEEDED" if remaining <= _TRANSIT * budget else CANCELLED

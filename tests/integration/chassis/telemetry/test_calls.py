@@ -21,7 +21,6 @@ from ragmesh.chassis.grpc_servers import ServerOptions, serve
 from ragmesh.chassis.telemetry.current import TraceContext, within_trace
 from ragmesh.chassis.telemetry.opening import Telemetry
 from ragmesh.core.errors import (
-    DeadlineError,
     EmptyTextError,
     InternalError,
     RagmeshError,
@@ -36,10 +35,10 @@ from tests.integration.chassis.telemetry.collector import (
 )
 
 TRACE = TraceContext(0xA, 0xB, sampled=True)
-ERRORS: dict[str, RagmeshError | Exception] = {
-    "INVALID_ARGUMENT": EmptyTextError("no text"),
-    "UNAVAILABLE": UnavailableError("away"),
-    "INTERNAL": InternalError("broken"),
+ERRORS: dict[str, type[RagmeshError]] = {
+    "INVALID_ARGUMENT": EmptyTextError,
+    "UNAVAILABLE": UnavailableError,
+    "INTERNAL": InternalError,
 }
 
 
@@ -168,9 +167,11 @@ def failing(error: Exception) -> Any:
 class Truth:
     """Makes calls of every kind with every end, and keeps the books."""
 
-    def __init__(self, at: Line) -> None:
+    def __init__(self, at: Line, group: asyncio.TaskGroup) -> None:
         self.at = at
+        self.group = group
         self.ended: Counter[tuple[str, str]] = Counter()
+        self.begun: dict[str, asyncio.Event] = {}
         at.echo.behave = self._behave
 
     async def make(self, number: int) -> None:
@@ -192,16 +193,17 @@ class Truth:
             await self._note("EchoEach", "INTERNAL", _read(replies))
         elif kind == 17:
             await self._leave()
-        elif kind == 18:
-            late = self.at.stub.echo(said("wait"), timeout=0.05)
-            await self._note("Echo", "DEADLINE_EXCEEDED", late)
+        elif kind == 18:  # long enough to reach the server for sure, so nobody waits for it
+            late = self.at.stub.echo(said("wait"), timeout=2.0)
+            self.group.create_task(self._note("Echo", "DEADLINE_EXCEEDED", late))
         else:
-            await self._give_up()
+            await self._give_up(f"wait {number}")
 
     async def _behave(self, text: str) -> str:
         if text in ERRORS:
-            raise ERRORS[text]
-        if text == "wait":
+            raise ERRORS[text]("as the test says")
+        if text.startswith("wait"):
+            self.begun.setdefault(text, asyncio.Event()).set()
             await asyncio.Event().wait()
         return text
 
@@ -219,15 +221,12 @@ class Truth:
         async with aclosing(self.at.stub.echo_each(sent("a", "wait"))) as replies:
             assert (await anext(replies)).value == "a"
 
-    async def _give_up(self) -> None:
+    async def _give_up(self, text: str) -> None:
         """Be cancelled while a unary call waits for its answer."""
         self.ended["Echo", "CANCELLED"] += 1
-        arrived = self.at.echo.calls
         async with asyncio.TaskGroup() as group:
-            call = group.create_task(_asked(self.at.stub, "wait"))
-            while self.at.echo.calls == arrived:
-                await asyncio.sleep(0.001)
-            await asyncio.sleep(0.005)
+            call = group.create_task(_asked(self.at.stub, text))
+            await self.begun.setdefault(text, asyncio.Event()).wait()
             call.cancel()
 
 
@@ -261,23 +260,19 @@ async def test_what_is_counted_of_10_000_mixed_calls_is_what_happened(tmp_path: 
     numbers = list(range(10_000))
     random.Random(4).shuffle(numbers)
     waiting = iter(numbers)
-    async with connected(tmp_path, None) as at:
-        truth = Truth(at)
+    async with connected(tmp_path, None) as at, asyncio.TaskGroup() as group:
+        truth = Truth(at, group)
 
         async def caller() -> None:
             for number in waiting:
                 await truth.make(number)
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(32):
-                group.create_task(caller())
-        assert sum(truth.ended.values()) == 10_000
-        assert await scraped(at.near, "rpc_client_call_duration_seconds_count") == truth.ended
-        async with asyncio.timeout(30):  # a cancellation reaches the server a little later
-            name = "rpc_server_call_duration_seconds_count"
-            while sum((await scraped(at.far, name)).values()) < 10_000:
-                await asyncio.sleep(0.05)
-        assert await scraped(at.far, name) == truth.ended
+        for _ in range(32):
+            group.create_task(caller())
+    # Both ends have closed: a cancellation reaches the server a little later.
+    assert sum(truth.ended.values()) == 10_000
+    assert await scraped(at.near, "rpc_client_call_duration_seconds_count") == truth.ended
+    assert await scraped(at.far, "rpc_server_call_duration_seconds_count") == truth.ended
 
 
 async def test_a_method_that_does_not_exist_is_counted_under_one_name(tmp_path: Path) -> None:
