@@ -37,7 +37,8 @@ class ChannelOptions:
     idempotent_methods: tuple[str, ...] = ()
     """Methods that are retried, as `package.Service/Method`."""
     attempts: int = 3
-    max_message_bytes: int = 64 * 1024 * 1024
+    max_message_bytes: int = 160 * 1024 * 1024
+    """Largest reply: a page of 1,000 documents of which each has the most metadata and groups."""
     keepalive_seconds: float = 10.0
     """How often a silent peer is pinged while calls are under way."""
     keepalive_timeout_seconds: float = 10.0

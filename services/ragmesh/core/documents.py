@@ -8,10 +8,13 @@ from datetime import datetime
 from enum import Enum
 
 from ragmesh.core.callers import Access
+from ragmesh.core.errors import BodyTooLargeError, Violation
 from ragmesh.core.metadata import NO_METADATA, Metadata, SortableField
 
 MAX_UPLOADS = 1_000
 """Most documents of one request."""
+MAX_UPLOADS_BYTES = 64 * 1024 * 1024
+"""Most bytes of all contents of one request; no door takes a larger body."""
 
 
 class DefaultAccess(Enum):
@@ -252,3 +255,14 @@ def resolved_access(access: Access | None, default: DefaultAccess) -> Access:
 def total_bytes(uploads: Sequence[Upload]) -> int:
     """The size of all contents together."""
     return sum(len(upload.content) for upload in uploads)
+
+
+def refuse_total(size: int) -> None:
+    """Raise BodyTooLargeError when contents of this size together are more than a request's."""
+    if size > MAX_UPLOADS_BYTES:
+        message = f"must have at most {MAX_UPLOADS_BYTES} bytes in all"
+        raise BodyTooLargeError(
+            f"documents {message}",
+            violations=[Violation("documents", message)],
+            metadata={"limit": str(MAX_UPLOADS_BYTES)},
+        )

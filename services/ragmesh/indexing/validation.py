@@ -9,7 +9,14 @@ from hashlib import sha256
 
 from ragmesh.core import names
 from ragmesh.core.callers import Access
-from ragmesh.core.documents import Chunking, DocumentChange, NewCollection, Upload
+from ragmesh.core.documents import (
+    Chunking,
+    DocumentChange,
+    NewCollection,
+    Upload,
+    refuse_total,
+    total_bytes,
+)
 from ragmesh.core.errors import (
     BatchTooLargeError,
     EmptyFileError,
@@ -43,6 +50,7 @@ def candidates_of(
             violations=[Violation("documents", f"at most {limits.documents}")],
             metadata={"limit": str(limits.documents)},
         )
+    refuse_total(total_bytes(uploads))
     found: dict[str, Candidate] = {}
     for position, upload in enumerate(uploads):
         where = "" if len(uploads) == 1 else f"documents[{position}]."

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import cast
 
 from ragmesh.core.callers import Machine
 from ragmesh.core.clock import Clock
@@ -115,11 +118,13 @@ class HeadsFollower:
         while True:
             try:
                 stream = heads.watch_heads(_CALLER, uid, from_sequence=following.sequence)
-                async for batch in stream:
-                    if not await self._apply(batch, following):
-                        self.end(uid)
-                        return
-                    pause = _FIRST_PAUSE_SECONDS
+                # Closed here: a stream that is left to the garbage collector keeps its call.
+                async with aclosing(cast("AsyncGenerator[HeadBatch, None]", stream)):
+                    async for batch in stream:
+                        if not await self._apply(batch, following):
+                            self.end(uid)
+                            return
+                        pause = _FIRST_PAUSE_SECONDS
             except IndexVersionGoneError:
                 # The store or the catalog has dropped it, or the catalog is yet to commit it.
                 if not await self._is_kept(uid):

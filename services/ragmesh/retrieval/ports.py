@@ -40,7 +40,10 @@ class HeadsSource(Protocol):
     ) -> AsyncIterator[HeadBatch]:
         """Every head above the sequence, then every change and a heartbeat a second, for ever.
 
-        Asking for the next batch says that the one before is applied.
+        Asking for the next batch says that the one before is applied; between processes the
+        client acknowledges it then. A publication waits a short time for the followers of its own
+        process to say so, never for one that was late before, so nobody may rely on more than
+        what the catalog's processes promise each other: within a second.
         """
 
 

@@ -16,6 +16,7 @@ from ragmesh.core.errors import (
     InvalidError,
     InvalidVectorError,
     StoreDamagedError,
+    Violation,
 )
 from ragmesh.core.index import (
     AttributesWrite,
@@ -293,4 +294,6 @@ def _validate_vector(vector: Vector, dimension: int, field: str) -> None:
 
 
 def _invalid_vector(field: str, message: str) -> InvalidVectorError:
-    return InvalidVectorError(f"{field} {message}", metadata={"field": field})
+    return InvalidVectorError(
+        f"{field} {message}", violations=[Violation(field, message)], metadata={"field": field}
+    )

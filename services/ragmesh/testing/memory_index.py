@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from ragmesh.core.errors import (
     AlreadyExistsError,
     IndexVersionGoneError,
+    InvalidPageTokenError,
     RevisionNotFoundError,
 )
 from ragmesh.core.filters import matches
@@ -100,6 +101,8 @@ class MemoryIndex:
     async def list_digests(self, index_version_uid: str, page: PageRequest) -> Page[DocumentDigest]:
         """What is held, by document uid and revision; the token is a position."""
         writes = self._version(index_version_uid).writes
+        if page.token and not page.token.isdecimal():
+            raise InvalidPageTokenError("page_token was not made by this listing")
         start = int(page.token or "0")
         keys = sorted(writes)[start : start + page.rows]
         end = start + len(keys)

@@ -8,9 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from ragmesh.core.callers import OPEN, Access, Caller
-from ragmesh.core.errors import (
-    RagmeshError,
-)
+from ragmesh.core.errors import IndexVersionGoneError, RagmeshError
 from ragmesh.core.ids import chunk_id, new_uid
 from ragmesh.core.index import (
     Attributes,
@@ -22,6 +20,7 @@ from ragmesh.core.index import (
     IndexSpec,
 )
 from ragmesh.core.metadata import Metadata, SortableField
+from ragmesh.core.questions import parse_limit
 from ragmesh.core.search import Hit, QueryTerm, Retrieval, RetrieveQuery, Sentence
 from ragmesh.core.spans import Span
 from ragmesh.core.vectors import Passage
@@ -233,6 +232,8 @@ class FakeRetriever:
     is asked."""
 
     hits: tuple[Hit, ...] = ()
+    index_version_uid: str = ""
+    """The one index version there is; "" = whichever is asked for."""
     heads_sequence: int = 1
     degraded: tuple[str, ...] = ()
     failures: list[RagmeshError] = field(default_factory=list)
@@ -245,6 +246,9 @@ class FakeRetriever:
         self.queries.append((caller, query))
         if self.failures:
             raise self.failures.pop(0)
+        parse_limit(query.limit)
+        if self.index_version_uid not in ("", query.index_version_uid):
+            raise IndexVersionGoneError("there is no such index version")
         words = dict.fromkeys(query.question.text.casefold().split())
         return Retrieval(
             hits=self.hits[: query.limit],

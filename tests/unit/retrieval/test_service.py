@@ -14,16 +14,13 @@ from ragmesh.core.errors import (
     FingerprintMismatchError,
     HeadsStaleError,
     IndexVersionGoneError,
-    InvalidError,
     InvalidLimitError,
-    InvalidVectorError,
     StoreDamagedError,
 )
-from ragmesh.core.index import Chunk, IndexSpec
+from ragmesh.core.index import IndexSpec
 from ragmesh.core.pages import PageRequest
 from ragmesh.core.questions import Question
 from ragmesh.core.search import Retrieval, RetrieveQuery, SearchMode
-from ragmesh.core.vectors import SentenceVectors, Vector
 from ragmesh.retrieval.follower import STALE_HEADS, HeadsFollower, Patience
 from ragmesh.retrieval.service import (
     MAX_CANDIDATES,
@@ -32,7 +29,7 @@ from ragmesh.retrieval.service import (
     candidates_for,
 )
 from ragmesh.testing.clocks import ManualClock
-from ragmesh.testing.embedding import DIMENSION, FakeEmbedder, FakeEncoder, fake_fingerprint
+from ragmesh.testing.embedding import FakeEmbedder, FakeEncoder, fake_fingerprint
 from ragmesh.testing.memory_index import MemoryIndex
 from ragmesh.testing.retrieval import (
     TENANT,
@@ -263,51 +260,6 @@ async def test_vectors_of_another_encoder_are_neither_written_nor_searched_with(
         b.embedder.encoder.max_tokens = 99
         with pytest.raises(FingerprintMismatchError):
             await b.retrieve(b.query())
-
-
-def spoiled(chunk: Chunk, vector: Vector) -> Chunk:
-    return replace(chunk, vector=vector)
-
-
-@pytest.mark.parametrize(
-    "vector",
-    [
-        pytest.param(Vector.from_floats([0.1] * (DIMENSION - 1)), id="too short"),
-        pytest.param(Vector.from_floats([float("nan")] + [0.1] * (DIMENSION - 1)), id="NaN"),
-        pytest.param(Vector.from_floats([float("inf")] + [0.1] * (DIMENSION - 1)), id="infinity"),
-        pytest.param(
-            Vector.from_floats([float("inf"), float("-inf")] + [0.1] * (DIMENSION - 2)),
-            id="infinities that cancel out",
-        ),
-    ],
-)
-async def test_a_vector_that_is_none_is_refused_and_nothing_is_kept(vector: Vector) -> None:
-    async with bench() as b:
-        write = document_write(b.spec, "a", "fine", "spoiled")
-        chunks = (write.chunks[0], spoiled(write.chunks[1], vector))
-        with pytest.raises(InvalidVectorError) as caught:
-            await b.service.write_chunks(INDEXER, replace(write, chunks=chunks))
-        assert caught.value.metadata["field"] == "chunks[1].vector"
-        page = await b.service.list_document_digests(
-            INDEXER, b.spec.index_version_uid, PageRequest()
-        )
-        assert page.items == ()
-
-
-async def test_sentence_vectors_must_be_one_a_sentence() -> None:
-    async with bench() as b:
-        write = document_write(b.spec, "a", "One. Two.")
-        one_row = SentenceVectors(DIMENSION, bytes(DIMENSION))
-        chunk = replace(write.chunks[0], sentence_vectors=one_row)
-        with pytest.raises(InvalidVectorError):
-            await b.service.write_chunks(INDEXER, replace(write, chunks=(chunk,)))
-
-
-async def test_ordinals_must_count_up_from_zero() -> None:
-    async with bench() as b:
-        write = document_write(b.spec, "a", "one", "two")
-        with pytest.raises(InvalidError):
-            await b.service.write_chunks(INDEXER, replace(write, chunks=write.chunks[1:]))
 
 
 def test_each_ranking_gives_more_candidates_than_hits_but_never_without_end() -> None:

@@ -1,0 +1,43 @@
+"""The gateway cannot tell the catalog beside it from the catalog far away."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from ragmesh.testing.catalog_contract import (
+    CatalogBench,
+    CollectionsContract,
+    JobsContract,
+)
+from ragmesh.testing.documents_contract import DocumentsContract
+from tests.contract.indexing.services import dialled, fake, opened, played
+
+
+@pytest.fixture(params=["fake", "local", "client"])
+async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[CatalogBench]:
+    async with AsyncExitStack() as stack:
+        if request.param == "fake":
+            yield fake()
+            return
+        made = await stack.enter_async_context(opened(tmp_path))
+        if request.param == "local":
+            yield played(made, made.service)
+            return
+        client = await stack.enter_async_context(dialled(tmp_path, made.service))
+        yield played(made, client)
+
+
+class TestCollections(CollectionsContract):
+    """Every catalog passes the suite of collections."""
+
+
+class TestDocuments(DocumentsContract):
+    """Every catalog passes the suite of documents."""
+
+
+class TestJobs(JobsContract):
+    """Every catalog passes the suite of jobs."""
