@@ -15,6 +15,7 @@ from ragmesh.chassis.messages.embedding import (
     passage_embeddings_from_message,
     passage_to_message,
     text_embeddings_from_message,
+    tokenizer_sha256,
 )
 from ragmesh.chassis.messages.texts import all_sendable
 from ragmesh.clients.replies import reading
@@ -46,6 +47,7 @@ class EmbeddingClient:
     def __init__(self, channel: grpc.aio.Channel, caller_signer: CallerSigner) -> None:
         self._stub = EmbeddingServiceStub(channel)
         self._signer = caller_signer
+        self._tokenizers: dict[str, bytes] = {}
 
     async def embed_texts(
         self, texts: Sequence[str], *, encoder: str = "", lane: Lane = Lane.QUERY
@@ -92,8 +94,16 @@ class EmbeddingClient:
                 return tuple(found)
 
     async def get_tokenizer(self, encoder: str = "") -> bytes:
-        """The encoder's tokenizer as tokenizer.json; empty when it has none."""
-        reply = await self._stub.GetTokenizer(
-            pb.GetTokenizerRequest(encoder=encoder), metadata=self._signer.metadata()
+        """The encoder's tokenizer as tokenizer.json; empty when it has none.
+
+        The server is asked each time, but sends half a megabyte only when it is another one than
+        was sent before.
+        """
+        known = self._tokenizers.get(encoder, b"")
+        request = pb.GetTokenizerRequest(
+            encoder=encoder, known_sha256=tokenizer_sha256(known) if known else ""
         )
-        return reply.tokenizer_json
+        reply = await self._stub.GetTokenizer(request, metadata=self._signer.metadata())
+        if not reply.unchanged:
+            known = self._tokenizers[encoder] = reply.tokenizer_json
+        return known

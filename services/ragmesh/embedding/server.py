@@ -15,6 +15,7 @@ from ragmesh.chassis.messages.embedding import (
     passage_embeddings_to_message,
     passage_from_message,
     text_embeddings_to_message,
+    tokenizer_sha256,
 )
 from ragmesh.chassis.messages.pages import page_request_from_message
 from ragmesh.embedding.service import EmbeddingService
@@ -75,7 +76,8 @@ class EmbeddingServicer(pb_grpc.EmbeddingServiceServicer):
     async def GetTokenizer(
         self, request: pb.GetTokenizerRequest, _context: Context
     ) -> pb.GetTokenizerResponse:
-        """Answer an encoder's tokenizer."""
-        return pb.GetTokenizerResponse(
-            tokenizer_json=await self._service.get_tokenizer(request.encoder)
-        )
+        """Answer an encoder's tokenizer, unless the caller has it already."""
+        tokenizer = await self._service.get_tokenizer(request.encoder)
+        if request.known_sha256 and request.known_sha256 == tokenizer_sha256(tokenizer):
+            return pb.GetTokenizerResponse(unchanged=True)
+        return pb.GetTokenizerResponse(tokenizer_json=tokenizer)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from hashlib import sha256
 
 import pytest
 
+from ragmesh.api.embedding.v1 import embedding_service_pb2 as pb
 from ragmesh.core.errors import (
     BatchTooLargeError,
     BodyTooLargeError,
@@ -14,6 +17,7 @@ from ragmesh.core.errors import (
 )
 from ragmesh.core.spans import Span
 from ragmesh.core.vectors import Passage
+from ragmesh.embedding.server import EmbeddingServicer
 from ragmesh.embedding.service import EmbeddingService
 from ragmesh.indexing.ports import Embedder as PassageEmbedder
 from ragmesh.retrieval.ports import Embedder as TextEmbedder
@@ -93,6 +97,43 @@ async def test_the_largest_batch_that_the_service_takes_fits_a_message(dial: Dia
         assert len((await client.embed_passages(largest)).passages) == 1_000
         with pytest.raises(BatchTooLargeError):
             await client.embed_passages([Passage("one more", ())] * 1_001)
+
+
+@dataclass(slots=True)
+class Retrained(FakeEncoder):
+    """An encoder whose tokenizer changes, as that of a service that is restarted does."""
+
+    tokenizer_json: bytes = b"one"
+
+    @property
+    def tokenizer(self) -> bytes:
+        return self.tokenizer_json
+
+
+class TestTokenizers:
+    """A tokenizer is sent once, and again when it is another one."""
+
+    @pytest.fixture
+    def encoders(self) -> tuple[FakeEncoder, ...]:
+        return (Retrained(),)
+
+    async def test_the_client_has_the_tokenizer_of_now(
+        self, dial: Dial, encoders: tuple[Retrained]
+    ) -> None:
+        async with dial("indexer") as client:
+            for now in (b"one", b"one", b"two", b"", b"one"):
+                encoders[0].tokenizer_json = now
+                assert await client.get_tokenizer("fake") == now
+
+    async def test_a_tokenizer_that_the_caller_has_is_not_sent_again(
+        self, service: EmbeddingService
+    ) -> None:
+        servicer = EmbeddingServicer(service)
+        sent = await servicer.GetTokenizer(pb.GetTokenizerRequest(encoder="fake"), None)
+        assert (sent.tokenizer_json, sent.unchanged) == (b"one", False)
+        known = pb.GetTokenizerRequest(encoder="fake", known_sha256=sha256(b"one").hexdigest())
+        again = await servicer.GetTokenizer(known, None)
+        assert (again.tokenizer_json, again.unchanged) == (b"", True)
 
 
 async def test_an_overload_is_told_as_what_it_is(

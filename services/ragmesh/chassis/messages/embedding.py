@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from hashlib import sha256
+
 from ragmesh.api.embedding.v1 import embedding_service_pb2 as pb
 from ragmesh.chassis.messages.enums import EnumNumbers
 from ragmesh.chassis.messages.parts import refuse_missing
@@ -114,6 +117,12 @@ def encoder_from_message(
         languages=tuple(message.languages),
         content_tokens=message.content_tokens,
     )
+
+
+@lru_cache(maxsize=32)
+def tokenizer_sha256(tokenizer: bytes) -> str:
+    """The name by which a caller says which tokenizer it has; half a megabyte is hashed once."""
+    return sha256(tokenizer).hexdigest()
 
 
 def _passage_embedding_to_message(embedding: PassageEmbedding) -> pb.PassageEmbedding:

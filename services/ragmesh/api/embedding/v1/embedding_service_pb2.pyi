@@ -330,16 +330,20 @@ class GetTokenizerRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ENCODER_FIELD_NUMBER: _builtins.int
+    KNOWN_SHA256_FIELD_NUMBER: _builtins.int
     encoder: _builtins.str
     """Name of the encoder."""
+    known_sha256: _builtins.str
+    """SHA-256, in lower-case hexadecimal, of the tokenizer that the caller has; empty for none."""
     def __init__(
         self,
         *,
         encoder: _builtins.str = ...,
+        known_sha256: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["encoder", b"encoder"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["encoder", b"encoder", "known_sha256", b"known_sha256"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -352,18 +356,22 @@ class GetTokenizerResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TOKENIZER_JSON_FIELD_NUMBER: _builtins.int
+    UNCHANGED_FIELD_NUMBER: _builtins.int
     tokenizer_json: _builtins.bytes
     """The tokenizer as tokenizer.json; empty when the encoder has none, and chunks are then sized at
     2.5 characters a token.
     """
+    unchanged: _builtins.bool
+    """Whether it is the one that the caller has; tokenizer_json is then left out."""
     def __init__(
         self,
         *,
         tokenizer_json: _builtins.bytes = ...,
+        unchanged: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["tokenizer_json", b"tokenizer_json"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tokenizer_json", b"tokenizer_json", "unchanged", b"unchanged"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
