@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
@@ -31,6 +31,9 @@ PUSHBACK_KEY = "grpc-retry-pushback-ms"
 
 _ENDLESS = "Watch"
 """The verb of methods whose streams do not end by themselves; nobody waits for these to end."""
+
+_HEARD_OUT_SECONDS = 1.0
+"""How long a refused client may go on sending before it is told."""
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Behaviour: TypeAlias = Callable[[Any, "Context"], Any]
@@ -117,7 +120,7 @@ class MeshServerInterceptor(grpc.aio.ServerInterceptor):
             ours = self._default_deadline_seconds if limited and remaining is None else None
             with serving(request_id, timeout_seconds=ours if remaining is None else remaining):
                 try:
-                    with calling(self._admitted(method, metadata, context)):
+                    with calling(await self._admitted(method, metadata, request, context)):
                         if ours is None:
                             return await behaviour(request, context)
                         return await _within(ours, behaviour(request, context))
@@ -145,12 +148,21 @@ class MeshServerInterceptor(grpc.aio.ServerInterceptor):
 
         return follow
 
-    def _admitted(
-        self, method: str, metadata: Sequence[tuple[str, str | bytes]], context: Context
+    async def _admitted(
+        self,
+        method: str,
+        metadata: Sequence[tuple[str, str | bytes]],
+        request: Any,
+        context: Context,
     ) -> Caller | None:
         if self._guard is None:
             return None
-        return self._guard.admit(method, metadata, peer=context.peer())
+        try:
+            return self._guard.admit(method, metadata, peer=context.peer())
+        except RagmeshError:
+            if hasattr(request, "__anext__"):
+                await _hear_out(context)
+            raise
 
     def _reader(self, deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
         limit = self._max_message_bytes
@@ -233,6 +245,15 @@ async def _abort(context: Context, error: RagmeshError, request_id: str) -> None
     elif error.retry_after_seconds is not None:
         trailing.append((PUSHBACK_KEY, str(round(error.retry_after_seconds * 1_000))))
     await context.abort(code_of(error), status.message, tuple(trailing))
+
+
+async def _hear_out(context: Context) -> None:
+    """Let a client finish what it is sending: to one that writes while its call ends, grpc.aio
+    says INTERNAL instead of the reason (grpc issue 36066)."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_HEARD_OUT_SECONDS):
+            while await context.read() is not grpc.aio.EOF:
+                pass
 
 
 def _too_large(size: int, limit: int) -> BodyTooLargeError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -92,4 +93,20 @@ async def test_whom_the_guard_refuses_reaches_no_method(
         ):
             with pytest.raises(error):
                 await anext(replies)
+    assert echo.calls == 0
+
+
+async def endless() -> AsyncIterator[StringValue]:
+    yield StringValue(value="x")
+    await asyncio.Event().wait()
+
+
+async def test_a_refused_client_that_keeps_its_stream_open_is_told_the_reason(
+    tmp_path: Path,
+) -> None:
+    async with guarded(tmp_path) as (echo, _, stub):
+        with pytest.raises(UnauthenticatedError):
+            await stub.join(endless(), timeout=30.0)
+        with pytest.raises(UnauthenticatedError):
+            await anext(stub.echo_each(endless(), timeout=30.0))
     assert echo.calls == 0
