@@ -49,6 +49,12 @@ test: setup ## Run all tests, with coverage of services/ (starts and stops what 
 .PHONY: check
 check: lint types arch verify test ## Run everything CI runs (needs npm)
 
+##@ Measure
+
+.PHONY: bench
+bench: $(LINKED) ## Measure what a gRPC hop costs, onto docs/reference/benchmarks.md (a minute, on an idle machine)
+	$(BIN)/python -m tools.bench
+
 ##@ Write
 
 .PHONY: generate

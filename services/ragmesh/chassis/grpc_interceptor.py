@@ -113,8 +113,10 @@ class MeshServerInterceptor(grpc.aio.ServerInterceptor):
 
         async def answer(request: Any, context: Context) -> Any:
             metadata = tuple(context.invocation_metadata() or ())
-            request_id = _request_id(metadata)
-            context.set_trailing_metadata(((REQUEST_ID_HEADER, request_id),))
+            offered = _offered_id(metadata)
+            request_id = accept_request_id(offered)
+            if request_id != offered:  # else the client knows it, and trailers are not free
+                context.set_trailing_metadata(((REQUEST_ID_HEADER, request_id),))
             remaining = cast("float | None", context.time_remaining())
             # A deadline that the client set is watched by gRPC, which cancels this task.
             ours = self._default_deadline_seconds if limited and remaining is None else None
@@ -215,11 +217,11 @@ async def _accepted_stream(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
         yield request
 
 
-def _request_id(metadata: Sequence[tuple[str, str | bytes]]) -> str:
+def _offered_id(metadata: Sequence[tuple[str, str | bytes]]) -> str | None:
     for key, value in metadata:
         if key == REQUEST_ID_HEADER and isinstance(value, str):
-            return accept_request_id(value)
-    return accept_request_id(None)
+            return value
+    return None
 
 
 async def _within(seconds: float, work: Awaitable[Any]) -> Any:

@@ -1,0 +1,77 @@
+"""Load that is offered by schedule: a slow answer delays no other call, so nothing hides in it.
+
+The latency of a call counts from the moment at which it should have begun. A generator that
+stands still, or waits for answers, would otherwise leave out the very calls that suffer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+Call = Callable[[], Awaitable[object]]
+STALL_SECONDS = 3.0
+_RATE = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """Seconds of all calls of one load, the shortest first."""
+
+    seconds: tuple[float, ...]
+    failed: int = 0
+
+    def quantile(self, share: float) -> float:
+        """Seconds within which that share of the calls was answered."""
+        return self.seconds[min(round(share * len(self.seconds)), len(self.seconds) - 1)]
+
+
+async def offer(call: Call, *, a_second: float, seconds: float) -> Latencies:
+    """Begin calls at that rate for so long; return when the last of them has ended."""
+    # Not the loop's own clock, which counts milliseconds.
+    begun, pause = time.perf_counter(), 1 / a_second
+    taken: list[float] = []
+    failed = 0
+
+    async def one(moment: float) -> None:
+        nonlocal failed
+        try:
+            await call()
+        except Exception:
+            failed += 1
+        taken.append(time.perf_counter() - moment)
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(round(a_second * seconds)):
+            moment = begun + number * pause
+            if (early := moment - time.perf_counter()) > 0:
+                await asyncio.sleep(early)
+            group.create_task(one(moment))
+    return Latencies(tuple(sorted(taken)), failed)
+
+
+async def one_by_one(call: Call, count: int) -> Latencies:
+    """The time of each call with nothing else under way: what a hop costs, not what it bears."""
+    taken: list[float] = []
+    for _ in range(count):
+        begun = time.perf_counter()
+        await call()
+        taken.append(time.perf_counter() - begun)
+    return Latencies(tuple(sorted(taken)))
+
+
+async def shows_a_stall(stall_seconds: float = STALL_SECONDS) -> bool:
+    """Whether a planted stall of everything, this generator too, is seen in its p99."""
+    begun = time.monotonic()
+    planted = False
+
+    async def call() -> None:
+        nonlocal planted
+        if not planted and time.monotonic() - begun > stall_seconds / 3:
+            planted = True
+            time.sleep(stall_seconds)  # noqa: ASYNC251 - the stall
+
+    seen = await offer(call, a_second=_RATE, seconds=5 * stall_seconds / 3)
+    return seen.quantile(0.99) > 0.9 * stall_seconds
