@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ragmesh.core.errors import StorageFullError, StoreDamagedError
+from ragmesh.core.errors import StorageFailedError, StorageFullError, StoreDamagedError
 from ragmesh.indexing.adapters import blobs as module
 from ragmesh.indexing.adapters.blobs import FileBlobs, open_file_blobs
 
@@ -62,6 +62,24 @@ async def test_a_full_disk_keeps_nothing_of_a_batch(
             await blobs.write_blobs([b"1", b"2", b"3", b"4"])
         assert len(written) == 2
         assert await listed(blobs) == set()
+
+
+async def test_a_disk_that_fails_is_told_apart_from_a_blob_that_is_missing(tmp_path: Path) -> None:
+    folder = tmp_path / "blobs"
+    async with open_file_blobs(folder) as blobs:
+        (key,) = await blobs.write_blobs([b"1"])
+        (folder / key[:2] / key).unlink()
+        (folder / key[:2] / key).mkdir()  # what cannot be read as a file, whoever asks
+        with pytest.raises(StorageFailedError):
+            await blobs.read_blob(key)
+        with pytest.raises(StorageFailedError):
+            await blobs.delete_blobs([key])
+        folder.rename(tmp_path / "gone")
+        with pytest.raises(StorageFailedError):
+            await listed(blobs)
+        folder.write_text("a file where the folder was")
+        with pytest.raises(StorageFailedError):
+            await listed(blobs)
 
 
 async def test_names_tell_nothing_and_only_the_owner_may_read(tmp_path: Path) -> None:

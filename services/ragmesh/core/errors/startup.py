@@ -6,6 +6,7 @@ from ragmesh.core.errors.tree import (
     ExhaustedError,
     InternalError,
     PreconditionError,
+    UnavailableError,
 )
 
 
@@ -73,3 +74,9 @@ class StorageFullError(ExhaustedError):
     """The disk has no room left; nothing of the request was kept."""
 
     reason = "STORAGE_FULL"
+
+
+class StorageFailedError(UnavailableError):
+    """The disk failed to read or write what it should; the log tells how."""
+
+    reason = "STORAGE_FAILED"

@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ragmesh.chassis.executors import Executor, executor
 from ragmesh.chassis.files import make_folder_durably, storage_errors, sync_folder
-from ragmesh.core.errors import StoreDamagedError
+from ragmesh.core.errors import StorageFailedError, StoreDamagedError
 from ragmesh.indexing.records import StoredBlob
 
 _KEY = re.compile(r"[0-9a-f]{32}")
@@ -76,16 +76,20 @@ class FileBlobs:
             raise
 
     def _read(self, key: str) -> bytes:
-        try:
-            return self._path(key).read_bytes()
-        except FileNotFoundError as error:
-            raise StoreDamagedError(
-                "a blob that the catalog names is missing", metadata={"blob": key}
-            ) from error
+        path = self._path(key)
+        with _disk_errors(path):
+            try:
+                return path.read_bytes()
+            except FileNotFoundError as error:
+                raise StoreDamagedError(
+                    "a blob that the catalog names is missing", metadata={"blob": key}
+                ) from error
 
     def _delete(self, keys: Sequence[str]) -> None:
         for key in keys:
-            self._path(key).unlink(missing_ok=True)
+            path = self._path(key)
+            with _disk_errors(path):
+                path.unlink(missing_ok=True)
 
 
 @asynccontextmanager
@@ -107,16 +111,31 @@ def _write_file(path: Path, content: bytes) -> None:
 
 
 def _entries(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir())
+    with _disk_errors(folder):
+        return sorted(folder.iterdir())
 
 
 def _blobs_in(folder: Path) -> list[StoredBlob]:
-    if not folder.is_dir():
-        return []
-    found = []
-    for path in folder.iterdir():
-        if _KEY.fullmatch(path.name):
-            with suppress(FileNotFoundError):  # deleted since it was listed
-                stored_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-                found.append(StoredBlob(path.name, stored_at))
+    found: list[StoredBlob] = []
+    with _disk_errors(folder):
+        if not folder.is_dir():
+            return found
+        for path in folder.iterdir():
+            if _KEY.fullmatch(path.name):
+                with suppress(FileNotFoundError):  # deleted since it was listed
+                    stored_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+                    found.append(StoredBlob(path.name, stored_at))
     return found
+
+
+@contextmanager
+def _disk_errors(path: Path) -> Iterator[None]:
+    """Say STORAGE_FAILED of a disk that does not do its work."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageFailedError(
+            f"the disk that holds {path.parent} failed: {error.strerror}",
+            metadata={"path": str(path)},
+            retry_after_seconds=1.0,
+        ) from error
