@@ -29,13 +29,24 @@ IDEMPOTENT_METHODS = tuple(
 )
 """Methods for the channel to send again. What is stored is not worth a second attempt."""
 
+VECTOR_SECONDS = 1.0
+"""How long vectors are waited for. To make one takes a hundredth of it, and whoever asks for an
+answer waits for a cache that hangs no longer than this, twice: to look up and to store."""
+
 
 class CacheClient:
     """A CacheService over a channel that the chassis made."""
 
-    def __init__(self, channel: grpc.aio.Channel, caller_signer: CallerSigner) -> None:
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        caller_signer: CallerSigner,
+        *,
+        vector_seconds: float = VECTOR_SECONDS,
+    ) -> None:
         self._stub = CacheServiceStub(channel)
         self._signer = caller_signer
+        self._vector_seconds = vector_seconds
 
     async def lookup_answer(self, caller: Caller, key: str) -> StoredAnswer | None:
         """The stored answer under this key, None when there is none that is still true."""
@@ -65,7 +76,9 @@ class CacheClient:
         request = pb.LookupVectorsRequest(
             fingerprint=fingerprint, texts=all_sendable(texts, field="texts")
         )
-        reply = await self._stub.LookupVectors(request, metadata=self._signer.metadata())
+        reply = await self._stub.LookupVectors(
+            request, timeout=self._vector_seconds, metadata=self._signer.metadata()
+        )
         with reading("the cache"):
             if len(reply.slots) != len(texts):
                 raise InvalidError.of("slots", "must be as many as there are texts")
@@ -85,7 +98,9 @@ class CacheClient:
             texts=all_sendable(texts, field="texts"),
             vectors=[vector_to_message(vector) for vector in vectors],
         )
-        await self._stub.StoreVectors(request, metadata=self._signer.metadata())
+        await self._stub.StoreVectors(
+            request, timeout=self._vector_seconds, metadata=self._signer.metadata()
+        )
 
     async def get_stats(self) -> CacheStats:
         """What is held and what happened since the cache's process started."""

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ragmesh.api.cache.v1 import cache_service_pb2_grpc as pb_grpc
+from ragmesh.cache.server import SERVICE_NAMES
 from ragmesh.cache.service import CacheService
+from ragmesh.chassis.clocks import SystemClock
+from ragmesh.clients.cache import CacheClient
 from ragmesh.core.errors import BodyTooLargeError, ControlCharactersError, MethodDeniedError
 from ragmesh.core.vectors import Vector
 from ragmesh.embedding.ports import VectorCache
+from ragmesh.embedding.service import EmbeddingService
 from ragmesh.testing.cache import FakeAnswerCache, FakeVectorCache, stored_answer
 from ragmesh.testing.cache_contract import (
     ALICE,
@@ -17,7 +25,8 @@ from ragmesh.testing.cache_contract import (
     AnswerCacheContract,
     VectorCacheContract,
 )
-from tests.contract.lines import Dial
+from ragmesh.testing.embedding import FakeEncoder, hashed_vector
+from tests.contract.lines import Dial, line
 
 
 class TestAnswerCache(AnswerCacheContract):
@@ -57,6 +66,27 @@ async def test_counts_come_over_the_wire_as_the_service_counts(
         stats = await client.get_stats()
     assert (stats.answers.entries, stats.answers.hits) == (1, 1)
     assert stats == await service.get_stats()
+
+
+class Hanging(pb_grpc.CacheServiceServicer):
+    """Takes calls and never answers."""
+
+    async def LookupVectors(self, request: Any, context: Any) -> Any:
+        await asyncio.Event().wait()
+
+    StoreVectors = LookupVectors
+
+
+async def test_questions_are_embedded_though_the_cache_hangs(tmp_path: Path) -> None:
+    def add(server: Any) -> None:
+        pb_grpc.add_CacheServiceServicer_to_server(Hanging(), server)
+
+    async with line(tmp_path, add, SERVICE_NAMES, machine="embedding") as at:
+        cache = CacheClient(at.channel, at.signer, vector_seconds=0.2)
+        embedder = EmbeddingService((FakeEncoder(),), cache=cache, clock=SystemClock())
+        async with asyncio.timeout(5.0):
+            embedded = await embedder.embed_texts(["tide"])
+    assert embedded.vectors == (hashed_vector("tide"),)
 
 
 @pytest.mark.parametrize("machine", ["retrieval", "generation"])
