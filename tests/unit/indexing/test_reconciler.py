@@ -287,3 +287,18 @@ async def test_a_damaged_catalog_ends_the_reconciler(tmp_path: Path) -> None:
         made.fuse.errors["list_pending"] = [StoreDamagedError("torn")]
         with pytest.raises(StoreDamagedError):
             await fresh(made).run()
+
+
+async def test_a_disk_that_fails_while_blobs_are_swept_ends_nothing(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        (uid,) = await indexed(made, 1)
+        (tmp_path / "blobs").rename(tmp_path / "away")
+        async with asyncio.TaskGroup() as tasks:
+            loop = tasks.create_task(fresh(made).run())
+            await made.clock.until_asleep()
+            (tmp_path / "away").rename(tmp_path / "blobs")
+            await made.memory.delete(await made.version(), uid, below_revision=99)
+            await made.clock.advance(61)
+            await made.clock.until_asleep()
+            assert len(await made.events()) == 1
+            loop.cancel()
