@@ -55,6 +55,10 @@ check: lint types arch verify test ## Run everything CI runs (needs npm)
 bench: $(LINKED) ## Measure what a gRPC hop costs, onto docs/reference/benchmarks.md (a minute, on an idle machine)
 	$(BIN)/python -m tools.bench
 
+.PHONY: soak-seams
+soak-seams: $(LINKED) ## Add and stop replicas at the ages that ship, onto docs/reference/seams.md (two minutes)
+	$(BIN)/pytest -q tests/soak/soak_seams.py
+
 ##@ Write
 
 .PHONY: generate

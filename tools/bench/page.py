@@ -46,16 +46,23 @@ def write(tables: Sequence[Table], command: str) -> None:
         f"Written by `{command}`; only figures of one run can be compared with each other. The",
         "load generator first has to show a stall that is planted in it, else nothing is measured.",
         "",
-        f"- Commit `{_commit()}`, {datetime.now(UTC):%Y-%m-%d}",
-        f"- {_machine()}",
-        f"- Python {platform.python_version()}, "
-        + ", ".join(f"{name} {version(name)}" for name in _LIBRARIES),
+        *circumstances(),
     ]
     for table in tables:
         lines += ["", f"## {table.title}", "", table.about, ""]
         lines += ["| figure | ragmesh | goal | reached | bare |", "|---|---|---|---|---|"]
         lines += [_row(goal) for goal in table.goals]
     PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def circumstances() -> tuple[str, ...]:
+    """What figures depend on, as a list of the page; nothing in it says whose machine it was."""
+    libraries = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
+    return (
+        f"- Commit `{_commit()}`, {datetime.now(UTC):%Y-%m-%d}",
+        f"- {_machine()}",
+        f"- Python {platform.python_version()}, {libraries}",
+    )
 
 
 def _row(goal: Goal) -> str:

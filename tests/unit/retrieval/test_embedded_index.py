@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from ragmesh.core.errors import ExhaustedError
+from ragmesh.chassis.requests import serving
+from ragmesh.core.errors import DeadlineError, ExhaustedError
 from ragmesh.retrieval.adapters.embedded.index import EmbeddedIndex, embedded_index
 from ragmesh.retrieval.ports import VectorIndex
 from ragmesh.testing.retrieval import Publisher, document_write, index_spec
 from ragmesh.testing.retrieval_contract import DurableIndexContract, Reopen, found
+from ragmesh.testing.retrieval_finding import created, find, publish
 
 
 class TestEmbeddedIndex(DurableIndexContract):
@@ -62,3 +64,12 @@ async def fill(index: EmbeddedIndex, done: threading.Event) -> list[asyncio.Task
     refused = tasks.pop()
     assert isinstance(refused.exception(), ExhaustedError)
     return tasks
+
+
+async def test_a_search_that_nobody_waits_for_scans_nothing(tmp_path: Path) -> None:
+    async with embedded_index(tmp_path / "index") as index:
+        spec, publisher = await created(index)
+        await publish(index, document_write(spec, "a", "a cat"), publisher)
+        assert await find(index, spec)
+        with serving("r", timeout_seconds=-1.0), pytest.raises(DeadlineError):
+            await find(index, spec)

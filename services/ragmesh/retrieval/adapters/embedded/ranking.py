@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import tantivy
 
+from ragmesh.chassis.requests import checkpoint
 from ragmesh.core.search import QueryTerm
 from ragmesh.retrieval.adapters.embedded.analysis import Analyzer
 from ragmesh.retrieval.adapters.embedded.snapshot import Selection, Snapshot
@@ -73,6 +74,7 @@ class Ranker:
         ):
             if count == 0:
                 continue
+            checkpoint()
             if count < _SPARSE * len(segment):
                 positions = np.flatnonzero(mask)
                 scores = segment.vectors[positions] @ query
@@ -106,6 +108,7 @@ class Ranker:
         most = searcher.doc_freq("every", "1")
         limit = _WIDENING * wanted
         while True:
+            checkpoint()
             hits = search(searcher, self.schema, texts, limit)
             found = self._permitted(hits, selection)
             if len(found) >= wanted or len(hits) < limit or limit >= most:
