@@ -21,6 +21,7 @@ RUN_PAGES = (
     "docs/how-to/ask-and-search.md",
     "docs/how-to/use-grpc.md",
     "docs/how-to/run-a-mesh.md",
+    "docs/how-to/rotate-service-keys.md",
 )
 """In the order in which they run; each may use what an earlier one has made."""
 
