@@ -193,6 +193,10 @@ class ManualHeads:
             self._moved.notify_all()
             await self._moved.wait_for(lambda: self._applied.get(uid, 0) >= sent)
 
+    def said(self, batch: HeadBatch) -> None:
+        """Have sent a batch before anybody follows."""
+        self._batches.setdefault(batch.index_version_uid, []).append(batch)
+
     async def fail(self, index_version_uid: str, error: RagmeshError) -> None:
         """Break the stream of an index version; the next one is whole again."""
         async with self._moved:

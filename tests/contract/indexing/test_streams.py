@@ -1,0 +1,202 @@
+"""Streams end with whoever listens, and begin again where they were."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from ragmesh.api.indexing.v1 import head_service_pb2 as pb
+from ragmesh.api.indexing.v1 import head_service_pb2_grpc as pb_grpc
+from ragmesh.chassis.clocks import SystemClock
+from ragmesh.chassis.grpc_channels import channel
+from ragmesh.chassis.grpc_servers import GrpcServer, ServerOptions, serve
+from ragmesh.clients.indexing import IndexingClient
+from ragmesh.core.callers import Caller, Machine
+from ragmesh.core.errors import DeadlineError, InvalidError, UnsupportedError
+from ragmesh.core.index import HeadBatch
+from ragmesh.indexing.server import SERVICE_NAMES, HeadServicer, add_indexing
+from ragmesh.retrieval.follower import HeadsFollower, Patience
+from ragmesh.testing.callers import MeshKeys
+from ragmesh.testing.catalog_contract import ADA
+from ragmesh.testing.memory_index import MemoryIndex
+from tests.contract.lines import Line, line
+from tests.unit.indexing.world import World, world
+
+RETRIEVAL = Machine("retrieval")
+
+
+@dataclass
+class Endless:
+    """A service whose streams say one thing and then wait, and notice when they are ended."""
+
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def watch_job(self, caller: Caller, job_id: str) -> AsyncIterator[Any]:
+        try:
+            await asyncio.Event().wait()
+            yield None
+        finally:
+            self.ended.set()
+
+    async def watch_heads(
+        self, caller: Caller, index_version_uid: str, *, from_sequence: int
+    ) -> AsyncIterator[HeadBatch]:
+        try:
+            while True:
+                yield HeadBatch(index_version_uid, (), from_sequence, caught_up=True)
+        finally:
+            self.ended.set()
+
+
+@asynccontextmanager
+async def served(folder: Path, service: Any, **heads: Any) -> AsyncIterator[Line]:
+    def add(server: grpc.aio.Server) -> None:
+        add_indexing(server, service)
+
+    def add_impatient(server: grpc.aio.Server) -> None:
+        pb_grpc.add_HeadServiceServicer_to_server(HeadServicer(service, **heads), server)
+
+    adding = add_impatient if heads else add
+    async with line(folder, adding, SERVICE_NAMES, machine="retrieval") as at:
+        yield at
+
+
+async def test_a_job_is_watched_no_longer_once_its_watcher_has_gone(tmp_path: Path) -> None:
+    service = Endless()
+    async with served(tmp_path, service) as at:
+        client = IndexingClient(at.channel, at.signer)
+        async with aclosing(client.watch_job(ADA, "job")) as changes:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await anext(changes)
+        async with asyncio.timeout(5):
+            await service.ended.wait()
+
+
+async def test_a_follower_that_closes_its_stream_ends_the_servers(tmp_path: Path) -> None:
+    service = Endless()
+    async with served(tmp_path, service) as at:
+        client = IndexingClient(at.channel, at.signer)
+        async with aclosing(client.watch_heads(RETRIEVAL, "v", from_sequence=3)) as batches:
+            for _ in range(3):
+                assert (await anext(batches)).sequence == 3
+            assert not service.ended.is_set()
+        async with asyncio.timeout(5):
+            await service.ended.wait()
+
+
+async def test_a_follower_that_says_nothing_is_taken_for_gone_and_may_come_back(
+    tmp_path: Path,
+) -> None:
+    service = Endless()
+    async with served(tmp_path, service, acknowledge_seconds=0.1) as at:
+        client = IndexingClient(at.channel, at.signer)
+        async with aclosing(client.watch_heads(RETRIEVAL, "v", from_sequence=0)) as batches:
+            await anext(batches)
+            async with asyncio.timeout(5):
+                await service.ended.wait()
+            with pytest.raises(DeadlineError):
+                await anext(batches)
+        async with aclosing(client.watch_heads(RETRIEVAL, "v", from_sequence=0)) as batches:
+            assert (await anext(batches)).caught_up
+
+
+@pytest.mark.parametrize(
+    ("second", "field"),
+    [
+        (pb.WatchHeadsRequest(applied=pb.HeadsApplied(sequence=9)), "applied.sequence"),
+        (pb.WatchHeadsRequest(start=pb.WatchHeadsStart()), "step"),
+        (pb.WatchHeadsRequest(), "step"),
+    ],
+    ids=["another batch", "a second start", "nothing"],
+)
+async def test_a_follower_that_does_not_keep_to_the_contract_is_told_so(
+    tmp_path: Path, second: pb.WatchHeadsRequest, field: str
+) -> None:
+    service = Endless()
+
+    async def says() -> AsyncIterator[pb.WatchHeadsRequest]:
+        yield pb.WatchHeadsRequest(start=pb.WatchHeadsStart(index_version_uid="v"))
+        yield second
+        await service.ended.wait()
+
+    async with served(tmp_path, service) as at:
+        stub = pb_grpc.HeadServiceStub(at.channel)
+        stream = stub.WatchHeads(says(), metadata=at.signer.metadata(RETRIEVAL))
+        with pytest.raises(InvalidError) as caught:
+            async for _ in stream:
+                pass
+    assert [one.field for one in caught.value.violations] == [field]
+
+
+async def test_what_is_not_offered_yet_says_so(tmp_path: Path) -> None:
+    async with served(tmp_path, Endless()) as at:
+        stub = pb_grpc.HeadServiceStub(at.channel)
+        with pytest.raises(UnsupportedError):
+            await stub.GetHeads(pb.GetHeadsRequest(), metadata=at.signer.metadata(RETRIEVAL))
+        gateway = at.signer.metadata(Machine("gateway"))
+        with pytest.raises(UnsupportedError):
+            await anext(stub.WatchRoutes(pb.WatchRoutesRequest(), metadata=gateway))
+
+
+class Watched(MemoryIndex):
+    """An index that tells how far its heads are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.moved = asyncio.Condition()
+
+    async def apply_heads(self, batch: HeadBatch) -> None:
+        await super().apply_heads(batch)
+        async with self.moved:
+            self.moved.notify_all()
+
+    async def reached(self, uid: str, sequence: int) -> None:
+        """Return once the index follows the heads up to the sequence."""
+        async with asyncio.timeout(20), self.moved:
+            while (await self.describe(uid)).heads_sequence < sequence:
+                await self.moved.wait()
+
+
+async def test_a_follower_finds_indexing_again_and_nothing_is_lost(tmp_path: Path) -> None:
+    index, keys, address = Watched(), MeshKeys(), f"unix:{tmp_path}/s"
+    async with world(tmp_path, publish_wait_seconds=30) as made, channel(address) as dialled:
+        (spec,) = made.registry.specs.values()
+        await index.create(spec)
+        client = IndexingClient(dialled, keys.universal_signer("retrieval"))
+        follower = HeadsFollower(index, SystemClock(), Patience())
+
+        def served_again() -> AbstractAsyncContextManager[GrpcServer]:
+            return serve(
+                address,
+                lambda server: add_indexing(server, made.service),
+                service_names=SERVICE_NAMES,
+                options=ServerOptions(grace_seconds=0.1),
+                guard=keys.guard,
+            )
+
+        async with asyncio.TaskGroup() as group:
+            following = group.create_task(follower.run(client))
+            async with served_again():
+                await published(made, "a")
+                await index.reached(spec.index_version_uid, 1)
+            async with asyncio.timeout(5):  # nobody follows: nobody is waited for
+                await published(made, "b")
+            async with served_again():
+                await index.reached(spec.index_version_uid, 2)
+                async with asyncio.timeout(5):  # the one who came back is waited for, and applies
+                    await published(made, "c")
+                assert (await index.describe(spec.index_version_uid)).heads_sequence == 3
+            following.cancel()
+
+
+async def published(made: World, document_id: str) -> None:
+    await made.upload(document_id)
+    await made.index(document_id)
