@@ -40,6 +40,10 @@ quickstart: setup ## Start a fresh mesh on the handbook in examples/, ask it que
 up: setup ## Run the mesh in the foreground on .data (REST on 8080, gRPC on 50051; Ctrl-C stops it)
 	$(BIN)/ragmesh run --target=all --data-dir .data
 
+.PHONY: split-up
+split-up: setup ## Run the same mesh as one process a target, to see the seams (same folder and ports; Ctrl-C stops it)
+	$(BIN)/python tools/split.py --data-dir .data
+
 ##@ Test
 
 .PHONY: test
@@ -56,8 +60,8 @@ bench: $(LINKED) ## Measure what a gRPC hop costs, onto docs/reference/benchmark
 	$(BIN)/python -m tools.bench
 
 .PHONY: soak-seams
-soak-seams: $(LINKED) ## Add and stop replicas at the ages that ship, onto docs/reference/seams.md (two minutes)
-	$(BIN)/pytest -q tests/soak/soak_seams.py
+soak-seams: setup ## End every target of a mesh under load, and add and stop replicas, onto docs/reference/seams.md (five minutes)
+	$(BIN)/pytest -q -m "soak or not soak" tests/e2e/test_seams.py tests/soak/soak_seams.py
 
 ##@ Write
 

@@ -7,27 +7,43 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.meshes import ROOT, STOP_SECONDS, Mesh, running
+from tests.e2e.meshes import ROOT, EmbeddedMesh, Mesh, SeparateMesh, running, running_split
 
 HANDBOOK = ROOT / "examples" / "handbook"
 
 
 @pytest.fixture(scope="session")
-def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
-    """A mesh on a fresh folder, stopped by SIGTERM, which has to end it well."""
-    with running(tmp_path_factory.mktemp("mesh") / "data") as mesh:
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMesh]:
+    """One process on a fresh folder, stopped by SIGTERM, which has to end it well."""
+    with running(tmp_path_factory.mktemp("all") / "data") as mesh:
         yield mesh
-        mesh.process.terminate()
-        assert mesh.process.wait(STOP_SECONDS) == 0, mesh.log.read_text()
+        assert mesh.stop() == 0, mesh.log
+
+
+@pytest.fixture(scope="session")
+def separate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeparateMesh]:
+    """One process a target on a fresh folder, all stopped by SIGTERM."""
+    with running_split(tmp_path_factory.mktemp("split") / "data") as mesh:
+        yield mesh
+        assert mesh.stop() == 0, mesh.log
+
+
+@pytest.fixture(scope="session", params=["all", "split"])
+def mesh(request: pytest.FixtureRequest) -> Mesh:
+    """The same mesh in both shapes, for tests that do not change it."""
+    found: Mesh = request.getfixturevalue({"all": "embedded", "split": "separate"}[request.param])
+    return found
 
 
 @pytest.fixture(scope="session")
 def handbook(mesh: Mesh) -> Mesh:
     """The same mesh with the collection `handbook`, made by the command line."""
-    assert mesh.cli("collections", "create", "handbook").code == 0
-    added = mesh.cli("documents", "add", HANDBOOK, "-c", "handbook")
-    assert added.code == 0, added.out + added.err
-    assert added.out.endswith("10 files: 10 indexed\n")
+    if not mesh.has_handbook:
+        assert mesh.cli("collections", "create", "handbook").code == 0
+        added = mesh.cli("documents", "add", HANDBOOK, "-c", "handbook")
+        assert added.code == 0, added.out + added.err
+        assert added.out.endswith("10 files: 10 indexed\n")
+        mesh.has_handbook = True
     return mesh
 
 

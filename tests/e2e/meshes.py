@@ -8,18 +8,22 @@ import selectors
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
+
+from tools.split import NotReadyError, SplitMesh
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RAGMESH = Path(sys.executable).with_name("ragmesh")
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
+Found = TypeVar("Found")
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -57,12 +61,15 @@ def ragmesh(*arguments: str | Path, **more: str) -> Said:
 
 
 class Mesh:
-    """An embedded mesh that runs."""
+    """A mesh that runs, in one process or in one a target; nobody can tell the difference."""
 
-    def __init__(self, process: subprocess.Popen[str], ready: dict[str, Any], log: Path) -> None:
-        self.process = process
+    visible_seconds = 0.0
+    """How long after a job has SUCCEEDED its document may still be missing from a search."""
+
+    def __init__(self, data_dir: Path, ready: dict[str, Any]) -> None:
+        self.data_dir = data_dir
         self.ready = ready
-        self.log = log
+        self.has_handbook = False
         self.rest = httpx.Client(base_url=f"{ready['http']}/api/v1", timeout=60)
 
     @property
@@ -73,14 +80,77 @@ class Mesh:
     def grpc(self) -> str:
         return str(self.ready["grpc"])
 
+    @property
+    def pids(self) -> list[int]:
+        """The processes that it is made of."""
+        raise NotImplementedError
+
+    @property
+    def log(self) -> str:
+        """What all of them logged."""
+        raise NotImplementedError
+
     def cli(self, *arguments: str | Path) -> Said:
         """Run a command against this mesh."""
         return ragmesh(*arguments, RAGMESH_SERVER=self.grpc)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Send a signal; the exit code."""
-        self.process.send_signal(number)
-        return self.process.wait(STOP_SECONDS)
+        """Send a signal to every process; the worst of their exit codes."""
+        raise NotImplementedError
+
+    def shown(self, look: Callable[[], Found], expected: Found) -> Found:
+        """What is seen once it is as expected, or when it should have been so for long."""
+        late = time.monotonic() + self.visible_seconds
+        while (found := look()) != expected and time.monotonic() < late:
+            pass
+        return found
+
+
+class EmbeddedMesh(Mesh):
+    """The target `all`."""
+
+    def __init__(
+        self, data_dir: Path, ready: dict[str, Any], process: subprocess.Popen[str], log: Path
+    ) -> None:
+        super().__init__(data_dir, ready)
+        self._process = process
+        self._log = log
+
+    @property
+    def pids(self) -> list[int]:
+        return [self._process.pid]
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self._process.send_signal(number)
+        return self._process.wait(STOP_SECONDS)
+
+
+class SeparateMesh(Mesh):
+    """One process a target."""
+
+    visible_seconds = 1.0
+
+    def __init__(self, split: SplitMesh, logs: Path) -> None:
+        super().__init__(split.data_dir, split.ready["gateway"])
+        self.split = split
+        self._logs = logs
+
+    @property
+    def pids(self) -> list[int]:
+        return [process.pid for process in self.split.processes.values()]
+
+    @property
+    def log(self) -> str:
+        return "".join(
+            f"--- {path.stem}\n{path.read_text()}" for path in sorted(self._logs.iterdir())
+        )
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        return max(map(abs, self.split.stop(number).values()))
 
 
 def run_command(data_dir: Path, *flags: str) -> list[str | Path]:
@@ -90,7 +160,7 @@ def run_command(data_dir: Path, *flags: str) -> list[str | Path]:
 
 
 @contextmanager
-def running(data_dir: Path) -> Iterator[Mesh]:
+def running(data_dir: Path) -> Iterator[EmbeddedMesh]:
     """A mesh on this folder; it is killed at the end of the block unless it has stopped."""
     log = data_dir.with_name(f"{data_dir.name}.log")
     with (
@@ -105,11 +175,37 @@ def running(data_dir: Path) -> Iterator[Mesh]:
         ) as process,
     ):
         try:
-            mesh = Mesh(process, _ready(process, log), log)
+            mesh = EmbeddedMesh(data_dir, _ready(process, log), process, log)
             with mesh.rest:
                 yield mesh
         finally:
             process.kill()
+
+
+@contextmanager
+def running_split(data_dir: Path) -> Iterator[SeparateMesh]:
+    """The same as one process a target."""
+    logs = data_dir.with_name(f"{data_dir.name}.logs")
+    logs.mkdir(exist_ok=True)
+    split = SplitMesh(
+        data_dir, lambda target: (logs / f"{target}.log").open("a"), environ=environment()
+    )
+    try:
+        split.start()
+        mesh = SeparateMesh(split, logs)
+        with mesh.rest:
+            yield mesh
+    except NotReadyError as error:
+        raise AssertionError("".join(path.read_text() for path in logs.iterdir())) from error
+    finally:
+        split.close()
+
+
+SHAPES: dict[str, Callable[[Path], AbstractContextManager[Mesh]]] = {
+    "all": running,
+    "split": running_split,
+}
+"""How a mesh may run; ids of tests say which."""
 
 
 def _ready(process: subprocess.Popen[str], log: Path) -> dict[str, Any]:

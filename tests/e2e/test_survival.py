@@ -7,10 +7,13 @@ import random
 import signal
 import threading
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from ragmesh.clients.gateway import gateway_client
 from ragmesh.core.documents import JobState
-from tests.e2e.meshes import Mesh, running
+from tests.e2e.meshes import SHAPES, Mesh
 
 DOCUMENTS = 16
 
@@ -51,43 +54,50 @@ def assert_whole(mesh: Mesh, edition: int, gone: set[str]) -> None:
     kept = {f"n{number}" for number in range(DOCUMENTS)} - gone
     assert states == dict.fromkeys(kept, "INDEXED")
     search = {"query": f"note edition {edition}", "limit": 200}
-    hits = mesh.rest.post("/collections/notes/search", json=search).json()["hits"]
+
+    def found() -> set[str]:
+        hits[:] = mesh.rest.post("/collections/notes/search", json=search).json()["hits"]
+        return {hit["document_id"] for hit in hits}
+
+    hits: list[dict[str, Any]] = []
+    assert mesh.shown(found, kept) == kept
     chunks = [(hit["document_id"], hit["span"]["start"]) for hit in hits]
     assert len(chunks) == len(set(chunks))
-    assert {document_id for document_id, _ in chunks} == kept
     firsts = [hit for hit in hits if hit["span"]["start"] == 0]
     assert {hit["document_id"] for hit in firsts} == kept
     assert all(f"is in edition {edition}." in hit["text"] for hit in firsts)
 
 
-async def test_work_under_way_is_finished_after_the_next_start(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_work_under_way_is_finished_after_the_next_start(tmp_path: Path, shape: str) -> None:
     data = tmp_path / "data"
-    with running(data) as mesh:
+    with SHAPES[shape](data) as mesh:
         assert mesh.cli("collections", "create", "notes").code == 0
         jobs = upload(mesh, edition=1)
-        assert mesh.stop(signal.SIGTERM) == 0, mesh.log.read_text()
-    with running(data) as mesh:
+        assert mesh.stop(signal.SIGTERM) == 0, mesh.log
+    with SHAPES[shape](data) as mesh:
         assert await endings(mesh, jobs) == {JobState.SUCCEEDED}
         assert_whole(mesh, edition=1, gone=set())
 
 
-async def test_a_mesh_killed_at_any_moment_comes_back_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_a_mesh_killed_at_any_moment_comes_back_whole(tmp_path: Path, shape: str) -> None:
     seed = random.randrange(10**6)
     print(f"seed {seed}")
     moments = random.Random(seed)
     data = tmp_path / "data"
-    with running(data) as mesh:
+    with SHAPES[shape](data) as mesh:
         assert mesh.cli("collections", "create", "notes").code == 0
         upload(mesh, edition=1)
         threading.Event().wait(moments.uniform(0, 2))
         mesh.stop(signal.SIGKILL)
-    with running(data) as mesh:
+    with SHAPES[shape](data) as mesh:
         jobs = upload(mesh, edition=2)
         assert mesh.rest.delete("/collections/notes/documents/n7").status_code == 202
         threading.Event().wait(moments.uniform(0, 2))
         mesh.stop(signal.SIGKILL)
-    with running(data) as mesh:
+    with SHAPES[shape](data) as mesh:
         states = await endings(mesh, jobs)
         assert JobState.FAILED not in states
         assert_whole(mesh, edition=2, gone={"n7"})
-        assert mesh.stop() == 0, mesh.log.read_text()
+        assert mesh.stop() == 0, mesh.log

@@ -6,17 +6,24 @@ import asyncio
 import os
 import signal
 import socket
+from graphlib import TopologicalSorter
 from pathlib import Path
+from typing import get_args
 
 import grpc
 import pytest
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from ragmesh.app.modules import MODULES, TARGETS
+from ragmesh.app.modules.internal import NEEDS
 from ragmesh.app.run import Ready, run_target
-from ragmesh.app.settings import Settings
+from ragmesh.app.settings import Settings, Target
+from ragmesh.app.wiring import CLIENTS
 from ragmesh.chassis.settings import load
 from ragmesh.core.errors import InvalidSettingsError, PortInUseError
+
+UNSTARTABLE = ("indexer",)
+"""Targets that need stores which processes can share."""
 
 
 def settings_for(folder: Path, **more: object) -> Settings:
@@ -25,9 +32,13 @@ def settings_for(folder: Path, **more: object) -> Settings:
     return load(Settings, config_file=None, environ={}, overrides=flags | more)
 
 
-def test_the_embedded_target_builds_every_service() -> None:
-    assert TARGETS == {
+def test_every_target_is_a_list_of_modules() -> None:
+    around = ("telemetry", "identity", "health", "internal_http")
+    assert dict(TARGETS) == {
         "all": (
+            "telemetry",
+            "health",
+            "internal_http",
             "cache",
             "embedding",
             "retrieval",
@@ -38,14 +49,41 @@ def test_the_embedded_target_builds_every_service() -> None:
             "heads",
             "indexer",
             "gateway",
-        )
+        ),
+        "gateway": (*around, "gateway"),
+        "embedding": (*around, "embedding", "internal_grpc"),
+        "retrieval": (*around, "retrieval", "heads", "internal_grpc"),
+        "generation": (*around, "generation", "internal_grpc"),
+        "cache": (*around, "cache", "internal_grpc"),
+        "indexing": (*around, "events", "catalog", "indexing", "indexer", "internal_grpc"),
+        "indexer": (*around, "events", "catalog", "indexer"),
     }
+    assert set(TARGETS) == set(get_args(Target))
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_every_need_of_a_module_starts_before_it(target: str) -> None:
-    for position, name in enumerate(TARGETS[target]):
-        assert set(MODULES[name].needs) <= set(TARGETS[target][:position])
+def test_every_need_of_a_module_starts_before_it_or_is_dialled(target: str) -> None:
+    modules = TARGETS[target]
+    for position, name in enumerate(modules):
+        for need in MODULES[name].needs:
+            assert need in (modules[:position] if need in modules else CLIENTS)
+
+
+def test_the_embedded_target_needs_nobody_else() -> None:
+    assert {need for name in TARGETS["all"] for need in MODULES[name].needs} <= set(TARGETS["all"])
+    assert "internal_grpc" not in TARGETS["all"]
+
+
+def test_the_needs_of_modules_form_no_cycle() -> None:
+    order = list(TopologicalSorter({name: MODULES[name].needs for name in MODULES}).static_order())
+    # What flows back to retrieval is a module of its own, which nobody needs.
+    assert order.index("retrieval") < order.index("indexing") < order.index("heads")
+
+
+@pytest.mark.parametrize("target", [target for target in TARGETS if target not in UNSTARTABLE])
+def test_health_watches_whom_a_target_calls(target: str) -> None:
+    needs = {need for name in TARGETS[target] for need in MODULES[name].needs}
+    assert set(NEEDS.get(target, {})) == needs - set(TARGETS[target])
 
 
 async def services_at(address: str) -> set[str]:
@@ -122,3 +160,31 @@ def test_two_stores_in_one_file_are_refused(tmp_path: Path) -> None:
     }
     with pytest.raises(InvalidSettingsError):
         settings_for(tmp_path, **both)
+
+
+def test_the_indexer_alone_is_refused_without_stores_that_can_be_shared(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSettingsError, match="target indexer needs PostgreSQL and Kafka"):
+        settings_for(tmp_path, target="indexer")
+
+
+@pytest.mark.parametrize("target", ["all", "gateway"])
+def test_an_internal_listener_that_nobody_calls_is_refused(tmp_path: Path, target: str) -> None:
+    with pytest.raises(InvalidSettingsError, match=f"contradicts target {target}"):
+        settings_for(tmp_path, target=target, **{"internal.grpc": "127.0.0.1:0"})
+
+
+@pytest.mark.parametrize("listener", ["internal.grpc", "internal.http"])
+async def test_an_internal_address_of_other_machines_is_refused(
+    tmp_path: Path, listener: str
+) -> None:
+    free = {"internal.grpc": "127.0.0.1:0", "internal.http": "127.0.0.1:0"}
+    settings = settings_for(tmp_path / "new", target="cache", **(free | {listener: "0.0.0.0:0"}))
+    with pytest.raises(InvalidSettingsError, match="loopback"):
+        await run_target(settings, announce=lambda _: None)
+    assert not (tmp_path / "new").exists()
+
+
+def test_peers_are_where_targets_listen_by_default() -> None:
+    for target, address in Settings().peers.model_dump().items():
+        settings = load(Settings, config_file=None, environ={}, overrides={"target": target})
+        assert settings.internal_grpc == address

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ragmesh.app.modules import MODULES, TARGETS
 from ragmesh.app.settings import Settings
-from ragmesh.app.wiring import Wiring
+from ragmesh.app.wiring import CLIENTS, Wiring
 from ragmesh.chassis.clocks import SystemClock
 from ragmesh.chassis.files import make_folder_durably
 from ragmesh.chassis.lifecycle import Lifecycle
@@ -28,17 +28,25 @@ async def run_target(
 ) -> None:
     """Serve until a signal says stop; a RagmeshError says why the process cannot start.
 
-    `in_cluster` says that the process runs in a pod, where developer mode is refused.
+    `in_cluster` says that the process runs in a pod, where developer mode is refused. What is
+    needed of other processes is dialled and may come later: no order of starts is asked for.
     """
-    modules = {name: MODULES[name] for name in TARGETS[settings.target]}
-    for module in modules.values():
-        module.load()  # takes seconds, in which a signal is better answered without a lifecycle
+    for name in TARGETS[settings.target]:
+        # Takes seconds, in which a signal is better answered without a lifecycle.
+        MODULES[name].load()
     async with Lifecycle() as life:
         wiring = Wiring(settings, life, SystemClock(), in_cluster)
-        for module in modules.values():
-            module.refuse(wiring)
-        make_folder_durably(settings.data_dir)
-        for name, module in modules.items():
-            wiring.running[name] = await life.stack.enter_async_context(module.open(wiring))
+        await build(wiring)
         announce(Ready(**wiring.listening))
         await life.until_stopped()
+
+
+async def build(wiring: Wiring) -> None:
+    """Open the target's modules; they are closed with the lifecycle."""
+    modules = {name: MODULES[name] for name in TARGETS[wiring.settings.target]}
+    for module in modules.values():
+        module.refuse(wiring)
+    make_folder_durably(wiring.settings.data_dir)
+    for name, module in modules.items():
+        opened = await wiring.life.stack.enter_async_context(module.open(wiring))
+        wiring.running[name] = wiring.observed(name, opened) if name in CLIENTS else opened

@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from types import MappingProxyType
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from ragmesh.cache.settings import CacheSettings
+from ragmesh.chassis.addresses import Address
 from ragmesh.chassis.identity.settings import IdentitySettings
 from ragmesh.chassis.logs import LogFormat, LogLevel
 from ragmesh.chassis.settings import Section
+from ragmesh.chassis.telemetry.settings import TelemetrySettings
 from ragmesh.embedding.settings import EmbeddingSettings
 from ragmesh.gateway.settings import GatewaySettings
 from ragmesh.generation.settings import GenerationSettings
 from ragmesh.indexing.settings import IndexingSettings
 from ragmesh.retrieval.settings import RetrievalSettings
 
-Target = Literal["all"]
+Target = Literal[
+    "all", "gateway", "embedding", "retrieval", "generation", "cache", "indexing", "indexer"
+]
+_LOOPBACK = "127.0.0.1"
+INTERNAL_PORTS = MappingProxyType(
+    {
+        "embedding": 50061,
+        "retrieval": 50062,
+        "generation": 50063,
+        "cache": 50064,
+        "indexing": 50065,
+    }
+)
+"""Where the targets that others call listen, and where they are called, by default."""
+INTERNAL_HTTP_PORT = 9090
 
 
 class LogSettings(Section):
@@ -70,6 +87,40 @@ class IndexSettings(Section):
     )
 
 
+class InternalSettings(Section):
+    """Where a process that runs one service is reached by the rest of the mesh."""
+
+    grpc: str | None = Field(
+        None,
+        description="Internal gRPC address as HOST:PORT; port 0 is any free one. By default "
+        "127.0.0.1 and 50061 (embedding), 50062 (retrieval), 50063 (generation), 50064 (cache) "
+        "or 50065 (indexing); other targets have none.",
+    )
+    http: str | None = Field(
+        None,
+        description="HTTP address of probes and metrics as HOST:PORT; port 0 is any free one. By "
+        "default 127.0.0.1:9090; the target all has one only if it is set.",
+    )
+
+
+def _peer(service: str) -> Any:
+    return Field(
+        f"{_LOOPBACK}:{INTERNAL_PORTS[service]}",
+        pattern=r"^\S+:[0-9]{1,5}$|^unix:\S+$",
+        description=f"Where the target {service} is called, as HOST:PORT.",
+    )
+
+
+class PeerSettings(Section):
+    """Where the services that do not run in this process are called; the others are not dialled."""
+
+    embedding: str = _peer("embedding")
+    retrieval: str = _peer("retrieval")
+    generation: str = _peer("generation")
+    cache: str = _peer("cache")
+    indexing: str = _peer("indexing")
+
+
 class Settings(Section):
     """Everything that can be set; sections belong to the services they name."""
 
@@ -77,8 +128,17 @@ class Settings(Section):
     data_dir: Path = Field(
         Path(".data"), description="Folder of every store that has no URL of its own."
     )
+    internal: InternalSettings = Field(
+        InternalSettings(), description="Where the rest of the mesh reaches this process."
+    )
+    peers: PeerSettings = Field(
+        PeerSettings(), description="Where this process reaches the rest of the mesh."
+    )
     identity: IdentitySettings = Field(
         IdentitySettings(), description="Keys that services prove themselves with."
+    )
+    telemetry: TelemetrySettings = Field(
+        TelemetrySettings(), description="What the process tells about its work, and to whom."
     )
     log: LogSettings = Field(LogSettings(), description="How the process tells what it does.")
     gateway: GatewaySettings = Field(GatewaySettings(), description="The public doors.")
@@ -99,6 +159,33 @@ class Settings(Section):
         if self.blobs_path == self.index_path:
             raise ValueError("blobs.url and index.url must not name the same folder")
         return self
+
+    @model_validator(mode="after")
+    def _refuse_what_the_target_cannot(self) -> Self:
+        if self.target == "indexer":
+            raise ValueError(
+                "target indexer needs PostgreSQL and Kafka, which several processes can share; "
+                "with SQLite the target indexing runs the indexer, too"
+            )
+        if self.internal.grpc is not None and self.target not in INTERNAL_PORTS:
+            raise ValueError(
+                f"internal.grpc contradicts target {self.target}, which no other process calls"
+            )
+        return self
+
+    @property
+    def internal_grpc(self) -> str | None:
+        """Address of the internal gRPC listener; None = the target has none."""
+        if self.internal.grpc is not None or self.target not in INTERNAL_PORTS:
+            return self.internal.grpc
+        return str(Address(_LOOPBACK, INTERNAL_PORTS[self.target]))
+
+    @property
+    def internal_http(self) -> str | None:
+        """Address of the internal HTTP listener; None = there is none."""
+        if self.internal.http is not None or self.target == "all":
+            return self.internal.http
+        return str(Address(_LOOPBACK, INTERNAL_HTTP_PORT))
 
     @property
     def catalog_path(self) -> Path:

@@ -20,10 +20,16 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--target", help="What this process runs; all = every service, on local files.")
+@click.option(
+    "--target", help="What this process runs: all = every service, on local files; or one of them."
+)
 @click.option("--data-dir", metavar="DIR", help="Folder of all stores (.data).")
 @click.option("--http", metavar="HOST:PORT", help="Public HTTP address (127.0.0.1:8080).")
 @click.option("--grpc", metavar="HOST:PORT", help="Public gRPC address (127.0.0.1:50051).")
+@click.option(
+    "--internal-grpc", metavar="HOST:PORT", help="Where other targets call this one's service."
+)
+@click.option("--internal-http", metavar="HOST:PORT", help="Probes and metrics.")
 @click.option("--config", metavar="FILE", help="YAML file of settings.")
 @json_option
 @click.pass_obj
@@ -65,7 +71,12 @@ def read_settings(
     from ragmesh.app.settings import Settings
     from ragmesh.chassis.settings import load
 
-    names = {"http": "gateway.http", "grpc": "gateway.grpc"}
+    names = {
+        "http": "gateway.http",
+        "grpc": "gateway.grpc",
+        "internal_grpc": "internal.grpc",
+        "internal_http": "internal.http",
+    }
     return load(
         Settings,
         config_file=None if config is None else Path(config),
@@ -108,6 +119,8 @@ def _print_ready(ready: Ready, *, as_json: bool) -> None:
     else:
         serving = [f"REST and its page {ready.http}/docs"] if ready.http else []
         serving += [f"gRPC {ready.grpc}"] if ready.grpc else []
+        serving += [f"internal gRPC {ready.internal_grpc}"] if ready.internal_grpc else []
+        serving += [f"probes and metrics {ready.internal_http}"] if ready.internal_http else []
         click.echo(f"ragmesh is ready: {', '.join(serving)}. Ctrl-C stops it.")
     sys.stdout.flush()
 

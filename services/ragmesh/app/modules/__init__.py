@@ -46,6 +46,13 @@ class Module:
 
 MODULES = MappingProxyType(
     {
+        "telemetry": Module("telemetry:open_telemetry"),
+        "identity": Module("identity:open_identity"),
+        "health": Module("internal:open_health"),
+        "internal_http": Module(
+            "internal:open_internal_http", needs=("health",), refusal="internal:refuse_listening"
+        ),
+        "internal_grpc": Module("internal:open_internal_grpc", needs=("health", "identity")),
         "cache": Module("cache:open_cache"),
         "embedding": Module("embedding:open_embedding", needs=("cache",)),
         "retrieval": Module("retrieval:open_retrieval", needs=("embedding",)),
@@ -60,14 +67,18 @@ MODULES = MappingProxyType(
         ),
         "gateway": Module(
             "gateway:open_gateway",
-            needs=("cache", "retrieval", "generation", "indexing"),
+            needs=("health", "cache", "retrieval", "generation", "indexing"),
             refusal="gateway:refuse_listening",
         ),
     }
 )
+_INTERNAL = ("telemetry", "identity", "health", "internal_http")
 TARGETS = MappingProxyType(
     {
         "all": (
+            "telemetry",
+            "health",
+            "internal_http",
             "cache",
             "embedding",
             "retrieval",
@@ -80,6 +91,14 @@ TARGETS = MappingProxyType(
             "indexer",
             "gateway",
         ),
+        "gateway": (*_INTERNAL, "gateway"),
+        "embedding": (*_INTERNAL, "embedding", "internal_grpc"),
+        "retrieval": (*_INTERNAL, "retrieval", "heads", "internal_grpc"),
+        "generation": (*_INTERNAL, "generation", "internal_grpc"),
+        "cache": (*_INTERNAL, "cache", "internal_grpc"),
+        # One process a SQLite file: the indexer works on the same catalog and event log.
+        "indexing": (*_INTERNAL, "events", "catalog", "indexing", "indexer", "internal_grpc"),
+        "indexer": (*_INTERNAL, "events", "catalog", "indexer"),
     }
 )
-"""The modules of each target, needs first."""
+"""The modules of each target, needs first; what a target needs and does not run is dialled."""

@@ -10,6 +10,7 @@ from ragmesh.app.wiring import Wiring
 from ragmesh.chassis.addresses import Address, bound_socket
 from ragmesh.chassis.executors import executor
 from ragmesh.chassis.grpc_servers import ServerOptions, serve
+from ragmesh.chassis.health import Health
 from ragmesh.chassis.http_servers import serve_http
 from ragmesh.gateway.adapters.rest.app import make_app
 from ragmesh.gateway.developer_mode import developer_mode_refusal
@@ -26,19 +27,26 @@ def refuse_listening(wiring: Wiring) -> None:
         bound_socket(Address.parse(address)).close()
 
 
-@asynccontextmanager
-async def open_gateway(wiring: Wiring) -> AsyncIterator[GatewayService]:
-    """The service behind REST and public gRPC."""
-    settings, identity = wiring.settings.gateway, DeveloperIdentity()
-    service = GatewayService(
+async def _service(wiring: Wiring) -> GatewayService:
+    made = GatewayService(
         catalog=await wiring.port("indexing"),
         retriever=await wiring.port("retrieval"),
         generator=await wiring.port("generation"),
         cache=await wiring.port("cache"),
         clock=wiring.clock,
-        limits=settings.limits,
+        limits=wiring.settings.gateway.limits,
     )
-    stopping = wiring.life.stopping
+    # Its doors have a span of their own for each call.
+    observed: GatewayService = wiring.telemetry.observed("gateway", made, as_spans=False)
+    return observed
+
+
+@asynccontextmanager
+async def open_gateway(wiring: Wiring) -> AsyncIterator[GatewayService]:
+    """The service behind REST and public gRPC."""
+    settings, identity = wiring.settings.gateway, DeveloperIdentity()
+    service = await _service(wiring)
+    health: Health = await wiring.port("health")
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(executor("gateway"))
         app = make_app(
@@ -46,10 +54,10 @@ async def open_gateway(wiring: Wiring) -> AsyncIterator[GatewayService]:
             identity,
             pool=pool,
             version=version("ragmesh"),
-            ready=lambda: not stopping.is_set(),
+            ready=lambda: health.ready,
         )
         http = await stack.enter_async_context(
-            serve_http(app, settings.http, tasks=wiring.life.tasks)
+            serve_http(wiring.telemetry.http(app), settings.http, tasks=wiring.life.tasks)
         )
         grpc = await stack.enter_async_context(
             serve(
@@ -59,7 +67,10 @@ async def open_gateway(wiring: Wiring) -> AsyncIterator[GatewayService]:
                 options=ServerOptions(
                     max_message_bytes=settings.message_bytes,
                     default_deadline_seconds=settings.question_seconds,
+                    health=health,
+                    clock=wiring.clock,
                 ),
+                telemetry=wiring.telemetry.calls,
             )
         )
         wiring.listening.update(http=http.url, grpc=grpc.address)

@@ -21,7 +21,8 @@ from ragmesh.indexing.worker import Indexer, Invalidator
 @asynccontextmanager
 async def open_events(wiring: Wiring) -> AsyncIterator[EventLog]:
     """The log of events between catalog and indexer."""
-    async with open_sqlite_event_log(wiring.settings.events_path, wiring.clock) as log:
+    path, telemetry = wiring.settings.events_path, wiring.telemetry.events
+    async with open_sqlite_event_log(path, wiring.clock, telemetry=telemetry) as log:
         yield log
 
 

@@ -1,0 +1,142 @@
+"""What single targets show to the rest of the mesh: their service, probes, and their health."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any
+
+from ragmesh.app.wiring import Wiring
+from ragmesh.chassis.addresses import Address, bound_socket, listening_address
+from ragmesh.chassis.grpc_channels import peer_probe
+from ragmesh.chassis.grpc_servers import GrpcServer, ServerOptions, serve
+from ragmesh.chassis.health import Dependency, Health
+from ragmesh.chassis.http_servers import HttpServer
+from ragmesh.chassis.internal_http import Answer, Page, serve_internal_http
+from ragmesh.chassis.telemetry.opening import METRICS_PATH
+
+_API = "ragmesh.api"
+_CACHE = f"{_API}.cache.v1.CacheService"
+_CATALOG = f"{_API}.indexing.v1.CatalogService"
+_EMBEDDING = f"{_API}.embedding.v1.EmbeddingService"
+_GENERATION = f"{_API}.generation.v1.GenerationService"
+_HEADS = f"{_API}.indexing.v1.HeadService"
+_RETRIEVAL = f"{_API}.retrieval.v1.RetrievalService"
+_ASK = f"{_API}.gateway.v1.AskService"
+_COLLECTIONS = f"{_API}.gateway.v1.CollectionService"
+_DOCUMENTS = f"{_API}.gateway.v1.DocumentService"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a target asks of a peer, and which of its own services cannot work without."""
+
+    service: str
+    """The peer's service, as its health knows it."""
+    of: tuple[str, ...] = ()
+
+
+NEEDS: Mapping[str, Mapping[str, Need]] = MappingProxyType(
+    {
+        "cache": {},
+        "embedding": {"cache": Need(_CACHE)},
+        "generation": {},
+        "retrieval": {
+            "embedding": Need(_EMBEDDING, of=(_RETRIEVAL,)),
+            "indexing": Need(_HEADS, of=(_RETRIEVAL,)),
+        },
+        "indexing": {
+            "cache": Need(_CACHE),
+            "embedding": Need(_EMBEDDING),
+            "retrieval": Need(_RETRIEVAL),
+        },
+        "gateway": {
+            "cache": Need(_CACHE),
+            "generation": Need(_GENERATION, of=(_ASK,)),
+            "indexing": Need(_CATALOG, of=(_ASK, _COLLECTIONS, _DOCUMENTS)),
+            "retrieval": Need(_RETRIEVAL, of=(_ASK,)),
+        },
+    }
+)
+"""The table of docs/explanation/health.md, as far as it goes over the wire."""
+
+
+def refuse_listening(wiring: Wiring) -> None:
+    """Raise when an internal address is not this machine's, or when another process has it."""
+    for address in (wiring.settings.internal_grpc, wiring.settings.internal_http):
+        if address is not None:
+            listening_address(address, allow_remote=False)
+            bound_socket(Address.parse(address)).close()
+
+
+@asynccontextmanager
+async def open_health(wiring: Wiring) -> AsyncIterator[Health]:
+    """What this process can do now, as far as it depends on others."""
+    target = wiring.settings.target
+    dependencies = [
+        Dependency(peer, peer_probe(await wiring.channel(peer), need.service), need.of)
+        for peer, need in NEEDS.get(target, {}).items()
+    ]
+    health = Health(
+        _door(target).SERVICE_NAMES,
+        wiring.clock,
+        dependencies=dependencies,
+        stopping=wiring.life.stopping,
+    )
+    async with wiring.life.tasks.running("health", health.run()):
+        yield health
+
+
+@asynccontextmanager
+async def open_internal_http(wiring: Wiring) -> AsyncIterator[HttpServer | None]:
+    """Probes and metrics; opened first, so that a process that drains still tells that it does."""
+    address = wiring.settings.internal_http
+    if address is None:
+        yield None
+        return
+    health: Health = wiring.running["health"]
+    tasks = wiring.life.tasks
+    async with serve_internal_http(address, health, tasks=tasks, pages=_pages(wiring)) as server:
+        wiring.listening["internal_http"] = server.url
+        yield server
+
+
+@asynccontextmanager
+async def open_internal_grpc(wiring: Wiring) -> AsyncIterator[GrpcServer]:
+    """The service of this target, for the callers that its guard knows."""
+    target, door = wiring.settings.target, _door(wiring.settings.target)
+    service = wiring.running[target]
+    async with serve(
+        wiring.settings.internal_grpc or "",
+        lambda server: getattr(door, f"add_{target}")(server, service),
+        service_names=door.SERVICE_NAMES,
+        options=ServerOptions(health=wiring.running["health"], clock=wiring.clock),
+        guard=wiring.running["identity"].guard,
+        telemetry=wiring.telemetry.calls,
+    ) as server:
+        wiring.listening["internal_grpc"] = server.address
+        yield server
+
+
+def _door(target: str) -> Any:
+    """The module of the gRPC services that a target shows; of all, only the gateway's."""
+    return import_module(f"ragmesh.{'gateway' if target == 'all' else target}.server")
+
+
+def _pages(wiring: Wiring) -> Mapping[str, Answer]:
+    """What besides probes is told; the catalog opens later than the listener."""
+
+    async def backlog(_accept: str) -> Page:
+        catalog = wiring.running.get("catalog")
+        if catalog is None:
+            return Page.of({"status": "starting"}, status=503)
+        found = await catalog.ledger.get_backlog()
+        return Page.of({"live": found.live, "bulk": found.bulk})
+
+    pages: dict[str, Answer] = {METRICS_PATH: wiring.telemetry.metrics_page}
+    if wiring.settings.target == "indexing":
+        pages["/backlog"] = backlog
+    return pages
