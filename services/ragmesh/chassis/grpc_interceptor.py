@@ -13,7 +13,12 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from ragmesh.chassis.callers import Guard, calling
-from ragmesh.chassis.requests import REQUEST_ID_HEADER, accept_request_id, serving
+from ragmesh.chassis.requests import (
+    REQUEST_ID_HEADER,
+    accept_request_id,
+    current_request_id,
+    serving,
+)
 from ragmesh.chassis.telemetry.hooks import CallTelemetry
 from ragmesh.chassis.wire import DETAILS_KEY, as_mesh_error, code_of, to_status
 from ragmesh.core.callers import Caller
@@ -161,9 +166,10 @@ class MeshServerInterceptor(grpc.aio.ServerInterceptor):
             return None
         try:
             return self._guard.admit(method, metadata, peer=context.peer())
-        except RagmeshError:
+        except RagmeshError as error:
             if hasattr(request, "__anext__"):
                 await _hear_out(context)
+            await _abort(context, error, current_request_id())  # which raises
             raise
 
     def _reader(self, deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:

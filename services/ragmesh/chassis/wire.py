@@ -20,6 +20,7 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from ragmesh.core.errors import (
+    REFUSED_CALLS,
     AlreadyExistsError,
     BodyTooLargeError,
     BodyTooSlowError,
@@ -195,8 +196,12 @@ def from_rpc_error(rpc_error: grpc.aio.AioRpcError, *, peer: str = "") -> Ragmes
 
 
 def as_mesh_error(error: Exception) -> RagmeshError:
-    """The error itself when it is ours; else INTERNAL with an id, the rest going to the log."""
-    if isinstance(error, RagmeshError):
+    """The error itself when it is ours; else INTERNAL with an id, the rest going to the log.
+
+    That a peer refused this process is for the log as well: whoever asks here would take it for a
+    judgement on themselves.
+    """
+    if isinstance(error, RagmeshError) and not isinstance(error, REFUSED_CALLS):
         if error.kind is Kind.INTERNAL:
             _log.error("internal error", exc_info=error, extra={"reason": error.reason})
         return error

@@ -185,6 +185,18 @@ def test_a_stranger_becomes_internal_and_only_the_log_knows_it(
     assert record.exc_info is not None
 
 
+@pytest.mark.parametrize("refusal", errors.REFUSED_CALLS)
+def test_that_a_peer_refused_this_process_is_told_to_the_log_and_not_to_the_user(
+    caplog: pytest.LogCaptureFixture, refusal: type[RagmeshError]
+) -> None:
+    got = as_mesh_error(refusal("our clock is behind"))
+    assert type(got) is errors.InternalError
+    assert "clock" not in got.message
+    (record,) = caplog.records
+    assert record.exc_info is not None
+    assert isinstance(record.exc_info[1], refusal)
+
+
 def test_a_defect_of_ours_is_logged_as_well(caplog: pytest.LogCaptureFixture) -> None:
     as_mesh_error(errors.StoreDamagedError("x"))
     assert [record.levelname for record in caplog.records] == ["ERROR"]

@@ -89,6 +89,14 @@ async def test_the_engine_is_given_what_was_found_within_the_token_budget(mesh: 
     assert given.language == "en"
 
 
+async def test_within_a_process_the_caller_is_passed_as_the_value_itself(mesh: FakeMesh) -> None:
+    anna = Principal(DEVELOPER.tenant_uid, "anna", frozenset({"staff"}))
+    await mesh.service().ask(anna, question(), request_id="r")
+    seen = [*mesh.retriever.queries, *mesh.generator.calls, *mesh.cache.lookups, *mesh.cache.stores]
+    assert len(seen) == 4
+    assert all(caller is anna for caller, _ in seen)
+
+
 async def test_the_same_question_is_answered_once_and_replayed(mesh: FakeMesh) -> None:
     first = await streamed(mesh)
     second = await streamed(mesh)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ragmesh.core.errors.callers import (
+    REFUSED_CALLS,
     CallerAudienceError,
     CallerExpiredError,
     CallerForgedError,
@@ -110,6 +111,7 @@ from ragmesh.core.errors.tree import (
 )
 
 __all__ = [
+    "REFUSED_CALLS",
     "AlreadyExistsError",
     "BatchTooLargeError",
     "BodyTooLargeError",

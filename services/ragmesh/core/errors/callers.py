@@ -69,6 +69,22 @@ class MethodDeniedError(DeniedError):
     reason = "METHOD_DENIED"
 
 
+REFUSED_CALLS = (
+    CallerMissingError,
+    CallerTooLargeError,
+    CallerMalformedError,
+    CallerKeyUnknownError,
+    CallerForgedError,
+    CallerAudienceError,
+    CallerExpiredError,
+    CallerNotYetValidError,
+    CallerKeyNotAllowedError,
+    MethodDeniedError,
+)
+"""What one service of the mesh says to another. To the user behind them it is the mesh's own fault,
+and no doubt about who they are."""
+
+
 class KeyFileExposedError(PreconditionError):
     """The file of a private key can be read or written by others than its process."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from itertools import groupby
 from typing import Any
 
@@ -18,9 +18,12 @@ class Everything:
 
     def __init__(self) -> None:
         self.served = 0
+        self.work: Callable[[], Awaitable[object]] | None = None
 
     async def unary(self, _request: Any, _context: Any) -> bytes:
         self.served += 1
+        if self.work is not None:
+            await self.work()
         return str(current_caller()).encode()
 
     async def stream(self, request: Any, context: Any) -> AsyncIterator[bytes]:

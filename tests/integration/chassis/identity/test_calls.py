@@ -70,6 +70,22 @@ async def test_no_internal_method_serves_a_caller_who_is_not_proven(
     assert audited == set(REFUSED.values())
 
 
+async def test_a_refusal_behind_a_service_is_no_judgement_on_who_asked_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    behind, before = tmp_path / "behind", tmp_path / "before"
+    behind.mkdir()
+    before.mkdir()
+    keys = MeshKeys()
+    async with serving(behind, keys.guard) as (_, to_behind):
+        unsigned = dict(calls(to_behind))[LOOKUP]
+        async with serving(before, keys.guard) as (everything, to_before):
+            everything.work = lambda: unsigned(())
+            call = dict(calls(to_before))[LOOKUP]
+            assert await answer(call, keys.signer("gateway").metadata(ANNA)) == "INTERNAL"
+    assert "CallerMissingError" in caplog.text
+
+
 @pytest.mark.parametrize("caller", [ANNA, Machine("indexer")], ids=str)
 async def test_who_is_proven_is_served_exactly_what_the_table_says(
     tmp_path: Path, caller: Principal | Machine
