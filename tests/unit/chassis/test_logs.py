@@ -11,6 +11,7 @@ import pytest
 
 from ragmesh.chassis.logs import configure
 from ragmesh.chassis.requests import serving
+from ragmesh.chassis.telemetry.current import TraceContext, within_trace
 
 log = logging.getLogger("ragmesh.test")
 
@@ -117,3 +118,16 @@ def test_colours_are_for_terminals_only() -> None:
     assert "\x1b[31m" in terminal.getvalue()
     assert "\x1b" not in pipe.getvalue()
     assert "KeyError" in pipe.getvalue()
+
+
+def test_a_record_in_a_trace_carries_its_ids_and_no_other_does() -> None:
+    # OT-7
+    stream = io.StringIO()
+    configure("json", "info", stream=stream)
+    with within_trace(TraceContext(0xABC, 0xDEF, sampled=False)):
+        log.info("inside")
+    log.info("outside")
+    inside, outside = records(stream)
+    assert inside["trace_id"] == f"{0xABC:032x}"
+    assert inside["span_id"] == f"{0xDEF:016x}"
+    assert not {"trace_id", "span_id"} & set(outside)

@@ -103,5 +103,7 @@ def _incoming(headers: list[tuple[bytes, bytes]]) -> TraceContext | None:
 
 def _route(scope: Message) -> str | None:
     """The template of the path, never the path itself: that holds names and ids."""
-    route = scope.get("route")
-    return getattr(route, "path_format", None) or getattr(route, "path", None)
+    # FastAPI keeps the whole template there; its `route` lacks the prefix of its router.
+    found = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
+    template: str | None = getattr(found, "path_format", None)
+    return template
