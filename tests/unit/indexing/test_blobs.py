@@ -7,40 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from ragmesh.core.errors import StorageFailedError, StorageFullError, StoreDamagedError
+from ragmesh.core.errors import StorageFailedError, StorageFullError
 from ragmesh.indexing.adapters import blobs as module
 from ragmesh.indexing.adapters.blobs import FileBlobs, open_file_blobs
+from ragmesh.testing.blobs_contract import BlobStoreContract, OpenBlobs
 
 
 async def listed(blobs: FileBlobs) -> set[str]:
     return {blob.key async for batch in blobs.list_blobs() for blob in batch}
 
 
-async def test_what_was_written_is_read_again_after_a_restart(tmp_path: Path) -> None:
-    contents = [b"", b"one", b"one", bytes(range(256)) * 1_000]
-    async with open_file_blobs(tmp_path / "blobs") as blobs:
-        keys = await blobs.write_blobs(contents)
-        assert len(set(keys)) == len(contents)
-    async with open_file_blobs(tmp_path / "blobs") as blobs:
-        assert [await blobs.read_blob(key) for key in keys] == contents
-        assert await listed(blobs) == set(keys)
+class TestFileBlobs(BlobStoreContract):
+    """Files pass the suite."""
 
-
-async def test_deleted_blobs_are_gone_and_may_be_deleted_again(tmp_path: Path) -> None:
-    async with open_file_blobs(tmp_path) as blobs:
-        first, second = await blobs.write_blobs([b"1", b"2"])
-        for _ in range(2):
-            await blobs.delete_blobs([first])
-        assert await listed(blobs) == {second}
-        with pytest.raises(StoreDamagedError):
-            await blobs.read_blob(first)
-
-
-@pytest.mark.parametrize("key", ["../../etc/passwd", "", "A" * 32, "0" * 31])
-async def test_a_key_never_leads_out_of_the_folder(tmp_path: Path, key: str) -> None:
-    async with open_file_blobs(tmp_path) as blobs:
-        with pytest.raises(StoreDamagedError):
-            await blobs.read_blob(key)
+    @pytest.fixture
+    def opener(self, tmp_path: Path) -> OpenBlobs:
+        return lambda: open_file_blobs(tmp_path / "blobs")
 
 
 async def test_a_full_disk_keeps_nothing_of_a_batch(

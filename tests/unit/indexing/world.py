@@ -3,132 +3,41 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 from sqlalchemy import create_engine
 
-from ragmesh.core.answers import Invalidation
-from ragmesh.core.callers import DEFAULT_TENANT_UID, Caller, Principal
-from ragmesh.core.documents import Accepted, Failure, JobState, NewCollection, Upload
-from ragmesh.core.errors import RagmeshError
-from ragmesh.core.index import Head, IndexSpec
+from ragmesh.core.documents import NewCollection
 from ragmesh.core.pages import PageRequest
-from ragmesh.core.reading import Extraction
 from ragmesh.indexing.adapters.catalog.migrating import migrate
-from ragmesh.indexing.building import Indexing, Neighbours, Places, open_indexing
-from ragmesh.indexing.records import Extracted, Publication, Work
-from ragmesh.indexing.service import IndexingService
+from ragmesh.indexing.building import Neighbours, Places, open_indexing
 from ragmesh.indexing.settings import IndexingSettings
 from ragmesh.testing.clocks import ManualClock
 from ragmesh.testing.embedding import FakeEmbedder
+from ragmesh.testing.indexing_world import (
+    ADMIN,
+    EVERYBODY,
+    FakeInvalidations,
+    FakeRegistry,
+    World,
+    member,
+    publication,
+)
 
-ADMIN = Principal(DEFAULT_TENANT_UID, "ada", frozenset(), frozenset({"admin"}))
-EVERYBODY = PageRequest(size=1_000)
-
-
-def member(*groups: str) -> Principal:
-    """A user of the default tenant in these groups."""
-    return Principal(DEFAULT_TENANT_UID, "mia", frozenset(groups))
-
-
-@dataclass
-class FakeRegistry:
-    """Remembers the index versions it was asked for."""
-
-    specs: dict[str, IndexSpec] = field(default_factory=dict)
-    error: RagmeshError | None = None
-
-    async def create_index(self, caller: Caller, spec: IndexSpec) -> None:
-        if self.error is not None:
-            raise self.error
-        self.specs[spec.index_version_uid] = spec
-
-    async def drop_index(self, caller: Caller, index_version_uid: str) -> None:
-        self.specs.pop(index_version_uid, None)
-
-
-@dataclass
-class FakeInvalidations:
-    """Remembers what it was told to forget."""
-
-    seen: list[Invalidation] = field(default_factory=list)
-    error: RagmeshError | None = None
-
-    async def invalidate(self, caller: Caller, invalidations: Sequence[Invalidation]) -> None:
-        if self.error is not None:
-            raise self.error
-        self.seen.extend(invalidations)
-
-
-@dataclass
-class World:
-    """Indexing with everything around it."""
-
-    indexing: Indexing
-    registry: FakeRegistry
-    cache: FakeInvalidations
-    clock: ManualClock
-
-    @property
-    def service(self) -> IndexingService:
-        return self.indexing.service
-
-    async def upload(
-        self, document_id: str | None = "a", text: str = "text", *, caller: Caller = ADMIN, **more
-    ) -> Accepted:
-        """One upload into the collection `docs`."""
-        upload = Upload(text.encode(), document_id, **more)
-        (accepted,) = await self.service.create_documents(caller, "docs", [upload])
-        return accepted
-
-    async def work(self, document_id: str = "a") -> Work:
-        """The work that is left for a document of `docs`, deleted ones included."""
-        catalog = self.indexing.ledger.catalog
-        row = await self.service.collections.read(ADMIN, "docs")
-        found = await catalog.find_documents(row, [document_id])
-        work = await self.indexing.ledger.work_of(row.serving[0].uid, found[document_id].uid)
-        assert work is not None
-        return work
-
-    async def index(self, document_id: str = "a", *, chunks: int = 1) -> Head:
-        """Do the work as the worker would, without chunks."""
-        work = await self.work(document_id)
-        ledger = self.indexing.ledger
-        await ledger.start_job(work)
-        assert work.source is not None
-        content = await self.indexing.blobs.read_blob(work.source.blob)
-        extraction = Extraction(content.decode(), "A title", "text/plain")
-        (blob,) = await self.indexing.blobs.write_blobs([extraction.to_json()])
-        await ledger.record_extraction(work, Extracted(blob, "A title", "text/plain"))
-        return await ledger.publish(publication(work, chunks=chunks))
-
-    async def fail(self, document_id: str = "a", reason: str = "NO_TEXT") -> None:
-        """Give the document up as the worker would."""
-        work = await self.work(document_id)
-        await self.indexing.ledger.start_job(work)
-        await self.indexing.ledger.fail(work, Failure(reason, "a sentence"), attempts=1)
-
-    async def state_of(self, job_id: str) -> JobState:
-        """The state of a job."""
-        return (await self.service.get_job(ADMIN, job_id)).state
-
-
-def publication(work: Work, *, chunks: int = 1, digest: str = "digest") -> Publication:
-    """The publication of the work."""
-    return Publication(
-        index_version_uid=work.index.uid,
-        document_uid=work.document_uid,
-        revision=work.revision,
-        generation=work.generation,
-        access=work.attributes.access,
-        chunk_count=chunks,
-        digest=digest,
-        timings_ms=(("parse", 1.5),),
-    )
+__all__ = [
+    "ADMIN",
+    "EVERYBODY",
+    "FakeInvalidations",
+    "FakeRegistry",
+    "World",
+    "member",
+    "migrated",
+    "publication",
+    "world",
+]
 
 
 @cache

@@ -1,0 +1,18 @@
+"""The catalog in files keeps what the pipeline asks of every catalog."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ragmesh.testing.ledger_contract import LedgerContract, OpenWorld
+from tests.unit.indexing.world import world
+
+
+class TestSqliteLedger(LedgerContract):
+    """SQLite passes the suite."""
+
+    @pytest.fixture
+    def opener(self, tmp_path: Path) -> OpenWorld:
+        return lambda: world(tmp_path)
