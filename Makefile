@@ -56,7 +56,7 @@ check: lint types arch verify test ## Run everything CI runs (needs npm)
 ##@ Measure
 
 .PHONY: bench
-bench: $(LINKED) ## Measure what a gRPC hop costs, onto docs/reference/benchmarks.md (a minute, on an idle machine)
+bench: setup ## Measure what a hop and a question over the wire cost, onto docs/reference/benchmarks.md (two minutes, on an idle machine)
 	$(BIN)/python -m tools.bench
 
 .PHONY: soak-seams

@@ -8,6 +8,7 @@ from ragmesh.chassis.executors import run
 from tools.bench.hop import measure_hop
 from tools.bench.loads import shows_a_stall
 from tools.bench.page import PAGE, ROOT, write
+from tools.bench.question import measure_question
 
 
 async def main() -> int:
@@ -15,10 +16,13 @@ async def main() -> int:
     if not await shows_a_stall():
         print("the load generator hides a planted stall: nothing was measured")
         return 1
-    table = await measure_hop()
-    for goal in table.goals:
-        print(f"{goal.name}: {goal.measured} (goal {goal.wanted}; bare {goal.beside})")
-    write([table], "make bench")
+    tables = [await measure_hop(), await measure_question()]
+    for table in tables:
+        for goal in table.goals:
+            print(
+                f"{goal.name}: {goal.measured} (goal {goal.wanted}; {table.beside} {goal.beside})"
+            )
+    write(tables, "make bench")
     print(f"wrote {PAGE.relative_to(ROOT)}")
     return 0
 

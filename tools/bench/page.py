@@ -36,6 +36,8 @@ class Table:
     title: str
     about: str
     goals: tuple[Goal, ...]
+    beside: str = "bare"
+    """What the other side is."""
 
 
 def write(tables: Sequence[Table], command: str) -> None:
@@ -50,7 +52,10 @@ def write(tables: Sequence[Table], command: str) -> None:
     ]
     for table in tables:
         lines += ["", f"## {table.title}", "", table.about, ""]
-        lines += ["| figure | ragmesh | goal | reached | bare |", "|---|---|---|---|---|"]
+        lines += [
+            f"| figure | ragmesh | goal | reached | {table.beside} |",
+            "|---|---|---|---|---|",
+        ]
         lines += [_row(goal) for goal in table.goals]
     PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
