@@ -12,14 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ragmesh.chassis.lifecycle import Lifecycle
+from ragmesh.chassis.requests import serving
 from tools.bench.echoes import REQUEST, SAMPLED, dial_bare, dial_mesh
-from tools.bench.loads import Call, Latencies, offer, one_by_one
+from tools.bench.loads import Call, Latencies, crowd, offer, one_by_one
 from tools.bench.page import NOT_SAID, Goal, Table
 
 ROUNDS = 5
 ALONE = 1_000
-OFFERED = 500.0
-OFFERED_SECONDS = 3.0
+CROWD = 3_200
+AT_ONCE = 32
+OFFERED = 300.0
+OFFERED_SECONDS = 2.0
 
 
 ABOUT = f"""\
@@ -27,8 +30,9 @@ One `EmbedTexts` of one question, answered with a vector of 384 numbers that is 
 processes over loopback: a bare `grpc.aio` server and client against a pair with deadline, errors,
 request id, health, verified caller and telemetry (every call measured, a span in {SAMPLED:.0%} of
 the traces, the collector not counted). {ROUNDS} rounds, both sides in turns: {ALONE:,} calls one by
-one for the hop, then {OFFERED:,.0f} calls a second by schedule for {OFFERED_SECONDS:g} s for the
-rest. Medians of the rounds; the processor's time is that of all threads of the server."""
+one for the hop; {CROWD:,} calls, {AT_ONCE} at once, for the time that all threads of the server
+spend on the processor, of which the calls a second and core are the inverse; {OFFERED:,.0f} calls a
+second by schedule for {OFFERED_SECONDS:g} s for the latencies under load. Medians of the rounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ class Side:
     """Median seconds of a call alone, one a round."""
     loads: list[Latencies] = field(default_factory=list)
     processor: list[float] = field(default_factory=list)
-    """Seconds of the server's processor a call under load, one a round."""
+    """Seconds of the server's processor a call of a crowd, one a round."""
 
 
 async def measure_hop() -> Table:
@@ -60,11 +64,12 @@ async def measure_hop() -> Table:
 
 async def _load(side: Side) -> None:
     before = processor_seconds(side.pid)
+    await crowd(side.call, CROWD, at_once=AT_ONCE)
+    side.processor.append((processor_seconds(side.pid) - before) / CROWD)
     seen = await offer(side.call, a_second=OFFERED, seconds=OFFERED_SECONDS)
     if seen.failed:
         raise SystemExit(f"{seen.failed} calls failed: the run is void")
     side.loads.append(seen)
-    side.processor.append((processor_seconds(side.pid) - before) / len(seen.seconds))
 
 
 @asynccontextmanager
@@ -77,7 +82,8 @@ async def _sides(life: Lifecycle, folder: Path) -> AsyncIterator[tuple[Side, Sid
     ):
 
         async def call_mesh() -> object:
-            return await mesh.EmbedTexts(REQUEST, metadata=signer.metadata())
+            with serving("bench"):  # within the mesh every call belongs to a request
+                return await mesh.EmbedTexts(REQUEST, metadata=signer.metadata())
 
         await _until_admitted(call_mesh)
         yield Side(lambda: bare.EmbedTexts(REQUEST), bare_pid), Side(call_mesh, mesh_pid)

@@ -62,6 +62,18 @@ async def one_by_one(call: Call, count: int) -> Latencies:
     return Latencies(tuple(sorted(taken)))
 
 
+async def crowd(call: Call, count: int, *, at_once: int) -> None:
+    """So many calls as fast as they go, for what each costs the processor; no latency is taken."""
+
+    async def some() -> None:
+        for _ in range(count // at_once):
+            await call()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(at_once):
+            group.create_task(some())
+
+
 async def shows_a_stall(stall_seconds: float = STALL_SECONDS) -> bool:
     """Whether a planted stall of everything, this generator too, is seen in its p99."""
     begun = time.monotonic()

@@ -42,6 +42,8 @@ _HEARD_OUT_SECONDS = 1.0
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Behaviour: TypeAlias = Callable[[Any, "Context"], Any]
+Accepted: TypeAlias = Callable[[Any], Any]
+"""The request or requests of a call, unless they were refused before it began."""
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
@@ -100,15 +102,17 @@ class MeshServerInterceptor(grpc.aio.ServerInterceptor):
         read = self._reader(handler.request_deserializer)
         write = handler.response_serializer
         if handler.unary_unary is not None:
-            call = self._answering(method, _unary(handler.unary_unary), limited=True)
+            call = self._answering(method, _unary(handler.unary_unary, _accepted), limited=True)
             return grpc.unary_unary_rpc_method_handler(call, read, write)
         if handler.stream_unary is not None:
-            call = self._answering(method, _unary(handler.stream_unary), limited=True)
+            reply = _unary(handler.stream_unary, _accepted_stream)
+            call = self._answering(method, reply, limited=True)
             return grpc.stream_unary_rpc_method_handler(call, read, write)
         if handler.unary_stream is not None:
-            call = self._answering(method, _stream(handler.unary_stream), limited=False)
+            call = self._answering(method, _stream(handler.unary_stream, _accepted), limited=False)
             return grpc.unary_stream_rpc_method_handler(call, read, write)
-        call = self._answering(method, _stream(handler.stream_stream), limited=False)
+        stream = _stream(handler.stream_stream, _accepted_stream)
+        call = self._answering(method, stream, limited=False)
         return grpc.stream_stream_rpc_method_handler(call, read, write)
 
     def _answering(self, method: str, behaviour: Behaviour, *, limited: bool) -> Behaviour:
@@ -188,16 +192,16 @@ class MeshServerInterceptor(grpc.aio.ServerInterceptor):
         return read
 
 
-def _unary(behaviour: Behaviour) -> Behaviour:
+def _unary(behaviour: Behaviour, accepted: Accepted) -> Behaviour:
     async def reply(request: Any, context: Context) -> Any:
-        return await behaviour(_accepted(request), context)
+        return await behaviour(accepted(request), context)
 
     return reply
 
 
-def _stream(behaviour: Behaviour) -> Behaviour:
+def _stream(behaviour: Behaviour, accepted: Accepted) -> Behaviour:
     async def write_all(request: Any, context: Context) -> None:
-        replies = behaviour(_accepted(request), context)
+        replies = behaviour(accepted(request), context)
         if inspect.isawaitable(replies):  # the servicer writes for itself
             await replies
             return
@@ -213,7 +217,7 @@ def _stream(behaviour: Behaviour) -> Behaviour:
 def _accepted(request: Any) -> Any:
     if isinstance(request, _Refused):
         raise request.error
-    return _accepted_stream(request) if hasattr(request, "__anext__") else request
+    return request
 
 
 async def _accepted_stream(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
