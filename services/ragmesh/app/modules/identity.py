@@ -20,5 +20,6 @@ async def open_identity(wiring: Wiring) -> AsyncIterator[Identity]:
         data_dir=settings.data_dir,
         clock=wiring.clock,
         tasks=wiring.life.tasks,
+        meter=wiring.telemetry.meter,
     ) as identity:
         yield identity

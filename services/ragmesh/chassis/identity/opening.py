@@ -22,6 +22,7 @@ from ragmesh.chassis.identity.refusals import Refusals
 from ragmesh.chassis.identity.settings import IdentitySettings
 from ragmesh.chassis.identity.tokens import TokenSigner, TokenVerifier
 from ragmesh.chassis.lifecycle import Tasks
+from ragmesh.chassis.telemetry.metering import Meter
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import PreconditionError
 
@@ -42,7 +43,13 @@ class Identity:
 
 @asynccontextmanager
 async def open_identity(
-    settings: IdentitySettings, target: str, *, data_dir: Path, clock: Clock, tasks: Tasks
+    settings: IdentitySettings,
+    target: str,
+    *,
+    data_dir: Path,
+    clock: Clock,
+    tasks: Tasks,
+    meter: Meter | None = None,
 ) -> AsyncIterator[Identity]:
     """The signer and the guard of a process that runs this single target.
 
@@ -51,7 +58,8 @@ async def open_identity(
     dials nobody and passes callers as values. Without paths in the settings, the key is made in
     the data directory, which must exist; a key that was made just now is used only once every
     process that runs already has had the time to read its public half. A loop in `tasks` looks
-    for changed files; both go on with what they know while a file is damaged or missing.
+    for changed files; both go on with what they know while a file is damaged or missing. The
+    meter counts what the guard refuses.
     """
     speaker, files = SPEAKERS[target], _files(settings, target, data_dir)
     if settings.key_file is None and await asyncio.to_thread(files.make, speaker):
@@ -60,7 +68,7 @@ async def open_identity(
     key, ring = await asyncio.to_thread(files.read, speaker)
     identity = Identity(
         TokenSigner(key, target, speaker, clock),
-        MeshGuard(TokenVerifier(ring, clock), Refusals(clock)),
+        MeshGuard(TokenVerifier(ring, clock), Refusals(clock, meter)),
     )
     following = _Following(identity, speaker, files, clock, marks)
     async with tasks.running("identity.keys", following.run(settings.reread_seconds)):

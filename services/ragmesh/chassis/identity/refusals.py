@@ -14,19 +14,20 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ragmesh.chassis.telemetry.metering import Meter
+from ragmesh.chassis.telemetry.signals import CALLS_REFUSED
 from ragmesh.core.callers import Caller, Machine
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import RagmeshError
 
 AUDIT_LOGGER = "ragmesh.audit"
-EVENT = "caller refused"
 BURST = 10
 """Records of one reason that are written at once."""
 SECONDS_A_RECORD = 10.0
 """One more may be written each time this has passed: at most 3 MB a day and reason, whoever
 knocks."""
 
-_audit = logging.getLogger(AUDIT_LOGGER)
+_log = logging.getLogger(AUDIT_LOGGER)
 
 
 @dataclass(slots=True)
@@ -41,8 +42,9 @@ class _Budget:
 class Refusals:
     """Counts every refusal and records as many as a disk can take."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, meter: Meter | None = None) -> None:
         self._clock = clock
+        self._meter = meter
         self._budgets: dict[str, _Budget] = {}
         self._counts: Counter[str] = Counter()
 
@@ -60,13 +62,15 @@ class Refusals:
         reason were left out before it.
         """
         self._counts[error.reason] += 1
+        if self._meter is not None:
+            self._meter.count(CALLS_REFUSED, error.reason).add()
         budget = self._refilled(error.reason)
         if budget.records < 1:
             budget.unrecorded += 1
             return
         budget.records -= 1
         facts = {"reason": error.reason, "method": method, "peer": peer} | _proven(error, caller)
-        _audit.warning(EVENT, extra=facts | {"unrecorded": budget.unrecorded})
+        _log.warning("caller refused", extra=facts | {"unrecorded": budget.unrecorded})
         budget.unrecorded = 0
 
     def _refilled(self, reason: str) -> _Budget:

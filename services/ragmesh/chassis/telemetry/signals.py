@@ -153,6 +153,13 @@ EVENTS_HANDLED = Metric(
     ("messaging.destination.name", "messaging.consumer.group.name", "ragmesh.event.outcome"),
     "Attempts to handle an event, by what became of it.",
 )
+CALLS_REFUSED = Metric(
+    "ragmesh.identity.calls_refused",
+    ONE,
+    Instrument.COUNTER,
+    ("ragmesh.refusal.reason",),
+    "Calls of other services that were refused, by reason.",
+)
 LOOP_LAG = Metric(
     "ragmesh.process.loop_lag",
     SECONDS,
@@ -196,6 +203,7 @@ METRICS = (
     LLM_CALLS,
     LLM_COST,
     EVENTS_HANDLED,
+    CALLS_REFUSED,
     LOOP_LAG,
     SENT,
     DROPPED,

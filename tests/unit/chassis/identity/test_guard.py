@@ -9,7 +9,10 @@ import pytest
 from ragmesh.chassis.callers import CALLER_HEADER, Metadata
 from ragmesh.chassis.identity.guard import MeshGuard
 from ragmesh.chassis.identity.methods import METHODS, may_call
-from ragmesh.chassis.identity.refusals import AUDIT_LOGGER, EVENT
+from ragmesh.chassis.identity.refusals import AUDIT_LOGGER, Refusals
+from ragmesh.chassis.identity.tokens import TokenVerifier
+from ragmesh.chassis.telemetry.metering import Meter
+from ragmesh.chassis.telemetry.signals import CALLS_REFUSED
 from ragmesh.core.callers import Caller, Machine, Principal
 from ragmesh.core.errors import (
     CallerMalformedError,
@@ -98,7 +101,7 @@ def test_an_audit_record_says_what_is_known_and_nothing_that_the_token_claims(
     with pytest.raises(UnauthenticatedError):
         guard.admit(RETRIEVE, metadata, peer="ipv4:10.0.0.9:4711")
     (record,) = records(caplog)
-    assert record.getMessage() == EVENT
+    assert record.getMessage() == "caller refused"
     assert record.levelno == logging.WARNING
     assert record.__dict__["reason"] == REFUSED[kind]
     assert record.__dict__["method"] == RETRIEVE
@@ -151,3 +154,16 @@ async def test_a_storm_of_refusals_is_counted_whole_and_recorded_in_part(
     knock(1_000)
     assert len(records(caplog)) == 22
     assert guard.refusals.counts == {"CALLER_MISSING": 2_002, "CALLER_MALFORMED": 1}
+
+
+def test_refusals_are_counted_by_reason_for_whoever_scrapes() -> None:
+    keys, meter = MeshKeys(ManualClock()), Meter()
+    guard = MeshGuard(TokenVerifier(keys.ring, keys.clock), Refusals(keys.clock, meter))
+    for metadata in ((), (), keys.signer("cache").metadata()):
+        with pytest.raises(RagmeshError):
+            guard.admit(RETRIEVE, metadata)
+    (counted,) = [found for found in meter.read() if found.metric is CALLS_REFUSED]
+    assert {series.attributes[0][1]: series.value for series in counted.series} == {
+        "CALLER_MISSING": 2,
+        "METHOD_DENIED": 1,
+    }
