@@ -76,11 +76,12 @@ class Ports:
         return f"{_LOOPBACK}:{self.grpc}"
 
     def variables(self) -> dict[str, str]:
-        """What tells every process where the others are."""
-        return {
+        """What tells every process where the others are, and that nobody has a second replica."""
+        peers = {
             f"RAGMESH_PEERS__{name.upper()}": f"{_LOOPBACK}:{port}"
             for name, port in self.internal_grpc.items()
         }
+        return {**peers, "RAGMESH_INTERNAL__DRAIN_SECONDS": "0"}
 
 
 def _free_ports() -> Iterator[int]:

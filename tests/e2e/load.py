@@ -16,7 +16,7 @@ from ragmesh.core.pages import PageRequest
 from ragmesh.core.questions import Question
 from ragmesh.core.search import SearchQuery
 
-PAUSE_SECONDS = 0.02
+PAUSE_SECONDS = 0.05
 _QUESTION = Question.parse("What do the owls of the load eat?")
 
 

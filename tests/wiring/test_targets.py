@@ -6,12 +6,14 @@ import asyncio
 import os
 import signal
 import socket
+from collections.abc import Awaitable, Callable
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import get_args
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from ragmesh.app.modules import MODULES, TARGETS
@@ -96,24 +98,43 @@ async def services_at(address: str) -> set[str]:
     return set()
 
 
-async def test_the_public_listener_serves_the_gateway_and_nothing_else(tmp_path: Path) -> None:
-    seen: list[Ready] = []
-    served: set[str] = set()
+Look = Callable[[Ready, Callable[[], None]], Awaitable[None]]
+"""Looks at a target that serves, and may have it stop."""
 
-    async def look() -> None:
-        nonlocal served
-        try:
-            served = await services_at(seen[0].grpc or "")
-        finally:
+
+async def run_and_look(settings: Settings, look: Look) -> None:
+    """Run the target, look at it once it serves, and stop it."""
+    stopped = False
+
+    def stop() -> None:
+        nonlocal stopped
+        if not stopped:  # a second signal would end the tests
+            stopped = True
             os.kill(os.getpid(), signal.SIGTERM)
+
+    async def look_and_stop(ready: Ready) -> None:
+        try:
+            await look(ready, stop)
+        finally:
+            stop()
 
     async with asyncio.TaskGroup() as group:
 
         def announce(ready: Ready) -> None:
-            seen.append(ready)
-            group.create_task(look())
+            group.create_task(look_and_stop(ready))
 
-        await run_target(settings_for(tmp_path), announce=announce)
+        await run_target(settings, announce=announce)
+
+
+async def test_the_public_listener_serves_the_gateway_and_nothing_else(tmp_path: Path) -> None:
+    served: set[str] = set()
+    seen: list[Ready] = []
+
+    async def look(ready: Ready, stop: Callable[[], None]) -> None:
+        seen.append(ready)
+        served.update(await services_at(ready.grpc or ""))
+
+    await run_and_look(settings_for(tmp_path), look)
     assert served == {
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
@@ -188,3 +209,63 @@ def test_peers_are_where_targets_listen_by_default() -> None:
     for target, address in Settings().peers.model_dump().items():
         settings = load(Settings, config_file=None, environ={}, overrides={"target": target})
         assert settings.internal_grpc == address
+
+
+def cache_settings(folder: Path, **more: object) -> Settings:
+    """Settings of the target that starts fastest."""
+    free = {"target": "cache", "internal.grpc": "127.0.0.1:0", "internal.http": "127.0.0.1:0"}
+    return settings_for(folder, **(free | more))
+
+
+async def test_an_internal_listener_serves_its_target_and_nothing_else(tmp_path: Path) -> None:
+    served: set[str] = set()
+
+    async def look(ready: Ready, stop: Callable[[], None]) -> None:
+        served.update(await services_at(ready.internal_grpc or ""))
+
+    settings = cache_settings(tmp_path, **{"internal.drain_seconds": 0})
+    await run_and_look(settings, look)
+    assert served == {
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1alpha.ServerReflection",
+        "ragmesh.api.cache.v1.CacheService",
+    }
+
+
+async def test_a_target_that_stops_takes_calls_until_its_callers_have_turned_away(
+    tmp_path: Path,
+) -> None:
+    request = health_pb2.HealthCheckRequest()
+    answers: list[int] = []
+
+    async def look(ready: Ready, stop: Callable[[], None]) -> None:
+        async with grpc.aio.insecure_channel(ready.internal_grpc or "") as channel:
+            stub = health_pb2_grpc.HealthStub(channel)
+            answers.append((await stub.Check(request)).status)
+            stop()
+            late = asyncio.get_running_loop().time() + 1.0
+            while asyncio.get_running_loop().time() < late:
+                await asyncio.sleep(0.1)
+                answers.append((await stub.Check(request)).status)
+
+    settings = cache_settings(tmp_path, **{"internal.drain_seconds": 3})
+    await run_and_look(settings, look)
+    shown = health_pb2.HealthCheckResponse
+    assert answers[0] == shown.SERVING
+    assert set(answers[1:]) == {shown.NOT_SERVING}
+
+
+async def test_a_connection_to_a_target_takes_no_calls_beyond_its_age(tmp_path: Path) -> None:
+    async def look(ready: Ready, stop: Callable[[], None]) -> None:
+        async with grpc.aio.insecure_channel(ready.internal_grpc or "") as channel:
+            await channel.channel_ready()
+            async with asyncio.timeout(30):
+                await channel.wait_for_state_change(grpc.ChannelConnectivity.READY)
+
+    young = {"internal.drain_seconds": 0, "internal.connection_age_seconds": 1}
+    await run_and_look(cache_settings(tmp_path, **young), look)
+
+
+def test_one_process_for_all_waits_for_nobody(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path)
+    assert (settings.drain_seconds, settings.connection_age_seconds) == (0, None)

@@ -101,6 +101,19 @@ class InternalSettings(Section):
         description="HTTP address of probes and metrics as HOST:PORT; port 0 is any free one. By "
         "default 127.0.0.1:9090; the target all has one only if it is set.",
     )
+    drain_seconds: float = Field(
+        2.0,
+        ge=0,
+        le=60,
+        description="How long a process that stops still takes calls, so that its callers turn to "
+        "other replicas first; the target all has none and does not wait.",
+    )
+    connection_age_seconds: float = Field(
+        30.0,
+        ge=1,
+        description="Age at which a gRPC connection takes no new calls, so that callers find new "
+        "replicas; the target all keeps connections for ever.",
+    )
 
 
 def _peer(service: str) -> Any:
@@ -186,6 +199,16 @@ class Settings(Section):
         if self.internal.http is not None or self.target == "all":
             return self.internal.http
         return str(Address(_LOOPBACK, INTERNAL_HTTP_PORT))
+
+    @property
+    def drain_seconds(self) -> float:
+        """How long a listener that stops still takes calls."""
+        return 0.0 if self.target == "all" else self.internal.drain_seconds
+
+    @property
+    def connection_age_seconds(self) -> float | None:
+        """Age at which a gRPC connection takes no new calls; None = never."""
+        return None if self.target == "all" else self.internal.connection_age_seconds
 
     @property
     def catalog_path(self) -> Path:

@@ -67,6 +67,8 @@ async def open_gateway(wiring: Wiring) -> AsyncIterator[GatewayService]:
                 options=ServerOptions(
                     max_message_bytes=settings.message_bytes,
                     default_deadline_seconds=settings.question_seconds,
+                    drain_seconds=wiring.settings.drain_seconds,
+                    max_connection_age_seconds=wiring.settings.connection_age_seconds,
                     health=health,
                     clock=wiring.clock,
                 ),

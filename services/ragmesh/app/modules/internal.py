@@ -113,7 +113,12 @@ async def open_internal_grpc(wiring: Wiring) -> AsyncIterator[GrpcServer]:
         wiring.settings.internal_grpc or "",
         lambda server: getattr(door, f"add_{target}")(server, service),
         service_names=door.SERVICE_NAMES,
-        options=ServerOptions(health=wiring.running["health"], clock=wiring.clock),
+        options=ServerOptions(
+            drain_seconds=wiring.settings.drain_seconds,
+            max_connection_age_seconds=wiring.settings.connection_age_seconds,
+            health=wiring.running["health"],
+            clock=wiring.clock,
+        ),
         guard=wiring.running["identity"].guard,
         telemetry=wiring.telemetry.calls,
     ) as server:
