@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import signal
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from ragmesh.app.run import Ready, run_target
+from ragmesh.app.run import Ready
 from ragmesh.app.settings import Settings
 from ragmesh.chassis.callers import Metadata
 from ragmesh.chassis.clocks import SystemClock
@@ -23,25 +19,9 @@ from ragmesh.clients.cache import CacheClient
 from ragmesh.core.callers import Caller, Principal
 from ragmesh.core.errors import CallerKeyUnknownError, CallerMissingError, MethodDeniedError
 from ragmesh.testing.callers import MeshKeys
+from tests.wiring.test_targets import run_and_look, services_at
 
 ANNA = Principal("tenant-1", "anna")
-
-
-async def with_target(settings: Settings, look: Callable[[Ready], Awaitable[None]]) -> None:
-    """Run the target, look at it once it serves, and stop it."""
-
-    async def look_and_stop(ready: Ready) -> None:
-        try:
-            await look(ready)
-        finally:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    async with asyncio.TaskGroup() as group:
-
-        def announce(ready: Ready) -> None:
-            group.create_task(look_and_stop(ready))
-
-        await run_target(settings, announce=announce)
 
 
 class Nobody:
@@ -61,7 +41,12 @@ async def test_a_process_answers_who_is_listed_beside_it_and_nobody_else(tmp_pat
     key, _ = files.read(SPEAKERS["gateway"])
     gateway = TokenSigner(key, "gateway", SPEAKERS["gateway"], SystemClock())
 
-    async def look(ready: Ready) -> None:
+    async def look(ready: Ready, _stop: object) -> None:
+        assert await services_at(ready.internal_grpc or "") == {
+            "grpc.health.v1.Health",
+            "grpc.reflection.v1alpha.ServerReflection",
+            "ragmesh.api.cache.v1.CacheService",
+        }
         async with channel(ready.internal_grpc or "") as made:
             assert await CacheClient(made, gateway).lookup_answer(ANNA, "key") is None
             with pytest.raises(MethodDeniedError):
@@ -71,14 +56,14 @@ async def test_a_process_answers_who_is_listed_beside_it_and_nobody_else(tmp_pat
             with pytest.raises(CallerKeyUnknownError):
                 await CacheClient(made, MeshKeys().signer("gateway")).lookup_answer(ANNA, "key")
 
-    await with_target(settings, look)
+    await run_and_look(settings, look)
 
 
 async def test_the_whole_mesh_in_one_process_has_no_key(tmp_path: Path) -> None:
     flags = {"data_dir": tmp_path, "gateway.http": "127.0.0.1:0", "gateway.grpc": "127.0.0.1:0"}
 
-    async def look(ready: Ready) -> None:
+    async def look(ready: Ready, _stop: object) -> None:
         assert ready.internal_grpc is None
 
-    await with_target(load(Settings, config_file=None, environ={}, overrides=flags), look)
+    await run_and_look(load(Settings, config_file=None, environ={}, overrides=flags), look)
     assert not (tmp_path / "identity").exists()

@@ -126,7 +126,10 @@ async def run_and_look(settings: Settings, look: Look) -> None:
         await run_target(settings, announce=announce)
 
 
-async def test_the_public_listener_serves_the_gateway_and_nothing_else(tmp_path: Path) -> None:
+@pytest.mark.parametrize("target", ["all", "gateway"])
+async def test_the_public_listener_serves_the_gateway_and_nothing_else(
+    tmp_path: Path, target: str
+) -> None:
     served: set[str] = set()
     seen: list[Ready] = []
 
@@ -134,7 +137,8 @@ async def test_the_public_listener_serves_the_gateway_and_nothing_else(tmp_path:
         seen.append(ready)
         served.update(await services_at(ready.grpc or ""))
 
-    await run_and_look(settings_for(tmp_path), look)
+    free = {} if target == "all" else {"internal.http": "127.0.0.1:0"}
+    await run_and_look(settings_for(tmp_path, target=target, **free), look)
     assert served == {
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
@@ -143,7 +147,7 @@ async def test_the_public_listener_serves_the_gateway_and_nothing_else(tmp_path:
         "ragmesh.api.gateway.v1.DocumentService",
     }
     assert seen[0].internal_grpc is None
-    assert seen[0].internal_http is None
+    assert (seen[0].internal_http is None) == (target == "all")
 
 
 async def test_developer_mode_does_not_start_in_a_cluster(tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ from google.protobuf.wrappers_pb2 import StringValue
 from ragmesh.chassis.callers import current_caller
 from ragmesh.chassis.grpc_channels import channel
 from ragmesh.chassis.grpc_servers import HEALTH, serve
-from ragmesh.core.callers import Caller, Machine
+from ragmesh.core.callers import Caller, Machine, Principal
 from ragmesh.core.errors import DeniedError, UnauthenticatedError
+from ragmesh.testing.callers import MeshKeys
 from tests.integration.chassis.echo import SERVICE, Echo, Stub
 
 HEADER = "spoken-name"
@@ -110,3 +111,18 @@ async def test_a_refused_client_that_keeps_its_stream_open_is_told_the_reason(
         with pytest.raises(UnauthenticatedError):
             await anext(stub.echo_each(endless(), timeout=30.0))
     assert echo.calls == 0
+
+
+async def test_a_listener_without_a_guard_believes_nobody_who_brings_a_token(
+    tmp_path: Path,
+) -> None:
+    echo = Echo()
+    echo.behave = lambda _text: str(current_caller())
+    token = MeshKeys().signer("gateway").metadata(Principal("tenant-1", "anna"))
+    async with (
+        serve(f"unix:{tmp_path}/s", echo.register, service_names=[SERVICE]) as serving,
+        channel(serving.address) as made,
+    ):
+        with pytest.raises(UnauthenticatedError):
+            await Stub(made).echo(StringValue(value="x"), metadata=token)
+    assert echo.calls == 1
