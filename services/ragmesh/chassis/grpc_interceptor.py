@@ -105,7 +105,7 @@ class MeshServerInterceptor(grpc.aio.ServerInterceptor):
             call = self._answering(method, _unary(handler.unary_unary, _accepted), limited=True)
             return grpc.unary_unary_rpc_method_handler(call, read, write)
         if handler.stream_unary is not None:
-            reply = _unary(handler.stream_unary, _accepted_stream)
+            reply = _heard_out(_unary(handler.stream_unary, _accepted_stream))
             call = self._answering(method, reply, limited=True)
             return grpc.stream_unary_rpc_method_handler(call, read, write)
         if handler.unary_stream is not None:
@@ -195,6 +195,17 @@ class MeshServerInterceptor(grpc.aio.ServerInterceptor):
 def _unary(behaviour: Behaviour, accepted: Accepted) -> Behaviour:
     async def reply(request: Any, context: Context) -> Any:
         return await behaviour(accepted(request), context)
+
+    return reply
+
+
+def _heard_out(behaviour: Behaviour) -> Behaviour:
+    async def reply(requests: Any, context: Context) -> Any:
+        try:
+            return await behaviour(requests, context)
+        except RagmeshError:
+            await _hear_out(context)
+            raise
 
     return reply
 

@@ -186,7 +186,10 @@ def from_rpc_error(rpc_error: grpc.aio.AioRpcError, *, peer: str = "") -> Ragmes
     if rpc_error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and _TOO_LARGE in message:
         return BodyTooLargeError(message)
     found = _general_class(rpc_error.code())
-    if peer and found.kind is Kind.UNAVAILABLE:
+    # Our servers give a reason with every INTERNAL. One without is what gRPC makes of a call that
+    # ended while this side still wrote.
+    broke_off = rpc_error.code() is grpc.StatusCode.INTERNAL or found.kind is Kind.UNAVAILABLE
+    if peer and broke_off:
         return PeerUnavailableError(
             f"the service {peer} did not answer",
             metadata={"peer": peer},

@@ -210,6 +210,20 @@ class ChunkIndexContract(IndexRegistryContract):
         assert [one.field for one in caught.value.violations] == ["chunks[1].vector"]
         assert await held(chunk_index, spec) == ()
 
+    async def test_a_refusal_of_the_first_of_many_chunks_says_why(
+        self, chunk_index: ChunkIndex
+    ) -> None:
+        spec = await created(chunk_index)
+        write = document_write(spec, "a", *[f"cat {n}" for n in range(12)])
+        grown = [
+            replace(chunk, draft=replace(chunk.draft, text=chunk.draft.text.ljust(1024**2)))
+            for chunk in write.chunks
+        ]
+        grown[0] = replace(grown[0], vector=Vector.from_floats([float("nan")] * DIMENSION))
+        with pytest.raises(InvalidVectorError):
+            await chunk_index.write_chunks(INDEXER, replace(write, chunks=tuple(grown)))
+        assert await held(chunk_index, spec) == ()
+
     async def test_sentence_vectors_must_be_one_a_sentence(self, chunk_index: ChunkIndex) -> None:
         spec = await created(chunk_index)
         write = document_write(spec, "a", "One. Two.")

@@ -15,11 +15,11 @@ import pytest
 from ragmesh.api.indexing.v1 import head_service_pb2 as pb
 from ragmesh.api.indexing.v1 import head_service_pb2_grpc as pb_grpc
 from ragmesh.chassis.clocks import SystemClock
-from ragmesh.chassis.grpc_channels import channel
+from ragmesh.chassis.grpc_channels import ChannelOptions, channel
 from ragmesh.chassis.grpc_servers import GrpcServer, ServerOptions, serve
 from ragmesh.clients.indexing import IndexingClient
 from ragmesh.core.callers import Caller, Machine
-from ragmesh.core.errors import DeadlineError, InvalidError, UnsupportedError
+from ragmesh.core.errors import DeadlineError, InvalidError, Kind, RagmeshError, UnsupportedError
 from ragmesh.core.index import HeadBatch
 from ragmesh.indexing.server import SERVICE_NAMES, HeadServicer, add_indexing
 from ragmesh.retrieval.follower import HeadsFollower, Patience
@@ -146,6 +146,29 @@ async def test_what_is_not_offered_yet_says_so(tmp_path: Path) -> None:
             await anext(stub.WatchRoutes(pb.WatchRoutesRequest(), metadata=gateway))
 
 
+async def test_followers_of_a_server_that_stops_are_told_to_ask_again(tmp_path: Path) -> None:
+    keys, address, ends = MeshKeys(), f"unix:{tmp_path}/s", []
+
+    async def follow(client: IndexingClient, told: asyncio.Event) -> None:
+        try:
+            async for _ in client.watch_heads(RETRIEVAL, "v", from_sequence=0):
+                told.set()
+        except RagmeshError as error:
+            ends.append(error.kind)
+
+    for _ in range(5):
+        # They acknowledge without a pause, so that some write just as their call ends.
+        told = [asyncio.Event() for _ in range(4)]
+        options = ChannelOptions(peer="indexing")
+        async with channel(address, options=options) as dialled, asyncio.TaskGroup() as group:
+            client = IndexingClient(dialled, keys.universal_signer("retrieval"))
+            async with served_at(address, Endless(), keys):
+                for one in told:
+                    group.create_task(follow(client, one))
+                await asyncio.gather(*(one.wait() for one in told))
+    assert ends == [Kind.UNAVAILABLE] * 20
+
+
 class Watched(MemoryIndex):
     """An index that tells how far its heads are."""
 
@@ -173,28 +196,31 @@ async def test_a_follower_finds_indexing_again_and_nothing_is_lost(tmp_path: Pat
         client = IndexingClient(dialled, keys.universal_signer("retrieval"))
         follower = HeadsFollower(index, SystemClock(), Patience())
 
-        def served_again() -> AbstractAsyncContextManager[GrpcServer]:
-            return serve(
-                address,
-                lambda server: add_indexing(server, made.service),
-                service_names=SERVICE_NAMES,
-                options=ServerOptions(grace_seconds=0.1),
-                guard=keys.guard,
-            )
-
         async with asyncio.TaskGroup() as group:
             following = group.create_task(follower.run(client))
-            async with served_again():
+            async with served_at(address, made.service, keys):
                 await published(made, "a")
                 await index.reached(spec.index_version_uid, 1)
             async with asyncio.timeout(5):  # nobody follows: nobody is waited for
                 await published(made, "b")
-            async with served_again():
+            async with served_at(address, made.service, keys):
                 await index.reached(spec.index_version_uid, 2)
                 async with asyncio.timeout(5):  # the one who came back is waited for, and applies
                     await published(made, "c")
                 assert (await index.describe(spec.index_version_uid)).heads_sequence == 3
             following.cancel()
+
+
+def served_at(
+    address: str, service: Any, keys: MeshKeys
+) -> AbstractAsyncContextManager[GrpcServer]:
+    return serve(
+        address,
+        lambda server: add_indexing(server, service),
+        service_names=SERVICE_NAMES,
+        options=ServerOptions(grace_seconds=0.1),
+        guard=keys.guard,
+    )
 
 
 async def published(made: World, document_id: str) -> None:

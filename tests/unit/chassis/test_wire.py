@@ -66,7 +66,10 @@ def test_every_code_of_a_peer_without_reasons_is_understood(code: grpc.StatusCod
     assert isinstance(from_rpc_error(rpc_error(code)), RagmeshError)
 
 
-@pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED])
+@pytest.mark.parametrize(
+    "code",
+    [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL],
+)
 def test_a_dead_peer_is_named_without_its_address(code: grpc.StatusCode) -> None:
     got = from_rpc_error(rpc_error(code, details="ipv4:10.0.0.7:50061 refused"), peer="embedding")
     assert type(got) is errors.PeerUnavailableError
@@ -80,6 +83,10 @@ def test_a_peer_that_is_there_speaks_for_itself() -> None:
     trailing = ((DETAILS_KEY, to_status(raised).SerializeToString()),)
     got = from_rpc_error(rpc_error(code_of(raised), trailing=trailing), peer="retrieval")
     assert type(got) is errors.HeadsStaleError
+    defect = errors.InternalError("broken", metadata={"error_id": "1"})
+    trailing = ((DETAILS_KEY, to_status(defect).SerializeToString()),)
+    got = from_rpc_error(rpc_error(code_of(defect), trailing=trailing), peer="retrieval")
+    assert type(got) is errors.InternalError
     late = from_rpc_error(rpc_error(grpc.StatusCode.DEADLINE_EXCEEDED), peer="retrieval")
     assert type(late) is errors.DeadlineError
 
