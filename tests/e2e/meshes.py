@@ -160,7 +160,7 @@ def run_command(data_dir: Path, *flags: str) -> list[str | Path]:
 
 
 @contextmanager
-def running(data_dir: Path) -> Iterator[EmbeddedMesh]:
+def running(data_dir: Path, **more: str) -> Iterator[EmbeddedMesh]:
     """A mesh on this folder; it is killed at the end of the block unless it has stopped."""
     log = data_dir.with_name(f"{data_dir.name}.log")
     with (
@@ -168,7 +168,7 @@ def running(data_dir: Path) -> Iterator[EmbeddedMesh]:
         subprocess.Popen(
             run_command(data_dir),
             cwd=ROOT,
-            env=environment(),
+            env=environment(**more),
             stdout=subprocess.PIPE,
             stderr=err,
             text=True,
@@ -183,12 +183,12 @@ def running(data_dir: Path) -> Iterator[EmbeddedMesh]:
 
 
 @contextmanager
-def running_split(data_dir: Path) -> Iterator[SeparateMesh]:
+def running_split(data_dir: Path, **more: str) -> Iterator[SeparateMesh]:
     """The same as one process a target."""
     logs = data_dir.with_name(f"{data_dir.name}.logs")
     logs.mkdir(exist_ok=True)
     split = SplitMesh(
-        data_dir, lambda target: (logs / f"{target}.log").open("a"), environ=environment()
+        data_dir, lambda target: (logs / f"{target}.log").open("a"), environ=environment(**more)
     )
     try:
         split.start()
@@ -201,7 +201,7 @@ def running_split(data_dir: Path) -> Iterator[SeparateMesh]:
         split.close()
 
 
-SHAPES: dict[str, Callable[[Path], AbstractContextManager[Mesh]]] = {
+SHAPES: dict[str, Callable[..., AbstractContextManager[Mesh]]] = {
     "all": running,
     "split": running_split,
 }

@@ -64,8 +64,8 @@ class Telemetry:
     def observed(self, name: str, service: Any, *, as_spans: bool) -> Any:
         """The service of that module, observed: hand this on in its place.
 
-        `as_spans` where its callers are in this process: then a call is a span. Where they come
-        over gRPC, the call is one already.
+        `as_spans` where its callers are in this process, other services or a door: then a call
+        is a span. Where they come over gRPC from elsewhere, the call is one already.
         """
         if self._tracer is None or self.meter is None:
             return service

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -148,3 +149,25 @@ async def telemetry_of(
     finally:
         await tasks.close()
     assert not ended
+
+
+@contextmanager
+def collecting_aside() -> Iterator[Collector]:
+    """The same on a thread, for tests that wait for processes."""
+    ready, enough = threading.Event(), threading.Event()
+    found: list[Collector] = []
+
+    async def serve() -> None:
+        async with collecting() as collector:
+            found.append(collector)
+            ready.set()
+            await asyncio.to_thread(enough.wait)
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    try:
+        assert ready.wait(ENOUGH)
+        yield found[0]
+    finally:
+        enough.set()
+        thread.join()

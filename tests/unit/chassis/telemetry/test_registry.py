@@ -16,6 +16,7 @@ from ragmesh.chassis.telemetry.metering import OVERFLOW
 from ragmesh.chassis.telemetry.observing import observable_methods
 from ragmesh.chassis.telemetry.signals import METRICS, Instrument
 from ragmesh.embedding.service import EmbeddingService
+from ragmesh.gateway.service import GatewayService
 from ragmesh.generation.service import GenerationService
 from ragmesh.indexing.service import IndexingService
 from ragmesh.retrieval.service import RetrievalService
@@ -25,6 +26,7 @@ SERVICES = Path(__file__).parents[4] / "services" / "ragmesh"
 OBSERVED = {
     "cache": CacheService,
     "embedding": EmbeddingService,
+    "gateway": GatewayService,
     "generation": GenerationService,
     "indexing": IndexingService,
     "retrieval": RetrievalService,
