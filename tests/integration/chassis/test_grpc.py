@@ -29,6 +29,7 @@ from ragmesh.core.errors import (
     UnsupportedError,
     Violation,
 )
+from ragmesh.gateway.settings import GatewaySettings
 from ragmesh.testing.clocks import ManualClock
 from tests.integration.chassis.echo import SERVICE, Echo, Stub
 
@@ -389,3 +390,12 @@ async def test_connections_are_renewed_without_losing_a_call() -> None:
     ):
         while len(echo.peers) < 3:
             assert (await Stub(made).echo(said("x"))).value == "x"
+
+
+def test_no_stream_of_a_question_is_cut_by_the_age_of_its_connection() -> None:
+    (limit,) = [
+        bound.le
+        for bound in GatewaySettings.model_fields["question_seconds"].metadata
+        if hasattr(bound, "le")
+    ]
+    assert ServerOptions().connection_grace_seconds > limit

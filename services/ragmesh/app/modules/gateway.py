@@ -11,7 +11,7 @@ from ragmesh.chassis.addresses import Address, bound_socket
 from ragmesh.chassis.executors import executor
 from ragmesh.chassis.grpc_servers import ServerOptions, serve
 from ragmesh.chassis.health import Health
-from ragmesh.chassis.http_servers import serve_http
+from ragmesh.chassis.http_servers import HttpOptions, serve_http
 from ragmesh.gateway.adapters.rest.app import make_app
 from ragmesh.gateway.developer_mode import developer_mode_refusal
 from ragmesh.gateway.identity import DeveloperIdentity
@@ -57,7 +57,12 @@ async def open_gateway(wiring: Wiring) -> AsyncIterator[GatewayService]:
             ready=lambda: health.ready,
         )
         http = await stack.enter_async_context(
-            serve_http(wiring.telemetry.http(app), settings.http, tasks=wiring.life.tasks)
+            serve_http(
+                wiring.telemetry.http(app),
+                settings.http,
+                tasks=wiring.life.tasks,
+                options=HttpOptions(stopping=wiring.life.stopping),
+            )
         )
         grpc = await stack.enter_async_context(
             serve(
