@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import asyncio
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ QUESTION_CUT = "QUESTION_CUT"
 """Marks an answer to a question whose end did not fit into the encoder's window."""
 MAX_CANDIDATES = 1_000
 """Most candidates of one ranking; a search looks no further."""
+_OFF_LOOP_CHUNKS = 500
+"""More of them are looked at in a thread, so that questions do not wait meanwhile."""
 _FEWEST_CANDIDATES = 100
 _CANDIDATES_PER_HIT = 3
 
@@ -84,7 +87,10 @@ class RetrievalService:
         """Keep a revision's chunks: durable and searchable, visible once a head names them."""
         spec = await self._spec(caller, write.index_version_uid)
         _require_fingerprint(spec, write.fingerprint)
-        _validate_chunks(write.chunks, spec.fingerprint.dimension)
+        if len(write.chunks) > _OFF_LOOP_CHUNKS:
+            await asyncio.to_thread(_validate_chunks, write.chunks, spec.fingerprint.dimension)
+        else:
+            _validate_chunks(write.chunks, spec.fingerprint.dimension)
         return await self.index.write(write)
 
     async def update_attributes(self, caller: Caller, write: AttributesWrite) -> None:

@@ -15,12 +15,14 @@ from ragmesh.core.errors import (
     HeadsStaleError,
     IndexVersionGoneError,
     InvalidLimitError,
+    InvalidVectorError,
     StoreDamagedError,
 )
 from ragmesh.core.index import IndexSpec
 from ragmesh.core.pages import PageRequest
 from ragmesh.core.questions import Question
 from ragmesh.core.search import Retrieval, RetrieveQuery, SearchMode
+from ragmesh.core.vectors import Vector
 from ragmesh.retrieval.follower import STALE_HEADS, HeadsFollower, Patience
 from ragmesh.retrieval.service import (
     MAX_CANDIDATES,
@@ -260,6 +262,18 @@ async def test_vectors_of_another_encoder_are_neither_written_nor_searched_with(
         b.embedder.encoder.max_tokens = 99
         with pytest.raises(FingerprintMismatchError):
             await b.retrieve(b.query())
+
+
+async def test_of_very_many_chunks_the_one_that_is_wrong_is_named() -> None:
+    async with bench() as b:
+        write = document_write(b.spec, "a", *(f"chunk {n}" for n in range(600)))
+        short = replace(write.chunks[-1], vector=Vector.from_floats([1.0]))
+        with pytest.raises(InvalidVectorError) as caught:
+            await b.service.write_chunks(
+                INDEXER, replace(write, chunks=(*write.chunks[:-1], short))
+            )
+        assert caught.value.metadata["field"] == "chunks[599].vector"
+        assert (await b.service.write_chunks(INDEXER, write)).chunk_count == 600
 
 
 def test_each_ranking_gives_more_candidates_than_hits_but_never_without_end() -> None:

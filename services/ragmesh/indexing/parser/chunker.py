@@ -22,6 +22,8 @@ from ragmesh.indexing.parser.tokens import TokenCounter
 
 _CHARACTERS_PER_TOKEN = 16
 """A chunk is bounded in characters too: a tokenizer may see a long word as one unknown token."""
+_TITLE_CHARACTERS = 1_000
+"""A heading stands in every chunk below it: one of a megabyte would be stored a thousand times."""
 _LEAST_SHARE = 8
 """A section under this part of a chunk joins the one after it."""
 
@@ -83,7 +85,8 @@ class _Splitter:
                 units += self._units([heading.span], heading=True)
             units += self._body(Span(start, max(start, end)))
             if units:
-                yield _Section(tuple(above.title for above in path), tuple(units))
+                titles = tuple(above.title[:_TITLE_CHARACTERS] for above in path)
+                yield _Section(titles, tuple(units))
 
     def _body(self, span: Span) -> Iterator[Unit]:
         """The sentences of a section's body, inside and outside line regions."""

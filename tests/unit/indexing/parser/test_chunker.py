@@ -97,6 +97,13 @@ def test_chunks_do_not_cross_headings_and_know_their_path() -> None:
     assert chunks[1].text.startswith("## Cargo")
 
 
+def test_a_heading_without_end_is_not_repeated_whole_in_every_chunk_below_it() -> None:
+    text = "# " + "word " * 2_000 + "\n\n" + SENTENCE * 40
+    chunks = chunks_of(read(text, "a.md"))
+    assert len(chunks) > 10
+    assert {len(title) for chunk in chunks for title in chunk.headings} == {1_000}
+
+
 def test_headings_are_in_the_text_of_a_chunk_but_no_sentence_of_it() -> None:
     (chunk,) = chunks_of(read("# Deck\n\nThe deck is wet.\n", "a.md"))
     assert chunk.text.startswith("# Deck")

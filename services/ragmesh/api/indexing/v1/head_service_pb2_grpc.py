@@ -71,7 +71,7 @@ class HeadServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetHeads(self, request, context):
-        """Answers the heads of some documents.
+        """Answers the heads of some documents. Not offered yet: UNIMPLEMENTED with reason UNSUPPORTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -79,7 +79,7 @@ class HeadServiceServicer(object):
 
     def WatchRoutes(self, request, context):
         """Follows the routes of all collections: all of them first, then every change, with a heartbeat
-        a second.
+        a second. Not offered yet: UNIMPLEMENTED with reason UNSUPPORTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

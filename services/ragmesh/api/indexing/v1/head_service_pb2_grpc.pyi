@@ -44,10 +44,10 @@ class HeadServiceStub:
     second behind. A follower that acknowledges nothing for 30 seconds is taken for gone.
     """
     GetHeads: _grpc.UnaryUnaryMultiCallable[_head_service_pb2.GetHeadsRequest, _head_service_pb2.GetHeadsResponse]
-    """Answers the heads of some documents."""
+    """Answers the heads of some documents. Not offered yet: UNIMPLEMENTED with reason UNSUPPORTED."""
     WatchRoutes: _grpc.UnaryStreamMultiCallable[_head_service_pb2.WatchRoutesRequest, _head_service_pb2.WatchRoutesResponse]
     """Follows the routes of all collections: all of them first, then every change, with a heartbeat
-    a second.
+    a second. Not offered yet: UNIMPLEMENTED with reason UNSUPPORTED.
     """
 
 @_typing.type_check_only
@@ -66,10 +66,10 @@ class HeadServiceAsyncStub(HeadServiceStub):
     second behind. A follower that acknowledges nothing for 30 seconds is taken for gone.
     """
     GetHeads: _aio.UnaryUnaryMultiCallable[_head_service_pb2.GetHeadsRequest, _head_service_pb2.GetHeadsResponse]  # type: ignore[assignment]
-    """Answers the heads of some documents."""
+    """Answers the heads of some documents. Not offered yet: UNIMPLEMENTED with reason UNSUPPORTED."""
     WatchRoutes: _aio.UnaryStreamMultiCallable[_head_service_pb2.WatchRoutesRequest, _head_service_pb2.WatchRoutesResponse]  # type: ignore[assignment]
     """Follows the routes of all collections: all of them first, then every change, with a heartbeat
-    a second.
+    a second. Not offered yet: UNIMPLEMENTED with reason UNSUPPORTED.
     """
 
 class HeadServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -97,7 +97,7 @@ class HeadServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _head_service_pb2.GetHeadsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_head_service_pb2.GetHeadsResponse, _abc.Awaitable[_head_service_pb2.GetHeadsResponse]]:
-        """Answers the heads of some documents."""
+        """Answers the heads of some documents. Not offered yet: UNIMPLEMENTED with reason UNSUPPORTED."""
 
     @_abc_1.abstractmethod
     def WatchRoutes(
@@ -106,7 +106,7 @@ class HeadServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_head_service_pb2.WatchRoutesResponse], _abc.AsyncIterator[_head_service_pb2.WatchRoutesResponse]]:
         """Follows the routes of all collections: all of them first, then every change, with a heartbeat
-        a second.
+        a second. Not offered yet: UNIMPLEMENTED with reason UNSUPPORTED.
         """
 
 def add_HeadServiceServicer_to_server(servicer: HeadServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
