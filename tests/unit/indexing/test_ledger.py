@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from ragmesh.testing.ledger_contract import LedgerContract, OpenWorld
+from ragmesh.testing.listing_contract import ListingContract
 from tests.unit.indexing.world import world
 
 
-class TestSqliteLedger(LedgerContract):
-    """SQLite passes the suite."""
+class TestSqliteCatalog(LedgerContract, ListingContract):
+    """SQLite passes the suites."""
 
     @pytest.fixture
     def opener(self, tmp_path: Path) -> OpenWorld:
