@@ -49,6 +49,7 @@ def write(tables: Sequence[Table], command: str) -> None:
         "load generator first has to show a stall that is planted in it, else nothing is measured.",
         "",
         *circumstances(),
+        *_warning(),
     ]
     for table in tables:
         lines += ["", f"## {table.title}", "", table.about, ""]
@@ -58,6 +59,16 @@ def write(tables: Sequence[Table], command: str) -> None:
         ]
         lines += [_row(goal) for goal in table.goals]
     PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _warning() -> tuple[str, ...]:
+    if os.getloadavg()[0] <= 2 * len(os.sched_getaffinity(0)):
+        return ()
+    return (
+        "",
+        "The machine was at other work: every absolute figure is too high, and no goal can be",
+        "judged by it. Compare with the bare pair, which had the same to bear.",
+    )
 
 
 def circumstances() -> tuple[str, ...]:
