@@ -22,6 +22,7 @@ RUN_PAGES = (
     "docs/how-to/use-grpc.md",
     "docs/how-to/run-a-mesh.md",
     "docs/how-to/rotate-service-keys.md",
+    "docs/how-to/see-what-a-mesh-does.md",
 )
 """In the order in which they run; each may use what an earlier one has made."""
 

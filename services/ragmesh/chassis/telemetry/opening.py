@@ -26,6 +26,7 @@ from typing import Any
 
 from ragmesh.chassis.internal_http import Page
 from ragmesh.chassis.lifecycle import Tasks
+from ragmesh.chassis.loop_watch import watching_loop
 from ragmesh.chassis.telemetry.calls import GrpcTelemetry
 from ragmesh.chassis.telemetry.eventing import EventLogTelemetry
 from ragmesh.chassis.telemetry.hooks import CallTelemetry, EventTelemetry
@@ -99,17 +100,19 @@ async def open_telemetry(
 ) -> AsyncIterator[Telemetry]:
     """The telemetry of a process; the module's text says how to wire it.
 
-    It is on when there is a collector to send to or when somebody scrapes, else OFF. With no
-    collector no span is recorded, but the trace of a caller goes on to logs and further calls.
+    The loop is watched always. The rest is on when there is a collector or somebody scrapes, else
+    OFF. With no collector no span is recorded, but a caller's trace goes on to logs and calls.
     """
     if settings.otlp_endpoint is None and not scraped and open_exporter is None:
-        yield OFF
+        async with watching_loop(settings.loop_block_seconds):
+            yield OFF
         return
     meter = Meter()
     resource = _resource(target, version)
     if open_exporter is None and settings.otlp_endpoint is not None:
         open_exporter = _otlp(settings, settings.otlp_endpoint, resource)
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(watching_loop(settings.loop_block_seconds))
         keep = None
         if open_exporter is not None:
             sender = Sender(open_exporter, meter, _limits(settings))
