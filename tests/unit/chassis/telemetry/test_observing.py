@@ -213,3 +213,26 @@ async def test_a_request_is_told_by_its_route_and_never_by_its_path() -> None:
     measured = counted(meter, HTTP_SERVED.name)
     assert sum(measured.values()) == 5
     assert not any("secret" in value.lower() for key in measured for value in key)
+
+
+async def test_more_tenants_and_documents_make_no_more_series() -> None:
+    # OT-5
+    meter = Meter()
+    mesh = FakeMesh()
+    async with executor("rest", 1) as pool:
+        door = make_app(mesh.service(), DeveloperIdentity(), pool=pool, version="1")
+        app = ObservedHttp(door, Tracer(None, sampled_ratio=1.0), meter)
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+
+            async def visit(number: int) -> None:
+                await http.get(f"/api/v1/collections/of-tenant-{number}/documents/{number}.md")
+                await http.get(f"/somewhere/{number}")
+                await http.request(f"METHOD{number}", "/api/v1/jobs")
+
+            await visit(0)
+            few = [reading.series for reading in meter.read()]
+            for number in range(1, 200):
+                await visit(number)
+    assert [len(series) for series in few] == [len(r.series) for r in meter.read()]
+    assert sum(counted(meter, HTTP_SERVED.name).values()) == 600
