@@ -51,7 +51,11 @@ def test_a_question_the_handbook_cannot_answer_is_told_so(
 
 
 def test_every_quote_stands_letter_for_letter_where_its_citation_says(handbook: Mesh) -> None:
-    citations = [c for e in ANSWERABLE for c in asked(handbook, e["question"])["citations"]]
+    answers = [
+        handbook.rest.post("/collections/handbook/ask", json={"question": example["question"]})
+        for example in ANSWERABLE
+    ]
+    citations = [citation for answer in answers for citation in answer.json()["citations"]]
     assert len(citations) >= len(ANSWERABLE)
     for citation in citations:
         place = f"/collections/handbook/documents/{citation['document_id']}/text"

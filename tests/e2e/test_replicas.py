@@ -53,6 +53,7 @@ class Pair:
         one, two = Ports.free(), Ports.free()
         self.data_dir = data_dir
         told = one.variables()
+        del told["RAGMESH_INTERNAL__DRAIN_SECONDS"]  # as it ships
         for name in ("embedding", "generation"):
             variable = f"RAGMESH_PEERS__{name.upper()}"
             told[variable] = both(told[variable], two.variables()[variable])

@@ -80,24 +80,25 @@ async def test_work_under_way_is_finished_after_the_next_start(tmp_path: Path, s
         assert_whole(mesh, edition=1, gone=set())
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-async def test_a_mesh_killed_at_any_moment_comes_back_whole(tmp_path: Path, shape: str) -> None:
+@pytest.mark.parametrize(("shape", "kills"), [("all", 2), ("split", 1)], ids=list(SHAPES))
+async def test_a_mesh_killed_at_any_moment_comes_back_whole(
+    tmp_path: Path, shape: str, kills: int
+) -> None:
     seed = random.randrange(10**6)
     print(f"seed {seed}")
     moments = random.Random(seed)
     data = tmp_path / "data"
-    with SHAPES[shape](data) as mesh:
-        assert mesh.cli("collections", "create", "notes").code == 0
-        upload(mesh, edition=1)
-        threading.Event().wait(moments.uniform(0, 2))
-        mesh.stop(signal.SIGKILL)
-    with SHAPES[shape](data) as mesh:
-        jobs = upload(mesh, edition=2)
-        assert mesh.rest.delete("/collections/notes/documents/n7").status_code == 202
-        threading.Event().wait(moments.uniform(0, 2))
-        mesh.stop(signal.SIGKILL)
+    for edition in range(1, kills + 1):
+        with SHAPES[shape](data) as mesh:
+            if edition == 1:
+                assert mesh.cli("collections", "create", "notes").code == 0
+            jobs = upload(mesh, edition)
+            if edition == kills:
+                assert mesh.rest.delete("/collections/notes/documents/n7").status_code == 202
+            threading.Event().wait(moments.uniform(0, 2))
+            mesh.stop(signal.SIGKILL)
     with SHAPES[shape](data) as mesh:
         states = await endings(mesh, jobs)
         assert JobState.FAILED not in states
-        assert_whole(mesh, edition=2, gone={"n7"})
+        assert_whole(mesh, edition=kills, gone={"n7"})
         assert mesh.stop() == 0, mesh.log
