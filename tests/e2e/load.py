@@ -43,6 +43,8 @@ class Load:
     """Documents whose deletion was asked for, whatever became of that."""
     deleted: set[str] = field(default_factory=set)
     """Documents whose deletion was answered with OK."""
+    came: asyncio.Event = field(default_factory=asyncio.Event)
+    """A call came back."""
     _count: int = 0
 
     async def ask(self) -> None:
@@ -78,6 +80,16 @@ class Load:
         """What failed."""
         return [outcome for outcome in self.outcomes if outcome.error is not None]
 
+    async def all_well_after(self, moment: float) -> None:
+        """Return once each kind of call was answered well after that moment."""
+        missing = {"ask", "ask_again", "search", "upload", "look"}
+        while missing:
+            self.came.clear()
+            await self.came.wait()
+            last = self.outcomes[-1]
+            if last.ended > moment and last.error is None:
+                missing.discard(last.what)
+
     async def repeat(self, call: Callable[[], Awaitable[None]]) -> None:
         """Make the call again and again, until cancelled."""
         name = getattr(call, "__name__", "")
@@ -88,6 +100,7 @@ class Load:
             except RagmeshError as raised:
                 error = raised
             self.outcomes.append(Outcome(name, time.monotonic(), error))
+            self.came.set()
             await asyncio.sleep(PAUSE_SECONDS)
 
 

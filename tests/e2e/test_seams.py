@@ -22,8 +22,6 @@ from tools.split import TARGETS
 BEFORE_SECONDS = 1.0
 RECOVERY_SECONDS = 2.0
 """The last error comes at most so long after the target said that it is ready again."""
-AFTER_SECONDS = 1.0
-"""How long the load goes on after that."""
 SETTLE_SECONDS = 60.0
 ENDS = {"SIGTERM": signal.SIGTERM, "SIGKILL": signal.SIGKILL}
 SHORT = {
@@ -68,7 +66,9 @@ async def under_load(
         await asyncio.to_thread(mesh.split.send, target, number)
         mesh.split.launch(target)
         ready = await asyncio.to_thread(mesh.split.await_ready, target)
-        await asyncio.sleep(RECOVERY_SECONDS + AFTER_SECONDS)
+        await asyncio.sleep(RECOVERY_SECONDS)
+        async with asyncio.timeout(SETTLE_SECONDS):
+            await load.all_well_after(ready + RECOVERY_SECONDS)
     errors = load.errors()
     last = max((one.ended - ready for one in errors), default=0.0)
     print(f"{len(load.outcomes)} calls, {len(errors)} errors, the last {last:+.2f} s after ready")
@@ -76,8 +76,6 @@ async def under_load(
     assert not foul, [(one.what, repr(one.error)) for one in foul[:5]]
     late = [one for one in errors if one.ended > ready + RECOVERY_SECONDS]
     assert not late, [(one.what, one.ended - ready, repr(one.error)) for one in late[:5]]
-    well = {one.what for one in load.outcomes if one.ended > ready + RECOVERY_SECONDS}
-    assert well == {"ask", "ask_again", "search", "upload", "look"}
     return load
 
 
