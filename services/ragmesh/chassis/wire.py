@@ -172,20 +172,26 @@ def from_rpc_error(rpc_error: grpc.aio.AioRpcError, *, peer: str = "") -> Ragmes
     """Decode what a stub raised into the class the server raised; a dead peer by its code.
 
     A dead `peer` is named by what it is in the mesh: gRPC's own words hold addresses, which are
-    nobody's business behind the next door.
+    nobody's business behind the next door. One that refuses this process, or that knows nothing of
+    the method, is as good as dead: keys, clocks, versions or addresses do not fit, which is for
+    the log and no judgement on whoever asked here, nor on the document that is worked on.
     """
     for key, value in rpc_error.trailing_metadata() or ():
         if key == DETAILS_KEY and isinstance(value, bytes):
             try:
-                return from_status(Status.FromString(value))
+                told = from_status(Status.FromString(value))
             except DecodeError:
                 break
+            refused = peer and isinstance(told, REFUSED_CALLS)
+            return _not_taken(told.reason, peer) if refused else told
     message = rpc_error.details() or "the peer gave no reason"
     # gRPC refuses such a message itself, below anything that could add a reason; to retry it as
     # exhaustion would be in vain.
     if rpc_error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and _TOO_LARGE in message:
         return BodyTooLargeError(message)
     found = _general_class(rpc_error.code())
+    if peer and found.kind is Kind.UNSUPPORTED:  # a service that is there would give a reason
+        return _not_taken("METHOD_UNKNOWN", peer)
     # Our servers give a reason with every INTERNAL. One without is what gRPC makes of a call that
     # ended while this side still wrote.
     broke_off = rpc_error.code() is grpc.StatusCode.INTERNAL or found.kind is Kind.UNAVAILABLE
@@ -213,6 +219,17 @@ def as_mesh_error(error: Exception) -> RagmeshError:
     return InternalError(
         f"an internal error; the log describes it under {error_id}",
         metadata={"error_id": error_id},
+    )
+
+
+def _not_taken(reason: str, peer: str) -> PeerUnavailableError:
+    _log.error(
+        "a peer does not take the calls of this process", extra={"peer": peer, "reason": reason}
+    )
+    return PeerUnavailableError(
+        f"the service {peer} did not take the call",
+        metadata={"peer": peer},
+        retry_after_seconds=_PEER_RETRY_SECONDS,
     )
 
 

@@ -30,7 +30,7 @@ from ragmesh.embedding.lanes import BulkLane, QueryLane
 from ragmesh.embedding.limits import EmbeddingLimits
 from ragmesh.embedding.ports import EncodedText, Encoder, VectorCache
 
-_logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ class EmbeddingService:
             if not error.kind.transient:
                 raise
             # The vectors can be computed: only time is lost, and the log says why.
-            _logger.warning("vector cache did not answer", extra={"reason": error.reason})
+            _log.warning("vector cache did not answer", extra={"reason": error.reason})
             return (None,) * len(texts)
 
     async def _store(self, digest: str, entries: Sequence[tuple[str, Vector]]) -> None:
@@ -147,7 +147,7 @@ class EmbeddingService:
         except RagmeshError as error:
             if not error.kind.transient:
                 raise
-            _logger.warning("vector cache did not store", extra={"reason": error.reason})
+            _log.warning("vector cache did not store", extra={"reason": error.reason})
 
     def _lanes_of(self, name: str) -> _Lanes:
         if not name:

@@ -40,7 +40,7 @@ from ragmesh.indexing.rows import Candidate, CollectionRow, DocumentRow, Outcome
 from ragmesh.indexing.stores import Catalog
 from ragmesh.indexing.validation import candidates_of, checked_change
 
-_LOG = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 _ATTEMPTS = 5
 _OFF_LOOP_BYTES = 262_144
 
@@ -213,7 +213,7 @@ class Documents:
             await self.blobs.delete_blobs(outcome.unused_blobs)
         except (RagmeshError, OSError):
             # The upload is durable; the reconciler sweeps what no revision names.
-            _LOG.warning("Blobs that are not needed could not be removed")
+            _log.warning("blobs that are not needed could not be removed")
         return outcome
 
     def _told(self, outcome: Outcome) -> Accepted:

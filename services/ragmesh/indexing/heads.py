@@ -22,7 +22,7 @@ from ragmesh.core.index import HeadBatch
 from ragmesh.indexing.ports import AnswerCache
 from ragmesh.indexing.rows import Move
 
-_LOG = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 _BATCH_HEADS = 1_000
 _BEATS_UNTIL_READ = 10
 """A quiet follower is not worth a query a second; what this process commits wakes it anyway."""
@@ -185,7 +185,7 @@ class HeadFeed:
         except RagmeshError as error:
             if not error.kind.transient:
                 raise
-            _LOG.warning(
-                "The answer cache is away; the outbox brings the invalidation",
+            _log.warning(
+                "the answer cache is away; the outbox brings the invalidation",
                 extra={"reason": error.reason},
             )

@@ -91,6 +91,32 @@ def test_a_peer_that_is_there_speaks_for_itself() -> None:
     assert type(late) is errors.DeadlineError
 
 
+@pytest.mark.parametrize("refusal", errors.REFUSED_CALLS)
+def test_a_peer_that_refuses_this_process_is_as_good_as_dead(
+    caplog: pytest.LogCaptureFixture, refusal: type[RagmeshError]
+) -> None:
+    said = refusal("our clock is behind")
+    trailing = ((DETAILS_KEY, to_status(said).SerializeToString()),)
+    refused = rpc_error(code_of(said), trailing=trailing)
+    assert type(from_rpc_error(refused)) is refusal
+    got = from_rpc_error(refused, peer="embedding")
+    assert type(got) is errors.PeerUnavailableError
+    assert got.metadata == {"peer": "embedding"}
+    assert got.retry_after_seconds is not None
+    assert "clock" not in got.message
+    assert [getattr(record, "reason", None) for record in caplog.records] == [refusal.reason]
+
+
+def test_a_peer_without_the_method_is_as_good_as_dead(caplog: pytest.LogCaptureFixture) -> None:
+    strange = rpc_error(grpc.StatusCode.UNIMPLEMENTED, details="Method not found!")
+    assert type(from_rpc_error(strange, peer="embedding")) is errors.PeerUnavailableError
+    assert [getattr(record, "reason", None) for record in caplog.records] == ["METHOD_UNKNOWN"]
+    said = errors.UnsupportedError("not here")
+    trailing = ((DETAILS_KEY, to_status(said).SerializeToString()),)
+    got = from_rpc_error(rpc_error(code_of(said), trailing=trailing), peer="embedding")
+    assert type(got) is errors.UnsupportedError
+
+
 @pytest.mark.parametrize("found", CLASSES, ids=lambda found: found.reason)
 def test_every_error_crosses_the_wire_unchanged(found: type[RagmeshError]) -> None:
     sent = found(

@@ -15,7 +15,7 @@ import pytest
 
 from ragmesh.chassis.callers import Guard, Metadata
 from ragmesh.chassis.clocks import SystemClock
-from ragmesh.chassis.grpc_channels import channel
+from ragmesh.chassis.grpc_channels import ChannelOptions, channel
 from ragmesh.chassis.grpc_servers import serve
 from ragmesh.chassis.identity.guard import MeshGuard
 from ragmesh.chassis.identity.key_files import KeyFiles, read_private_key, read_public_keys
@@ -37,12 +37,14 @@ LOOKUP = "/ragmesh.api.cache.v1.CacheService/LookupAnswer"
 
 
 @asynccontextmanager
-async def serving(folder: Path, guard: Guard) -> AsyncIterator[tuple[Everything, Any]]:
+async def serving(
+    folder: Path, guard: Guard, *, peer: str = ""
+) -> AsyncIterator[tuple[Everything, Any]]:
     everything = Everything()
     names = list(METHODS)
     async with (
         serve(f"unix:{folder}/s", everything.register, service_names=names, guard=guard) as server,
-        channel(server.address) as made,
+        channel(server.address, options=ChannelOptions(peer=peer)) as made,
     ):
         yield everything, made
 
@@ -77,13 +79,14 @@ async def test_a_refusal_behind_a_service_is_no_judgement_on_who_asked_it(
     behind.mkdir()
     before.mkdir()
     keys = MeshKeys()
-    async with serving(behind, keys.guard) as (_, to_behind):
+    async with serving(behind, keys.guard, peer="cache") as (_, to_behind):
         unsigned = dict(calls(to_behind))[LOOKUP]
         async with serving(before, keys.guard) as (everything, to_before):
             everything.work = lambda: unsigned(())
             call = dict(calls(to_before))[LOOKUP]
-            assert await answer(call, keys.signer("gateway").metadata(ANNA)) == "INTERNAL"
-    assert "CallerMissingError" in caplog.text
+            assert await answer(call, keys.signer("gateway").metadata(ANNA)) == "PEER_UNAVAILABLE"
+    told = [record.__dict__ for record in caplog.records if record.name != AUDIT_LOGGER]
+    assert [(one["peer"], one["reason"]) for one in told] == [("cache", "CALLER_MISSING")]
 
 
 @pytest.mark.parametrize("caller", [ANNA, Machine("indexer")], ids=str)

@@ -106,7 +106,10 @@ def test_every_log_record_has_a_constant_message_that_is_declared(declared: dict
 
 
 def _messages(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    text = path.read_text(encoding="utf-8")
+    loggers = text.count("getLogger(__name__)")
+    assert text.count("_log = logging.getLogger(__name__)") == loggers, f"{path}: not _log"
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("_log."):
             arguments = node.args[1:] if ast.unparse(node.func) == "_log.log" else node.args
             message = arguments[0]
