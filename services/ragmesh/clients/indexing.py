@@ -30,7 +30,7 @@ from ragmesh.chassis.messages.documents import (
 from ragmesh.chassis.messages.filters import filter_to_message
 from ragmesh.chassis.messages.heads import head_batch_from_message
 from ragmesh.chassis.messages.jobs import JOB_STATES, job_from_message
-from ragmesh.clients.replies import opened, reading
+from ragmesh.clients.replies import followed, opened, reading
 from ragmesh.core.callers import Caller
 from ragmesh.core.documents import (
     Accepted,
@@ -296,14 +296,19 @@ class IndexingClient:
 
     async def watch_job(self, caller: Caller, job_id: str) -> AsyncGenerator[Job, None]:
         """The job now and after every change; ends with the job, or with whoever closes it."""
-        stream = self._catalog.WatchJob(
-            pb.WatchJobRequest(job_id=job_id), metadata=self._signer.metadata(caller)
-        )
-        async with aclosing(opened(stream)) as messages:
+
+        def ask() -> object:
+            request = pb.WatchJobRequest(job_id=job_id)
+            return self._catalog.WatchJob(request, metadata=self._signer.metadata(caller))
+
+        last: Job | None = None
+        async with aclosing(followed(ask)) as messages:
             async for message in messages:
                 with reading(_INDEXING):
                     job = job_from_message(message.job)
-                yield job
+                if job != last:
+                    yield job
+                last = job
 
     async def watch_heads(
         self, caller: Caller, index_version_uid: str, *, from_sequence: int

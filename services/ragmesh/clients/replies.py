@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import cast
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
+from typing import Any, cast
 
 from ragmesh.chassis.grpc_channels import Replies
-from ragmesh.core.errors import InternalError, InvalidError
+from ragmesh.core.errors import InternalError, InvalidError, UnavailableError
 
 
 @contextmanager
@@ -24,3 +24,22 @@ def reading(server: str) -> Iterator[None]:
 def opened(stream: object) -> Replies:
     """What a stub of a chassis channel really answers to a streaming call: it can be closed."""
     return cast("Replies", stream)
+
+
+async def followed(ask: Callable[[], object]) -> AsyncGenerator[Any, None]:
+    """The messages of a stream that may outlive its connection: servers end theirs by age.
+
+    What was broken off is asked for again, and begins anew; who does not begin to answer is away.
+    """
+    while True:
+        begun = False
+        try:
+            async with aclosing(opened(ask())) as messages:
+                async for message in messages:
+                    begun = True
+                    yield message
+        except UnavailableError:
+            if not begun:
+                raise
+        else:
+            return

@@ -19,6 +19,7 @@ from ragmesh.chassis.grpc_channels import ChannelOptions, channel
 from ragmesh.chassis.grpc_servers import GrpcServer, ServerOptions, serve
 from ragmesh.clients.indexing import IndexingClient
 from ragmesh.core.callers import Caller, Machine
+from ragmesh.core.documents import JobState
 from ragmesh.core.errors import DeadlineError, InvalidError, Kind, RagmeshError, UnsupportedError
 from ragmesh.core.index import HeadBatch
 from ragmesh.indexing.server import SERVICE_NAMES, HeadServicer, add_indexing
@@ -78,6 +79,24 @@ async def test_a_job_is_watched_no_longer_once_its_watcher_has_gone(tmp_path: Pa
                     await anext(changes)
         async with asyncio.timeout(5):
             await service.ended.wait()
+
+
+async def test_a_job_is_watched_for_longer_than_a_connection_lives(tmp_path: Path) -> None:
+    keys, address = MeshKeys(), f"unix:{tmp_path}/s"
+    aging = ServerOptions(max_connection_age_seconds=0.1, connection_grace_seconds=0.1)
+    async with (
+        world(tmp_path) as made,
+        served_at(address, made.service, keys, aging),
+        channel(address) as dialled,
+    ):
+        accepted = await made.upload("a")
+        client = IndexingClient(dialled, keys.universal_signer("gateway"))
+        async with aclosing(client.watch_job(ADA, accepted.job_id)) as changes:
+            states = [(await anext(changes)).state]
+            await asyncio.sleep(0.5)  # in which several connections end
+            await made.index("a")
+            states += [job.state async for job in changes]
+    assert states == [JobState.QUEUED, JobState.SUCCEEDED]
 
 
 async def test_a_follower_that_closes_its_stream_ends_the_servers(tmp_path: Path) -> None:
@@ -212,13 +231,16 @@ async def test_a_follower_finds_indexing_again_and_nothing_is_lost(tmp_path: Pat
 
 
 def served_at(
-    address: str, service: Any, keys: MeshKeys
+    address: str,
+    service: Any,
+    keys: MeshKeys,
+    options: ServerOptions | None = None,
 ) -> AbstractAsyncContextManager[GrpcServer]:
     return serve(
         address,
         lambda server: add_indexing(server, service),
         service_names=SERVICE_NAMES,
-        options=ServerOptions(grace_seconds=0.1),
+        options=options or ServerOptions(grace_seconds=0.1),
         guard=keys.guard,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from functools import partial
 
 import grpc
 import pytest
@@ -11,7 +12,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from ragmesh.api.gateway.v1.admin_service_pb2 import ListKeysRequest
 from ragmesh.api.gateway.v1.admin_service_pb2_grpc import AdminServiceStub
-from ragmesh.chassis.grpc_servers import GrpcServer
+from ragmesh.chassis.grpc_servers import GrpcServer, ServerOptions, serve
 from ragmesh.clients.gateway import GatewayClient, gateway_client
 from ragmesh.core.answers import Answer, Citation, Delta
 from ragmesh.core.callers import Access
@@ -42,7 +43,9 @@ from ragmesh.core.metadata import Metadata
 from ragmesh.core.pages import PageRequest
 from ragmesh.core.questions import Question
 from ragmesh.core.search import SearchQuery
+from ragmesh.gateway.identity import DeveloperIdentity
 from ragmesh.gateway.parsing import parse_ask
+from ragmesh.gateway.server import SERVICE_NAMES, add_gateway
 from ragmesh.testing.gateway import COLLECTION, SENTENCE, FakeMesh
 
 ASK = parse_ask(COLLECTION, "How many days?")
@@ -204,6 +207,22 @@ async def test_jobs_are_followed_listed_and_cancelled(
         await client.cancel_job(other.job_id)
     with pytest.raises(JobNotFoundError):
         await client.get_job("none")
+
+
+async def test_a_job_is_followed_for_longer_than_a_connection_lives(mesh: FakeMesh) -> None:
+    add = partial(add_gateway, service=mesh.service(), identity=DeveloperIdentity())
+    aging = ServerOptions(max_connection_age_seconds=0.1, connection_grace_seconds=0.1)
+    async with (
+        serve("127.0.0.1:0", add, service_names=SERVICE_NAMES, options=aging) as server,
+        gateway_client(server.address) as client,
+    ):
+        accepted = await client.create_document(COLLECTION, Upload(b"one"))
+        async with aclosing(client.watch_job(accepted.job_id)) as jobs:
+            states = [(await anext(jobs)).state]
+            await asyncio.sleep(0.5)  # in which several connections end
+            await mesh.catalog.finish(accepted.job_id)
+            states += [job.state async for job in jobs]
+    assert states == [JobState.QUEUED, JobState.SUCCEEDED]
 
 
 async def test_errors_keep_their_fields_and_their_delay(

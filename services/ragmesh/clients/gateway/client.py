@@ -18,7 +18,7 @@ from ragmesh.chassis.grpc_channels import ChannelOptions, channel
 from ragmesh.chassis.messages.filters import filter_to_message
 from ragmesh.chassis.wire import from_status
 from ragmesh.clients.gateway import replies, requests
-from ragmesh.clients.replies import opened
+from ragmesh.clients.replies import followed, opened
 from ragmesh.core.answers import Answer, AnswerEvent, AskQuery, Citation, Delta, Usage
 from ragmesh.core.documents import (
     Accepted,
@@ -280,10 +280,17 @@ class GatewayClient:
     async def watch_job(self, job_id: str) -> AsyncGenerator[Job, None]:
         """The job as it is, then every change, until it ends."""
         request = pb.WatchJobRequest(job_id=job_id)
-        stream = self._documents.WatchJob(request, metadata=self._metadata)
-        async with aclosing(opened(stream)) as messages:
+
+        def ask() -> object:
+            return self._documents.WatchJob(request, metadata=self._metadata)
+
+        last: Job | None = None
+        async with aclosing(followed(ask)) as messages:
             async for message in messages:
-                yield replies.job_of(message.job)
+                job = replies.job_of(message.job)
+                if job != last:
+                    yield job
+                last = job
 
 
 def _sent(revision: int | None) -> int | None:
