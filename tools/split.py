@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -123,6 +123,7 @@ class SplitMesh:
     def launch(self, target: str) -> None:
         """Start one target, and do not wait for it."""
         log = self.open_log(target)
+        self._forget(target)
         self.processes[target] = subprocess.Popen(
             self.ports.command(target, self.data_dir),
             cwd=ROOT,
@@ -169,10 +170,7 @@ class SplitMesh:
         """Send a signal that ends the target; its exit code."""
         process = self.processes[target]
         process.send_signal(number)
-        code = process.wait(STOP_SECONDS)
-        if process.stdout is not None:
-            process.stdout.close()
-        return code
+        return process.wait(STOP_SECONDS)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> dict[str, int]:
         """End every target, those that are called last; their exit codes."""
@@ -183,8 +181,14 @@ class SplitMesh:
         for process in self.processes.values():
             process.kill()
             process.wait()
-            if process.stdout is not None:
-                process.stdout.close()
+        for target in TARGETS:
+            self._forget(target)
+
+    def _forget(self, target: str) -> None:
+        """Read no more of what a process said that has ended; until then somebody may."""
+        process = self.processes.pop(target, None)
+        if process is not None and process.stdout is not None:
+            process.stdout.close()
 
 
 @contextmanager
@@ -217,24 +221,26 @@ def main() -> int:
             mesh.launch(target)
             stderr = mesh.processes[target].stderr
             threading.Thread(target=_show, args=(target, stderr), daemon=True).start()
-        waiting = threading.Thread(target=_announce, args=(mesh,), daemon=True)
+        waiting = threading.Thread(target=_announce, args=(mesh, asked), daemon=True)
         waiting.start()
         ended = _first_to_end(mesh, asked)
         codes = mesh.stop()
         waiting.join()
     if ended:
         print(f"split: {ended} ended with {codes[ended]}, so did the others", file=sys.stderr)
-    return 1 if ended or any(codes.values()) else 0
+    # One that was asked to end before it could listen to signals dies of the signal.
+    return 1 if ended or set(codes.values()) - {0, -signal.SIGTERM} else 0
 
 
-def _announce(mesh: SplitMesh) -> None:
-    """Say once that all serve, unless one of them does not get so far."""
+def _announce(mesh: SplitMesh, asked: threading.Event) -> None:
+    """Say once that all serve, or who does not get so far without having been asked to end."""
     try:
         for target in TARGETS:
             mesh.await_ready(target, seconds=None)
         mesh.await_peers()
-    except (NotReadyError, URLError) as error:
-        print(f"split: {error}", file=sys.stderr)
+    except (NotReadyError, OSError) as error:  # the latter of one that ends while it is asked
+        if not asked.is_set():
+            print(f"split: {error}", file=sys.stderr)
         return
     ready = mesh.ready["gateway"]
     print(

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx
@@ -41,6 +42,24 @@ def test_the_end_of_one_target_ends_all_and_is_told(tmp_path: Path) -> None:
         assert program.wait(STOP_SECONDS) == 1
     assert "split: cache ended with -9, so did the others" in log.read_text()
     assert not any(Path(f"/proc/{pid}").exists() for pid in children)
+
+
+def test_ctrl_c_before_all_serve_ends_all_without_a_word(tmp_path: Path) -> None:
+    command = [sys.executable, ROOT / "tools" / "split.py", "--free-ports", "--data-dir"]
+    with subprocess.Popen(
+        [*command, tmp_path / "data"],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as program:
+        late = time.monotonic() + STOP_SECONDS
+        while len(children_of(program.pid)) < len(TARGETS) and time.monotonic() < late:
+            time.sleep(0.05)
+        program.send_signal(signal.SIGINT)
+        said, told = program.communicate(timeout=STOP_SECONDS)
+    assert (said, program.returncode) == ("", 0), told
+    assert [line for line in told.splitlines() if " | " not in line] == []
 
 
 def children_of(parent: int) -> dict[int, list[str]]:
