@@ -47,11 +47,15 @@ split-up: setup ## Run the same mesh as one process a target, to see the seams (
 ##@ Test
 
 .PHONY: test
-test: setup ## Run all tests, with coverage of services/ (starts and stops what it needs)
+test: setup ## Run the tests, with coverage of services/ (starts and stops what it needs)
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --cov --cov-report=term
 
+.PHONY: test-faults
+test-faults: setup ## End, kill and double processes under load: nothing acknowledged is lost (starts and stops what it needs)
+	$(BIN)/pytest -m "faults and not soak"
+
 .PHONY: check
-check: lint types arch verify test ## Run everything CI runs (needs npm)
+check: lint types arch verify test test-faults ## Run everything CI runs (needs npm)
 
 ##@ Measure
 
@@ -61,7 +65,7 @@ bench: setup ## Measure what a hop and a question over the wire cost, onto docs/
 
 .PHONY: soak-seams
 soak-seams: setup ## End every target of a mesh under load, and add and stop replicas, onto docs/reference/seams.md (five minutes)
-	$(BIN)/pytest -q -m "soak or not soak" tests/e2e/test_seams.py tests/soak/soak_seams.py
+	$(BIN)/pytest -q -m "soak or faults" tests/e2e/test_seams.py tests/soak/soak_seams.py
 
 ##@ Write
 

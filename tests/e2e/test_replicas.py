@@ -25,6 +25,8 @@ from tests.e2e.meshes import environment
 from tools.bench.loads import offer
 from tools.split import Ports, SplitMesh
 
+pytestmark = pytest.mark.faults
+
 DOUBLED = ("embedding", "generation", "gateway")
 A_SECOND = 200.0
 SECONDS = 6.0

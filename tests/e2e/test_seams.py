@@ -19,6 +19,8 @@ from tests.e2e.load import Load, is_unavailable, loaded
 from tests.e2e.meshes import SeparateMesh
 from tools.split import TARGETS
 
+pytestmark = pytest.mark.faults
+
 BEFORE_SECONDS = 1.0
 RECOVERY_SECONDS = 2.0
 """The last error comes at most so long after the target said that it is ready again."""

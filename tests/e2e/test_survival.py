@@ -15,6 +15,8 @@ from ragmesh.clients.gateway import gateway_client
 from ragmesh.core.documents import JobState
 from tests.e2e.meshes import SHAPES, Mesh
 
+pytestmark = pytest.mark.faults
+
 DOCUMENTS = 16
 
 

@@ -19,6 +19,8 @@ from tests.integration.chassis.echo import Stub
 from tests.integration.chassis.replicas import Load, Outcome, named, replicas
 from tools.bench.page import circumstances
 
+pytestmark = pytest.mark.soak
+
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "seams.md"
 AGE_SECONDS = 30.0
 DRAIN_SECONDS = 2.0

@@ -22,6 +22,8 @@ from tests.integration.chassis.replicas import (
     unary,
 )
 
+pytestmark = pytest.mark.faults
+
 PEER = ChannelOptions(peer="echo")
 
 
