@@ -75,13 +75,16 @@ class Telemetry:
 
     async def metrics_page(self, accept: str) -> Page:
         """The page of METRICS_PATH for the internal HTTP listener."""
-        # Imported when somebody looks: a process that nobody scrapes does without.
-        from ragmesh.chassis.telemetry.prometheus import exposition
-
         readings = () if self.meter is None else self.meter.read()
         about = dict(self._resource)
-        body, media_type = await asyncio.to_thread(exposition, readings, about, accept)
-        return Page(body, media_type)
+
+        def page() -> Page:
+            # Imported when somebody looks: a process that nobody scrapes does without.
+            from ragmesh.chassis.telemetry.prometheus import exposition
+
+            return Page(*exposition(readings, about, accept))
+
+        return await asyncio.to_thread(page)
 
 
 OFF = Telemetry()

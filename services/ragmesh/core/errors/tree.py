@@ -144,8 +144,10 @@ class UnavailableError(RagmeshError):
 
 
 class PeerUnavailableError(UnavailableError):
-    """Another service of the mesh did not answer; the metadata names it. Whoever called it has
-    already tried again where that was safe."""
+    """Another service of the mesh did not answer or refused to; the metadata names it.
+
+    Whoever called it has already tried again where that was safe.
+    """
 
     reason = "PEER_UNAVAILABLE"
 
