@@ -101,6 +101,7 @@ async def test_a_key_that_was_just_made_is_used_once_those_who_run_have_read_it(
             starting = group.create_task(start())
             await mesh.clock.until_asleep(2)  # the loop of the cache, and who starts
             await mesh.look()
+            await mesh.clock.until_asleep(2)  # the cache has looked, too
             assert not starting.done()
             await mesh.look()
 
