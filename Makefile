@@ -48,12 +48,11 @@ split-up: setup ## Run the same mesh as one process a target, to see the seams (
 
 .PHONY: test
 test: setup ## Run the tests, with coverage of services/ (starts and stops what it needs)
-	@# Three workers keep two cores busy: tests wait for the processes that they start. A worker that
-	@# crashed ends the run instead of leaving it to wait.
-	$(BIN)/pytest -n 3 --max-worker-restart=0 --dist loadfile --cov --cov-report=term
+	@# A worker that crashed ends the run instead of leaving it to wait.
+	$(BIN)/pytest -n auto --maxprocesses 4 --max-worker-restart=0 --dist loadfile --cov --cov-report=term
 
 .PHONY: test-faults
-test-faults: setup ## End, kill and double processes under load: nothing acknowledged is lost (starts and stops what it needs)
+test-faults: setup ## End, kill, double and time processes under load, one test at a time (starts and stops what it needs)
 	$(BIN)/pytest -m "faults and not soak"
 
 .PHONY: check

@@ -11,6 +11,8 @@ import pytest
 from tests.e2e.meshes import Mesh, running
 from tools.generate_reference import registry
 
+pytestmark = pytest.mark.faults
+
 MEGABYTE = 1_000_000
 RECORD = "the event loop was blocked"
 

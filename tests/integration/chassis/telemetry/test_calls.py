@@ -254,6 +254,7 @@ async def scraped(telemetry: Telemetry, name: str) -> Counter[tuple[str, str]]:
     )
 
 
+@pytest.mark.faults
 @pytest.mark.timeout(240)
 async def test_what_is_counted_of_10_000_mixed_calls_is_what_happened(tmp_path: Path) -> None:
     # OT-4

@@ -22,6 +22,8 @@ from ragmesh.chassis.telemetry.signals import DROPPED, QUEUED
 from tests.integration.chassis.echo import SERVICE, Echo, Stub
 from tests.integration.chassis.telemetry.collector import Collector, telemetry_of
 
+pytestmark = pytest.mark.faults
+
 
 @contextmanager
 def nobody() -> Iterator[Collector]:
