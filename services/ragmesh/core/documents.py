@@ -10,6 +10,7 @@ from enum import Enum
 from ragmesh.core.callers import Access
 from ragmesh.core.errors import BodyTooLargeError, Violation
 from ragmesh.core.metadata import NO_METADATA, Metadata, SortableField
+from ragmesh.core.properties import NO_PROPERTIES, FileProperties
 
 MAX_UPLOADS = 1_000
 """Most documents of one request."""
@@ -192,6 +193,8 @@ class Document:
     """As set on the document; None = the collection's default applies."""
     error: Failure | None
     updated_at: datetime
+    properties: FileProperties = NO_PROPERTIES
+    """What its file says about itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ragmesh.core.index import ChunkDraft
+from ragmesh.core.properties import NO_PROPERTIES, FileProperties
 from ragmesh.core.spans import Span
 
 Value = TypeVar("Value")
@@ -79,6 +80,7 @@ class Extraction:
     headings: tuple[Heading, ...] = ()
     line_regions: tuple[Span, ...] = ()
     """Where every line stands for itself (tables, lists, code); elsewhere line ends are soft."""
+    properties: FileProperties = NO_PROPERTIES
 
     def __post_init__(self) -> None:
         if list(self.pages) != sorted(self.pages):
@@ -98,6 +100,7 @@ class Extraction:
                 "pages": self.pages,
                 "headings": [[h.span.start, h.span.end, h.level, h.title] for h in self.headings],
                 "line_regions": [[span.start, span.end] for span in self.line_regions],
+                "properties": self.properties.fields(),
                 "text": self.text,
             },
             ensure_ascii=False,
@@ -118,6 +121,8 @@ class Extraction:
                 pages=tuple(_typed(page, int) for page in fields["pages"]),
                 headings=tuple(_heading(*row) for row in fields["headings"]),
                 line_regions=tuple(Span(start, end) for start, end in fields["line_regions"]),
+                # Texts that an earlier version stored come without.
+                properties=FileProperties.of(fields.get("properties", {})),
             )
         except (KeyError, TypeError) as error:
             raise ValueError("not an extraction") from error

@@ -10,6 +10,7 @@ from ragmesh.core.callers import Access
 from ragmesh.core.documents import Chunking, DocumentState, JobState
 from ragmesh.core.index import Attributes, Head, IndexSpec
 from ragmesh.core.metadata import SortableField
+from ragmesh.core.properties import NO_PROPERTIES, FileProperties
 from ragmesh.core.vectors import Fingerprint
 
 
@@ -178,6 +179,7 @@ class Extracted:
     title: str
     content_type: str
     """As the parser found it."""
+    properties: FileProperties = NO_PROPERTIES
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from ragmesh.core.documents import (
     resolved_access,
 )
 from ragmesh.core.metadata import Metadata, SortableField
+from ragmesh.core.properties import NO_PROPERTIES, FileProperties
 from ragmesh.core.vectors import Fingerprint
 
 
@@ -123,6 +124,7 @@ class DocumentRow:
     size_bytes: int
     chunks: int
     updated_at: datetime
+    properties: FileProperties = NO_PROPERTIES
 
     @property
     def document(self) -> Document:
@@ -140,6 +142,7 @@ class DocumentRow:
             access=self.access,
             error=self.error,
             updated_at=self.updated_at,
+            properties=self.properties,
         )
 
     def resolved(self, default: DefaultAccess) -> Access:
@@ -161,6 +164,7 @@ class RevisionRow:
     filename: str
     deleted: bool
     created_at: datetime
+    properties: FileProperties = NO_PROPERTIES
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,8 @@ class Stages:
             SourceFile(content, source.filename, source.content_type), plan
         )
         (text_blob,) = await self.blobs.write_blobs([found.extraction.to_json()])
-        extracted = Extracted(text_blob, found.extraction.title, found.extraction.content_type)
+        read = found.extraction
+        extracted = Extracted(text_blob, read.title, read.content_type, read.properties)
         await self.ledger.record_extraction(work, extracted)
         return found.chunks
 

@@ -28,7 +28,9 @@ from ragmesh.core.documents import (
 )
 from ragmesh.core.errors import SupersededError, UnavailableError
 from ragmesh.core.index import Head, HeadBatch
-from ragmesh.indexing.records import IndexState, Task, Topic, WorkLane
+from ragmesh.core.metadata import Metadata
+from ragmesh.core.properties import NO_PROPERTIES, FileProperties
+from ragmesh.indexing.records import Extracted, IndexState, Task, Topic, WorkLane
 from ragmesh.testing.indexing_world import ADMIN, World, publication
 
 RETRIEVAL = Machine("retrieval")
@@ -153,6 +155,31 @@ class OutboxContract:
             assert await ledger.list_pending(relayed_before=made.clock.now()) == ()
             backlog = await ledger.get_backlog()
             assert (backlog.live, backlog.bulk) == (2, 0)
+
+
+class ReadingContract:
+    """What reading a revision found out is kept with it."""
+
+    async def test_what_a_file_says_is_shown_beside_the_metadata_that_people_gave(
+        self, opener: OpenWorld
+    ) -> None:
+        found = FileProperties(
+            author="Ada", created="2024-05", language="de", images=2, image_names=("A map",)
+        )
+        given = Metadata.parse({"author": "Grace"})
+        async with opener() as made:
+            await made.upload("a", metadata=given)
+            work = await made.work("a")
+            await made.indexing.ledger.record_extraction(
+                work, Extracted("blob", "A title", "text/plain", found)
+            )
+        async with opener() as made:
+            document = await made.service.get_document(ADMIN, "docs", "a")
+            assert (document.title, document.properties) == ("A title", found)
+            assert document.metadata == given
+            await made.upload("a", "another text", metadata=given)
+            document = await made.service.get_document(ADMIN, "docs", "a")
+            assert document.properties == NO_PROPERTIES  # it has not been read yet
 
 
 class PublicationContract:
@@ -332,5 +359,5 @@ class RepairsContract:
             assert await ledger.list_heads("nope") == ()
 
 
-class LedgerContract(OutboxContract, PublicationContract, RepairsContract):
+class LedgerContract(OutboxContract, ReadingContract, PublicationContract, RepairsContract):
     """All that the pipeline asks of the catalog's stores."""

@@ -159,6 +159,7 @@ REST = {
     ),
     document_pb2.Document: (
         "document_id revision state chunks title content_type metadata access error updated_at"
+        " properties"
     ),
     document_service_pb2.GetDocumentTextResponse: "text revision",
     answer_pb2.Usage: "prompt_tokens completion_tokens cost_dollars",

@@ -27,6 +27,7 @@ from ragmesh.core.documents import (
 from ragmesh.core.errors import InvalidError, InvalidMetadataError, Violation
 from ragmesh.core.metadata import Metadata
 from ragmesh.core.names import document_id as checked_id
+from ragmesh.core.properties import FileProperties
 
 DOCUMENT_STATES = EnumNumbers(DocumentState, pb.DocumentState)
 
@@ -106,6 +107,7 @@ def document_to_message(document: Document) -> catalog_pb2.Document:
         access=None if document.access is None else access_to_message(document.access),
         error=None if document.error is None else failure_to_message(document.error),
         updated_at=moment_to_message(document.updated_at),
+        properties_json=document.properties.to_json(),
     )
 
 
@@ -124,6 +126,7 @@ def document_from_message(message: catalog_pb2.Document) -> Document:
         access=access_from_message(message.access) if message.HasField("access") else None,
         error=failure_from_message(message.error) if message.HasField("error") else None,
         updated_at=moment_from_message(message.updated_at, field="document.updated_at"),
+        properties=FileProperties.from_json(message.properties_json or "{}"),
     )
 
 

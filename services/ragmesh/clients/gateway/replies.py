@@ -41,6 +41,7 @@ from ragmesh.core.documents import (
 )
 from ragmesh.core.errors import UnsupportedError
 from ragmesh.core.metadata import Metadata, SortableField, SortKind
+from ragmesh.core.properties import FileProperties
 from ragmesh.core.search import FoundChunk, Score, SearchResult
 from ragmesh.core.spans import Span
 
@@ -167,6 +168,18 @@ def document_of(message: document_pb.Document) -> Document:
         access=Access(tuple(message.access.groups)) if message.HasField("access") else None,
         error=_failure(message.error) if message.HasField("error") else None,
         updated_at=_moment(message.updated_at),
+        properties=_properties(message.properties),
+    )
+
+
+def _properties(message: document_pb.FileProperties) -> FileProperties:
+    return FileProperties(
+        author=message.author,
+        created=message.created,
+        modified=message.modified,
+        language=message.language,
+        images=message.images,
+        image_names=tuple(message.image_names),
     )
 
 

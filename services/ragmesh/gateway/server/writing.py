@@ -154,6 +154,7 @@ def document_message(document: Document) -> document_pb.Document:
         access=_access(document.access),
         error=_failure(document.error),
         updated_at=_timestamp(document.updated_at),
+        properties=document_pb.FileProperties(**document.properties.fields()),
     )
 
 

@@ -43,6 +43,7 @@ from ragmesh.core.errors import (
 )
 from ragmesh.core.metadata import Metadata, declare_sortable
 from ragmesh.core.pages import PageRequest
+from ragmesh.core.properties import FileProperties
 
 TEXTS = st.text(max_size=20).filter(lambda text: text.isprintable())
 NUMBERS = st.integers(0, 2**32 - 1)
@@ -95,6 +96,9 @@ DOCUMENTS = st.builds(
     st.one_of(st.none(), ACCESSES),
     FAILURES,
     MOMENTS,
+    st.builds(
+        FileProperties, TEXTS, TEXTS, TEXTS, TEXTS, st.integers(2, 9), st.tuples(TEXTS, TEXTS)
+    ),
 )
 COLLECTIONS = st.builds(
     Collection,

@@ -38,6 +38,7 @@ from ragmesh.core.errors import (
 )
 from ragmesh.core.filters import Eq, Exists
 from ragmesh.core.metadata import Metadata, declare_sortable
+from ragmesh.core.properties import FileProperties
 from ragmesh.core.questions import Question
 from ragmesh.core.search import FoundChunk, Score, SearchMode, SearchQuery, SearchResult
 from ragmesh.core.spans import Span
@@ -177,6 +178,7 @@ def test_documents_revisions_and_collections_come_back_as_they_were() -> None:
     document = Document(
         "a", "", 2, 0, DocumentState.FAILED, 3, "T", "text/plain", Metadata.parse({"y": 1}),
         Access(()), Failure("NO_TEXT", "no text"), NOW,
+        FileProperties("Ada", "2024", "2024-05-01", "de", 2, ("A map",)),
     )  # fmt: skip
     assert replies.document_of(writing.document_message(document)) == document
     plain = replace(document, access=None, error=None, state=DocumentState.INDEXED)

@@ -29,7 +29,7 @@ from ragmesh.api.types.v1 import document_pb2 as ragmesh_dot_api_dot_types_dot_v
 from ragmesh.api.types.v1 import job_pb2 as ragmesh_dot_api_dot_types_dot_v1_dot_job__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%ragmesh/api/gateway/v1/document.proto\x12\x16ragmesh.api.gateway.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!ragmesh/api/types/v1/access.proto\x1a#ragmesh/api/types/v1/document.proto\x1a\x1eragmesh/api/types/v1/job.proto\"\xb2\x03\n\x08\x44ocument\x12\x1f\n\x0b\x64ocument_id\x18\x01 \x01(\tR\ndocumentId\x12\x1a\n\x08revision\x18\x02 \x01(\rR\x08revision\x12\x39\n\x05state\x18\x03 \x01(\x0e\x32#.ragmesh.api.types.v1.DocumentStateR\x05state\x12\x16\n\x06\x63hunks\x18\x04 \x01(\rR\x06\x63hunks\x12\x14\n\x05title\x18\x05 \x01(\tR\x05title\x12!\n\x0c\x63ontent_type\x18\x06 \x01(\tR\x0b\x63ontentType\x12\x33\n\x08metadata\x18\x07 \x01(\x0b\x32\x17.google.protobuf.StructR\x08metadata\x12\x38\n\x06\x61\x63\x63\x65ss\x18\x08 \x01(\x0b\x32 .ragmesh.api.types.v1.AccessListR\x06\x61\x63\x63\x65ss\x12\x33\n\x05\x65rror\x18\t \x01(\x0b\x32\x1d.ragmesh.api.types.v1.FailureR\x05\x65rror\x12\x39\n\nupdated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tupdatedAt\"\xf5\x01\n\x0e\x44ocumentHeader\x12\x1f\n\x0b\x64ocument_id\x18\x01 \x01(\tR\ndocumentId\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12\x1a\n\x08\x66ilename\x18\x03 \x01(\tR\x08\x66ilename\x12!\n\x0c\x63ontent_type\x18\x04 \x01(\tR\x0b\x63ontentType\x12\x33\n\x08metadata\x18\x05 \x01(\x0b\x32\x17.google.protobuf.StructR\x08metadata\x12\x38\n\x06\x61\x63\x63\x65ss\x18\x06 \x01(\x0b\x32 .ragmesh.api.types.v1.AccessListR\x06\x61\x63\x63\x65ss\"\x84\x01\n\x0bNewDocument\x12>\n\x06header\x18\x01 \x01(\x0b\x32&.ragmesh.api.gateway.v1.DocumentHeaderR\x06header\x12\x14\n\x04text\x18\x02 \x01(\tH\x00R\x04text\x12\x14\n\x04\x62ody\x18\x03 \x01(\x0cH\x00R\x04\x62odyB\t\n\x07\x63ontentb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%ragmesh/api/gateway/v1/document.proto\x12\x16ragmesh.api.gateway.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!ragmesh/api/types/v1/access.proto\x1a#ragmesh/api/types/v1/document.proto\x1a\x1eragmesh/api/types/v1/job.proto\"\xfa\x03\n\x08\x44ocument\x12\x1f\n\x0b\x64ocument_id\x18\x01 \x01(\tR\ndocumentId\x12\x1a\n\x08revision\x18\x02 \x01(\rR\x08revision\x12\x39\n\x05state\x18\x03 \x01(\x0e\x32#.ragmesh.api.types.v1.DocumentStateR\x05state\x12\x16\n\x06\x63hunks\x18\x04 \x01(\rR\x06\x63hunks\x12\x14\n\x05title\x18\x05 \x01(\tR\x05title\x12!\n\x0c\x63ontent_type\x18\x06 \x01(\tR\x0b\x63ontentType\x12\x33\n\x08metadata\x18\x07 \x01(\x0b\x32\x17.google.protobuf.StructR\x08metadata\x12\x38\n\x06\x61\x63\x63\x65ss\x18\x08 \x01(\x0b\x32 .ragmesh.api.types.v1.AccessListR\x06\x61\x63\x63\x65ss\x12\x33\n\x05\x65rror\x18\t \x01(\x0b\x32\x1d.ragmesh.api.types.v1.FailureR\x05\x65rror\x12\x39\n\nupdated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x46\n\nproperties\x18\x0b \x01(\x0b\x32&.ragmesh.api.gateway.v1.FilePropertiesR\nproperties\"\xb3\x01\n\x0e\x46ileProperties\x12\x16\n\x06\x61uthor\x18\x01 \x01(\tR\x06\x61uthor\x12\x18\n\x07\x63reated\x18\x02 \x01(\tR\x07\x63reated\x12\x1a\n\x08modified\x18\x03 \x01(\tR\x08modified\x12\x1a\n\x08language\x18\x04 \x01(\tR\x08language\x12\x16\n\x06images\x18\x05 \x01(\rR\x06images\x12\x1f\n\x0bimage_names\x18\x06 \x03(\tR\nimageNames\"\xf5\x01\n\x0e\x44ocumentHeader\x12\x1f\n\x0b\x64ocument_id\x18\x01 \x01(\tR\ndocumentId\x12\x14\n\x05title\x18\x02 \x01(\tR\x05title\x12\x1a\n\x08\x66ilename\x18\x03 \x01(\tR\x08\x66ilename\x12!\n\x0c\x63ontent_type\x18\x04 \x01(\tR\x0b\x63ontentType\x12\x33\n\x08metadata\x18\x05 \x01(\x0b\x32\x17.google.protobuf.StructR\x08metadata\x12\x38\n\x06\x61\x63\x63\x65ss\x18\x06 \x01(\x0b\x32 .ragmesh.api.types.v1.AccessListR\x06\x61\x63\x63\x65ss\"\x84\x01\n\x0bNewDocument\x12>\n\x06header\x18\x01 \x01(\x0b\x32&.ragmesh.api.gateway.v1.DocumentHeaderR\x06header\x12\x14\n\x04text\x18\x02 \x01(\tH\x00R\x04text\x12\x14\n\x04\x62ody\x18\x03 \x01(\x0cH\x00R\x04\x62odyB\t\n\x07\x63ontentb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,9 +37,11 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ragmesh.api.gateway.v1.docu
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_DOCUMENT']._serialized_start=233
-  _globals['_DOCUMENT']._serialized_end=667
-  _globals['_DOCUMENTHEADER']._serialized_start=670
-  _globals['_DOCUMENTHEADER']._serialized_end=915
-  _globals['_NEWDOCUMENT']._serialized_start=918
-  _globals['_NEWDOCUMENT']._serialized_end=1050
+  _globals['_DOCUMENT']._serialized_end=739
+  _globals['_FILEPROPERTIES']._serialized_start=742
+  _globals['_FILEPROPERTIES']._serialized_end=921
+  _globals['_DOCUMENTHEADER']._serialized_start=924
+  _globals['_DOCUMENTHEADER']._serialized_end=1169
+  _globals['_NEWDOCUMENT']._serialized_start=1172
+  _globals['_NEWDOCUMENT']._serialized_end=1304
 # @@protoc_insertion_point(module_scope)

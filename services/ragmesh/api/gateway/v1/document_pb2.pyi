@@ -3,10 +3,12 @@
 isort:skip_file
 Documents as the doors show them."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from ragmesh.api.types.v1 import access_pb2 as _access_pb2
 from ragmesh.api.types.v1 import document_pb2 as _document_pb2
 from ragmesh.api.types.v1 import job_pb2 as _job_pb2
@@ -37,6 +39,7 @@ class Document(_message.Message):
     ACCESS_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
+    PROPERTIES_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
     """Id, unique in its collection."""
     revision: _builtins.int
@@ -65,6 +68,10 @@ class Document(_message.Message):
     def updated_at(self) -> _timestamp_pb2.Timestamp:
         """When it last changed."""
 
+    @_builtins.property
+    def properties(self) -> Global___FileProperties:
+        """What its file says about itself; empty until it was read."""
+
     def __init__(
         self,
         *,
@@ -78,14 +85,59 @@ class Document(_message.Message):
         access: _access_pb2.AccessList | None = ...,
         error: _job_pb2.Failure | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
+        properties: Global___FileProperties | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "error", b"error", "metadata", b"metadata", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "error", b"error", "metadata", b"metadata", "properties", b"properties", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "chunks", b"chunks", "content_type", b"content_type", "document_id", b"document_id", "error", b"error", "metadata", b"metadata", "revision", b"revision", "state", b"state", "title", b"title", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "chunks", b"chunks", "content_type", b"content_type", "document_id", b"document_id", "error", b"error", "metadata", b"metadata", "properties", b"properties", "revision", b"revision", "state", b"state", "title", b"title", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Document: _TypeAlias = Document  # noqa: Y015
+
+@_typing.final
+class FileProperties(_message.Message):
+    """What a file says about itself; a field is empty where it does not say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AUTHOR_FIELD_NUMBER: _builtins.int
+    CREATED_FIELD_NUMBER: _builtins.int
+    MODIFIED_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    IMAGES_FIELD_NUMBER: _builtins.int
+    IMAGE_NAMES_FIELD_NUMBER: _builtins.int
+    author: _builtins.str
+    """Who wrote it."""
+    created: _builtins.str
+    """When it was made, in ISO 8601, as exact as the file says."""
+    modified: _builtins.str
+    """When it was last changed, in ISO 8601."""
+    language: _builtins.str
+    """Its language, as a tag such as "de" or "pt-BR"."""
+    images: _builtins.int
+    """How many pictures it holds."""
+    @_builtins.property
+    def image_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names or descriptions of the first 100 of them."""
+
+    def __init__(
+        self,
+        *,
+        author: _builtins.str = ...,
+        created: _builtins.str = ...,
+        modified: _builtins.str = ...,
+        language: _builtins.str = ...,
+        images: _builtins.int = ...,
+        image_names: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "created", b"created", "image_names", b"image_names", "images", b"images", "language", b"language", "modified", b"modified"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FileProperties: _TypeAlias = FileProperties  # noqa: Y015
 
 @_typing.final
 class DocumentHeader(_message.Message):

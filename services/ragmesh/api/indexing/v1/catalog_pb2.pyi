@@ -122,6 +122,7 @@ class Document(_message.Message):
     ACCESS_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
+    PROPERTIES_JSON_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
     """Id, unique in its collection."""
     uid: _builtins.str
@@ -140,6 +141,8 @@ class Document(_message.Message):
     """Media type of the content."""
     metadata_json: _builtins.str
     """Metadata, a canonical JSON object."""
+    properties_json: _builtins.str
+    """What its file says about itself, a JSON object."""
     @_builtins.property
     def access(self) -> _access_pb2.Access:
         """Access set on the document; missing for the collection's default."""
@@ -167,10 +170,11 @@ class Document(_message.Message):
         access: _access_pb2.Access | None = ...,
         error: _job_pb2.Failure | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
+        properties_json: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "error", b"error", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "chunks", b"chunks", "content_type", b"content_type", "document_id", b"document_id", "error", b"error", "generation", b"generation", "metadata_json", b"metadata_json", "revision", b"revision", "state", b"state", "title", b"title", "uid", b"uid", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "chunks", b"chunks", "content_type", b"content_type", "document_id", b"document_id", "error", b"error", "generation", b"generation", "metadata_json", b"metadata_json", "properties_json", b"properties_json", "revision", b"revision", "state", b"state", "title", b"title", "uid", b"uid", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

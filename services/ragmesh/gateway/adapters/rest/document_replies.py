@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from ragmesh.core.documents import Accepted, Collection, Document, Failure, Job, Revision
+from ragmesh.core.properties import FileProperties
 from ragmesh.gateway.adapters.rest.replies import optional
 
 
@@ -99,6 +100,21 @@ class UploadedReply(BaseModel):
     documents: list[AcceptedReply]
 
 
+class PropertiesReply(BaseModel):
+    """What a file says about itself; a field is missing where it does not say."""
+
+    author: str | None = optional("Who wrote it.")
+    created: str | None = optional("When it was made, in ISO 8601, as exact as the file says.")
+    modified: str | None = optional("When it was last changed, in ISO 8601.")
+    language: str | None = optional("A tag such as `de` or `pt-BR`.")
+    images: int | None = optional("How many pictures it holds.")
+    image_names: list[str] | None = optional("Names or descriptions of the first 100 of them.")
+
+    @classmethod
+    def of(cls, properties: FileProperties) -> PropertiesReply:
+        return cls(**properties.fields())
+
+
 class DocumentReply(BaseModel):
     """A document without its content."""
 
@@ -112,6 +128,7 @@ class DocumentReply(BaseModel):
     access: list[str] | None = Field(description="Groups; null for the collection's default.")
     error: ErrorReply | None = optional("Why it failed.")
     updated_at: datetime
+    properties: PropertiesReply = Field(description="What its file says about itself.")
 
     @classmethod
     def of(cls, document: Document) -> DocumentReply:
@@ -127,6 +144,7 @@ class DocumentReply(BaseModel):
             access=None if access is None else list(access.groups or ()),
             error=ErrorReply.of(document.error),
             updated_at=document.updated_at,
+            properties=PropertiesReply.of(document.properties),
         )
 
 

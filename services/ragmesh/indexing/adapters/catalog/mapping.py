@@ -21,6 +21,7 @@ from ragmesh.core.documents import (
 )
 from ragmesh.core.index import Head
 from ragmesh.core.metadata import Metadata, SortableField, SortKind
+from ragmesh.core.properties import FileProperties
 from ragmesh.core.vectors import Fingerprint, SentenceKind
 from ragmesh.indexing.records import IndexState, IndexVersion, OutboxRow, Topic, WorkLane
 from ragmesh.indexing.rows import CollectionRow, DocumentRow, JobRow, RevisionRow, ServingVersion
@@ -129,6 +130,7 @@ def document_of(row: Row) -> DocumentRow:
         size_bytes=row["size_bytes"],
         chunks=row["chunk_count"] or 0,
         updated_at=row["updated_at"],
+        properties=FileProperties.from_json(row["properties"]),
     )
 
 
@@ -145,6 +147,7 @@ def revision_of(row: Row) -> RevisionRow:
         filename=row["filename"],
         deleted=row["deleted"],
         created_at=row["created_at"],
+        properties=FileProperties.from_json(row["properties"]),
     )
 
 

@@ -357,6 +357,7 @@ def _revision_row(item: Saved) -> dict[str, Any]:
         "filename": revision.filename,
         "deleted": revision.deleted,
         "created_at": revision.created_at,
+        "properties": revision.properties.to_json(),
     }
 
 

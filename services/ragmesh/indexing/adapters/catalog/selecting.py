@@ -101,6 +101,7 @@ def select_documents(collection: CollectionRow) -> Select[Any]:
             revisions.c.content_type,
             revisions.c.filename,
             revisions.c.size_bytes,
+            revisions.c.properties,
             heads.c.chunk_count,
         )
         .join(collections, collections.c.uid == documents.c.collection_uid)

@@ -169,6 +169,7 @@ revisions = Table(
     Column("filename", Text, nullable=False),
     Column("deleted", Boolean, nullable=False),
     Column("created_at", Moment, nullable=False),
+    Column("properties", Text, nullable=False, server_default="{}"),
 )
 Index("revisions_source_blob", revisions.c.source_blob)
 Index("revisions_text_blob", revisions.c.text_blob)

@@ -122,6 +122,7 @@ class SqlWork(Store):
                     text_blob=extracted.text_blob,
                     extracted_title=extracted.title,
                     content_type=extracted.content_type,
+                    properties=extracted.properties.to_json(),
                 )
             )
 
