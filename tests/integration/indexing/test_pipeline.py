@@ -4,98 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from ragmesh.chassis.clocks import SystemClock
-from ragmesh.chassis.events.sqlite_log import open_sqlite_event_log
 from ragmesh.core.answers import AskQuery, CacheMode
-from ragmesh.core.documents import Accepted, JobState, NewCollection, Upload
+from ragmesh.core.documents import JobState, NewCollection
 from ragmesh.core.errors import IndexVersionGoneError
 from ragmesh.core.questions import Question
-from ragmesh.core.search import RetrieveQuery
 from ragmesh.gateway.service import GatewayService
 from ragmesh.generation.adapters.extractive import ExtractiveEngine
 from ragmesh.generation.service import GenerationService
-from ragmesh.indexing.building import Indexing, Neighbours, Places, open_indexing
-from ragmesh.indexing.reconciler import Reconciler
-from ragmesh.indexing.relay import Relay
-from ragmesh.indexing.settings import IndexingSettings
-from ragmesh.indexing.stages import Stages
-from ragmesh.indexing.worker import Indexer, Invalidator
-from ragmesh.retrieval.adapters.embedded.index import embedded_index
-from ragmesh.retrieval.follower import HeadsFollower, Patience
-from ragmesh.retrieval.service import RetrievalService
-from ragmesh.testing.cache import FakeAnswerCache
-from ragmesh.testing.embedding import FakeEmbedder
-from ragmesh.testing.reading import FakeReader
+from tests.integration.indexing.running import running
 from tests.unit.indexing.world import ADMIN
 
 DIETS = {"aardvark": "termites", "badger": "earthworms", "civet": "coffee", "dormouse": "hazel"}
-
-
-@dataclass
-class Running:
-    indexing: Indexing
-    retrieval: RetrievalService
-    embedder: FakeEmbedder
-    cache: FakeAnswerCache
-
-    async def upload(self, *texts: str, prefix: str = "d") -> tuple[Accepted, ...]:
-        uploads = [Upload(text.encode(), f"{prefix}{n}") for n, text in enumerate(texts)]
-        return await self.indexing.service.create_documents(ADMIN, "docs", uploads)
-
-    async def ended(self, accepted: Accepted) -> JobState:
-        async for job in self.indexing.service.watch_job(ADMIN, accepted.job_id):
-            last = job
-        return last.state
-
-    async def found(self, question: str) -> list[str]:
-        route = await self.indexing.service.resolve_route(ADMIN, "docs")
-        query = RetrieveQuery(
-            index_version_uid=route.index_version_uid,
-            collection_uid=route.collection_uid,
-            question=Question.parse(question),
-            limit=1,
-        )
-        return [hit.document_id for hit in (await self.retrieval.retrieve(ADMIN, query)).hits]
-
-
-@asynccontextmanager
-async def running(folder: Path) -> AsyncIterator[Running]:
-    """Everything of one process between the doors and the disk."""
-    clock, embedder, cache = SystemClock(), FakeEmbedder(), FakeAnswerCache()
-    async with AsyncExitStack() as stack:
-        index = await stack.enter_async_context(embedded_index(folder / "index", threads=1))
-        follower = HeadsFollower(index, clock, Patience())
-        retrieval = RetrievalService(embedder, index, follower, clock)
-        places = Places(folder / "catalog.db", folder / "blobs")
-        indexing = await stack.enter_async_context(
-            open_indexing(places, Neighbours(embedder, retrieval, cache), IndexingSettings(), clock)
-        )
-        log = await stack.enter_async_context(open_sqlite_event_log(folder / "events.db", clock))
-        ledger, blobs = indexing.ledger, indexing.blobs
-        stages = Stages(ledger, blobs, FakeReader(), embedder, retrieval, clock)
-        tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        loops = [
-            tasks.create_task(loop)
-            for loop in (
-                retrieval.follow(indexing.service),
-                Relay(ledger, log, clock).run(),
-                Indexer(ledger, retrieval, stages).run(log, max_in_flight=8),
-                Invalidator(cache).run(log),
-                Reconciler(ledger, blobs, retrieval, clock).run(),
-            )
-        ]
-        try:
-            yield Running(indexing, retrieval, embedder, cache)
-        finally:
-            for loop in loops:
-                loop.cancel()
 
 
 def lose(folder: Path, name: str) -> None:
