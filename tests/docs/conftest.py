@@ -18,6 +18,7 @@ from tests.docs.pages import page
 RUN_PAGES = (
     "docs/tutorials/first-answers.md",
     "docs/how-to/add-documents.md",
+    "docs/how-to/change-documents.md",
     "docs/how-to/ask-and-search.md",
     "docs/how-to/use-grpc.md",
     "docs/how-to/run-a-mesh.md",

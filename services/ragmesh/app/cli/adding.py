@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
-from ragmesh.app.cli.files import FoundFile, Refused, read_upload
+from ragmesh.app.cli.files import NO_ATTRIBUTES, Attributes, FoundFile, Refused, read_upload
+from ragmesh.app.cli.following import followed
 from ragmesh.app.cli.ports import Mesh
-from ragmesh.core.documents import Accepted, Failure, Job, JobState, Upload
-from ragmesh.core.errors import JobCancelledError, Kind, RagmeshError, UnavailableError
+from ragmesh.core.documents import Accepted, Failure, JobState, Upload
+from ragmesh.core.errors import JobCancelledError, Kind, RagmeshError
 
 BATCH_BYTES = 1024 * 1024
 """Most content of one request; a larger file goes alone, piece by piece."""
@@ -64,6 +64,7 @@ class Adding:
     mesh: Mesh
     collection: str
     audience: Audience
+    attributes: Attributes = NO_ATTRIBUTES
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
     _watchers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_WATCHED))
 
@@ -85,7 +86,7 @@ class Adding:
         waiting: asyncio.Queue[asyncio.Task[Outcome] | None],
         tasks: asyncio.TaskGroup,
     ) -> None:
-        batches = _batches(found)
+        batches = _batches(found, self.attributes)
         while (batch := await asyncio.to_thread(next, batches, None)) is not None:
             self.audience.found(len(batch))
             uploads = [item for item in batch if isinstance(item, _Read)]
@@ -134,7 +135,7 @@ class Adding:
             return Outcome(path, Ending.UNCHANGED, document_id)
         try:
             async with self._watchers:
-                job = await self._ended(result.job_id)
+                job = await followed(self.mesh, result.job_id)
                 if job.error is not None:
                     return Outcome(path, Ending.FAILED, document_id, error=job.error)
                 if job.state is not JobState.SUCCEEDED:
@@ -145,15 +146,6 @@ class Adding:
                 raise
             return _failed(path, document_id, error)
         return Outcome(path, Ending.INDEXED, document_id, chunks=document.chunks)
-
-    async def _ended(self, job_id: str) -> Job:
-        last: Job | None = None
-        async with aclosing(self.mesh.watch_job(job_id)) as changes:
-            async for job in changes:
-                last = job
-        if last is None or not last.state.ended:
-            raise UnavailableError("the mesh stopped before the files were indexed; add them again")
-        return last
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +160,14 @@ class _Read:
         return self.found.path
 
 
-def _batches(found: Iterable[FoundFile | Refused]) -> Iterator[list[_Read | Refused]]:
+def _batches(
+    found: Iterable[FoundFile | Refused], attributes: Attributes
+) -> Iterator[list[_Read | Refused]]:
     """The files in groups of bounded size, each read when its group is wanted."""
     batch: list[_Read | Refused] = []
     room = BATCH_BYTES
     for item in found:
-        read = item if isinstance(item, Refused) else _read(item)
+        read = item if isinstance(item, Refused) else _read(item, attributes)
         size = len(read.upload.content) if isinstance(read, _Read) else 0
         if batch and (size > room or len(batch) == BATCH_FILES):
             yield batch
@@ -184,8 +178,8 @@ def _batches(found: Iterable[FoundFile | Refused]) -> Iterator[list[_Read | Refu
         yield batch
 
 
-def _read(found: FoundFile) -> _Read | Refused:
-    upload = read_upload(found)
+def _read(found: FoundFile, attributes: Attributes) -> _Read | Refused:
+    upload = read_upload(found, attributes)
     return upload if isinstance(upload, Refused) else _Read(found, upload)
 
 

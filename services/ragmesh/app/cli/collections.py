@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ragmesh.app.cli.paging import each
-from ragmesh.app.cli.printing import one_line, print_json
+from ragmesh.app.cli.printing import one_line, plain, print_json
 from ragmesh.app.cli.surroundings import Client, client_options
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def collections() -> None:
-    """Make and list collections."""
+    """Make, list, change and delete collections."""
 
 
 @collections.command("create")
@@ -74,6 +74,66 @@ def list_(client: Client) -> None:
                 click.echo(_line(collection))
 
     client.call(show)
+
+
+@collections.command()
+@click.argument("name")
+@client_options
+def describe(client: Client, name: str) -> None:
+    """Show a collection with everything that was decided for it."""
+    checked = _checked(name)
+    _show(client, client.call(lambda mesh: mesh.get_collection(checked)))
+
+
+@collections.command()
+@click.argument("name")
+@click.option("--description", help="What the collection is for.")
+@click.option(
+    "--default-access",
+    type=click.Choice(["open", "restricted"]),
+    help="Who may see documents without access of their own; tighter is in force at once.",
+)
+@client_options
+def update(client: Client, name: str, description: str | None, default_access: str | None) -> None:
+    """Change a collection's description or default access."""
+    from ragmesh.core.documents import CollectionChange, DefaultAccess
+
+    if description is None and default_access is None:
+        raise click.UsageError("nothing to change: give --description or --default-access")
+    checked = _checked(name)
+    access = None if default_access is None else DefaultAccess(default_access)
+    change = CollectionChange(description, access)
+    _show(client, client.call(lambda mesh: mesh.update_collection(checked, change)))
+
+
+@collections.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask whether it is meant.")
+@client_options
+def delete(client: Client, name: str, yes: bool) -> None:
+    """Delete a collection with all its documents; its name is free at once."""
+    checked = _checked(name)
+    if not yes:
+        click.confirm(f"Delete {checked} with all its documents?", abort=True, err=True)
+    client.call(lambda mesh: mesh.delete_collection(checked))
+    if client.as_json:
+        print_json({"name": checked, "deleted": True})
+    else:
+        click.echo(f"deleted  {checked}")
+
+
+def _checked(name: str) -> str:
+    from ragmesh.core.names import collection_name
+
+    return collection_name(name)
+
+
+def _show(client: Client, collection: Collection) -> None:
+    if client.as_json:
+        print_json(collection)
+        return
+    for field, value in plain(collection).items():
+        click.echo(f"{field:<15} {one_line(str(value))}")
 
 
 def _line(collection: Collection) -> str:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ragmesh.app.cli.attributes import access_of, access_option, metadata_of, metadata_option
 from ragmesh.app.cli.paging import each
 from ragmesh.app.cli.printing import one_line, print_json
+from ragmesh.app.cli.revisions import get, restore, revisions, text, update
 from ragmesh.app.cli.surroundings import (
     Client,
     client_options,
@@ -26,29 +28,43 @@ if TYPE_CHECKING:
 
 @click.group()
 def documents() -> None:
-    """Add, list and delete documents."""
+    """Add, read, change and delete documents."""
+
+
+for command in (get, text, update, revisions, restore):
+    documents.add_command(command)
 
 
 @documents.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @collection_option
+@metadata_option
+@access_option
 @client_options
-def add(client: Client, paths: tuple[str, ...], collection: str) -> None:
+def add(
+    client: Client,
+    paths: tuple[str, ...],
+    collection: str,
+    metadata_json: str | None,
+    access_json: str | None,
+) -> None:
     """Add files, folders with all that is in them, or patterns such as 'notes/**/*.md'.
 
     Waits until every file can be found, and says for each what happened. A document's id is the
     path below the folder that was named, with : for /. Adding a file again changes nothing unless
-    the file has changed.
+    the file has changed. Metadata and access are for every file of the command.
     """
     from ragmesh.app.cli.adding import Adding
-    from ragmesh.app.cli.files import find_files
+    from ragmesh.app.cli.files import Attributes, find_files
+    from ragmesh.core.metadata import NO_METADATA
     from ragmesh.core.names import collection_name
 
     name = collection_name(collection)
+    attributes = Attributes(metadata_of(metadata_json) or NO_METADATA, access_of(access_json))
 
     async def send(mesh: Mesh) -> Report:
         with _report(client) as report:
-            await Adding(mesh, name, report).add(find_files(paths))
+            await Adding(mesh, name, report, attributes).add(find_files(paths))
         return report
 
     report = client.call(send)

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from glob import iglob
 from pathlib import Path, PurePath
 
+from ragmesh.core.callers import Access
 from ragmesh.core.documents import Upload
 from ragmesh.core.errors import FileTooLargeError, InvalidError, PathUnreadableError, RagmeshError
+from ragmesh.core.metadata import NO_METADATA, Metadata
 from ragmesh.core.names import document_id_of
 
 LARGEST_FILE_BYTES = 32 * 1024 * 1024
@@ -24,6 +26,17 @@ class FoundFile:
 
     path: Path
     document_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What every file of a command gets besides its content."""
+
+    metadata: Metadata = NO_METADATA
+    access: Access | None = None
+
+
+NO_ATTRIBUTES = Attributes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +67,7 @@ def find_files(arguments: Sequence[str]) -> Iterator[FoundFile | Refused]:
                 yield Refused(found.path, InvalidError.of("document_id", message))
 
 
-def read_upload(found: FoundFile) -> Upload | Refused:
+def read_upload(found: FoundFile, attributes: Attributes = NO_ATTRIBUTES) -> Upload | Refused:
     """The file as an upload, or why it cannot be one."""
     try:
         with found.path.open("rb") as file:
@@ -66,7 +79,13 @@ def read_upload(found: FoundFile) -> Upload | Refused:
         limit = {"limit": str(LARGEST_FILE_BYTES)}
         return Refused(found.path, FileTooLargeError(message, metadata=limit))
     name = found.path.name.encode("utf-8", "replace").decode()
-    return Upload(content=content, document_id=found.document_id, filename=name)
+    return Upload(
+        content=content,
+        document_id=found.document_id,
+        filename=name,
+        metadata=attributes.metadata,
+        access=attributes.access,
+    )
 
 
 def _found_in(argument: str) -> Iterator[FoundFile | Refused]:

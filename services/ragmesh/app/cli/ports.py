@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from ragmesh.core.answers import AnswerEvent, AskQuery
-    from ragmesh.core.documents import Accepted, Collection, Document, Job, NewCollection, Upload
+    from ragmesh.core.documents import (
+        Accepted,
+        Collection,
+        CollectionChange,
+        Document,
+        DocumentChange,
+        DocumentContent,
+        DocumentText,
+        Job,
+        JobState,
+        NewCollection,
+        Revision,
+        Upload,
+    )
     from ragmesh.core.errors import RagmeshError
     from ragmesh.core.filters import Filter
     from ragmesh.core.pages import Page, PageRequest
@@ -33,6 +46,12 @@ class Mesh(Protocol):
     async def list_collections(self, page: PageRequest) -> Page[Collection]:
         """Collections by name."""
 
+    async def update_collection(self, name: str, change: CollectionChange) -> Collection:
+        """Change what needs no new index version."""
+
+    async def delete_collection(self, name: str) -> None:
+        """Delete a collection with all its documents."""
+
     async def create_document(self, collection: str, upload: Upload) -> Accepted:
         """Accept one document of any size."""
 
@@ -44,6 +63,29 @@ class Mesh(Protocol):
     async def get_document(self, collection: str, document_id: str) -> Document:
         """One document without its content."""
 
+    async def get_document_text(
+        self, collection: str, document_id: str, *, revision: int | None = None
+    ) -> DocumentText:
+        """The text that spans count in."""
+
+    async def get_document_content(
+        self, collection: str, document_id: str, *, revision: int | None = None
+    ) -> DocumentContent:
+        """The original bytes."""
+
+    async def update_document(
+        self, collection: str, document_id: str, change: DocumentChange
+    ) -> Accepted:
+        """Change attributes."""
+
+    async def list_revisions(
+        self, collection: str, document_id: str, page: PageRequest
+    ) -> Page[Revision]:
+        """Revisions, the newest first."""
+
+    async def restore_revision(self, collection: str, document_id: str, revision: int) -> Accepted:
+        """Make an earlier content the newest revision."""
+
     async def list_documents(
         self, collection: str, *, filter: Filter | None = None, page: PageRequest
     ) -> Page[Document]:
@@ -51,6 +93,12 @@ class Mesh(Protocol):
 
     async def delete_document(self, collection: str, document_id: str) -> Accepted:
         """Delete a document; it is not found any more when this returns."""
+
+    async def list_jobs(self, *, state: JobState | None = None, page: PageRequest) -> Page[Job]:
+        """Jobs, the newest first."""
+
+    async def cancel_job(self, job_id: str) -> Job:
+        """Cancel a job that has not ended."""
 
     def watch_job(self, job_id: str) -> AsyncGenerator[Job, None]:
         """The job as it is, then every change, until it ends."""

@@ -8,6 +8,7 @@ from ragmesh.app.cli.asking import ask, search
 from ragmesh.app.cli.collections import collections
 from ragmesh.app.cli.doctor import doctor
 from ragmesh.app.cli.documents import documents
+from ragmesh.app.cli.jobs import jobs
 from ragmesh.app.cli.running import run
 from ragmesh.app.cli.version import version
 
@@ -23,5 +24,5 @@ def ragmesh() -> None:
     """
 
 
-for command in (run, documents, ask, search, collections, doctor, version):
+for command in (run, documents, ask, search, collections, jobs, doctor, version):
     ragmesh.add_command(command)

@@ -13,12 +13,17 @@ from ragmesh.core.documents import (
     WHOLE_WINDOW,
     Accepted,
     Collection,
+    CollectionChange,
     Document,
+    DocumentChange,
+    DocumentContent,
     DocumentState,
+    DocumentText,
     Failure,
     Job,
     JobState,
     NewCollection,
+    Revision,
     Stage,
     Upload,
 )
@@ -26,6 +31,7 @@ from ragmesh.core.errors import (
     CollectionNotFoundError,
     DocumentNotFoundError,
     EmptyFileError,
+    JobFinishedError,
     RagmeshError,
 )
 from ragmesh.core.filters import Filter
@@ -94,6 +100,11 @@ class FakeMesh:
     batches: list[int] = field(default_factory=list)
     """How many documents each request brought."""
     dialled: list[tuple[str, str]] = field(default_factory=list)
+    changes: list[CollectionChange | DocumentChange] = field(default_factory=list)
+    """What was asked to be changed, in order."""
+    restored: list[int] = field(default_factory=list)
+    jobs: list[Job] = field(default_factory=list)
+    """What a list of jobs shows."""
     page_size: int = 2
 
     @asynccontextmanager
@@ -140,6 +151,20 @@ class FakeMesh:
     async def list_collections(self, page: PageRequest) -> Page[Collection]:
         return self._page(sorted(self.collections.values(), key=lambda one: one.name), page)
 
+    async def update_collection(self, name: str, change: CollectionChange) -> Collection:
+        self.changes.append(change)
+        found = self._known(name)
+        self.collections[name] = changed = replace(
+            found,
+            description=found.description if change.description is None else change.description,
+            default_access=change.default_access or found.default_access,
+        )
+        return changed
+
+    async def delete_collection(self, name: str) -> None:
+        self._known(name)
+        del self.collections[name]
+
     async def create_document(self, collection: str, upload: Upload) -> Accepted:
         (accepted,) = await self.create_documents(collection, [upload])
         if isinstance(accepted, RagmeshError):
@@ -156,7 +181,56 @@ class FakeMesh:
         return tuple(self._take(upload) for upload in uploads)
 
     async def get_document(self, collection: str, document_id: str) -> Document:
-        return self.documents[document_id][1]
+        return self._found(document_id)[1]
+
+    async def get_document_text(
+        self, collection: str, document_id: str, *, revision: int | None = None
+    ) -> DocumentText:
+        text = self._found(document_id)[0].content.decode()
+        return DocumentText(document_id, revision or 2, text)
+
+    async def get_document_content(
+        self, collection: str, document_id: str, *, revision: int | None = None
+    ) -> DocumentContent:
+        upload = self._found(document_id)[0]
+        return DocumentContent(document_id, revision or 2, upload.content, "text/plain", "a.txt")
+
+    async def update_document(
+        self, collection: str, document_id: str, change: DocumentChange
+    ) -> Accepted:
+        self._found(document_id)
+        self.changes.append(change)
+        return Accepted(document_id, 1, f"job-{document_id}", JobState.QUEUED)
+
+    async def list_revisions(
+        self, collection: str, document_id: str, page: PageRequest
+    ) -> Page[Revision]:
+        self._found(document_id)
+        made = [
+            Revision(
+                revision=number,
+                content_sha256="" if number == 2 else f"{number:064x}",
+                size_bytes=0 if number == 2 else 10 * number,
+                content_type="" if number == 2 else "text/plain",
+                deleted=number == 2,
+                created_at=NOON,
+            )
+            for number in (3, 2, 1)
+        ]
+        return self._page(made, page)
+
+    async def restore_revision(self, collection: str, document_id: str, revision: int) -> Accepted:
+        self.restored.append(revision)
+        return Accepted(document_id, 4, f"job-{document_id}", JobState.QUEUED)
+
+    async def list_jobs(self, *, state: JobState | None = None, page: PageRequest) -> Page[Job]:
+        return self._page([job for job in self.jobs if state in (None, job.state)], page)
+
+    async def cancel_job(self, job_id: str) -> Job:
+        (job,) = [one for one in self.jobs if one.job_id == job_id]
+        if job.state.ended:
+            raise JobFinishedError("the job has already ended")
+        return replace(job, state=JobState.CANCELLED)
 
     async def list_documents(
         self, collection: str, *, filter: Filter | None = None, page: PageRequest
@@ -165,8 +239,7 @@ class FakeMesh:
         return self._page([document for _, document in self.documents.values()], page)
 
     async def delete_document(self, collection: str, document_id: str) -> Accepted:
-        if document_id not in self.documents:
-            raise DocumentNotFoundError(f"there is no document {document_id}")
+        self._found(document_id)
         del self.documents[document_id]
         return Accepted(document_id, 2, f"job-{document_id}", JobState.QUEUED)
 
@@ -195,6 +268,11 @@ class FakeMesh:
         if name not in self.collections:
             raise CollectionNotFoundError(f"there is no collection {name}")
         return self.collections[name]
+
+    def _found(self, document_id: str) -> tuple[Upload, Document]:
+        if document_id not in self.documents:
+            raise DocumentNotFoundError(f"there is no document {document_id}")
+        return self.documents[document_id]
 
     def _take(self, upload: Upload) -> Accepted | RagmeshError:
         if self.refusals:
