@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, TypeVar
 
 from ragmesh.core.index import ChunkDraft
@@ -136,17 +138,44 @@ class ReadDocument:
     chunks: tuple[ChunkDraft, ...]
 
 
+class Sandbox(Enum):
+    """How much must stand around the processes that read foreign files."""
+
+    REQUIRED = "required"
+    """Every wall; where one cannot be raised, nothing is read."""
+    BEST_EFFORT = "best-effort"
+    """Every wall that can be raised; the log and `doctor` name those that cannot."""
+
+    @classmethod
+    def default(cls) -> Sandbox:
+        """What is possible where this runs: only Linux has all the walls."""
+        return cls.REQUIRED if sys.platform.startswith("linux") else cls.BEST_EFFORT
+
+
+@dataclass(frozen=True, slots=True)
+class MissingWall:
+    """A wall that could not be raised, and why."""
+
+    name: str
+    cause: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.cause})"
+
+
 @dataclass(frozen=True, slots=True)
 class Confinement:
     """Which walls stand around the processes that read foreign files."""
 
     active: tuple[str, ...]
-    missing: tuple[str, ...]
+    missing: tuple[MissingWall, ...] = ()
+    user: str = ""
+    """Who the processes run as, in words."""
 
     @property
     def mode(self) -> str:
         """`sealed` when every wall stands, else `best-effort`."""
-        return "best-effort" if self.missing else "sealed"
+        return Sandbox.BEST_EFFORT.value if self.missing else "sealed"
 
 
 def _check_order(spans: tuple[Span, ...] | list[Span], length: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from ragmesh.chassis.settings import Section
+from ragmesh.core.reading import Sandbox
 
 MEBIBYTE = 1024 * 1024
 
@@ -18,6 +19,12 @@ class IndexingSettings(Section):
         le=32 * MEBIBYTE,
         description="Largest document that is accepted; the doors refuse it by their own limit"
         " (gateway.file_megabytes) earlier.",
+    )
+    sandbox: Sandbox = Field(
+        default_factory=Sandbox.default,
+        description="Whether the processes that read foreign files must be sealed. `required`"
+        " refuses to start where the kernel cannot raise every wall; `best-effort` raises those it"
+        " can, and is the default where there is no Linux.",
     )
     max_batch_documents: int = Field(
         1_000, gt=0, le=1_000, description="Most documents of one upload request."

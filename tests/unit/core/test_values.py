@@ -15,7 +15,14 @@ from ragmesh.core.callers import ADMIN, ADMINS_ONLY, OPEN, Access, Caller, Machi
 from ragmesh.core.documents import DefaultAccess, JobState, Upload, resolved_access, total_bytes
 from ragmesh.core.ids import chunk_id, new_uid
 from ragmesh.core.index import chunks_digest
-from ragmesh.core.reading import ChunkPlan, Confinement, Extraction, Heading
+from ragmesh.core.reading import (
+    ChunkPlan,
+    Confinement,
+    Extraction,
+    Heading,
+    MissingWall,
+    Sandbox,
+)
 from ragmesh.core.spans import Span
 from ragmesh.core.vectors import Fingerprint, SentenceKind, SentenceVectors, Vector
 
@@ -270,4 +277,15 @@ def test_a_plan_for_chunks_that_hold_nothing_new_is_refused(most: int, overlap: 
 
 def test_confinement_is_sealed_when_no_wall_is_missing() -> None:
     assert Confinement(("rlimits", "seccomp"), ()).mode == "sealed"
-    assert Confinement(("rlimits",), ("seccomp",)).mode == "best-effort"
+    assert Confinement(("rlimits",), (MissingWall("seccomp", "why"),)).mode == "best-effort"
+
+
+@pytest.mark.parametrize(
+    ("platform", "default"),
+    [("linux", Sandbox.REQUIRED), ("darwin", Sandbox.BEST_EFFORT), ("win32", Sandbox.BEST_EFFORT)],
+)
+def test_a_seal_is_required_where_it_can_be_had(
+    monkeypatch: pytest.MonkeyPatch, platform: str, default: Sandbox
+) -> None:
+    monkeypatch.setattr("sys.platform", platform)
+    assert Sandbox.default() is default

@@ -24,6 +24,7 @@ from ragmesh.core.errors import (
     UnavailableError,
 )
 from ragmesh.core.pages import PageRequest
+from ragmesh.core.reading import Sandbox
 from ragmesh.embedding.adapters.manifest import read_checked_manifest
 from ragmesh.embedding.settings import EncoderSettings
 from ragmesh.indexing.adapters.parser_pool import ParserPool, PoolLimits
@@ -65,7 +66,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
         yield _port(address, mesh_runs=isinstance(in_use, StoreInUseError))
     for encoder in settings.embedding.encoders:
         yield await asyncio.to_thread(_model, encoder)
-    yield await _parsers()
+    yield await _parsers(settings.indexing.sandbox)
 
 
 async def reach(surroundings: Surroundings, address: str, *, wanted: bool) -> Finding:
@@ -141,17 +142,17 @@ def _model(encoder: EncoderSettings) -> Finding:
     return Finding(subject, State.OK, f"{manifest.dimension} dimensions, whole in {encoder.folder}")
 
 
-async def _parsers() -> Finding:
-    pool = ParserPool(PoolLimits(size=1))
+async def _parsers(sandbox: Sandbox) -> Finding:
+    pool = ParserPool(PoolLimits(size=1), sandbox=sandbox)
     async with AsyncExitStack() as stack:
         stack.push_async_exit(pool)  # entering it would start a parser more
         try:
             confinement = await pool.confinement()
         except RagmeshError as error:
             return Finding.of("parsers", error)
-    active = ", ".join(confinement.active)
+    active = f"as {confinement.user}, with {', '.join(confinement.active)}"
     if confinement.missing:
-        missing = ", ".join(confinement.missing)
-        message = f"confined as well as can be: with {active}; without {missing}"
+        missing = ", ".join(map(str, confinement.missing))
+        message = f"confined as well as can be: {active}; without {missing}"
         return Finding("parsers", State.NOTE, message)
-    return Finding("parsers", State.OK, f"confined: {active}")
+    return Finding("parsers", State.OK, f"sealed: {active}")

@@ -61,7 +61,9 @@ async def open_indexer(wiring: Wiring) -> AsyncIterator[Indexer]:
     log, retrieval = await wiring.port("events"), await wiring.port("retrieval")
     embedder, cache = await wiring.port("embedding"), await wiring.port("cache")
     async with AsyncExitStack() as stack:
-        reader = await stack.enter_async_context(ParserPool())
+        reader = await stack.enter_async_context(
+            ParserPool(sandbox=wiring.settings.indexing.sandbox)
+        )
         stages = Stages(catalog.ledger, catalog.blobs, reader, embedder, retrieval, wiring.clock)
         indexer = Indexer(catalog.ledger, retrieval, stages)
         in_flight = wiring.settings.indexing.documents_in_flight

@@ -58,6 +58,12 @@ class ModelCorruptError(PreconditionError):
     reason = "MODEL_CORRUPT"
 
 
+class ParsersNotSealedError(PreconditionError):
+    """The processes that read foreign files cannot be sealed here; the message names why."""
+
+    reason = "PARSERS_NOT_SEALED"
+
+
 class LoopEndedError(InternalError):
     """A loop that runs as long as the process has ended; the log says why, the process stops."""
 

@@ -25,11 +25,19 @@ from ragmesh.core.errors import (
     ParserCrashError,
     ParserMemoryError,
     ParsersBusyError,
+    ParsersNotSealedError,
     ParserUnavailableError,
     RagmeshError,
 )
 from ragmesh.core.index import ChunkDraft
-from ragmesh.core.reading import ChunkPlan, Confinement, Extraction, ReadDocument, SourceFile
+from ragmesh.core.reading import (
+    ChunkPlan,
+    Confinement,
+    Extraction,
+    ReadDocument,
+    Sandbox,
+    SourceFile,
+)
 from ragmesh.indexing.adapters.parser_process import KilledFromOutsideError, ParserProcess
 from ragmesh.indexing.parser import messages
 from ragmesh.indexing.parser.confinement import Limits
@@ -100,8 +108,10 @@ class _Task(Generic[Answer]):
 class ParserPool:
     """Reads files into text and chunks, in processes that a hostile file cannot leave."""
 
-    def __init__(self, limits: PoolLimits | None = None) -> None:
+    def __init__(self, limits: PoolLimits | None = None, *, sandbox: Sandbox | None = None) -> None:
         self._limits = limits or PoolLimits()
+        self._sandbox = sandbox or Sandbox.default()
+        self._late_loads: set[str] = set()
         # One long-lived thread spawns: the kernel ends a process with the thread it came from.
         self._spawner = ThreadPoolExecutor(1, thread_name_prefix="parser-spawner")
         self._threads = ThreadPoolExecutor(
@@ -120,10 +130,7 @@ class ParserPool:
         except BaseException:
             await self._close()
             raise
-        _log.info(
-            "parsers are confined",
-            extra={"mode": confinement.mode, "missing": ",".join(confinement.missing)},
-        )
+        _tell(confinement)
         return self
 
     async def __aexit__(
@@ -151,12 +158,14 @@ class ParserPool:
         await asyncio.to_thread(self._spawner.shutdown)
 
     async def confinement(self) -> Confinement:
-        """Which walls stand around the parsers; ParserUnavailableError when none starts."""
+        """Which walls stand around the parsers.
+
+        ParsersNotSealedError when one is missing that is required; ParserUnavailableError when
+        none starts.
+        """
         process = await self._fresh()
         try:
-            confinement = await self._in_thread(
-                process, lambda: process.wait_ready(self._limits.start_seconds)
-            )
+            confinement = await self._in_thread(process, lambda: self._wait_ready(process))
         except BaseException:
             await self._end(process)
             raise
@@ -227,13 +236,14 @@ class ParserPool:
 
     def _exchange(self, process: ParserProcess, task: _Task[Answer]) -> Answer:
         """Ask and understand; runs on a thread of the pool."""
-        process.wait_ready(self._limits.start_seconds)
+        self._wait_ready(process)
         try:
             tokenizer = process.learn(task.plan.tokenizer, self._limits.start_seconds)
             process.documents += 1
             share = self._limits.share(task.plain_bytes)
             request = task.request(tokenizer, math.ceil(self._limits.document.cpu_seconds * share))
             frame = process.exchange(request, self._limits.wall_seconds * share)
+            self._warn_of_late_loads(frame)
             messages.raise_verdict(frame)
             return task.understand(frame)
         except FrameTooLargeError as error:
@@ -241,6 +251,24 @@ class ParserPool:
         except FrameError as error:
             _log.warning("a parser process answered wrongly", extra={"defect": str(error)})
             raise ParserCrashError("the parser failed on this file") from error
+
+    def _wait_ready(self, process: ParserProcess) -> Confinement:
+        """Return once it is sealed as required; before that it is sent nothing."""
+        confinement = process.wait_ready(self._limits.start_seconds)
+        if confinement.missing and self._sandbox is Sandbox.REQUIRED:
+            missing = ", ".join(map(str, confinement.missing))
+            raise ParsersNotSealedError(
+                f"foreign files cannot be read in a sealed process here, without {missing}: run on"
+                " a Linux that has it, or set indexing.sandbox to best-effort to do without",
+                metadata={"missing": ",".join(wall.name for wall in confinement.missing)},
+            )
+        return confinement
+
+    def _warn_of_late_loads(self, frame: Frame) -> None:
+        """Say once what a parser should have loaded before the walls stood."""
+        for name in set(messages.late_loads(frame)) - self._late_loads:
+            self._late_loads.add(name)
+            _log.warning("a parser was not warmed up and may read less", extra={"needs": name})
 
     async def _in_thread(self, process: ParserProcess, work: Callable[[], Answer]) -> Answer:
         """Run blocking work with a process; a cancelled caller ends both."""
@@ -303,3 +331,15 @@ class ParserPool:
             yield
         finally:
             self._slots.release()
+
+
+def _tell(confinement: Confinement) -> None:
+    """Say once which walls stand; that one is missing is worth a warning."""
+    names = {
+        "mode": confinement.mode,
+        "user": confinement.user,
+        "active": ", ".join(confinement.active),
+        "missing": ", ".join(map(str, confinement.missing)),
+    }
+    level = logging.WARNING if confinement.missing else logging.INFO
+    _log.log(level, "parsers are confined", extra=names)

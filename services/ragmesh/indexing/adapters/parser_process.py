@@ -190,7 +190,7 @@ class ParserProcess:
 def _start(limits: Limits, complaints: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module
         [
-            *(sys.executable, "-I", "-B", "-X", "utf8", "-m", _MODULE),
+            *(sys.executable, "-I", "-X", "utf8", "-m", _MODULE),
             *(str(os.getpid()), str(limits.cpu_seconds), str(limits.address_space_bytes)),
         ],
         stdin=subprocess.PIPE,

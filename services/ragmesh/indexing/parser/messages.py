@@ -8,6 +8,7 @@ not sent, because its span names it.
 from __future__ import annotations
 
 import json
+import re
 import traceback
 from collections.abc import Sequence
 from itertools import pairwise
@@ -23,7 +24,7 @@ from ragmesh.core.errors import (
     UnsupportedFormatError,
 )
 from ragmesh.core.index import ChunkDraft
-from ragmesh.core.reading import Confinement, Extraction
+from ragmesh.core.reading import Confinement, Extraction, MissingWall
 from ragmesh.core.spans import Span
 from ragmesh.indexing.parser.frames import MAX_ANSWER, Frame, FrameError
 
@@ -40,6 +41,8 @@ VERDICTS: dict[str, type[RagmeshError]] = {
 }
 """The only errors that a parser process may give as its verdict on a file."""
 
+_LOADABLE = re.compile(r"[\w./-]{1,200}", re.ASCII)
+
 
 def ready(confinement: Confinement, started_ms: float) -> Frame:
     """The process is warm and confined."""
@@ -47,7 +50,8 @@ def ready(confinement: Confinement, started_ms: float) -> Frame:
         {
             "ready": True,
             "active": confinement.active,
-            "missing": confinement.missing,
+            "missing": [[wall.name, wall.cause] for wall in confinement.missing],
+            "user": confinement.user,
             "started_ms": round(started_ms),
         }
     )
@@ -57,7 +61,32 @@ def confinement_of(frame: Frame) -> Confinement:
     """The walls that a ready frame names."""
     if frame.header.get("ready") is not True:
         raise FrameError("the process is not ready")
-    return Confinement(_names(frame.header.get("active")), _names(frame.header.get("missing")))
+    missing, user = frame.header.get("missing"), frame.header.get("user")
+    if not isinstance(missing, list) or not isinstance(user, str):
+        raise FrameError("the process does not say how it is confined")
+    walls = tuple(MissingWall(*_pair(wall)) for wall in missing)
+    return Confinement(_names(frame.header.get("active")), walls, user)
+
+
+def with_late_loads(frame: Frame, names: Sequence[str]) -> Frame:
+    """An answer that also says what its parser reached for behind the walls."""
+    return Frame({**frame.header, "late": list(names)}, frame.body) if names else frame
+
+
+def late_loads(frame: Frame) -> tuple[str, ...]:
+    """What a parser reached for behind the walls; only what looks like a name of it."""
+    names = frame.header.get("late", [])
+    if not isinstance(names, list):
+        raise FrameError("late loads are no list")
+    return tuple(name for name in names if isinstance(name, str) and _LOADABLE.fullmatch(name))
+
+
+def _pair(value: Any) -> tuple[str, str]:
+    match _names(value):
+        case (name, cause):
+            return name, cause
+        case _:
+            raise FrameError("not a wall and its cause")
 
 
 def verdict(error: RagmeshError) -> Frame:

@@ -17,6 +17,7 @@ from ragmesh.indexing.parser.extraction import extract
 from ragmesh.indexing.parser.frames import EXIT_MEMORY, MAX_REQUEST, Frame, read_frame
 from ragmesh.indexing.parser.tokens import CounterShelf
 from ragmesh.indexing.parser.warmup import warm_up
+from ragmesh.indexing.parser.watching import LateLoads
 
 _PIPE_BLOCK = 1 << 20
 
@@ -28,13 +29,16 @@ def main(arguments: list[str]) -> NoReturn:
     limits = Limits(cpu_seconds=cpu_seconds, address_space_bytes=address_space_bytes)
     answers = _take_stdout()
     warm_up()
-    confinement = confine(limits, parent_pid=parent_pid)
+    late = LateLoads()
+    confinement = confine(limits, parent_pid=parent_pid, answers=answers)
+    late.watch()
     _write(answers, messages.ready(confinement, (time.perf_counter() - began) * 1000))
     desk = Desk(limits)
     while True:
         try:
             request = read_frame(_read_exactly, limit=MAX_REQUEST)
-            _write(answers, desk.answer(request))
+            answer = desk.answer(request)
+            _write(answers, messages.with_late_loads(answer, late.taken()))
         except EOFError:
             os._exit(0)
         except MemoryError:

@@ -41,7 +41,7 @@ READY = "import struct,sys,os,time,signal,resource,json\n" + (
     "def send(h,b=b''):\n"
     " h=json.dumps(h).encode();sys.stdout.buffer.write(struct.pack('!II',len(h),len(b))+h+b)\n"
     " sys.stdout.buffer.flush()\n"
-    "send({'ready':True,'active':[],'missing':[]})\n"
+    "send({'ready':True,'active':[],'missing':[],'user':''})\n"
 )
 
 
@@ -103,8 +103,8 @@ async def test_files_of_every_kind_are_read_and_split(pool: ParserPool) -> None:
 
 async def test_the_pool_says_which_walls_stand(pool: ParserPool) -> None:
     confinement = await pool.confinement()
-    assert {"own-process", "empty-environment", "resource-limits"} <= set(confinement.active)
-    assert confinement.mode == "best-effort"
+    assert {"own-process", "landlock", "seccomp"} <= set(confinement.active)
+    assert confinement.mode == "sealed"
 
 
 async def test_texts_share_a_process_and_a_pdf_has_its_own(pool: ParserPool) -> None:

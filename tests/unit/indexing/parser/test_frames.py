@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ragmesh.core.errors import HostileFileError, OutputTooLargeError
-from ragmesh.core.reading import ChunkPlan, Confinement, Extraction
+from ragmesh.core.reading import ChunkPlan, Confinement, Extraction, MissingWall
 from ragmesh.indexing.parser import messages
 from ragmesh.indexing.parser.chunker import split
 from ragmesh.indexing.parser.confinement import Limits
@@ -139,7 +139,9 @@ def test_a_desk_reads_and_splits_alike() -> None:
 
 
 def test_walls_that_stand_and_walls_that_do_not_are_both_named() -> None:
-    confinement = Confinement(("resource-limits",), ("seccomp",))
+    confinement = Confinement(
+        ("resource-limits",), (MissingWall("seccomp", "no such kernel"),), "nobody"
+    )
     sent = messages.ready(confinement, 1.0).encoded()
     received = messages.confinement_of(read_frame(io.BytesIO(sent).read, limit=0))
     assert received == confinement
@@ -149,4 +151,25 @@ def test_walls_that_stand_and_walls_that_do_not_are_both_named() -> None:
 
 def test_a_process_that_is_not_ready_has_no_walls() -> None:
     with pytest.raises(FrameError):
-        messages.confinement_of(Frame({"active": [], "missing": []}))
+        messages.confinement_of(Frame({"active": [], "missing": [], "user": ""}))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"missing": "seccomp"}, {"missing": ["seccomp"]}, {"missing": [["a", "b", "c"]]}, {"user": 1}],
+)
+def test_a_process_that_does_not_say_how_it_is_confined_is_not_ready(wrong: dict[str, Any]) -> None:
+    header = {"ready": True, "active": [], "missing": [], "user": ""}
+    assert messages.confinement_of(Frame(header)).mode == "sealed"
+    with pytest.raises(FrameError):
+        messages.confinement_of(Frame(header | wrong))
+
+
+def test_what_a_parser_reached_for_is_told_by_names_only() -> None:
+    answer = messages.with_late_loads(Frame({"extraction": 1}, b"x"), ["lxml.sax"])
+    assert messages.late_loads(answer) == ("lxml.sax",)
+    assert answer.body == b"x"
+    assert messages.late_loads(Frame({})) == ()
+    assert messages.late_loads(Frame({"late": ["line\nbreak", 7, "n" * 201]})) == ()
+    with pytest.raises(FrameError):
+        messages.late_loads(Frame({"late": 1}))

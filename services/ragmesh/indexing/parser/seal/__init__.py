@@ -1,0 +1,1 @@
+"""The walls that the kernel keeps: privileges, limits, files, system calls."""
