@@ -142,6 +142,7 @@ async def test_the_public_listener_serves_the_gateway_and_nothing_else(
     assert served == {
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
+        "ragmesh.api.gateway.v1.AdminService",
         "ragmesh.api.gateway.v1.AskService",
         "ragmesh.api.gateway.v1.CollectionService",
         "ragmesh.api.gateway.v1.DocumentService",

@@ -30,6 +30,8 @@ from ragmesh.chassis.messages.documents import (
 from ragmesh.chassis.messages.filters import filter_to_message
 from ragmesh.chassis.messages.heads import head_batch_from_message
 from ragmesh.chassis.messages.jobs import JOB_STATES, job_from_message
+from ragmesh.clients.mending import IDEMPOTENT_METHODS as MENDING_METHODS
+from ragmesh.clients.mending import MendingClient
 from ragmesh.clients.replies import followed, opened, reading
 from ragmesh.core.callers import Caller
 from ragmesh.core.documents import (
@@ -53,23 +55,21 @@ from ragmesh.core.index import HeadBatch
 from ragmesh.core.pages import Page, PageRequest
 
 _CATALOG = pb.DESCRIPTOR.services_by_name["CatalogService"].full_name
-IDEMPOTENT_METHODS = tuple(
-    f"{_CATALOG}/{method}"
-    for method in (
-        "GetCollection",
-        "ListCollections",
-        "ResolveRoute",
-        "GetDocument",
-        "GetDocumentText",
-        "GetDocumentContent",
-        "ListDocuments",
-        "ListRevisions",
-        "GetJob",
-        "ListJobs",
-    )
+_READS = (
+    "GetCollection",
+    "ListCollections",
+    "ResolveRoute",
+    "GetDocument",
+    "GetDocumentText",
+    "GetDocumentContent",
+    "ListDocuments",
+    "ListRevisions",
+    "GetJob",
+    "ListJobs",
 )
-"""Methods for the channel to send again: reads. A change may have been made although its answer
-was lost, and only who asked for it knows whether to ask again."""
+IDEMPOTENT_METHODS = (*(f"{_CATALOG}/{method}" for method in _READS), *MENDING_METHODS)
+"""Methods for the channel to send again: reads, and what mends. A change may have been made
+although its answer was lost, and only who asked for it knows whether to ask again."""
 UPLOAD_SECONDS = 300.0
 """How long an upload may take, unless the request that brings it has less time left."""
 _INDEXING = "indexing"
@@ -77,13 +77,13 @@ _PIECE_BYTES = 256 * 1024
 _LARGEST_REVISION = 2**32 - 1
 
 
-class IndexingClient:
+class IndexingClient(MendingClient):
     """An IndexingService over a channel that the chassis made."""
 
     def __init__(self, channel: grpc.aio.Channel, caller_signer: CallerSigner) -> None:
+        super().__init__(channel, caller_signer)
         self._catalog = CatalogServiceStub(channel)
         self._heads = HeadServiceStub(channel)
-        self._signer = caller_signer
 
     async def create_collection(self, caller: Caller, new: NewCollection) -> Collection:
         """Make a collection and its first index version."""

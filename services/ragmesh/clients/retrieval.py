@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 import grpc
 
@@ -11,6 +12,7 @@ from ragmesh.api.retrieval.v1.retrieval_service_pb2_grpc import RetrievalService
 from ragmesh.chassis.callers import CallerSigner
 from ragmesh.chassis.messages.index import (
     attributes_write_to_message,
+    chunk_from_message,
     description_from_message,
     digest_from_message,
     document_write_to_messages,
@@ -18,10 +20,11 @@ from ragmesh.chassis.messages.index import (
 )
 from ragmesh.chassis.messages.retrieving import retrieve_query_to_message
 from ragmesh.chassis.messages.search import retrieval_from_message
-from ragmesh.clients.replies import reading
+from ragmesh.clients.replies import opened, reading
 from ragmesh.core.callers import Caller
 from ragmesh.core.index import (
     AttributesWrite,
+    Chunk,
     DocumentDigest,
     DocumentWrite,
     IndexDescription,
@@ -40,6 +43,7 @@ IDEMPOTENT_METHODS = tuple(
         "UpdateAttributes",
         "DeleteChunks",
         "ListDocumentDigests",
+        "ReadChunks",
         "DescribeIndex",
     )
 )
@@ -118,6 +122,24 @@ class RetrievalClient:
         )
         found = tuple(digest_from_message(digest) for digest in reply.digests)
         return Page(found, reply.next_page_token)
+
+    async def read_chunks(
+        self, caller: Caller, index_version_uid: str, document_uid: str, *, revision: int
+    ) -> tuple[Chunk, ...]:
+        """What is held of a revision, by ordinal; nothing when it is not held."""
+        stream = self._stub.ReadChunks(
+            pb.ReadChunksRequest(
+                index_version_uid=index_version_uid, document_uid=document_uid, revision=revision
+            ),
+            metadata=self._signer.metadata(caller),
+            timeout=WRITE_SECONDS,
+        )
+        chunks: list[Chunk] = []
+        async with aclosing(opened(stream)) as messages:
+            async for message in messages:
+                with reading("retrieval"):
+                    chunks += [chunk_from_message(chunk) for chunk in message.chunks]
+        return tuple(chunks)
 
     async def describe_index(self, caller: Caller, index_version_uid: str) -> IndexDescription:
         """The index version as it stands."""

@@ -23,6 +23,7 @@ from ragmesh.core.documents import (
     Upload,
 )
 from ragmesh.core.filters import Filter
+from ragmesh.core.mending import DeadLetter, Repaired, Replayed
 from ragmesh.core.pages import Page, PageRequest
 from ragmesh.core.search import Retrieval, RetrieveQuery
 
@@ -125,7 +126,25 @@ class Documents(Protocol):
         """Make an earlier content the newest revision."""
 
 
-class Catalog(Collections, Documents, Jobs, Protocol):
+class Mending(Protocol):
+    """What was given up, and repairs; for admins. A part of the catalog."""
+
+    async def list_dead_letters(
+        self, caller: Caller, *, collection: str, reason: str, page: PageRequest
+    ) -> Page[DeadLetter]:
+        """Work that was given up, the newest first; of any collection and reason when empty."""
+
+    async def get_dead_letter(self, caller: Caller, dead_letter_id: str) -> DeadLetter:
+        """One dead letter."""
+
+    async def replay_dead_letters(self, caller: Caller, dead_letter_ids: Sequence[str]) -> Replayed:
+        """Try given-up work again; asked twice, it is done once."""
+
+    async def repair_collection(self, caller: Caller, collection: str) -> Repaired:
+        """Compare catalog and index now, and repair every difference."""
+
+
+class Catalog(Collections, Documents, Jobs, Mending, Protocol):
     """Satisfied by IndexingService (same process) and its client (over gRPC)."""
 
 

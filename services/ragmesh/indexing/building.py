@@ -12,13 +12,15 @@ from ragmesh.core.errors import StoreDamagedError
 from ragmesh.indexing.adapters.blobs import open_file_blobs
 from ragmesh.indexing.adapters.catalog.opening import open_sqlite_catalog
 from ragmesh.indexing.collections import Collections
+from ragmesh.indexing.dead_letters import DeadLetters
 from ragmesh.indexing.documents import Documents
 from ragmesh.indexing.heads import HeadFeed
 from ragmesh.indexing.jobs import Jobs
 from ragmesh.indexing.ledger import CatalogLedger
 from ragmesh.indexing.limits import UploadLimits
-from ragmesh.indexing.ports import AnswerCache, BlobStore, Embedder, IndexRegistry
+from ragmesh.indexing.ports import AnswerCache, BlobStore, ChunkIndex, Embedder
 from ragmesh.indexing.progress import JobBoard
+from ragmesh.indexing.reconciler import Reconciler
 from ragmesh.indexing.routing import CollectionTable
 from ragmesh.indexing.service import IndexingService
 from ragmesh.indexing.settings import IndexingSettings
@@ -30,7 +32,7 @@ class Neighbours:
     """The services that indexing calls."""
 
     embedder: Embedder
-    index: IndexRegistry
+    index: ChunkIndex
     cache: AnswerCache
 
 
@@ -51,6 +53,8 @@ class Indexing:
     service: IndexingService
     ledger: CatalogLedger
     blobs: BlobStore
+    reconciler: Reconciler
+    """Not running yet."""
 
 
 @asynccontextmanager
@@ -102,10 +106,14 @@ def compose(
     table = CollectionTable(clock, fresh_seconds=settings.route_fresh_seconds)
     collections = Collections(catalog, neighbours.embedder, neighbours.index, feed, board, table)
     limits = UploadLimits(settings.max_file_bytes, settings.max_batch_documents)
+    ledger = CatalogLedger(catalog, feed, board)
+    reconciler = Reconciler(ledger, blobs, neighbours.index, clock, settings.reconciler_limits())
     service = IndexingService(
         collections=collections,
         documents=Documents(catalog, blobs, collections, feed, board, limits),
         jobs=Jobs(catalog, feed, board, settings.job_reread_seconds),
+        dead_letters=DeadLetters(catalog, collections, board),
+        reconciler=reconciler,
         feed=feed,
     )
-    return Indexing(service, CatalogLedger(catalog, feed, board), blobs)
+    return Indexing(service, ledger, blobs, reconciler)

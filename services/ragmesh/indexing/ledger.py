@@ -9,6 +9,7 @@ from datetime import datetime
 from ragmesh.core.documents import Failure, JobState, Stage
 from ragmesh.core.errors import JobCancelledError
 from ragmesh.core.index import Head
+from ragmesh.core.mending import Origin
 from ragmesh.indexing.heads import HeadFeed
 from ragmesh.indexing.progress import JobBoard
 from ragmesh.indexing.records import (
@@ -18,6 +19,7 @@ from ragmesh.indexing.records import (
     OutboxRow,
     PendingDocument,
     Publication,
+    StoredRevision,
     Work,
 )
 from ragmesh.indexing.stores import Catalog
@@ -90,9 +92,9 @@ class CatalogLedger:
         outcome = await self.catalog.complete_removal(work)
         self.board.changed(outcome.jobs)
 
-    async def fail(self, work: Work, failure: Failure, *, attempts: int) -> None:
+    async def fail(self, work: Work, failure: Failure, *, origin: Origin, attempts: int) -> None:
         """See `ports.WorkLedger`."""
-        outcome = await self.catalog.fail(work, failure.reason, failure.message, attempts=attempts)
+        outcome = await self.catalog.fail(work, failure, origin=origin, attempts=attempts)
         self.board.changed(outcome.jobs)
 
     async def list_index_versions(
@@ -136,3 +138,25 @@ class CatalogLedger:
     async def unreferenced_blobs(self, keys: Sequence[str]) -> frozenset[str]:
         """See `ports.Repairs`."""
         return await self.catalog.unreferenced_blobs(keys)
+
+    async def list_stored(
+        self, *, after: tuple[str, int] = ("", 0), limit: int = 1_000
+    ) -> tuple[StoredRevision, ...]:
+        """See `ports.Repairs`."""
+        return await self.catalog.list_stored(after=after, limit=limit)
+
+    async def forget_text(self, stored: StoredRevision, text_blob: str) -> bool:
+        """See `ports.Repairs`."""
+        return await self.catalog.forget_text(stored, text_blob)
+
+    async def lose_file(self, stored: StoredRevision) -> bool:
+        """See `ports.Repairs`."""
+        return await self.catalog.lose_file(stored)
+
+    async def forget_ended(
+        self, *, jobs_before: datetime, letters_before: datetime, limit: int
+    ) -> int:
+        """See `ports.Repairs`."""
+        return await self.catalog.forget_ended(
+            jobs_before=jobs_before, letters_before=letters_before, limit=limit
+        )

@@ -16,6 +16,7 @@ from ragmesh.core.callers import Caller
 from ragmesh.core.documents import Failure, Stage
 from ragmesh.core.index import (
     AttributesWrite,
+    Chunk,
     ChunkDraft,
     DocumentDigest,
     DocumentWrite,
@@ -23,6 +24,7 @@ from ragmesh.core.index import (
     IndexDescription,
     IndexSpec,
 )
+from ragmesh.core.mending import Origin
 from ragmesh.core.pages import Page, PageRequest
 from ragmesh.core.reading import ChunkPlan, Extraction, ReadDocument, SourceFile
 from ragmesh.core.vectors import EncoderDescription, Passage, PassageEmbeddings
@@ -34,6 +36,7 @@ from ragmesh.indexing.records import (
     PendingDocument,
     Publication,
     StoredBlob,
+    StoredRevision,
     Work,
 )
 
@@ -91,7 +94,7 @@ class WorkLedger(Protocol):
     async def complete_removal(self, work: Work) -> None:
         """Every chunk of the deleted document is gone; its job SUCCEEDED."""
 
-    async def fail(self, work: Work, failure: Failure, *, attempts: int) -> None:
+    async def fail(self, work: Work, failure: Failure, *, origin: Origin, attempts: int) -> None:
         """Give the document up: it and its job FAILED, a dead letter kept. Idempotent.
 
         Without effect when the work is superseded or has ended otherwise.
@@ -131,6 +134,25 @@ class Repairs(Protocol):
     async def mark_damaged(self, index_version_uid: str, document_uid: str, digest: str) -> bool:
         """Have the head's revision written again, if its digest is still this one."""
 
+    async def list_stored(
+        self, *, after: tuple[str, int] = ("", 0), limit: int = 1_000
+    ) -> tuple[StoredRevision, ...]:
+        """Revisions with content, in order of (document uid, revision), beyond the place."""
+
+    async def forget_text(self, stored: StoredRevision, text_blob: str) -> bool:
+        """Have the revision's text extracted again, if this is still its blob."""
+
+    async def lose_file(self, stored: StoredRevision) -> bool:
+        """Fail the document because its file is damaged, if that file is still what it needs."""
+
+    async def forget_ended(
+        self, *, jobs_before: datetime, letters_before: datetime, limit: int
+    ) -> int:
+        """Forget jobs that ended before, and dead letters of before; how many, at most two pages.
+
+        A document's last job stays: an upload that brings nothing new is answered with it.
+        """
+
     async def unreferenced_blobs(self, keys: Sequence[str]) -> frozenset[str]:
         """Those of the keys that no revision names."""
 
@@ -150,6 +172,12 @@ class BlobStore(Protocol):
 
     async def delete_blobs(self, keys: Sequence[str]) -> None:
         """Forget the blobs; unknown keys are no error."""
+
+    async def missing_blobs(self, keys: Sequence[str]) -> frozenset[str]:
+        """Those of the keys under which nothing is stored."""
+
+    async def digest_blobs(self, keys: Sequence[str]) -> tuple[str | None, ...]:
+        """SHA-256 of each blob as it lies there; None of one that is missing."""
 
     def list_blobs(self) -> AsyncIterator[Sequence[StoredBlob]]:
         """Every blob, in bounded batches, in no order."""
@@ -208,6 +236,11 @@ class ChunkIndex(IndexRegistry, Protocol):
         self, caller: Caller, index_version_uid: str, page: PageRequest
     ) -> Page[DocumentDigest]:
         """What the index holds, by document and revision."""
+
+    async def read_chunks(
+        self, caller: Caller, index_version_uid: str, document_uid: str, *, revision: int
+    ) -> tuple[Chunk, ...]:
+        """What is held of a revision with its vectors, by ordinal; nothing when it is not held."""
 
     async def describe_index(self, caller: Caller, index_version_uid: str) -> IndexDescription:
         """The index version as it stands."""

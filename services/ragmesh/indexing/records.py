@@ -7,8 +7,9 @@ from datetime import datetime
 from enum import Enum
 
 from ragmesh.core.callers import Access
-from ragmesh.core.documents import Chunking, DocumentState, JobState
+from ragmesh.core.documents import Chunking, DocumentState, Failure, JobState
 from ragmesh.core.index import Attributes, Head, IndexSpec
+from ragmesh.core.mending import Origin
 from ragmesh.core.metadata import SortableField
 from ragmesh.core.properties import NO_PROPERTIES, FileProperties
 from ragmesh.core.vectors import Fingerprint
@@ -120,6 +121,8 @@ class Source:
     """Key in the blob store."""
     text_blob: str | None
     """Key of the extracted text; None until a worker has recorded it."""
+    content_sha256: str
+    text_sha256: str
     size_bytes: int
     filename: str
     content_type: str
@@ -176,6 +179,8 @@ class Extracted:
 
     text_blob: str
     """Key of the blob that holds the extraction."""
+    text_sha256: str
+    """Digest of that blob."""
     title: str
     content_type: str
     """As the parser found it."""
@@ -219,16 +224,36 @@ class StoredBlob:
 
 
 @dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A document that was given up, and why."""
+class StoredRevision:
+    """A revision and what the blob store must hold of it."""
 
-    uid: str
+    document_uid: str
+    revision: int
+    is_current: bool
+    """Whether it is what is wanted of a document that is not deleted."""
+    source_blob: str
+    content_sha256: str
+    size_bytes: int
+    text_blob: str | None
+    text_sha256: str
+    """Empty for texts of earlier versions of this program."""
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Where it stands in the list of all."""
+        return self.document_uid, self.revision
+
+
+@dataclass(frozen=True, slots=True)
+class BuriedEvent:
+    """An event that was given up before it came to any work; its key says what it was about."""
+
     tenant_uid: str
+    """Empty when the key names nothing."""
     collection_uid: str
     document_uid: str
     revision: int
-    job_id: str | None
-    reason: str
-    message: str
+    """0 when the event cannot be understood."""
+    failure: Failure
     attempts: int
-    created_at: datetime
+    origin: Origin

@@ -165,6 +165,8 @@ class RevisionRow:
     deleted: bool
     created_at: datetime
     properties: FileProperties = NO_PROPERTIES
+    text_sha256: str = ""
+    """Digest of the text's blob; empty without one, and for texts of earlier versions."""
 
 
 @dataclass(frozen=True, slots=True)

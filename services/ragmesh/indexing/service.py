@@ -24,11 +24,14 @@ from ragmesh.core.documents import (
 from ragmesh.core.errors import DeniedError
 from ragmesh.core.filters import Filter
 from ragmesh.core.index import HeadBatch
+from ragmesh.core.mending import DeadLetter, Repaired, Replayed
 from ragmesh.core.pages import Page, PageRequest
 from ragmesh.indexing.collections import Collections
+from ragmesh.indexing.dead_letters import DeadLetters, refuse_others
 from ragmesh.indexing.documents import Documents
 from ragmesh.indexing.heads import HeadFeed
 from ragmesh.indexing.jobs import Jobs
+from ragmesh.indexing.reconciler import Reconciler
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,8 @@ class IndexingService:
     collections: Collections
     documents: Documents
     jobs: Jobs
+    dead_letters: DeadLetters
+    reconciler: Reconciler
     feed: HeadFeed
 
     async def create_collection(self, caller: Caller, new: NewCollection) -> Collection:
@@ -133,6 +138,26 @@ class IndexingService:
     def watch_job(self, caller: Caller, job_id: str) -> AsyncIterator[Job]:
         """The job now and after every change; ends with the job."""
         return self.jobs.watch(caller, job_id)
+
+    async def list_dead_letters(
+        self, caller: Caller, *, collection: str, reason: str, page: PageRequest
+    ) -> Page[DeadLetter]:
+        """Work that was given up, newest first; of any collection and reason when empty."""
+        return await self.dead_letters.list(caller, collection=collection, reason=reason, page=page)
+
+    async def get_dead_letter(self, caller: Caller, dead_letter_id: str) -> DeadLetter:
+        """One dead letter."""
+        return await self.dead_letters.get(caller, dead_letter_id)
+
+    async def replay_dead_letters(self, caller: Caller, dead_letter_ids: Sequence[str]) -> Replayed:
+        """Try given-up work again."""
+        return await self.dead_letters.replay(caller, dead_letter_ids)
+
+    async def repair_collection(self, caller: Caller, collection: str) -> Repaired:
+        """Compare catalog and index now; what differs is repaired, or with the worker."""
+        refuse_others(caller)
+        row = await self.collections.read(caller, collection)
+        return await self.reconciler.repair(row.uid)
 
     def watch_heads(
         self, caller: Caller, index_version_uid: str, *, from_sequence: int

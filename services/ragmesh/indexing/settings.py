@@ -6,8 +6,10 @@ from pydantic import Field
 
 from ragmesh.chassis.settings import Section
 from ragmesh.core.reading import Sandbox
+from ragmesh.indexing.repairs import ReconcilerLimits
 
 MEBIBYTE = 1024 * 1024
+_DAY_SECONDS = 86_400.0
 
 
 class IndexingSettings(Section):
@@ -61,3 +63,29 @@ class IndexingSettings(Section):
     documents_in_flight: int = Field(
         4, gt=0, le=64, description="Documents that an indexer works on at the same time."
     )
+    job_retention_days: float = Field(
+        30.0,
+        gt=0,
+        description="Days for which jobs are kept after their end; a document's last one stays"
+        " with it.",
+    )
+    dead_letter_retention_days: float = Field(
+        90.0,
+        gt=0,
+        description="Days for which dead letters are kept that neither success nor a newer"
+        " revision has resolved.",
+    )
+    blob_check_megabytes: int = Field(
+        256,
+        ge=0,
+        description="Megabytes of stored files that are read and compared with their digests each"
+        " hour; the next hour goes on from there. 0 only looks whether they are there.",
+    )
+
+    def reconciler_limits(self) -> ReconcilerLimits:
+        """What of it the reconciler keeps to."""
+        return ReconcilerLimits(
+            checked_bytes=self.blob_check_megabytes * MEBIBYTE,
+            job_seconds=self.job_retention_days * _DAY_SECONDS,
+            dead_letter_seconds=self.dead_letter_retention_days * _DAY_SECONDS,
+        )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TypeAlias
 
 from ragmesh.core.callers import Machine
 from ragmesh.core.clock import Clock
@@ -19,11 +23,16 @@ from ragmesh.core.errors import (
 )
 from ragmesh.core.index import Chunk, ChunkDraft, DocumentDigest, DocumentWrite, chunks_digest
 from ragmesh.core.reading import ChunkPlan, Extraction, SourceFile
-from ragmesh.core.vectors import EncoderDescription, Passage
+from ragmesh.core.spans import Span
+from ragmesh.core.vectors import EncoderDescription, Passage, PassageEmbedding
 from ragmesh.indexing.ports import BlobStore, ChunkIndex, Embedder, Reader, WorkLedger
 from ragmesh.indexing.records import Extracted, Source, Work
 
 INDEXER = Machine("indexer")
+_log = logging.getLogger(__name__)
+_OFF_LOOP_BYTES = 262_144
+_Likeness: TypeAlias = "tuple[str, tuple[Span, ...]]"
+"""What decides the vectors of a passage: its text, and where its sentences stand."""
 
 _PARSE_PERCENT = 5
 _EMBED_PERCENT = 25
@@ -82,13 +91,14 @@ class Stages:
         """The work with what reading added to it, and what the index now holds of it."""
         source = _source_of(work)
         plan = await self._plan(work)
-        if source.text_blob is None:
+        drafts: Sequence[ChunkDraft] | None = None
+        if source.text_blob is not None:
+            async with progress.stage(Stage.CHUNK, _PARSE_PERCENT):
+                drafts = await self._split(source, source.text_blob, plan)
+        if drafts is None:
             async with progress.stage(Stage.PARSE, _PARSE_PERCENT):
                 drafts = await self._read(work, source, plan)
             work = await self._with_attributes(work)
-        else:
-            async with progress.stage(Stage.CHUNK, _PARSE_PERCENT):
-                drafts = await self._split(source.text_blob, plan)
         if not drafts:
             raise NoTextError("the file holds no text")
         async with progress.stage(Stage.EMBED, _EMBED_PERCENT):
@@ -118,23 +128,33 @@ class Stages:
     async def _read(self, work: Work, source: Source, plan: ChunkPlan) -> Sequence[ChunkDraft]:
         """The chunks of the file; its text is stored, so that no other chunking reads it again."""
         content = await self.blobs.read_blob(source.blob)
+        if await _digest(content) != source.content_sha256:
+            raise StoreDamagedError("a stored file is not what was uploaded; upload it again")
         found = await self.reader.read(
             SourceFile(content, source.filename, source.content_type), plan
         )
-        (text_blob,) = await self.blobs.write_blobs([found.extraction.to_json()])
         read = found.extraction
-        extracted = Extracted(text_blob, read.title, read.content_type, read.properties)
+        stored = read.to_json()
+        (text_blob,) = await self.blobs.write_blobs([stored])
+        extracted = Extracted(
+            text_blob, await _digest(stored), read.title, read.content_type, read.properties
+        )
         await self.ledger.record_extraction(work, extracted)
         return found.chunks
 
-    async def _split(self, text_blob: str, plan: ChunkPlan) -> Sequence[ChunkDraft]:
-        stored = await self.blobs.read_blob(text_blob)
+    async def _split(
+        self, source: Source, text_blob: str, plan: ChunkPlan
+    ) -> Sequence[ChunkDraft] | None:
+        """The chunks of the stored text; None when it is damaged: the file has it still."""
         try:
+            stored = await self.blobs.read_blob(text_blob)
             extraction = Extraction.from_json(stored)
-        except ValueError as error:
-            raise StoreDamagedError(
-                "a stored text is not what its format promises", metadata={"blob": text_blob}
-            ) from error
+        except (StoreDamagedError, ValueError):
+            _log.warning("a stored text is damaged and is extracted again")
+            return None
+        if source.text_sha256 and await _digest(stored) != source.text_sha256:
+            _log.warning("a stored text is damaged and is extracted again")
+            return None
         return await self.reader.split(extraction, plan)
 
     async def _with_attributes(self, work: Work) -> Work:
@@ -148,22 +168,51 @@ class Stages:
     async def _embed(
         self, work: Work, drafts: Sequence[ChunkDraft], progress: Progress
     ) -> tuple[Chunk, ...]:
-        chunks: list[Chunk] = []
-        for batch in _batches(drafts, self.limits):
+        """The chunks with their vectors; of what is published unchanged, those that it has."""
+        vectors = await self._held_vectors(work)
+        missing = [draft for draft in drafts if _likeness(draft) not in vectors]
+        done = len(drafts) - len(missing)
+        for batch in _batches(missing, self.limits):
             embedded = await self.embedder.embed_passages(
                 [Passage(draft.text, draft.sentences) for draft in batch],
                 encoder=work.index.encoder,
             )
             if embedded.fingerprint != work.index.fingerprint:
                 raise FingerprintMismatchError("the encoder changed while it was embedding")
-            chunks += [
-                Chunk(draft, passage.vector, passage.sentences)
-                for draft, passage in zip(batch, embedded.passages, strict=True)
-            ]
-            share = len(chunks) / len(drafts)
+            for draft, passage in zip(batch, embedded.passages, strict=True):
+                vectors[_likeness(draft)] = passage
+            done += len(batch)
+            share = done / len(drafts)
             percent = _EMBED_PERCENT + int(share * (_WRITE_PERCENT - _EMBED_PERCENT))
             await progress.show(Stage.EMBED, percent)
-        return tuple(chunks)
+            if done < len(drafts):
+                await self._refuse_superseded(work)
+        found = [vectors[_likeness(draft)] for draft in drafts]
+        return tuple(
+            Chunk(draft, passage.vector, passage.sentences)
+            for draft, passage in zip(drafts, found, strict=True)
+        )
+
+    async def _held_vectors(self, work: Work) -> dict[_Likeness, PassageEmbedding]:
+        """Vectors of the published revision by what they were made of.
+
+        All vectors of an index version are of one encoder, so equal passages have equal ones.
+        """
+        if work.head is None or work.head.deleted:
+            return {}
+        held = await self.index.read_chunks(
+            INDEXER, work.index.uid, work.document_uid, revision=work.head.revision
+        )
+        return {
+            _likeness(chunk.draft): PassageEmbedding(chunk.vector, chunk.sentence_vectors)
+            for chunk in held
+        }
+
+    async def _refuse_superseded(self, work: Work) -> None:
+        """Raise SupersededError when the rest of the work would be for nothing."""
+        read = await self.ledger.work_of(work.index.uid, work.document_uid)
+        if read is None or read.revision != work.revision:
+            raise SupersededError("a newer revision of the document is wanted")
 
     async def _write(self, work: Work, chunks: tuple[Chunk, ...]) -> DocumentDigest:
         digest = await self.index.write_chunks(
@@ -182,6 +231,16 @@ class Stages:
         if (digest.digest, digest.chunk_count) != (sent, len(chunks)):
             raise InternalError("the index does not hold what it was given")
         return digest
+
+
+async def _digest(content: bytes) -> str:
+    if len(content) > _OFF_LOOP_BYTES:
+        return (await asyncio.to_thread(sha256, content)).hexdigest()
+    return sha256(content).hexdigest()
+
+
+def _likeness(draft: ChunkDraft) -> _Likeness:
+    return draft.text, draft.sentences
 
 
 def _source_of(work: Work) -> Source:

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ragmesh.core.callers import Caller
-from ragmesh.core.documents import CollectionChange, DocumentChange, JobState, Stage
+from ragmesh.core.documents import CollectionChange, DocumentChange, Failure, JobState, Stage
 from ragmesh.core.filters import Filter
 from ragmesh.core.index import Head, HeadBatch
+from ragmesh.core.mending import DeadLetter, Origin, Replayed
 from ragmesh.indexing.ports import Outbox, Repairs
-from ragmesh.indexing.records import Extracted, IndexVersion, Publication, Work
+from ragmesh.indexing.records import BuriedEvent, Extracted, IndexVersion, Publication, Work
 from ragmesh.indexing.rows import (
     Candidate,
     CollectionDraft,
@@ -130,6 +131,32 @@ class JobStore(Protocol):
         """Write how far a running job is; the state it is in, unchanged when it has ended."""
 
 
+class DeadLetterStore(Protocol):
+    """Work that was given up, until its document is indexed or something newer is wanted."""
+
+    async def find_dead_letter(self, tenant_uid: str, dead_letter_id: str) -> DeadLetter | None:
+        """One dead letter of the tenant."""
+
+    async def list_dead_letters(
+        self,
+        tenant_uid: str,
+        *,
+        collection_uid: str | None,
+        reason: str,
+        before_id: str,
+        limit: int,
+    ) -> tuple[DeadLetter, ...]:
+        """Dead letters, newest first; of any collection and reason when None and empty."""
+
+    async def replay_dead_letters(
+        self, tenant_uid: str, dead_letter_ids: Sequence[str]
+    ) -> tuple[Replayed, Outcome]:
+        """Have the documents worked on again, in the bulk lane; drop what is superseded."""
+
+    async def bury_event(self, buried: BuriedEvent) -> None:
+        """Keep a dead letter of an event that came to no work; the same again changes it."""
+
+
 class WorkStore(Protocol):
     """Desired state and heads; the rows under the ledger."""
 
@@ -151,7 +178,7 @@ class WorkStore(Protocol):
     async def complete_removal(self, work: Work) -> Outcome:
         """End the delete."""
 
-    async def fail(self, work: Work, reason: str, message: str, *, attempts: int) -> Outcome:
+    async def fail(self, work: Work, failure: Failure, *, origin: Origin, attempts: int) -> Outcome:
         """End the work FAILED, if it is still wanted."""
 
     async def heads_after(
@@ -160,13 +187,23 @@ class WorkStore(Protocol):
         """Heads that moved after the sequence, in its order; None = no such index version."""
 
 
-class Catalog(CollectionStore, DocumentStore, JobStore, WorkStore, Outbox, Repairs, Protocol):
+class Catalog(
+    CollectionStore,
+    DocumentStore,
+    JobStore,
+    DeadLetterStore,
+    WorkStore,
+    Outbox,
+    Repairs,
+    Protocol,
+):
     """Every store of the catalog; transactions of one see those of all."""
 
 
 __all__ = [
     "Catalog",
     "CollectionStore",
+    "DeadLetterStore",
     "DocumentStore",
     "JobStore",
     "Move",

@@ -17,6 +17,7 @@ from ragmesh.chassis.events.facts import (
 )
 from ragmesh.chassis.events.port import Delivery, EventLog
 from ragmesh.chassis.events.retrying import is_defect, reason_of
+from ragmesh.chassis.telemetry.current import current_traceparent
 from ragmesh.core.answers import Invalidation
 from ragmesh.core.documents import Failure, Stage
 from ragmesh.core.errors import (
@@ -28,6 +29,7 @@ from ragmesh.core.errors import (
     UnavailableError,
 )
 from ragmesh.core.index import AttributesWrite, DocumentDigest
+from ragmesh.core.mending import Origin
 from ragmesh.indexing.ports import AnswerCache, ChunkIndex, WorkLedger
 from ragmesh.indexing.records import IndexVersion, Publication, Task, Work
 from ragmesh.indexing.stages import INDEXER, PUBLISH_PERCENT, Progress, Stages
@@ -213,7 +215,14 @@ class Indexer:
             extra={"document": work.document_uid, "reason": reason_of(error)},
             exc_info=error if is_defect(error) else None,
         )
-        await self.ledger.fail(work, Failure(reason_of(error), message), attempts=delivery.attempt)
+        await self.ledger.fail(
+            work,
+            Failure(reason_of(error), message),
+            origin=Origin(
+                delivery.event.topic, INDEXER_GROUP, work.job_id or "", current_traceparent()
+            ),
+            attempts=delivery.attempt,
+        )
 
 
 def _is_final(error: Exception, delivery: Delivery) -> bool:

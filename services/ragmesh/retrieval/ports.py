@@ -11,6 +11,7 @@ from ragmesh.core.callers import Caller
 from ragmesh.core.filters import Filter
 from ragmesh.core.index import (
     AttributesWrite,
+    Chunk,
     DocumentDigest,
     DocumentWrite,
     HeadBatch,
@@ -120,6 +121,10 @@ class IndexView(Protocol):
     def heads_sequence(self) -> int:
         """The sequence up to which heads decided what is visible."""
 
+    @property
+    def missing_documents(self) -> int:
+        """How many documents are published, and their chunks are not here."""
+
     async def rank(self, request: RankRequest) -> Rankings:
         """The best visible chunks that the caller may see and the filter lets pass."""
 
@@ -141,8 +146,11 @@ class VectorIndex(Protocol):
         Like every method about an index version: StoreDamagedError when it cannot be read.
         """
 
-    async def create(self, spec: IndexSpec) -> None:
-        """Make an empty index version; the same again is a no-op, another of that uid refused."""
+    async def create(self, spec: IndexSpec) -> bool:
+        """Make an empty index version; False when it is there, another of that uid is refused.
+
+        One that is damaged is set aside and made anew, empty.
+        """
 
     async def drop(self, index_version_uid: str) -> None:
         """Remove an index version and all it holds, damaged or not; one that is not there is
@@ -161,6 +169,11 @@ class VectorIndex(Protocol):
 
     async def list_digests(self, index_version_uid: str, page: PageRequest) -> Page[DocumentDigest]:
         """What is held, by document uid and revision."""
+
+    async def read_chunks(
+        self, index_version_uid: str, document_uid: str, revision: int
+    ) -> tuple[Chunk, ...]:
+        """What is held of a revision with its vectors, by ordinal; nothing if it is not held."""
 
     async def describe(self, index_version_uid: str) -> IndexDescription:
         """The index version as it stands; documents and chunks are the visible ones."""

@@ -13,6 +13,7 @@ from ragmesh.chassis.callers import current_caller
 from ragmesh.chassis.messages.index import (
     attributes_write_from_message,
     chunk_from_message,
+    chunks_to_messages,
     description_to_message,
     digest_to_message,
     document_write_from_parts,
@@ -103,6 +104,19 @@ class RetrievalServicer(pb_grpc.RetrievalServiceServicer):
             digests=[digest_to_message(digest) for digest in page.items],
             next_page_token=page.next_token,
         )
+
+    async def ReadChunks(
+        self, request: pb.ReadChunksRequest, _context: Context
+    ) -> AsyncIterator[pb.ReadChunksResponse]:
+        """Answer what is held of a revision, batch by batch."""
+        chunks = await self._service.read_chunks(
+            current_caller(),
+            request.index_version_uid,
+            request.document_uid,
+            revision=request.revision,
+        )
+        for batch in chunks_to_messages(chunks):
+            yield pb.ReadChunksResponse(chunks=batch)
 
     async def DescribeIndex(
         self, request: pb.DescribeIndexRequest, _context: Context

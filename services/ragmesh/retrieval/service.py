@@ -5,7 +5,8 @@ from __future__ import annotations
 import array
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -13,6 +14,7 @@ from ragmesh.core.callers import Caller, Machine, Principal
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import (
     FingerprintMismatchError,
+    IndexDamagedError,
     IndexVersionGoneError,
     InvalidError,
     InvalidVectorError,
@@ -43,11 +45,14 @@ from ragmesh.retrieval.ports import (
 
 QUESTION_CUT = "QUESTION_CUT"
 """Marks an answer to a question whose end did not fit into the encoder's window."""
+INDEX_INCOMPLETE = "INDEX_INCOMPLETE"
+"""Marks an answer of an index that lacks chunks of published documents; they are written again."""
 MAX_CANDIDATES = 1_000
 """Most candidates of one ranking; a search looks no further."""
 _OFF_LOOP_CHUNKS = 500
 """More of them are looked at in a thread, so that questions do not wait meanwhile."""
 _FEWEST_CANDIDATES = 100
+_REBUILT_IN_SECONDS = 5.0
 _CANDIDATES_PER_HIT = 3
 
 
@@ -65,9 +70,13 @@ class RetrievalService:
         await self.follower.run(heads)
 
     async def create_index(self, caller: Caller, spec: IndexSpec) -> None:
-        """Make an empty index version; the same spec again changes nothing."""
+        """Make an empty index version; the same spec again changes nothing.
+
+        One that is damaged is set aside and made anew; its heads are heard from the beginning.
+        """
         _refuse_foreigner(caller, spec)
-        await self.index.create(spec)
+        if await self.index.create(spec):
+            self.follower.end(spec.index_version_uid)  # whoever was heard before is not there now
         self.follower.begin(spec.index_version_uid)
 
     async def drop_index(self, caller: Caller, index_version_uid: str) -> None:
@@ -76,7 +85,7 @@ class RetrievalService:
             await self._spec(caller, index_version_uid)
         except IndexVersionGoneError:
             return
-        except StoreDamagedError:
+        except IndexDamagedError:
             # Whose it is cannot be read any more: only the mesh itself may clear it away.
             if not isinstance(caller, Machine):
                 raise
@@ -91,33 +100,46 @@ class RetrievalService:
             await asyncio.to_thread(_validate_chunks, write.chunks, spec.fingerprint.dimension)
         else:
             _validate_chunks(write.chunks, spec.fingerprint.dimension)
-        return await self.index.write(write)
+        with _sound(write.index_version_uid):
+            return await self.index.write(write)
 
     async def update_attributes(self, caller: Caller, write: AttributesWrite) -> None:
         """Give a revision's chunks new attributes, unless they have later ones."""
         await self._spec(caller, write.index_version_uid)
-        await self.index.update_attributes(write)
+        with _sound(write.index_version_uid):
+            await self.index.update_attributes(write)
 
     async def delete_chunks(
         self, caller: Caller, index_version_uid: str, document_uid: str, *, below_revision: int
     ) -> int:
         """Remove the chunks of all revisions below; how many there were."""
         await self._spec(caller, index_version_uid)
-        return await self.index.delete(
-            index_version_uid, document_uid, below_revision=below_revision
-        )
+        with _sound(index_version_uid):
+            return await self.index.delete(
+                index_version_uid, document_uid, below_revision=below_revision
+            )
 
     async def list_document_digests(
         self, caller: Caller, index_version_uid: str, page: PageRequest
     ) -> Page[DocumentDigest]:
         """What the index holds of each revision, for comparison with the catalog."""
         await self._spec(caller, index_version_uid)
-        return await self.index.list_digests(index_version_uid, page)
+        with _sound(index_version_uid):
+            return await self.index.list_digests(index_version_uid, page)
+
+    async def read_chunks(
+        self, caller: Caller, index_version_uid: str, document_uid: str, *, revision: int
+    ) -> tuple[Chunk, ...]:
+        """What is held of a revision with its vectors, by ordinal; nothing when it is not held."""
+        await self._spec(caller, index_version_uid)
+        with _sound(index_version_uid):
+            return await self.index.read_chunks(index_version_uid, document_uid, revision)
 
     async def describe_index(self, caller: Caller, index_version_uid: str) -> IndexDescription:
         """The index version as it stands."""
         await self._spec(caller, index_version_uid)
-        return await self.index.describe(index_version_uid)
+        with _sound(index_version_uid):
+            return await self.index.describe(index_version_uid)
 
     async def retrieve(self, caller: Caller, query: RetrieveQuery) -> Retrieval:
         """The chunks that answer the question best, all of one moment of the index version."""
@@ -144,12 +166,14 @@ class RetrievalService:
             filter=query.filter,
             candidates=candidates_for(query.limit),
         )
-        async with self.index.read(query.index_version_uid) as view:
-            ranked = await view.rank(request)
-            watch.lap("rank")
-            chosen = _choose(fuse(ranked.rankings, ranked.candidates), query)
-            chunks = await view.load([one.candidate.place for one in chosen], ranked.terms)
-            sequence = view.heads_sequence
+        with _sound(query.index_version_uid):
+            async with self.index.read(query.index_version_uid) as view:
+                ranked = await view.rank(request)
+                watch.lap("rank")
+                chosen = _choose(fuse(ranked.rankings, ranked.candidates), query)
+                chunks = await view.load([one.candidate.place for one in chosen], ranked.terms)
+                sequence = view.heads_sequence
+                missing = (INDEX_INCOMPLETE,) if view.missing_documents else ()
         hits = [
             _hit(one, chunk, explain=query.explain)
             for one, chunk in zip(chosen, chunks, strict=True)
@@ -162,7 +186,7 @@ class RetrievalService:
             query_vector=embedded.vector,
             fingerprint=embedded.spec.fingerprint,
             terms=ranked.terms,
-            degraded=embedded.degraded,
+            degraded=(*embedded.degraded, *missing),
             timings_ms=watch.laps(),
         )
 
@@ -179,7 +203,8 @@ class RetrievalService:
         return embeddings.vectors[0], (QUESTION_CUT,) if embeddings.cut_tokens[0] else ()
 
     async def _spec(self, caller: Caller, index_version_uid: str) -> IndexSpec:
-        spec = await self.index.get_spec(index_version_uid)
+        with _sound(index_version_uid):
+            spec = await self.index.get_spec(index_version_uid)
         _refuse_foreigner(caller, spec)
         return spec
 
@@ -258,6 +283,19 @@ def _refuse_foreigner(caller: Caller, spec: IndexSpec) -> None:
     """An index version of another tenant does not exist for the caller."""
     if isinstance(caller, Principal) and caller.tenant_uid != spec.tenant_uid:
         raise _gone(spec.index_version_uid)
+
+
+@contextmanager
+def _sound(index_version_uid: str) -> Iterator[None]:
+    """Say of a damaged index version that it is away: it is not the caller's fault, and passes."""
+    try:
+        yield
+    except StoreDamagedError as error:
+        raise IndexDamagedError(
+            "the index version is damaged; it is made anew from the stored texts",
+            metadata={"index_version": index_version_uid},
+            retry_after_seconds=_REBUILT_IN_SECONDS,
+        ) from error
 
 
 def _gone(index_version_uid: str) -> IndexVersionGoneError:

@@ -63,6 +63,8 @@ class CatalogBench:
     """Takes the job of this id up."""
     finish: Play
     """Ends it SUCCEEDED; the text of a document is its content decoded."""
+    fail: Play
+    """Ends it FAILED, NO_TEXT."""
 
     async def upload(self, document_id: str, text: str = "text", **more: object) -> Accepted:
         """One upload into `docs`."""

@@ -36,6 +36,10 @@ class ManualClock:
         """How many sleepers wait for a later moment."""
         return sum(1 for _, _, sleeper in self._sleepers if not sleeper.done())
 
+    def set_back(self, seconds: float) -> None:
+        """Have somebody set the time of day back; what was slept and counted goes on."""
+        self._start -= timedelta(seconds=seconds)
+
     async def sleep(self, seconds: float) -> None:
         """Return once time has been advanced by this much."""
         if seconds <= 0:

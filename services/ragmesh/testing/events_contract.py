@@ -156,6 +156,17 @@ class EventLogContract:
             await clock.advance(0.2)
             await inbox.until(2)
 
+    async def test_a_clock_that_is_set_back_delays_no_retry(self) -> None:
+        clock = ManualClock()
+        inbox = Inbox(lambda d: UnavailableError("away") if d.attempt == 1 else None)
+        async with self.opener()(clock) as log, consuming(log, inbox):
+            await log.append([happened("a")])
+            await inbox.until(1)
+            await clock.until_asleep()
+            clock.set_back(86_400)
+            await clock.advance(61)
+            await inbox.until(2)
+
     async def test_retries_leave_room_for_other_events(self) -> None:
         inbox = Inbox(lambda d: UnavailableError("away") if d.event.key == "sick" else None)
         async with self.opener()(ManualClock()) as log, consuming(log, inbox, max_in_flight=1):

@@ -6,16 +6,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ragmesh.chassis.events.facts import DOCUMENTS_CHANGED
 from ragmesh.core.answers import Invalidation
 from ragmesh.core.callers import DEFAULT_TENANT_UID, Caller, Principal
 from ragmesh.core.documents import Accepted, Failure, JobState, Upload
 from ragmesh.core.errors import RagmeshError
-from ragmesh.core.index import Head, IndexSpec
-from ragmesh.core.pages import PageRequest
+from ragmesh.core.index import (
+    AttributesWrite,
+    Chunk,
+    DocumentDigest,
+    DocumentWrite,
+    Head,
+    IndexDescription,
+    IndexSpec,
+)
+from ragmesh.core.mending import Origin
+from ragmesh.core.pages import Page, PageRequest
 from ragmesh.core.reading import Extraction
 from ragmesh.indexing.building import Indexing
 from ragmesh.indexing.records import Extracted, Publication, Work
 from ragmesh.indexing.service import IndexingService
+from ragmesh.indexing.worker import INDEXER_GROUP
 from ragmesh.testing.clocks import ManualClock
 
 ADMIN = Principal(DEFAULT_TENANT_UID, "ada", frozenset(), frozenset({"admin"}))
@@ -29,10 +40,12 @@ def member(*groups: str) -> Principal:
 
 @dataclass
 class FakeRegistry:
-    """Remembers the index versions it was asked for."""
+    """An index that remembers the versions it was asked for, and holds what a test says."""
 
     specs: dict[str, IndexSpec] = field(default_factory=dict)
     error: RagmeshError | None = None
+    held: dict[tuple[str, str], DocumentDigest] = field(default_factory=dict)
+    """By index version and document."""
 
     async def create_index(self, caller: Caller, spec: IndexSpec) -> None:
         if self.error is not None:
@@ -41,6 +54,41 @@ class FakeRegistry:
 
     async def drop_index(self, caller: Caller, index_version_uid: str) -> None:
         self.specs.pop(index_version_uid, None)
+
+    async def write_chunks(self, caller: Caller, write: DocumentWrite) -> DocumentDigest:
+        raise AssertionError("nobody works here")
+
+    async def update_attributes(self, caller: Caller, write: AttributesWrite) -> None:
+        raise AssertionError("nobody works here")
+
+    async def delete_chunks(
+        self, caller: Caller, index_version_uid: str, document_uid: str, *, below_revision: int
+    ) -> int:
+        return 0
+
+    async def list_document_digests(
+        self, caller: Caller, index_version_uid: str, page: PageRequest
+    ) -> Page[DocumentDigest]:
+        found = sorted(self.held.items())
+        return Page(tuple(one for (uid, _), one in found if uid == index_version_uid))
+
+    async def read_chunks(
+        self, caller: Caller, index_version_uid: str, document_uid: str, *, revision: int
+    ) -> tuple[Chunk, ...]:
+        return ()
+
+    async def describe_index(self, caller: Caller, index_version_uid: str) -> IndexDescription:
+        raise AssertionError("nobody asks")
+
+    def hold(self, published: Publication) -> None:
+        """Hold what was published."""
+        self.held[published.index_version_uid, published.document_uid] = DocumentDigest(
+            published.document_uid,
+            published.revision,
+            published.generation,
+            published.chunk_count,
+            published.digest,
+        )
 
 
 @dataclass
@@ -100,14 +148,19 @@ class World:
         content = await self.indexing.blobs.read_blob(work.source.blob)
         extraction = Extraction(content.decode(), "A title", "text/plain")
         (blob,) = await self.indexing.blobs.write_blobs([extraction.to_json()])
-        await ledger.record_extraction(work, Extracted(blob, "A title", "text/plain"))
-        return await ledger.publish(publication(work, chunks=chunks))
+        await ledger.record_extraction(work, Extracted(blob, "", "A title", "text/plain"))
+        published = publication(work, chunks=chunks)
+        self.registry.hold(published)
+        return await ledger.publish(published)
 
     async def fail(self, document_id: str = "a", reason: str = "NO_TEXT") -> None:
         """Give the document up as the worker would."""
         work = await self.work(document_id)
         await self.indexing.ledger.start_job(work)
-        await self.indexing.ledger.fail(work, Failure(reason, "a sentence"), attempts=1)
+        origin = Origin(DOCUMENTS_CHANGED, INDEXER_GROUP, work.job_id or "")
+        await self.indexing.ledger.fail(
+            work, Failure(reason, "a sentence"), origin=origin, attempts=1
+        )
 
     async def state_of(self, job_id: str) -> JobState:
         """The state of a job."""

@@ -171,7 +171,7 @@ class ReadingContract:
             await made.upload("a", metadata=given)
             work = await made.work("a")
             await made.indexing.ledger.record_extraction(
-                work, Extracted("blob", "A title", "text/plain", found)
+                work, Extracted("blob", "", "A title", "text/plain", found)
             )
         async with opener() as made:
             document = await made.service.get_document(ADMIN, "docs", "a")

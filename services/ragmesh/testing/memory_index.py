@@ -54,11 +54,13 @@ class MemoryIndex:
         """The spec it was created with, else IndexVersionGoneError."""
         return self._version(index_version_uid).spec
 
-    async def create(self, spec: IndexSpec) -> None:
-        """Make an empty index version; another spec of that uid is refused."""
+    async def create(self, spec: IndexSpec) -> bool:
+        """Make an empty index version; False when it is there, another spec is refused."""
+        is_new = spec.index_version_uid not in self._versions
         version = self._versions.setdefault(spec.index_version_uid, _Version(spec))
         if version.spec != spec:
             raise AlreadyExistsError("an index version of that uid exists with another spec")
+        return is_new
 
     async def drop(self, index_version_uid: str) -> None:
         """Forget an index version."""
@@ -109,6 +111,13 @@ class MemoryIndex:
         token = str(end) if end < len(writes) else ""
         return Page(tuple(_digest(writes[key]) for key in keys), token)
 
+    async def read_chunks(
+        self, index_version_uid: str, document_uid: str, revision: int
+    ) -> tuple[Chunk, ...]:
+        """What is held of a revision."""
+        write = self._version(index_version_uid).writes.get((document_uid, revision))
+        return () if write is None else write.chunks
+
     async def describe(self, index_version_uid: str) -> IndexDescription:
         """Counts of what is visible."""
         version = self._version(index_version_uid)
@@ -150,6 +159,15 @@ class MemoryView:
     def heads_sequence(self) -> int:
         """The sequence of the last heads."""
         return self.version.sequence
+
+    @property
+    def missing_documents(self) -> int:
+        """How many heads name what is not held."""
+        return sum(
+            (uid, head.revision) not in self.version.writes
+            for uid, head in self.version.heads.items()
+            if not head.deleted
+        )
 
     async def rank(self, request: RankRequest) -> Rankings:
         """Rank by cosine and by the number of common words."""

@@ -91,6 +91,28 @@ class VisibilityContract:
         await index.write(document_write(spec, "a", "a late cat"))  # by a worker that slept
         assert await found(index, spec) == set()
 
+    async def test_published_documents_whose_chunks_are_not_there_are_counted(
+        self, index: VectorIndex
+    ) -> None:
+        spec, publisher = await created(index)
+
+        async def missing() -> int:
+            async with index.read(spec.index_version_uid) as view:
+                return view.missing_documents
+
+        await index.write(document_write(spec, "a", "cat"))
+        assert await missing() == 0  # nobody has promised it yet
+        await index.apply_heads(publisher.publish("a"))
+        await index.apply_heads(publisher.publish("b"))
+        assert await missing() == 1
+        await index.write(document_write(spec, "b", "cat"))
+        assert await missing() == 0
+        await index.apply_heads(publisher.publish("a", revision=2))
+        assert await missing() == 1
+        await index.write(document_write(spec, "a", "new cat", revision=2))
+        await index.delete(spec.index_version_uid, uid_of("a"), below_revision=2)
+        assert await missing() == 0
+
     async def test_heads_already_seen_change_nothing(self, index: VectorIndex) -> None:
         spec, publisher = await created(index)
         await index.write(document_write(spec, "a", "first cat"))

@@ -18,7 +18,7 @@ from tests.unit.indexing.world import World, world
 
 def fake() -> CatalogBench:
     indexing = FakeIndexing()
-    return CatalogBench(indexing, indexing.start, indexing.finish)
+    return CatalogBench(indexing, indexing.start, indexing.finish, indexing.fail)
 
 
 @asynccontextmanager
@@ -58,7 +58,11 @@ def played(made: World, catalog: Catalog) -> CatalogBench:
         else:
             await made.index(job.document_id)
 
-    return CatalogBench(catalog, start, finish)
+    async def fail(job_id: str) -> None:
+        job = await made.service.get_job(ADA, job_id)
+        await made.fail(job.document_id)
+
+    return CatalogBench(catalog, start, finish, fail)
 
 
 __all__ = ["DOCS", "dialled", "fake", "opened", "played"]

@@ -14,6 +14,7 @@ from ragmesh.testing.catalog_contract import (
     JobsContract,
 )
 from ragmesh.testing.documents_contract import DocumentsContract
+from ragmesh.testing.mending_contract import MendingContract
 from tests.contract.indexing.services import dialled, fake, opened, played
 
 
@@ -41,3 +42,7 @@ class TestDocuments(DocumentsContract):
 
 class TestJobs(JobsContract):
     """Every catalog passes the suite of jobs."""
+
+
+class TestMending(MendingContract):
+    """Every catalog passes the suite of what was given up."""

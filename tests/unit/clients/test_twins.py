@@ -10,7 +10,11 @@ import pytest
 from ragmesh.api.cache.v1 import cache_service_pb2
 from ragmesh.api.embedding.v1 import embedding_service_pb2
 from ragmesh.api.generation.v1 import generation_service_pb2
-from ragmesh.api.indexing.v1 import catalog_service_pb2, head_service_pb2
+from ragmesh.api.indexing.v1 import (
+    catalog_service_pb2,
+    head_service_pb2,
+    migration_service_pb2,
+)
 from ragmesh.api.retrieval.v1 import retrieval_service_pb2
 from ragmesh.cache.service import CacheService
 from ragmesh.clients import cache, embedding, generation, indexing, retrieval
@@ -33,7 +37,11 @@ CONTRACTS = [
     pytest.param(embedding, [embedding_service_pb2], id="embedding"),
     pytest.param(generation, [generation_service_pb2], id="generation"),
     pytest.param(retrieval, [retrieval_service_pb2], id="retrieval"),
-    pytest.param(indexing, [catalog_service_pb2, head_service_pb2], id="indexing"),
+    pytest.param(
+        indexing,
+        [catalog_service_pb2, head_service_pb2, migration_service_pb2],
+        id="indexing",
+    ),
 ]
 
 

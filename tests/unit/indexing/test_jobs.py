@@ -18,6 +18,7 @@ from ragmesh.core.errors import (
     JobFinishedError,
     SupersededError,
 )
+from ragmesh.core.mending import Origin
 from ragmesh.indexing.jobs import Jobs
 from ragmesh.indexing.progress import JobBoard
 from ragmesh.indexing.records import Task
@@ -26,6 +27,8 @@ from ragmesh.testing.clocks import ManualClock
 from tests.unit.indexing.world import ADMIN, EVERYBODY, publication, world
 
 RETRIEVAL = Machine("retrieval")
+
+ORIGIN = Origin("topic", "group")
 
 
 async def test_a_cancelled_job_stops_its_worker_and_says_so(tmp_path: Path) -> None:
@@ -123,7 +126,7 @@ async def test_a_failure_ends_the_job_with_its_reason_once(tmp_path: Path) -> No
         document = await made.service.get_document(ADMIN, "docs", "a")
         assert document.error == job.error
         newest = await made.upload("a", "three")
-        await made.indexing.ledger.fail(stale, job.error, attempts=2)
+        await made.indexing.ledger.fail(stale, job.error, origin=ORIGIN, attempts=2)
         assert await made.state_of(newest.job_id) is JobState.QUEUED
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from ragmesh.core.documents import JobState, NewCollection
+from ragmesh.core.documents import DocumentState, JobState, NewCollection
 from ragmesh.core.errors import EncryptedFileError, StoreDamagedError
 from ragmesh.core.index import DocumentWrite
 from ragmesh.indexing.reconciler import Reconciler, ReconcilerLimits, Repairs
 from ragmesh.testing.retrieval import attributes, chunks
 from tests.unit.indexing.pipeline import Fused, Pipeline, pipeline
-from tests.unit.indexing.world import ADMIN
+from tests.unit.indexing.world import ADMIN, EVERYBODY
 
 
 async def reconcile(made: Pipeline) -> Repairs:
@@ -302,3 +302,139 @@ async def test_a_disk_that_fails_while_blobs_are_swept_ends_nothing(tmp_path: Pa
             await made.clock.until_asleep()
             assert len(await made.events()) == 1
             loop.cancel()
+
+
+def blob_files(folder: Path, *, texts: bool) -> list[Path]:
+    """Stored files, or stored texts."""
+    files = [path for path in (folder / "blobs").glob("*/*") if path.is_file()]
+    return [path for path in files if path.read_bytes().startswith(b"{") == texts]
+
+
+@pytest.mark.parametrize("harm", ["missing", "damaged"])
+async def test_a_document_whose_file_is_lost_says_so_until_it_is_uploaded_again(
+    tmp_path: Path, harm: str
+) -> None:
+    async with pipeline(tmp_path) as made:
+        await indexed(made, 2)
+        harmed, _ = sorted(blob_files(tmp_path, texts=False), key=lambda path: path.read_bytes())
+        if harm == "missing":
+            harmed.unlink()
+        else:
+            harmed.write_bytes(b"Text of document 7.")
+        assert (await reconcile(made)).failed == 1
+        assert (await reconcile(made)).is_idle
+        lost, whole = await made.document("d0"), await made.document("d1")
+        assert lost.error is not None
+        assert (lost.state, lost.error.reason) == (DocumentState.FAILED, "STORE_DAMAGED")
+        assert whole.state is DocumentState.INDEXED
+        assert len(await made.held()) == 2  # what is published stays searchable
+        service = made.indexing.service
+        page = await service.list_dead_letters(ADMIN, collection="", reason="", page=EVERYBODY)
+        assert [letter.document_id for letter in page.items] == ["d0"]
+        await made.upload("d0", "Text of document 0.")
+        await made.work()
+        assert (await made.document("d0")).state is DocumentState.INDEXED
+        content = await service.get_document_content(ADMIN, "docs", "d0", revision=None)
+        assert content.content == b"Text of document 0."
+        page = await service.list_dead_letters(ADMIN, collection="", reason="", page=EVERYBODY)
+        assert page.items == ()
+
+
+async def test_an_earlier_revision_whose_file_is_lost_is_only_told(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        await made.upload("a", "First.")
+        await made.work()
+        (first,) = blob_files(tmp_path, texts=False)
+        await made.upload("a", "Second.")
+        await made.work()
+        first.unlink()
+        repairs = await reconcile(made)
+        assert (repairs.lost, repairs.failed) == (1, 0)
+        assert (await made.document("a")).state is DocumentState.INDEXED
+
+
+@pytest.mark.parametrize("harm", ["missing", "damaged"])
+async def test_a_stored_text_that_is_lost_is_extracted_again(tmp_path: Path, harm: str) -> None:
+    async with pipeline(tmp_path) as made:
+        await indexed(made, 1)
+        (text,) = blob_files(tmp_path, texts=True)
+        if harm == "missing":
+            text.unlink()
+        else:
+            text.write_bytes(text.read_bytes().replace(b"Text", b"Next"))
+        embedded = len(made.embedder.passages)
+        assert (await reconcile(made)).reread == 1
+        await made.work()
+        assert (await reconcile(made)).is_idle
+        stored = await made.indexing.service.get_document_text(ADMIN, "docs", "d0", revision=None)
+        assert stored.text == "Text of document 0."
+        assert len(made.embedder.passages) == embedded
+
+
+async def test_files_are_read_in_portions_until_all_were(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        await indexed(made, 20)
+        for path in blob_files(tmp_path, texts=False):
+            path.write_bytes(path.read_bytes().upper())
+        limits = ReconcilerLimits(checked_bytes=1, blob_pause_seconds=60.0)
+        reconciler = Reconciler(
+            made.indexing.ledger, made.indexing.blobs, made.retrieval, made.clock, limits
+        )
+        failed = []
+        for _ in range(2):
+            failed.append((await reconciler.reconcile()).failed)
+            await made.clock.advance(61)
+        assert failed == [16, 4]
+
+
+async def test_ended_jobs_go_with_time_and_each_documents_last_one_stays(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        first = await made.upload("a", "One.")
+        await made.work()
+        second = await made.upload("a", "Two.")
+        await made.work()
+        await made.clock.advance(29 * 86_400)
+        assert (await reconcile(made)).forgotten == 0
+        await made.clock.advance(2 * 86_400)
+        assert (await reconcile(made)).forgotten == 1
+        jobs = await made.indexing.service.list_jobs(ADMIN, state=None, page=EVERYBODY)
+        assert [job.job_id for job in jobs.items] == [second.job_id]
+        assert first.job_id != second.job_id
+        again = await made.upload("a", "Two.")  # answered with the job that stayed
+        assert again.job_id == second.job_id
+
+
+async def test_dead_letters_that_nothing_resolves_go_with_time(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        made.reader.refusals["x.pdf"] = EncryptedFileError("it needs a password")
+        await made.upload("a", filename="x.pdf")
+        await made.work()
+        await made.clock.advance(91 * 86_400)
+        assert (await reconcile(made)).forgotten == 1
+        service = made.indexing.service
+        page = await service.list_dead_letters(ADMIN, collection="", reason="", page=EVERYBODY)
+        assert page.items == ()
+        assert (await made.document("a")).state is DocumentState.FAILED
+
+
+async def test_lost_events_are_sent_again_when_the_clock_was_set_back(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        accepted = await made.upload()
+        assert await made.events()  # and nobody handles it
+        made.clock.set_back(86_400)
+        reconciler = fresh(made)
+        assert (await reconciler.reconcile()).relayed == 1
+        await made.work()
+        assert (await made.job(accepted)).state is JobState.SUCCEEDED
+
+
+async def test_a_repair_on_demand_says_what_differed(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        uids = await indexed(made, 5)
+        version = await made.version()
+        await made.memory.delete(version, uids[1], below_revision=99)
+        found = await made.indexing.service.repair_collection(ADMIN, "docs")
+        assert (found.compared, found.different) == (5, 1)
+        await made.work()
+        found = await made.indexing.service.repair_collection(ADMIN, "docs")
+        assert (found.compared, found.different) == (5, 0)

@@ -20,9 +20,12 @@ from ragmesh.chassis.events.facts import (
 )
 from ragmesh.core.documents import Failure
 from ragmesh.core.errors import StorageFullError, StoreDamagedError
+from ragmesh.core.mending import Origin
 from ragmesh.indexing.records import OutboxRow
 from ragmesh.indexing.relay import Relay, RelayLimits
 from tests.unit.indexing.pipeline import Fused, Killed, Pipeline, pipeline
+
+ORIGIN = Origin("topic", "group")
 
 
 @dataclass
@@ -167,7 +170,9 @@ async def test_a_window_holds_documents_back_until_others_have_ended(tmp_path: P
             first = DocumentChanged.of(log.events[0])
             work = await made.indexing.ledger.work_of(await made.version(), first.document_uid)
             assert work is not None
-            await made.indexing.ledger.fail(work, Failure("NO_TEXT", "no text"), attempts=1)
+            await made.indexing.ledger.fail(
+                work, Failure("NO_TEXT", "no text"), origin=ORIGIN, attempts=1
+            )
             await made.clock.advance(2)
             await log.until(3)
         assert {e.topic for e in log.events} == {DOCUMENTS_CHANGED}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,9 +24,10 @@ from ragmesh.core.errors import (
     UndecodableEventError,
 )
 from ragmesh.core.metadata import Metadata
+from ragmesh.core.vectors import Passage
 from ragmesh.indexing.worker import Invalidator
 from ragmesh.testing.cache import FakeAnswerCache
-from tests.unit.indexing.pipeline import pipeline
+from tests.unit.indexing.pipeline import TESTER, pipeline
 from tests.unit.indexing.world import ADMIN
 
 LONG = "\n\n".join(f"This is the paragraph of number {n}. It ends." for n in range(5))
@@ -375,3 +377,106 @@ async def test_the_cache_hears_of_every_head_that_moved(tmp_path: Path) -> None:
         moved = AnswersInvalidated("e", made.clock.now(), "t", "c", "d", 7)
         await Invalidator(cache).handle(Delivery(moved.event()))
     assert cache.invalidations == [Invalidation("c", "d", 7)]
+
+
+async def test_an_update_embeds_only_the_chunks_that_changed(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        await made.upload("a", LONG)
+        await made.work()
+        before = len(made.embedder.passages)
+        paragraphs = LONG.split("\n\n")
+        changed = "A paragraph that was not there before."
+        await made.upload("a", "\n\n".join([changed, *paragraphs[1:]]))
+        await made.work()
+        assert [p.text for p in made.embedder.passages[before:]] == [changed]
+        (head,), (digest,) = await made.heads(), await made.held()
+        assert (head.revision, digest.revision, digest.chunk_count) == (2, 2, len(paragraphs))
+        assert digest.digest == head.digest
+
+
+async def test_vectors_that_were_taken_over_are_those_that_embedding_gives(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        await made.upload("a", LONG)
+        await made.work()
+        await made.upload("a", "New first.\n\n" + LONG)
+        await made.work()
+        version, (head,) = await made.version(), await made.heads()
+        held = await made.retrieval.read_chunks(TESTER, version, head.document_uid, revision=2)
+        passages = [Passage(chunk.draft.text, chunk.draft.sentences) for chunk in held]
+        fresh = await made.embedder.embed_passages(passages)
+        assert [(c.vector, c.sentence_vectors) for c in held] == [
+            (p.vector, p.sentences) for p in fresh.passages
+        ]
+
+
+async def test_a_restore_reads_nothing_and_embeds_nothing_that_is_still_there(
+    tmp_path: Path,
+) -> None:
+    async with pipeline(tmp_path) as made:
+        await made.upload("a", LONG)
+        await made.work()
+        await made.upload("a", LONG + "\n\nOne more.")
+        await made.work()
+        files, embedded = len(made.reader.read_files), len(made.embedder.passages)
+        await made.indexing.service.restore_revision(ADMIN, "docs", "a", 1)
+        await made.work()
+        assert (len(made.reader.read_files), len(made.embedder.passages)) == (files, embedded)
+        text = await made.indexing.service.get_document_text(ADMIN, "docs", "a", revision=None)
+        assert (text.revision, text.text) == (3, LONG)
+        assert [(d.revision, d.chunk_count) for d in await made.held()] == [(3, 5)]
+
+
+async def test_a_restored_document_is_found_after_its_delete(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        await made.upload("a", LONG)
+        await made.work()
+        await made.indexing.service.delete_document(ADMIN, "docs", "a")
+        await made.work()
+        assert await made.held() == ()
+        accepted = await made.indexing.service.restore_revision(ADMIN, "docs", "a", 1)
+        await made.work()
+        assert (await made.job(accepted)).state is JobState.SUCCEEDED
+        (head,) = await made.heads()
+        assert (head.revision, head.deleted) == (3, False)
+
+
+async def test_superseded_work_is_dropped_before_its_rest_is_embedded(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        await made.upload("a", LONG)
+
+        async def upload_meanwhile() -> None:
+            await made.upload("a", "Short now.")
+
+        made.fuse.hooks["embed_passages"] = upload_meanwhile
+        await made.work()
+        embedded = [p.text for p in made.embedder.passages]
+        assert embedded == [LONG.split("\n\n")[0], "Short now."]
+
+
+async def test_a_file_that_is_not_what_was_uploaded_fails_with_a_reason(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        await made.upload()
+        (blob,) = [path for path in (tmp_path / "blobs").glob("*/*") if path.is_file()]
+        blob.write_bytes(b"One. Twp.")
+        (delivery,) = await made.events()
+        await made.indexer.handle(replace(delivery, is_last_chance=True))
+        document = await made.document()
+        assert document.error is not None
+        assert (document.state, document.error.reason) == (DocumentState.FAILED, "STORE_DAMAGED")
+        await made.upload()
+        await made.work()
+        assert (await made.document()).state is DocumentState.INDEXED
+
+
+async def test_a_damaged_text_is_extracted_again(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        await made.upload("a", "Old text.")
+        await made.work()
+        blobs = {p for p in (tmp_path / "blobs").glob("*/*") if p.is_file()}
+        (text_blob,) = [path for path in blobs if path.read_bytes().startswith(b"{")]
+        text_blob.write_bytes(text_blob.read_bytes().replace(b"Old", b"Odd"))
+        await made.indexing.service.restore_revision(ADMIN, "docs", "a", 1)
+        await made.work()
+        text = await made.indexing.service.get_document_text(ADMIN, "docs", "a", revision=None)
+        assert text.text == "Old text."
+        assert len(made.reader.read_files) == 2

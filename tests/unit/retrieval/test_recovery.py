@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -344,6 +345,41 @@ async def test_a_damaged_index_version_can_be_dropped_and_made_again(root: Path)
         await index.create(spec)
         await index.write(document_write(spec, "b", "cat b"))
         assert await shown(index, spec, "b") == {"b"}
+
+
+@pytest.mark.parametrize("harm", ["garbage", "missing"])
+async def test_making_a_damaged_index_version_sets_it_aside_and_begins_anew(
+    root: Path, harm: str
+) -> None:
+    spec = index_spec()
+    async with filled(root, spec, "a"):
+        pass
+    truth = root / spec.index_version_uid / "truth.db"
+    truth.write_bytes(b"nothing that makes sense") if harm == "garbage" else truth.unlink()
+    async with embedded_index(root) as index:
+        await index.create(spec)
+        assert (await index.list_digests(spec.index_version_uid, PageRequest())).items == ()
+        await index.write(document_write(spec, "b", "cat b"))
+        assert await shown(index, spec, "b") == {"b"}
+        assert await index.list_indexes() == (spec.index_version_uid,)
+        aside = root / f".{spec.index_version_uid}.damaged"
+        assert (aside / "truth.db").exists() == (harm == "garbage")
+        # Deleted documents may be in it: it goes after a day.
+        os.utime(aside, (0, 0))
+        await index.list_digests(spec.index_version_uid, PageRequest())
+        assert not aside.exists()
+
+
+async def test_damage_that_a_search_runs_into_is_mended_by_making_it_anew(root: Path) -> None:
+    spec = index_spec()
+    async with filled(root, spec, "a") as index:
+        with pytest.raises(StoreDamagedError):
+            async with index.read(spec.index_version_uid):
+                raise StoreDamagedError("a page of the file is malformed")
+        with pytest.raises(StoreDamagedError):
+            await index.list_digests(spec.index_version_uid, PageRequest())
+        await index.create(spec)
+        assert (await index.list_digests(spec.index_version_uid, PageRequest())).items == ()
 
 
 async def test_two_processes_do_not_share_an_index(root: Path) -> None:

@@ -13,6 +13,7 @@ from ragmesh.core.callers import ADMINS_ONLY, Machine, Principal
 from ragmesh.core.errors import (
     FingerprintMismatchError,
     HeadsStaleError,
+    IndexDamagedError,
     IndexVersionGoneError,
     InvalidLimitError,
     InvalidVectorError,
@@ -25,6 +26,7 @@ from ragmesh.core.search import Retrieval, RetrieveQuery, SearchMode
 from ragmesh.core.vectors import Vector
 from ragmesh.retrieval.follower import STALE_HEADS, HeadsFollower, Patience
 from ragmesh.retrieval.service import (
+    INDEX_INCOMPLETE,
     MAX_CANDIDATES,
     QUESTION_CUT,
     RetrievalService,
@@ -39,6 +41,7 @@ from ragmesh.testing.retrieval import (
     Publisher,
     document_write,
     index_spec,
+    uid_of,
 )
 
 INDEXER = Machine("indexer")
@@ -59,7 +62,7 @@ async def test_a_damaged_index_version_is_cleared_away_by_the_mesh_and_by_nobody
     await index.create(spec)
     follower = HeadsFollower(index, clock, Patience())
     service = RetrievalService(FakeEmbedder(FakeEncoder()), index, follower, clock)
-    with pytest.raises(StoreDamagedError):
+    with pytest.raises(IndexDamagedError):
         await service.drop_index(SOMEBODY, spec.index_version_uid)
     assert await index.list_indexes() == (spec.index_version_uid,)
     await service.drop_index(INDEXER, spec.index_version_uid)
@@ -280,3 +283,12 @@ def test_each_ranking_gives_more_candidates_than_hits_but_never_without_end() ->
     assert candidates_for(1) >= 50
     assert candidates_for(200) > 200
     assert candidates_for(10**6) == MAX_CANDIDATES
+
+
+async def test_an_index_that_lacks_published_documents_marks_its_answers() -> None:
+    async with bench() as made:
+        await made.add("a", "A cat.")
+        assert (await made.retrieve(made.query())).degraded == ()
+        uid = made.spec.index_version_uid
+        await made.service.delete_chunks(INDEXER, uid, uid_of("a"), below_revision=99)
+        assert (await made.retrieve(made.query())).degraded == (INDEX_INCOMPLETE,)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from ragmesh.core.errors import RagmeshError
     from ragmesh.core.filters import Filter
+    from ragmesh.core.mending import DeadLetter, Repaired, Replayed
     from ragmesh.core.pages import Page, PageRequest
     from ragmesh.core.search import SearchQuery, SearchResult
 
@@ -99,6 +100,20 @@ class Mesh(Protocol):
 
     async def cancel_job(self, job_id: str) -> Job:
         """Cancel a job that has not ended."""
+
+    async def list_dead_letters(
+        self, *, collection: str = "", reason: str = "", page: PageRequest
+    ) -> Page[DeadLetter]:
+        """Work that was given up."""
+
+    async def get_dead_letter(self, dead_letter_id: str) -> DeadLetter:
+        """One dead letter."""
+
+    async def replay_dead_letters(self, dead_letter_ids: Sequence[str]) -> Replayed:
+        """Try given-up work again."""
+
+    async def repair_collection(self, collection: str) -> Repaired:
+        """Compare catalog and index now, and repair every difference."""
 
     def watch_job(self, job_id: str) -> AsyncGenerator[Job, None]:
         """The job as it is, then every change, until it ends."""

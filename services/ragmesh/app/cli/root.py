@@ -6,6 +6,7 @@ import click
 
 from ragmesh.app.cli.asking import ask, search
 from ragmesh.app.cli.collections import collections
+from ragmesh.app.cli.dead_letters import dead_letters
 from ragmesh.app.cli.doctor import doctor
 from ragmesh.app.cli.documents import documents
 from ragmesh.app.cli.jobs import jobs
@@ -24,5 +25,6 @@ def ragmesh() -> None:
     """
 
 
-for command in (run, documents, ask, search, collections, jobs, doctor, version):
+_COMMANDS = (run, documents, ask, search, collections, jobs, dead_letters, doctor, version)
+for command in _COMMANDS:
     ragmesh.add_command(command)

@@ -11,10 +11,10 @@ from ragmesh.chassis.events.sqlite_log import open_sqlite_event_log
 from ragmesh.indexing.adapters.parser_pool import ParserPool
 from ragmesh.indexing.building import Indexing, Neighbours, Places
 from ragmesh.indexing.building import open_indexing as open_stores
-from ragmesh.indexing.reconciler import Reconciler
 from ragmesh.indexing.relay import Relay
 from ragmesh.indexing.service import IndexingService
 from ragmesh.indexing.stages import Stages
+from ragmesh.indexing.undertaker import Undertaker
 from ragmesh.indexing.worker import Indexer, Invalidator
 
 
@@ -44,13 +44,15 @@ async def open_catalog(wiring: Wiring) -> AsyncIterator[Indexing]:
 async def open_indexing(wiring: Wiring) -> AsyncIterator[IndexingService]:
     """The service, and the loops that keep outbox and index as the catalog wants them."""
     catalog: Indexing = await wiring.port("catalog")
-    relay = Relay(catalog.ledger, await wiring.port("events"), wiring.clock)
-    index = await wiring.port("retrieval")
-    reconciler = Reconciler(catalog.ledger, catalog.blobs, index, wiring.clock)
+    log = await wiring.port("events")
+    loops = {
+        "indexing.relay": Relay(catalog.ledger, log, wiring.clock).run(),
+        "indexing.reconciler": catalog.reconciler.run(),
+        "indexing.undertaker": Undertaker(catalog.ledger.catalog).run(log),
+    }
     async with AsyncExitStack() as stack:
-        tasks = wiring.life.tasks
-        await stack.enter_async_context(tasks.running("indexing.relay", relay.run()))
-        await stack.enter_async_context(tasks.running("indexing.reconciler", reconciler.run()))
+        for name, loop in loops.items():
+            await stack.enter_async_context(wiring.life.tasks.running(name, loop))
         yield catalog.service
 
 

@@ -25,6 +25,7 @@ _EMBEDDING = f"{_API}.embedding.v1.EmbeddingService"
 _GENERATION = f"{_API}.generation.v1.GenerationService"
 _HEADS = f"{_API}.indexing.v1.HeadService"
 _RETRIEVAL = f"{_API}.retrieval.v1.RetrievalService"
+_ADMIN = f"{_API}.gateway.v1.AdminService"
 _ASK = f"{_API}.gateway.v1.AskService"
 _COLLECTIONS = f"{_API}.gateway.v1.CollectionService"
 _DOCUMENTS = f"{_API}.gateway.v1.DocumentService"
@@ -56,7 +57,7 @@ NEEDS: Mapping[str, Mapping[str, Need]] = MappingProxyType(
         "gateway": {
             "cache": Need(_CACHE),
             "generation": Need(_GENERATION, of=(_ASK,)),
-            "indexing": Need(_CATALOG, of=(_ASK, _COLLECTIONS, _DOCUMENTS)),
+            "indexing": Need(_CATALOG, of=(_ADMIN, _ASK, _COLLECTIONS, _DOCUMENTS)),
             "retrieval": Need(_RETRIEVAL, of=(_ASK,)),
         },
     }

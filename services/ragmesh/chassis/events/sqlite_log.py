@@ -207,7 +207,7 @@ class _SqliteQueue:
 
     async def take(self, limit: int) -> Taken:
         """See `Queue`."""
-        log, now = self._log, self._log._now()
+        log, now = self._log, self._log._clock.monotonic()
         held = frozenset(self._leased)
 
         def unit() -> Taken:
@@ -229,7 +229,8 @@ class _SqliteQueue:
 
     async def postpone(self, lease: Lease, retry: Retry) -> None:
         """See `Queue`."""
-        file, due_at = self._log._file, self._log._now() + retry.delay_seconds
+        # By the clock that never goes back: a retry must not wait for an hour to come again.
+        file, due_at = self._log._file, self._log._clock.monotonic() + retry.delay_seconds
         strikes = lease.strikes + int(retry.is_strike)
         await self._log._commit(lambda: file.postpone(self._cursor, lease, strikes, due_at))
 

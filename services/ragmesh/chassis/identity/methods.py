@@ -70,6 +70,7 @@ METHODS: Mapping[str, Mapping[str, frozenset[Who]]] = MappingProxyType(
             "UpdateAttributes": _WRITERS,
             "DeleteChunks": _WRITERS,
             "ListDocumentDigests": _WRITERS,
+            "ReadChunks": _WRITERS,
             "DescribeIndex": _WRITERS,
         },
         # A machine acts for no tenant, and names of collections mean nothing without one.

@@ -153,7 +153,7 @@ def document_write_to_messages(write: DocumentWrite) -> Iterator[service_pb.Writ
             chunk_count=len(write.chunks),
         )
     )
-    for batch in _batches(write.chunks):
+    for batch in chunks_to_messages(write.chunks):
         yield service_pb.WriteChunksRequest(batch=service_pb.ChunkBatch(chunks=batch))
 
 
@@ -240,7 +240,8 @@ def description_from_message(message: pb.IndexDescription) -> IndexDescription:
     )
 
 
-def _batches(chunks: Iterable[Chunk]) -> Iterator[list[pb.IndexedChunk]]:
+def chunks_to_messages(chunks: Iterable[Chunk]) -> Iterator[list[pb.IndexedChunk]]:
+    """Chunks in batches of bounded size."""
     batch: list[pb.IndexedChunk] = []
     size = 0
     for chunk in chunks:

@@ -47,6 +47,12 @@ class JobNotFoundError(NotFoundError):
     reason = "JOB_NOT_FOUND"
 
 
+class DeadLetterNotFoundError(NotFoundError):
+    """There is no such dead letter for this caller, or its work is done by now."""
+
+    reason = "DEAD_LETTER_NOT_FOUND"
+
+
 class JobFinishedError(PreconditionError):
     """The job has already ended and cannot be cancelled."""
 

@@ -29,6 +29,12 @@ class IndexVersionGoneError(PreconditionError):
     reason = "INDEX_VERSION_GONE"
 
 
+class IndexDamagedError(UnavailableError):
+    """The store of the index version is damaged; it is made anew from the stored texts."""
+
+    reason = "INDEX_DAMAGED"
+
+
 class HeadsStaleError(UnavailableError):
     """This replica has lost the stream of heads and will not guess about restricted documents."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import grpc
 
 from ragmesh.api.gateway.v1 import (
+    admin_service_pb2,
+    admin_service_pb2_grpc,
     ask_service_pb2,
     ask_service_pb2_grpc,
     collection_service_pb2,
@@ -13,6 +15,7 @@ from ragmesh.api.gateway.v1 import (
     document_service_pb2_grpc,
 )
 from ragmesh.gateway.ports import Identity
+from ragmesh.gateway.server.admin import AdminServicer
 from ragmesh.gateway.server.asking import AskServicer
 from ragmesh.gateway.server.collections import CollectionServicer
 from ragmesh.gateway.server.documents import DocumentServicer
@@ -22,11 +25,13 @@ SERVICE_NAMES = (
     ask_service_pb2.DESCRIPTOR.services_by_name["AskService"].full_name,
     document_service_pb2.DESCRIPTOR.services_by_name["DocumentService"].full_name,
     collection_service_pb2.DESCRIPTOR.services_by_name["CollectionService"].full_name,
+    admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"].full_name,
 )
 """Everything that the public listener serves besides health and reflection."""
 
 __all__ = [
     "SERVICE_NAMES",
+    "AdminServicer",
     "AskServicer",
     "CollectionServicer",
     "DocumentServicer",
@@ -42,4 +47,7 @@ def add_gateway(server: grpc.aio.Server, service: GatewayService, identity: Iden
     )
     collection_service_pb2_grpc.add_CollectionServiceServicer_to_server(
         CollectionServicer(service, identity), server
+    )
+    admin_service_pb2_grpc.add_AdminServiceServicer_to_server(
+        AdminServicer(service, identity), server
     )

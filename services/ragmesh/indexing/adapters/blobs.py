@@ -12,6 +12,7 @@ import secrets
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime
+from hashlib import file_digest
 from pathlib import Path
 
 from ragmesh.chassis.executors import Executor, executor
@@ -45,6 +46,14 @@ class FileBlobs:
         """Forget the blobs; unknown keys are no error."""
         if keys:
             await self._threads.run(self._delete, keys)
+
+    async def missing_blobs(self, keys: Sequence[str]) -> frozenset[str]:
+        """Those of the keys under which nothing is stored."""
+        return await self._threads.run(self._missing, keys) if keys else frozenset()
+
+    async def digest_blobs(self, keys: Sequence[str]) -> tuple[str | None, ...]:
+        """SHA-256 of each blob as it lies there; None of one that is missing."""
+        return await self._threads.run(self._digests, keys)
 
     async def list_blobs(self) -> AsyncIterator[Sequence[StoredBlob]]:
         """Every blob, in bounded batches, in no order."""
@@ -84,6 +93,27 @@ class FileBlobs:
                 raise StoreDamagedError(
                     "a blob that the catalog names is missing", metadata={"blob": key}
                 ) from error
+
+    def _missing(self, keys: Sequence[str]) -> frozenset[str]:
+        missing = set()
+        for key in keys:
+            path = self._path(key)
+            with _disk_errors(path):
+                if not path.is_file():
+                    missing.add(key)
+        return frozenset(missing)
+
+    def _digests(self, keys: Sequence[str]) -> tuple[str | None, ...]:
+        return tuple(self._digest(key) if key else None for key in keys)
+
+    def _digest(self, key: str) -> str | None:
+        path = self._path(key)
+        with _disk_errors(path):
+            try:
+                with path.open("rb") as file:
+                    return file_digest(file, "sha256").hexdigest()
+            except FileNotFoundError:
+                return None
 
     def _delete(self, keys: Sequence[str]) -> None:
         for key in keys:

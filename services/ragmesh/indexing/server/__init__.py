@@ -9,21 +9,34 @@ from ragmesh.api.indexing.v1 import (
     catalog_service_pb2_grpc,
     head_service_pb2,
     head_service_pb2_grpc,
+    migration_service_pb2,
+    migration_service_pb2_grpc,
 )
 from ragmesh.indexing.server.catalog import CatalogServicer
 from ragmesh.indexing.server.heads import HeadServicer
+from ragmesh.indexing.server.migrations import MigrationServicer
 from ragmesh.indexing.service import IndexingService
 
 SERVICE_NAMES = (
     catalog_service_pb2.DESCRIPTOR.services_by_name["CatalogService"].full_name,
     head_service_pb2.DESCRIPTOR.services_by_name["HeadService"].full_name,
+    migration_service_pb2.DESCRIPTOR.services_by_name["MigrationService"].full_name,
 )
 """Everything that this service serves."""
 
-__all__ = ["SERVICE_NAMES", "CatalogServicer", "HeadServicer", "add_indexing"]
+__all__ = [
+    "SERVICE_NAMES",
+    "CatalogServicer",
+    "HeadServicer",
+    "MigrationServicer",
+    "add_indexing",
+]
 
 
 def add_indexing(server: grpc.aio.Server, service: IndexingService) -> None:
-    """Register the catalog and its heads; SERVICE_NAMES lists them."""
+    """Register the catalog, its heads and what mends it; SERVICE_NAMES lists them."""
     catalog_service_pb2_grpc.add_CatalogServiceServicer_to_server(CatalogServicer(service), server)
     head_service_pb2_grpc.add_HeadServiceServicer_to_server(HeadServicer(service), server)
+    migration_service_pb2_grpc.add_MigrationServiceServicer_to_server(
+        MigrationServicer(service), server
+    )

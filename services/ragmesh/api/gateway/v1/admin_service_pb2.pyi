@@ -810,25 +810,31 @@ Global___ReplayDeadLettersRequest: _TypeAlias = ReplayDeadLettersRequest  # noqa
 
 @_typing.final
 class ReplayDeadLettersResponse(_message.Message):
-    """The work waits for a worker again. A dead letter whose revision was superseded is dropped."""
+    """The work waits for a worker again; asked twice, it still waits once. A dead letter whose
+    revision was superseded is dropped.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     REPLAYED_FIELD_NUMBER: _builtins.int
     SUPERSEDED_FIELD_NUMBER: _builtins.int
+    GONE_FIELD_NUMBER: _builtins.int
     replayed: _builtins.int
     """Dead letters that are tried again."""
     superseded: _builtins.int
     """Dead letters dropped as superseded."""
+    gone: _builtins.int
+    """Ids of no dead letter, or of one that is dropped already."""
     def __init__(
         self,
         *,
         replayed: _builtins.int = ...,
         superseded: _builtins.int = ...,
+        gone: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["replayed", b"replayed", "superseded", b"superseded"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gone", b"gone", "replayed", b"replayed", "superseded", b"superseded"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

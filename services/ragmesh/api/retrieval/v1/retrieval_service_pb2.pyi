@@ -481,6 +481,60 @@ class ListDocumentDigestsResponse(_message.Message):
 Global___ListDocumentDigestsResponse: _TypeAlias = ListDocumentDigestsResponse  # noqa: Y015
 
 @_typing.final
+class ReadChunksRequest(_message.Message):
+    """Names a revision that an index version may hold."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_VERSION_UID_FIELD_NUMBER: _builtins.int
+    DOCUMENT_UID_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    index_version_uid: _builtins.str
+    """Uid of the index version."""
+    document_uid: _builtins.str
+    """Uid of the document."""
+    revision: _builtins.int
+    """Revision of the document, from 1."""
+    def __init__(
+        self,
+        *,
+        index_version_uid: _builtins.str = ...,
+        document_uid: _builtins.str = ...,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_uid", b"document_uid", "index_version_uid", b"index_version_uid", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadChunksRequest: _TypeAlias = ReadChunksRequest  # noqa: Y015
+
+@_typing.final
+class ReadChunksResponse(_message.Message):
+    """The next chunks of a revision, by ordinal."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHUNKS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def chunks(self) -> _containers.RepeatedCompositeFieldContainer[_index_pb2.IndexedChunk]:
+        """The chunks."""
+
+    def __init__(
+        self,
+        *,
+        chunks: _abc.Iterable[_index_pb2.IndexedChunk] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadChunksResponse: _TypeAlias = ReadChunksResponse  # noqa: Y015
+
+@_typing.final
 class DescribeIndexRequest(_message.Message):
     """Names an index version to describe."""
 

@@ -72,6 +72,11 @@ class RetrievalServiceStub(object):
                 request_serializer=ragmesh_dot_api_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ListDocumentDigestsRequest.SerializeToString,
                 response_deserializer=ragmesh_dot_api_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ListDocumentDigestsResponse.FromString,
                 _registered_method=True)
+        self.ReadChunks = channel.unary_stream(
+                '/ragmesh.api.retrieval.v1.RetrievalService/ReadChunks',
+                request_serializer=ragmesh_dot_api_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ReadChunksRequest.SerializeToString,
+                response_deserializer=ragmesh_dot_api_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ReadChunksResponse.FromString,
+                _registered_method=True)
         self.DescribeIndex = channel.unary_unary(
                 '/ragmesh.api.retrieval.v1.RetrievalService/DescribeIndex',
                 request_serializer=ragmesh_dot_api_dot_retrieval_dot_v1_dot_retrieval__service__pb2.DescribeIndexRequest.SerializeToString,
@@ -94,6 +99,7 @@ class RetrievalServiceServicer(object):
 
     def CreateIndex(self, request, context):
         """Makes an empty index version. The same again is a no-op; another one of that uid is refused.
+        One whose store is damaged is set aside and made anew, empty.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -131,6 +137,14 @@ class RetrievalServiceServicer(object):
 
     def ListDocumentDigests(self, request, context):
         """Lists what an index version holds, for comparison with the catalog.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadChunks(self, request, context):
+        """Answers the chunks that are held of a revision, with their vectors, so that what a newer
+        revision has in common with it need not be embedded again. None when it is not held.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -180,6 +194,11 @@ def add_RetrievalServiceServicer_to_server(servicer, server):
                     servicer.ListDocumentDigests,
                     request_deserializer=ragmesh_dot_api_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ListDocumentDigestsRequest.FromString,
                     response_serializer=ragmesh_dot_api_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ListDocumentDigestsResponse.SerializeToString,
+            ),
+            'ReadChunks': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReadChunks,
+                    request_deserializer=ragmesh_dot_api_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ReadChunksRequest.FromString,
+                    response_serializer=ragmesh_dot_api_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ReadChunksResponse.SerializeToString,
             ),
             'DescribeIndex': grpc.unary_unary_rpc_method_handler(
                     servicer.DescribeIndex,
@@ -379,6 +398,33 @@ class RetrievalService(object):
             '/ragmesh.api.retrieval.v1.RetrievalService/ListDocumentDigests',
             ragmesh_dot_api_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ListDocumentDigestsRequest.SerializeToString,
             ragmesh_dot_api_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ListDocumentDigestsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadChunks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/ragmesh.api.retrieval.v1.RetrievalService/ReadChunks',
+            ragmesh_dot_api_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ReadChunksRequest.SerializeToString,
+            ragmesh_dot_api_dot_retrieval_dot_v1_dot_retrieval__service__pb2.ReadChunksResponse.FromString,
             options,
             channel_credentials,
             insecure,

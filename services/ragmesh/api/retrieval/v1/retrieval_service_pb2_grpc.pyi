@@ -39,7 +39,9 @@ class RetrievalServiceStub:
     Retrieve: _grpc.UnaryUnaryMultiCallable[_retrieval_service_pb2.RetrieveRequest, _retrieval_service_pb2.RetrieveResponse]
     """Finds the chunks that answer a question best."""
     CreateIndex: _grpc.UnaryUnaryMultiCallable[_retrieval_service_pb2.CreateIndexRequest, _retrieval_service_pb2.CreateIndexResponse]
-    """Makes an empty index version. The same again is a no-op; another one of that uid is refused."""
+    """Makes an empty index version. The same again is a no-op; another one of that uid is refused.
+    One whose store is damaged is set aside and made anew, empty.
+    """
     DropIndex: _grpc.UnaryUnaryMultiCallable[_retrieval_service_pb2.DropIndexRequest, _retrieval_service_pb2.DropIndexResponse]
     """Removes an index version with all it holds. One that is not there is no error."""
     WriteChunks: _grpc.StreamUnaryMultiCallable[_retrieval_service_pb2.WriteChunksRequest, _retrieval_service_pb2.WriteChunksResponse]
@@ -53,6 +55,10 @@ class RetrievalServiceStub:
     """Removes the chunks of superseded revisions of a document."""
     ListDocumentDigests: _grpc.UnaryUnaryMultiCallable[_retrieval_service_pb2.ListDocumentDigestsRequest, _retrieval_service_pb2.ListDocumentDigestsResponse]
     """Lists what an index version holds, for comparison with the catalog."""
+    ReadChunks: _grpc.UnaryStreamMultiCallable[_retrieval_service_pb2.ReadChunksRequest, _retrieval_service_pb2.ReadChunksResponse]
+    """Answers the chunks that are held of a revision, with their vectors, so that what a newer
+    revision has in common with it need not be embedded again. None when it is not held.
+    """
     DescribeIndex: _grpc.UnaryUnaryMultiCallable[_retrieval_service_pb2.DescribeIndexRequest, _retrieval_service_pb2.DescribeIndexResponse]
     """Describes an index version as it stands."""
 
@@ -67,7 +73,9 @@ class RetrievalServiceAsyncStub(RetrievalServiceStub):
     Retrieve: _aio.UnaryUnaryMultiCallable[_retrieval_service_pb2.RetrieveRequest, _retrieval_service_pb2.RetrieveResponse]  # type: ignore[assignment]
     """Finds the chunks that answer a question best."""
     CreateIndex: _aio.UnaryUnaryMultiCallable[_retrieval_service_pb2.CreateIndexRequest, _retrieval_service_pb2.CreateIndexResponse]  # type: ignore[assignment]
-    """Makes an empty index version. The same again is a no-op; another one of that uid is refused."""
+    """Makes an empty index version. The same again is a no-op; another one of that uid is refused.
+    One whose store is damaged is set aside and made anew, empty.
+    """
     DropIndex: _aio.UnaryUnaryMultiCallable[_retrieval_service_pb2.DropIndexRequest, _retrieval_service_pb2.DropIndexResponse]  # type: ignore[assignment]
     """Removes an index version with all it holds. One that is not there is no error."""
     WriteChunks: _aio.StreamUnaryMultiCallable[_retrieval_service_pb2.WriteChunksRequest, _retrieval_service_pb2.WriteChunksResponse]  # type: ignore[assignment]
@@ -81,6 +89,10 @@ class RetrievalServiceAsyncStub(RetrievalServiceStub):
     """Removes the chunks of superseded revisions of a document."""
     ListDocumentDigests: _aio.UnaryUnaryMultiCallable[_retrieval_service_pb2.ListDocumentDigestsRequest, _retrieval_service_pb2.ListDocumentDigestsResponse]  # type: ignore[assignment]
     """Lists what an index version holds, for comparison with the catalog."""
+    ReadChunks: _aio.UnaryStreamMultiCallable[_retrieval_service_pb2.ReadChunksRequest, _retrieval_service_pb2.ReadChunksResponse]  # type: ignore[assignment]
+    """Answers the chunks that are held of a revision, with their vectors, so that what a newer
+    revision has in common with it need not be embedded again. None when it is not held.
+    """
     DescribeIndex: _aio.UnaryUnaryMultiCallable[_retrieval_service_pb2.DescribeIndexRequest, _retrieval_service_pb2.DescribeIndexResponse]  # type: ignore[assignment]
     """Describes an index version as it stands."""
 
@@ -104,7 +116,9 @@ class RetrievalServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _retrieval_service_pb2.CreateIndexRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_retrieval_service_pb2.CreateIndexResponse, _abc.Awaitable[_retrieval_service_pb2.CreateIndexResponse]]:
-        """Makes an empty index version. The same again is a no-op; another one of that uid is refused."""
+        """Makes an empty index version. The same again is a no-op; another one of that uid is refused.
+        One whose store is damaged is set aside and made anew, empty.
+        """
 
     @_abc_1.abstractmethod
     def DropIndex(
@@ -148,6 +162,16 @@ class RetrievalServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_retrieval_service_pb2.ListDocumentDigestsResponse, _abc.Awaitable[_retrieval_service_pb2.ListDocumentDigestsResponse]]:
         """Lists what an index version holds, for comparison with the catalog."""
+
+    @_abc_1.abstractmethod
+    def ReadChunks(
+        self,
+        request: _retrieval_service_pb2.ReadChunksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_retrieval_service_pb2.ReadChunksResponse], _abc.AsyncIterator[_retrieval_service_pb2.ReadChunksResponse]]:
+        """Answers the chunks that are held of a revision, with their vectors, so that what a newer
+        revision has in common with it need not be embedded again. None when it is not held.
+        """
 
     @_abc_1.abstractmethod
     def DescribeIndex(

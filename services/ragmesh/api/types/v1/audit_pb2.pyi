@@ -126,7 +126,9 @@ Global___AuditEntry: _TypeAlias = AuditEntry  # noqa: Y015
 
 @_typing.final
 class DeadLetter(_message.Message):
-    """Work that was given up, kept until it is replayed."""
+    """Work that was given up. It is kept until its document is indexed, changed or deleted, or until
+    its time is over; trying it again does not drop it.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -138,25 +140,35 @@ class DeadLetter(_message.Message):
     INDEX_VERSION_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
     ATTEMPTS_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    REPLAYED_AT_FIELD_NUMBER: _builtins.int
     dead_letter_id: _builtins.str
     """Id of the dead letter."""
     collection: _builtins.str
-    """Name of the collection."""
+    """Name of the collection; empty for an event that names none."""
     document_id: _builtins.str
-    """Id of the document."""
+    """Id of the document; empty for an event that names none."""
     revision: _builtins.int
-    """Revision of the document, from 1."""
+    """Revision of the document, from 1; 0 for an event that cannot be understood."""
     index_version: _builtins.str
-    """Display name of the index version it was for."""
+    """Display name of the index version it was for; empty for an event that came to no work."""
     attempts: _builtins.int
     """How often it was tried."""
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp:
-        """When it was given up."""
+        """When it was given up, the last time."""
 
     @_builtins.property
     def failure(self) -> _job_pb2.Failure:
         """Why it was given up."""
+
+    @_builtins.property
+    def origin(self) -> Global___DeadLetterOrigin:
+        """Where it comes from."""
+
+    @_builtins.property
+    def replayed_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was last asked to be tried again; missing if it never was."""
 
     def __init__(
         self,
@@ -169,11 +181,47 @@ class DeadLetter(_message.Message):
         index_version: _builtins.str = ...,
         failure: _job_pb2.Failure | None = ...,
         attempts: _builtins.int = ...,
+        origin: Global___DeadLetterOrigin | None = ...,
+        replayed_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "failure", b"failure"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "failure", b"failure", "origin", b"origin", "replayed_at", b"replayed_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "attempts", b"attempts", "collection", b"collection", "dead_letter_id", b"dead_letter_id", "document_id", b"document_id", "failure", b"failure", "index_version", b"index_version", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "attempts", b"attempts", "collection", b"collection", "dead_letter_id", b"dead_letter_id", "document_id", b"document_id", "failure", b"failure", "index_version", b"index_version", "origin", b"origin", "replayed_at", b"replayed_at", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeadLetter: _TypeAlias = DeadLetter  # noqa: Y015
+
+@_typing.final
+class DeadLetterOrigin(_message.Message):
+    """What was being handled when work was given up."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOPIC_FIELD_NUMBER: _builtins.int
+    CONSUMER_GROUP_FIELD_NUMBER: _builtins.int
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    TRACEPARENT_FIELD_NUMBER: _builtins.int
+    topic: _builtins.str
+    """Topic of the event."""
+    consumer_group: _builtins.str
+    """Consumer group that gave up."""
+    job_id: _builtins.str
+    """Id of the document's job; empty without one."""
+    traceparent: _builtins.str
+    """Trace of the last attempt, as a W3C traceparent; empty if it was not traced."""
+    def __init__(
+        self,
+        *,
+        topic: _builtins.str = ...,
+        consumer_group: _builtins.str = ...,
+        job_id: _builtins.str = ...,
+        traceparent: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumer_group", b"consumer_group", "job_id", b"job_id", "topic", b"topic", "traceparent", b"traceparent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeadLetterOrigin: _TypeAlias = DeadLetterOrigin  # noqa: Y015

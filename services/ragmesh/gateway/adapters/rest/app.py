@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from ragmesh.chassis.executors import Executor
 from ragmesh.core.errors import RagmeshError
+from ragmesh.gateway.adapters.rest.admin import AdminRoutes
 from ragmesh.gateway.adapters.rest.asking import AskingRoutes
 from ragmesh.gateway.adapters.rest.bodies import DocumentBody, DocumentsBody
 from ragmesh.gateway.adapters.rest.collections import CollectionRoutes
@@ -85,6 +86,7 @@ def make_app(
     )
     context = Context(service, identity, pool)
     for router in (
+        AdminRoutes(context).router(),
         AskingRoutes(context).router(),
         CollectionRoutes(context).router(),
         document_router(context),

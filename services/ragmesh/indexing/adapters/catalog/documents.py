@@ -197,7 +197,7 @@ class SqlDocuments(Store):
 async def _renewed(
     connection: AsyncConnection, current: DocumentRow, revision: int, now: datetime
 ) -> RevisionRow:
-    """A next revision with the content of this one; its text is extracted anew."""
+    """A next revision with the content of this one, and with its text if it was read."""
     statement = select(revisions).where(
         revisions.c.document_uid == current.uid, revisions.c.revision == revision
     )
@@ -207,7 +207,7 @@ async def _renewed(
             f"document {current.document_id} has no revision {revision} with content"
         )
     number = current.revision + 1
-    return replace(revision_of(row), revision=number, text_blob=None, created_at=now)
+    return replace(revision_of(row), revision=number, created_at=now)
 
 
 async def _save_one(

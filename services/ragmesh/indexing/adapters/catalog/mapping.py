@@ -148,6 +148,7 @@ def revision_of(row: Row) -> RevisionRow:
         deleted=row["deleted"],
         created_at=row["created_at"],
         properties=FileProperties.from_json(row["properties"]),
+        text_sha256=row["text_sha256"],
     )
 
 

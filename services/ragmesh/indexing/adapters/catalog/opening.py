@@ -16,7 +16,9 @@ from ragmesh.chassis.locks import StoreLock
 from ragmesh.core.callers import DEFAULT_TENANT, DEFAULT_TENANT_UID
 from ragmesh.core.clock import Clock
 from ragmesh.indexing.adapters.catalog import sqlite
+from ragmesh.indexing.adapters.catalog.caring import SqlCaring
 from ragmesh.indexing.adapters.catalog.collections import SqlCollections
+from ragmesh.indexing.adapters.catalog.dead_letters import SqlDeadLetters
 from ragmesh.indexing.adapters.catalog.documents import SqlDocuments
 from ragmesh.indexing.adapters.catalog.jobs import SqlJobs
 from ragmesh.indexing.adapters.catalog.listing import SqlListing
@@ -28,7 +30,17 @@ from ragmesh.indexing.adapters.catalog.work import SqlWork
 from ragmesh.indexing.adapters.catalog.writer import GroupWriter, mapped_error
 
 
-class SqlCatalog(SqlCollections, SqlDocuments, SqlListing, SqlJobs, SqlWork, SqlOutbox, SqlRepairs):
+class SqlCatalog(
+    SqlCollections,
+    SqlDocuments,
+    SqlListing,
+    SqlJobs,
+    SqlDeadLetters,
+    SqlWork,
+    SqlOutbox,
+    SqlRepairs,
+    SqlCaring,
+):
     """The whole catalog over SQL."""
 
 

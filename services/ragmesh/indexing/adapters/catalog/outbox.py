@@ -8,7 +8,7 @@ from datetime import timedelta
 from itertools import zip_longest
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, between, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ragmesh.indexing.adapters.catalog.mapping import outbox_row_of
@@ -25,7 +25,8 @@ class SqlOutbox(Store):
 
     async def take_outbox(self, *, limit: int, window: int) -> tuple[OutboxRow, ...]:
         """The next rows, still in the outbox: invalidations, then live before bulk documents."""
-        since = self._clock.now() - OVERDUE
+        now = self._clock.now()
+        recently = between(documents.c.relayed_at, now - OVERDUE, now)
         self._turn += 1
         turn = self._turn
 
@@ -39,7 +40,7 @@ class SqlOutbox(Store):
             )
             for lane in (WorkLane.LIVE, WorkLane.BULK):
                 if len(found) < limit:
-                    room = await _room(connection, lane, since, window)
+                    room = await _room(connection, lane, recently, window)
                     queues = await _queues(connection, lane, room, limit - len(found))
                     found += _by_turns(queues, turn)[: limit - len(found)]
             return tuple(outbox_row_of(row) for row in found)
@@ -89,7 +90,7 @@ class SqlOutbox(Store):
 
 
 async def _room(
-    connection: AsyncConnection, lane: WorkLane, since: Any, window: int
+    connection: AsyncConnection, lane: WorkLane, recently: ColumnElement[bool], window: int
 ) -> dict[str, int]:
     """How many more documents each tenant with waiting rows may have in the log."""
     waiting = select(outbox.c.tenant_uid).where(
@@ -98,7 +99,7 @@ async def _room(
     tenants = (await connection.execute(waiting.distinct())).scalars()
     relayed = (
         select(documents.c.tenant_uid, func.count().label("count"))
-        .where(documents.c.pending, documents.c.lane == lane.value, documents.c.relayed_at > since)
+        .where(documents.c.pending, documents.c.lane == lane.value, recently)
         .group_by(documents.c.tenant_uid)
     )
     taken = Counter({row["tenant_uid"]: row["count"] for row in await rows_of(connection, relayed)})

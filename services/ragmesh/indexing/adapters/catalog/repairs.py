@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -113,7 +114,11 @@ class SqlRepairs(Store):
     async def list_pending(
         self, *, relayed_before: datetime, after_document_uid: str = "", limit: int = 1_000
     ) -> tuple[PendingDocument, ...]:
-        """Unfinished documents that were last relayed before then, in order of document uid."""
+        """Unfinished documents that were last relayed before then, in order of document uid.
+
+        So is one that was relayed in the future: the clock was set back since.
+        """
+        now = self._clock.now()
 
         async def unit(connection: AsyncConnection) -> tuple[PendingDocument, ...]:
             waiting = select(outbox.c.row_id).where(
@@ -125,23 +130,17 @@ class SqlRepairs(Store):
                 .where(
                     documents.c.pending,
                     documents.c.uid > after_document_uid,
-                    or_(documents.c.relayed_at.is_(None), documents.c.relayed_at < relayed_before),
+                    or_(
+                        documents.c.relayed_at.is_(None),
+                        documents.c.relayed_at < relayed_before,
+                        documents.c.relayed_at > now,
+                    ),
                     ~waiting.exists(),
                 )
                 .order_by(documents.c.uid)
                 .limit(limit)
             )
-            return tuple(
-                PendingDocument(
-                    tenant_uid=row["tenant_uid"],
-                    collection_uid=row["collection_uid"],
-                    document_uid=row["uid"],
-                    revision=row["revision"],
-                    generation=row["generation"],
-                    relayed_at=row["relayed_at"],
-                )
-                for row in await rows_of(connection, statement)
-            )
+            return tuple(_pending_of(row) for row in await rows_of(connection, statement))
 
         return await self._read(unit)
 
@@ -198,6 +197,17 @@ class SqlRepairs(Store):
             return frozenset(keys) - named
 
         return await self._read(unit)
+
+
+def _pending_of(row: Any) -> PendingDocument:
+    return PendingDocument(
+        tenant_uid=row["tenant_uid"],
+        collection_uid=row["collection_uid"],
+        document_uid=row["uid"],
+        revision=row["revision"],
+        generation=row["generation"],
+        relayed_at=row["relayed_at"],
+    )
 
 
 async def _mark(

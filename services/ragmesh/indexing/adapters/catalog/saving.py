@@ -16,6 +16,7 @@ from ragmesh.core.documents import Accepted, DocumentState, JobState, Stage
 from ragmesh.core.ids import new_uid
 from ragmesh.core.metadata import Metadata
 from ragmesh.indexing.acceptance import narrowed
+from ragmesh.indexing.adapters.catalog.burying import drop_letters
 from ragmesh.indexing.adapters.catalog.jobs import end_jobs
 from ragmesh.indexing.adapters.catalog.mapping import (
     access_columns,
@@ -72,6 +73,9 @@ async def save(
     ]
     await _save_rows(connection, rows, [item.is_fresh for item in saved], now)
     await _end_deletes(connection, saved, now)
+    for item in saved:
+        if item.new_revision is not None and not item.is_fresh:
+            await drop_letters(connection, item.uid, item.revision)
     await insert_all(
         connection, revisions, [_revision_row(item) for item in saved if item.new_revision]
     )
@@ -358,6 +362,7 @@ def _revision_row(item: Saved) -> dict[str, Any]:
         "deleted": revision.deleted,
         "created_at": revision.created_at,
         "properties": revision.properties.to_json(),
+        "text_sha256": revision.text_sha256,
     }
 
 

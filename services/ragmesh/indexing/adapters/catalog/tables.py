@@ -163,6 +163,7 @@ revisions = Table(
     Column("content_sha256", Text, nullable=False),
     Column("source_blob", Text),
     Column("text_blob", Text),
+    Column("text_sha256", Text, nullable=False, server_default=""),
     Column("extracted_title", Text, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("content_type", Text, nullable=False),
@@ -213,6 +214,7 @@ jobs = Table(
 )
 Index("jobs_document", jobs.c.document_uid)
 Index("jobs_tenant", jobs.c.tenant_uid, jobs.c.job_id)
+Index("jobs_ended", jobs.c.ended_at)
 
 outbox = Table(
     "outbox",
@@ -252,5 +254,13 @@ dead_letters = Table(
     Column("message", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("created_at", Moment, nullable=False),
-    UniqueConstraint("document_uid", "revision", name="dead_letters_revision"),
+    Column("index_version", Text, nullable=False, server_default=""),
+    Column("topic", Text, nullable=False, server_default="ragmesh.documents.changed.v1"),
+    Column("consumer_group", Text, nullable=False, server_default="ragmesh.indexing.indexer"),
+    Column("traceparent", Text, nullable=False, server_default=""),
+    Column("replayed_at", Moment),
+    UniqueConstraint(
+        "document_uid", "revision", "topic", "consumer_group", name="dead_letters_origin"
+    ),
 )
+Index("dead_letters_tenant", dead_letters.c.tenant_uid, dead_letters.c.uid)

@@ -22,6 +22,8 @@ def select_wanted(document_uid: str) -> Select[Any]:
             collections.c.default_access,
             revisions.c.source_blob,
             revisions.c.text_blob,
+            revisions.c.text_sha256,
+            revisions.c.content_sha256,
             revisions.c.extracted_title,
             revisions.c.size_bytes,
             revisions.c.content_type,
@@ -55,15 +57,6 @@ def wanted_work(index: IndexVersion, row: Any, head: Any) -> Work:
         slots=metadata.slots(index.sortable),
         access=resolved_access(access, DefaultAccess(row["default_access"])),
     )
-    source = None
-    if row["source_blob"] is not None:
-        source = Source(
-            blob=row["source_blob"],
-            text_blob=row["text_blob"],
-            size_bytes=row["size_bytes"],
-            filename=row["filename"],
-            content_type=row["content_type"],
-        )
     return Work(
         index=index,
         document_uid=row["uid"],
@@ -72,11 +65,26 @@ def wanted_work(index: IndexVersion, row: Any, head: Any) -> Work:
         generation=row["generation"],
         deleted=row["deleted"],
         state=DocumentState(row["state"]),
-        source=source,
+        source=_source_of(row),
         attributes=attributes,
         head=None if head is None else head_of(head),
         head_revision=0 if head is None else head["revision"],
         damaged=False if head is None else head["damaged"],
         job_id=row["job_id"],
         job_state=JobState(row["job_state"]) if row["job_state"] else None,
+    )
+
+
+def _source_of(row: Any) -> Source | None:
+    """The stored file of the row's revision; a tombstone has none."""
+    if row["source_blob"] is None:
+        return None
+    return Source(
+        blob=row["source_blob"],
+        text_blob=row["text_blob"],
+        content_sha256=row["content_sha256"],
+        text_sha256=row["text_sha256"],
+        size_bytes=row["size_bytes"],
+        filename=row["filename"],
+        content_type=row["content_type"],
     )

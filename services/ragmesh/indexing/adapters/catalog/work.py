@@ -8,14 +8,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ragmesh.core.documents import (
-    DocumentState,
-    JobState,
-    Stage,
-)
+from ragmesh.core.documents import DocumentState, Failure, JobState, Stage
 from ragmesh.core.errors import JobCancelledError, SupersededError
-from ragmesh.core.ids import new_uid
 from ragmesh.core.index import Head, HeadBatch
+from ragmesh.core.mending import Origin
+from ragmesh.indexing.adapters.catalog.burying import GivenUp, bury_work, drop_letters
 from ragmesh.indexing.adapters.catalog.jobs import end_jobs
 from ragmesh.indexing.adapters.catalog.mapping import (
     groups_text,
@@ -27,7 +24,6 @@ from ragmesh.indexing.adapters.catalog.selecting import select_index_versions
 from ragmesh.indexing.adapters.catalog.store import Store, row_of, rows_of
 from ragmesh.indexing.adapters.catalog.tables import (
     collections,
-    dead_letters,
     documents,
     heads,
     index_versions,
@@ -120,6 +116,7 @@ class SqlWork(Store):
                 )
                 .values(
                     text_blob=extracted.text_blob,
+                    text_sha256=extracted.text_sha256,
                     extracted_title=extracted.title,
                     content_type=extracted.content_type,
                     properties=extracted.properties.to_json(),
@@ -160,6 +157,7 @@ class SqlWork(Store):
                 "timings": json.dumps(publication.timings_ms),
                 "ended_at": now,
             }
+            await drop_letters(connection, publication.document_uid, publication.revision)
             ended = await end_jobs(connection, _covered(publication), values)
             return _published(publication, sequence), Outcome(moves=(move,), jobs=ended)
 
@@ -193,10 +191,10 @@ class SqlWork(Store):
 
         return await self._write(unit)
 
-    async def fail(self, work: Work, reason: str, message: str, *, attempts: int) -> Outcome:
+    async def fail(self, work: Work, failure: Failure, *, origin: Origin, attempts: int) -> Outcome:
         """End the work FAILED, if it is still wanted."""
         now = self._clock.now()
-        error = {"error_reason": reason, "error_message": message}
+        error = {"error_reason": failure.reason, "error_message": failure.message}
 
         async def unit(connection: AsyncConnection) -> Outcome:
             failed = await connection.execute(
@@ -212,7 +210,7 @@ class SqlWork(Store):
             )
             if failed.first() is None:
                 return Outcome()
-            await _bury_letter(connection, work, error, attempts, now)
+            await bury_work(connection, GivenUp(work, failure, origin, attempts), now)
             of_document = jobs.c.document_uid == work.document_uid
             older = await end_jobs(
                 connection,
@@ -355,29 +353,3 @@ async def _wanted(connection: AsyncConnection, work: Work) -> Any:
     if row is None or (row["revision"], row["generation"]) != (work.revision, work.generation):
         raise SupersededError("a newer state of the document is wanted")
     return row
-
-
-async def _bury_letter(
-    connection: AsyncConnection, work: Work, error: dict[str, str], attempts: int, now: Any
-) -> None:
-    await connection.execute(
-        delete(dead_letters).where(
-            dead_letters.c.document_uid == work.document_uid,
-            dead_letters.c.revision == work.revision,
-        )
-    )
-    await connection.execute(
-        insert(dead_letters),
-        {
-            "uid": new_uid(),
-            "tenant_uid": work.index.tenant_uid,
-            "collection_uid": work.index.collection_uid,
-            "document_uid": work.document_uid,
-            "revision": work.revision,
-            "job_id": work.job_id,
-            "reason": error["error_reason"],
-            "message": error["error_message"],
-            "attempts": attempts,
-            "created_at": now,
-        },
-    )

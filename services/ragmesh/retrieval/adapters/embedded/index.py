@@ -6,10 +6,12 @@ import asyncio
 import base64
 import json
 import logging
+import os
 import re
 import shutil
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +30,7 @@ from ragmesh.core.errors import (
 )
 from ragmesh.core.index import (
     AttributesWrite,
+    Chunk,
     DocumentDigest,
     DocumentWrite,
     HeadBatch,
@@ -50,6 +53,8 @@ from ragmesh.retrieval.ports import Rankings, RankRequest, StoredChunk
 
 _UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _WAITING_WRITES = 4_096
+_ASIDE = ".damaged"
+_ASIDE_SECONDS = 86_400.0
 _log = logging.getLogger(__name__)
 
 
@@ -127,11 +132,11 @@ class EmbeddedIndex:
         """The spec it was created with, else IndexVersionGoneError."""
         return (await self._shard(index_version_uid)).spec
 
-    async def create(self, spec: IndexSpec) -> None:
-        """Make an empty index version; the same again is a no-op, another of that uid refused."""
+    async def create(self, spec: IndexSpec) -> bool:
+        """Make an empty index version; False when it is there, another of that uid is refused."""
         if not _UID.fullmatch(spec.index_version_uid):
             raise InvalidError.of("index_version_uid", "must be a UUID in lower case")
-        await self._threads.write.run(self._create, spec)
+        return await self._threads.write.run(self._create, spec)
 
     async def drop(self, index_version_uid: str) -> None:
         """Remove an index version and all it holds; one that is not there is no error."""
@@ -163,10 +168,22 @@ class EmbeddedIndex:
         """What is held, by document uid and revision."""
         shard = await self._shard(index_version_uid)
         after = _decode_token(page.token)
-        found = await self._threads.search.run(shard.digests, after, page.rows + 1)
+        self._refuse_damaged(index_version_uid)
+        if not page.token:  # a comparison begins, as one does every minute
+            await self._threads.write.run(self._forget_aside)
+        with self._noting(index_version_uid):
+            found = await self._threads.search.run(shard.digests, after, page.rows + 1)
         items = tuple(found[: page.rows])
         token = _encode_token(items[-1]) if len(found) > page.rows else ""
         return Page(items, token)
+
+    async def read_chunks(
+        self, index_version_uid: str, document_uid: str, revision: int
+    ) -> tuple[Chunk, ...]:
+        """What is held of a revision with its vectors, by ordinal; nothing if it is not held."""
+        shard = await self._shard(index_version_uid)
+        with self._noting(index_version_uid):
+            return await self._threads.search.run(shard.chunks, document_uid, revision)
 
     async def describe(self, index_version_uid: str) -> IndexDescription:
         """The index version as it stands; documents and chunks are the visible ones."""
@@ -184,7 +201,8 @@ class EmbeddedIndex:
         shard = await self._shard(index_version_uid)
         snapshot = shard.begin_read()
         try:
-            yield EmbeddedView(shard, snapshot, self._threads.search)
+            with self._noting(index_version_uid):
+                yield EmbeddedView(shard, snapshot, self._threads.search)
         finally:
             shard.end_read(snapshot)
 
@@ -195,7 +213,33 @@ class EmbeddedIndex:
         return shard
 
     async def _commit(self, shard: Shard, work: Work) -> Outcome:
-        return await self._threads.write.run(shard.commit, shard.enter(work))
+        with self._noting(shard.spec.index_version_uid):
+            return await self._threads.write.run(shard.commit, shard.enter(work))
+
+    @contextmanager
+    def _noting(self, index_version_uid: str) -> Iterator[None]:
+        """Remember the damage that a read or a write runs into; `create` mends it."""
+        try:
+            yield
+        except StoreDamagedError as error:
+            self._note(index_version_uid, error)
+            raise
+
+    def _note(self, index_version_uid: str, error: StoreDamagedError) -> None:
+        if index_version_uid not in self._damaged:
+            self._damaged[index_version_uid] = error
+            _log.critical(
+                "an index version is damaged and is not served",
+                extra={
+                    "index_version": index_version_uid,
+                    "path": error.metadata.get("path", ""),
+                },
+            )
+
+    def _refuse_damaged(self, index_version_uid: str) -> None:
+        known = self._damaged.get(index_version_uid)
+        if known is not None:
+            raise StoreDamagedError(known.message, metadata=known.metadata)
 
     # -- these run in the one writing thread, so that no two of them meet -------
 
@@ -212,30 +256,47 @@ class EmbeddedIndex:
         return shard
 
     def _open_folder(self, folder: Path) -> Shard:
-        known = self._damaged.get(folder.name)
-        if known is not None:
-            raise StoreDamagedError(known.message, metadata=known.metadata)
-        try:
+        self._refuse_damaged(folder.name)
+        # It alone is lost: the others are served, and this one says what is wrong with it.
+        with self._noting(folder.name):
             return Shard.open(folder)
-        except StoreDamagedError as error:
-            # It alone is lost: the others are served, and this one says what is wrong with it.
-            self._damaged[folder.name] = error
-            _log.critical(
-                "an index version is damaged and is not served",
-                extra={"index_version": folder.name, "path": error.metadata.get("path", "")},
-            )
-            raise
 
-    def _create(self, spec: IndexSpec) -> None:
-        if self._folder(spec.index_version_uid) is not None:
+    def _create(self, spec: IndexSpec) -> bool:
+        folder = self._folder(spec.index_version_uid)
+        if folder is not None and self._is_damaged(spec.index_version_uid):
+            self._set_aside(folder)
+        elif folder is not None:
             if self._open(spec.index_version_uid).spec != spec:
                 raise AlreadyExistsError(
                     "an index version of that uid exists with another spec",
                     metadata={"index_version": spec.index_version_uid},
                 )
-            return
+            return False
         Shard.create(self._root / spec.index_version_uid, spec)
         self._open(spec.index_version_uid)
+        return True
+
+    def _is_damaged(self, index_version_uid: str) -> bool:
+        with suppress(StoreDamagedError):
+            self._open(index_version_uid)
+        return index_version_uid in self._damaged
+
+    def _set_aside(self, folder: Path) -> None:
+        """Keep what is left of a damaged index version for a day, out of the way of a new one."""
+        shard = self._shards.pop(folder.name, None)
+        if shard is not None:
+            with suppress(StoreDamagedError):
+                shard.close()
+        aside = folder.with_name(f".{folder.name}{_ASIDE}")
+        shutil.rmtree(aside, ignore_errors=True)
+        folder.rename(aside)
+        os.utime(aside)
+        sync_folder(self._root)
+        self._damaged.pop(folder.name, None)
+        _log.warning(
+            "a damaged index version was set aside",
+            extra={"index_version": folder.name, "path": str(aside)},
+        )
 
     def _drop(self, index_version_uid: str) -> None:
         folder = self._folder(index_version_uid)
@@ -245,6 +306,7 @@ class EmbeddedIndex:
         if shard is not None:
             shard.close()
         self._damaged.pop(index_version_uid, None)
+        shutil.rmtree(folder.with_name(f".{folder.name}{_ASIDE}"), ignore_errors=True)
         # Renamed first: a kill in between must not leave half an index under its name.
         grave = folder.with_name(f".{folder.name}.gone")
         shutil.rmtree(grave, ignore_errors=True)
@@ -265,6 +327,13 @@ class EmbeddedIndex:
         for path in self._root.iterdir():
             if path.is_dir() and path.name.endswith((".gone", ".new")):
                 shutil.rmtree(path)
+        self._forget_aside()
+
+    def _forget_aside(self) -> None:
+        """Remove what was set aside long enough ago: deleted documents may be in it."""
+        for path in self._root.glob(f".*{_ASIDE}"):
+            if time.time() - path.stat().st_mtime > _ASIDE_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
 
     def _folder(self, index_version_uid: str) -> Path | None:
         if not _UID.fullmatch(index_version_uid):
@@ -285,6 +354,11 @@ class EmbeddedView:
     def heads_sequence(self) -> int:
         """The sequence up to which heads decided what is visible."""
         return self.snapshot.heads_sequence
+
+    @property
+    def missing_documents(self) -> int:
+        """How many documents are published, and their chunks are not here."""
+        return self.snapshot.missing_documents
 
     async def rank(self, request: RankRequest) -> Rankings:
         """The best visible chunks that the caller may see and the filter lets pass."""

@@ -50,6 +50,9 @@ class Rulings:
         """What is decided about a document."""
         return self._by_document.get(document_uid)
 
+    def __len__(self) -> int:
+        return len(self._by_document)
+
     def hear(self, batch: HeadBatch) -> list[str]:
         """Take over the heads that are new; the documents they are about."""
         changed = []
@@ -176,6 +179,7 @@ class LiveState:
             fresh,
             accesses=tuple(self._rulings.accesses),
             heads_sequence=self._rulings.sequence,
+            missing_documents=len(self._rulings) - int(np.count_nonzero(fresh.visible)),
             cache=SelectionCache(),
         )
 

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ragmesh.core.ids import chunk_id
-from ragmesh.core.index import Attributes, Chunk, IndexSpec
+from ragmesh.core.index import Attributes, Chunk, ChunkDraft, IndexSpec
 from ragmesh.core.metadata import SortableField, SortKind
 from ragmesh.core.search import QueryTerm, Sentence
 from ragmesh.core.spans import Span
-from ragmesh.core.vectors import Fingerprint, SentenceKind, SentenceVectors
+from ragmesh.core.vectors import Fingerprint, SentenceKind, SentenceVectors, Vector
 from ragmesh.retrieval.adapters.embedded.analysis import Analyzer
 from ragmesh.retrieval.ports import StoredChunk
 
@@ -70,9 +70,6 @@ class ChunkRow:
     ) -> StoredChunk:
         """The chunk as it leaves the store, with the query's terms in each sentence."""
         document_id, title, metadata = attributes
-        vectors = None
-        if self.sentence_dimension is not None and self.sentence_vectors is not None:
-            vectors = SentenceVectors(self.sentence_dimension, self.sentence_vectors)
         return StoredChunk(
             place=self.row,
             chunk_id=chunk_id(index_version_uid, self.document_uid, self.revision, self.ordinal),
@@ -87,8 +84,26 @@ class ChunkRow:
             metadata=metadata,
             token_count=self.token_count,
             sentences=self._sentences(terms),
-            sentence_vectors=vectors,
+            sentence_vectors=self.sentence_values(),
         )
+
+    def draft(self) -> ChunkDraft:
+        """The chunk as it was before it was embedded."""
+        return ChunkDraft(
+            ordinal=self.ordinal,
+            text=self.text,
+            span=Span(self.span_start, self.span_end),
+            headings=tuple(json.loads(self.headings)),
+            page=self.page,
+            token_count=self.token_count,
+            sentences=tuple(Span(start, end) for start, end in json.loads(self.sentences)),
+        )
+
+    def sentence_values(self) -> SentenceVectors | None:
+        """The vectors of its sentences."""
+        if self.sentence_dimension is None or self.sentence_vectors is None:
+            return None
+        return SentenceVectors(self.sentence_dimension, self.sentence_vectors)
 
     def _sentences(self, terms: Sequence[QueryTerm]) -> tuple[Sentence, ...]:
         lines = self.words.split("\n")
@@ -139,6 +154,17 @@ class PreparedChunk:
             None if vectors is None else vectors.dimension,
             None if vectors is None else vectors.values,
         )
+
+
+def chunks_of(rows: Sequence[ChunkRow], vectors: bytes) -> tuple[Chunk, ...]:
+    """Chunks as they were written, of their rows by ordinal and the vectors of all."""
+    size = len(vectors) // max(1, len(rows))
+    return tuple(
+        Chunk(
+            row.draft(), Vector(vectors[start * size : (start + 1) * size]), row.sentence_values()
+        )
+        for start, row in enumerate(rows)
+    )
 
 
 def attributes_values(attributes: Attributes) -> tuple[Any, ...]:

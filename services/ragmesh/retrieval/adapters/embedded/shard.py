@@ -23,7 +23,7 @@ from ragmesh.core.errors import (
     StorageFullError,
     UnavailableError,
 )
-from ragmesh.core.index import DocumentDigest, HeadBatch, IndexDescription, IndexSpec
+from ragmesh.core.index import Chunk, DocumentDigest, HeadBatch, IndexDescription, IndexSpec
 from ragmesh.core.search import QueryTerm
 from ragmesh.retrieval.adapters.embedded.analysis import Analyzer
 from ragmesh.retrieval.adapters.embedded.live import Change, LiveState, Rulings
@@ -278,6 +278,14 @@ class Shard:
         """What is held after (document uid, revision), in that order."""
         with self._connection() as truth, store_errors(truth.path):
             return truth.digests(after, count)
+
+    def chunks(self, document_uid: str, revision: int) -> tuple[Chunk, ...]:
+        """What is held of a revision, with its vectors."""
+        with self._connection() as truth, store_errors(truth.path):
+            try:
+                return truth.chunks(document_uid, revision)
+            except (ValueError, TypeError) as error:
+                raise damaged(truth.path, "a chunk cannot be read") from error
 
     def describe(self) -> IndexDescription:
         """The index version as it stands."""

@@ -74,6 +74,8 @@ class Snapshot:
     accesses: tuple[Access, ...]
     heads_sequence: int
     searcher: tantivy.Searcher
+    missing_documents: int = 0
+    """Documents that a head names, and whose chunks are not here."""
     cache: SelectionCache = field(default_factory=SelectionCache)
 
     def select(self, caller: Caller, node: Filter | None) -> Selection:

@@ -19,10 +19,11 @@ import apsw
 from ragmesh.chassis.files import make_folder_durably
 from ragmesh.chassis.sqlite_errors import sqlite_errors
 from ragmesh.core.errors import NewerFormatError, StoreDamagedError
-from ragmesh.core.index import DocumentDigest, IndexSpec
+from ragmesh.core.index import Chunk, DocumentDigest, IndexSpec
 from ragmesh.retrieval.adapters.embedded.records import (
     ChunkRow,
     Held,
+    chunks_of,
     decode_spec,
     encode_spec,
 )
@@ -263,6 +264,19 @@ class Truth:
         return self._db.changes()
 
     # -- reading ---------------------------------------------------------------
+
+    def chunks(self, document_uid: str, revision: int) -> tuple[Chunk, ...]:
+        """The chunks of the write in force of a revision, with their vectors, by ordinal."""
+        found = self._db.execute(
+            "SELECT key, vectors FROM writes"
+            " WHERE retired_at IS NULL AND document_uid = ? AND revision = ?",
+            (document_uid, revision),
+        ).get
+        if found is None:
+            return ()
+        key, vectors = found
+        rows = self._db.execute(f"{_CHUNKS} WHERE c.key = ? ORDER BY c.ordinal", (key,))
+        return chunks_of([ChunkRow(*row) for row in rows], vectors)
 
     def held(self, document_uid: str, revision: int) -> Held | None:
         """The write in force of a revision."""

@@ -1,0 +1,82 @@
+"""Administration over gRPC: what was given up, and repairs; the rest is not offered yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from ragmesh.api.gateway.v1 import admin_service_pb2 as pb
+from ragmesh.api.gateway.v1 import admin_service_pb2_grpc as pb_grpc
+from ragmesh.chassis.messages.mending import dead_letter_to_message
+from ragmesh.core.errors import UnsupportedError
+from ragmesh.core.names import collection_name
+from ragmesh.core.pages import PageRequest
+from ragmesh.gateway.ports import Identity
+from ragmesh.gateway.server.callers import Context, caller_of
+from ragmesh.gateway.service import GatewayService
+
+
+def _not_yet(what: str) -> Callable[..., Any]:
+    """A method of the contract that this version does not offer."""
+
+    async def refuse(_self: Any, _request: Any, _context: Context) -> NoReturn:
+        raise UnsupportedError(f"{what} cannot be administered yet")
+
+    return refuse
+
+
+class AdminServicer(pb_grpc.AdminServiceServicer):
+    """Translates calls about the mesh itself; the interceptor owns errors."""
+
+    CreateKey = ListKeys = RevokeKey = RotateKey = _not_yet("keys")
+    CreateTenant = GetTenant = ListTenants = UpdateTenant = DeleteTenant = _not_yet("tenants")
+    ListUsage = _not_yet("usage")
+    ListAuditEntries = _not_yet("the audit")
+    GetMigration = ListMigrations = CommandMigration = _not_yet("migrations")
+
+    def __init__(self, service: GatewayService, identity: Identity) -> None:
+        self._catalog = service.catalog
+        self._identity = identity
+
+    async def ListDeadLetters(
+        self, request: pb.ListDeadLettersRequest, context: Context
+    ) -> pb.ListDeadLettersResponse:
+        """Answer a page of dead letters."""
+        caller = caller_of(context, self._identity)
+        page = await self._catalog.list_dead_letters(
+            caller,
+            collection=collection_name(request.collection) if request.collection else "",
+            reason=request.reason,
+            page=PageRequest(request.page_size, request.page_token),
+        )
+        return pb.ListDeadLettersResponse(
+            dead_letters=[dead_letter_to_message(letter) for letter in page.items],
+            next_page_token=page.next_token,
+        )
+
+    async def GetDeadLetter(
+        self, request: pb.GetDeadLetterRequest, context: Context
+    ) -> pb.GetDeadLetterResponse:
+        """Answer one dead letter."""
+        caller = caller_of(context, self._identity)
+        letter = await self._catalog.get_dead_letter(caller, request.dead_letter_id)
+        return pb.GetDeadLetterResponse(dead_letter=dead_letter_to_message(letter))
+
+    async def ReplayDeadLetters(
+        self, request: pb.ReplayDeadLettersRequest, context: Context
+    ) -> pb.ReplayDeadLettersResponse:
+        """Have given-up work done again."""
+        caller = caller_of(context, self._identity)
+        done = await self._catalog.replay_dead_letters(caller, list(request.dead_letter_ids))
+        return pb.ReplayDeadLettersResponse(
+            replayed=done.replayed, superseded=done.superseded, gone=done.gone
+        )
+
+    async def RepairCollection(
+        self, request: pb.RepairCollectionRequest, context: Context
+    ) -> pb.RepairCollectionResponse:
+        """Compare and repair a collection now."""
+        caller = caller_of(context, self._identity)
+        name = collection_name(request.collection)
+        found = await self._catalog.repair_collection(caller, name)
+        return pb.RepairCollectionResponse(compared=found.compared, different=found.different)
