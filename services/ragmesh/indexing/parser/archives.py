@@ -1,73 +1,123 @@
-"""What is in a ZIP or OLE file, found out without believing what it says about itself."""
+"""What is in a ZIP file, found out without believing what it says about itself."""
 
 from __future__ import annotations
 
 import io
+import posixpath
 import zipfile
 import zlib
-from typing import NoReturn
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self
 
-from ragmesh.core.errors import (
-    EncryptedFileError,
-    HostileFileError,
-    UnreadableFileError,
-    UnsupportedFormatError,
-)
+from lxml import etree
+
+from ragmesh.core.errors import EncryptedFileError, HostileFileError, UnreadableFileError
 
 _MAX_ENTRIES = 5_000
 _MAX_UNPACKED = 256 << 20
 _MAX_XML = 64 << 20
 _BLOCK = 1 << 20
 _ENCRYPTED_FLAG = 0x1
-_KEY_PARTS = (
-    ("word/", ""),
-    ("xl/", "a spreadsheet; save it as CSV"),
-    ("ppt/", "a presentation; save it as PDF"),
-)
+_DAMAGED = (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError, OSError, ValueError)
+_RELATION = "{http://schemas.openxmlformats.org/package/2006/relationships}Relationship"
 
 
-def require_word(content: bytes) -> None:
-    """A clear refusal of every archive that is not a harmless DOCX."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """That one part of a package refers to another."""
+
+    name: str
+    """By which the part calls it, such as `rId3`."""
+    kind: str
+    """Last word of its type, such as `header`."""
+    target: str
+    """Name of the other part; empty for what lies outside of the package."""
+
+
+class Package:
+    """The parts of an archive that has shown that it is no weapon."""
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self._archive = archive
+        self.names = frozenset(archive.namelist())
+
+    @classmethod
+    def opened(cls, content: bytes) -> Self:
+        """The archive once every part was unpacked within limits."""
+        try:
+            archive = zipfile.ZipFile(io.BytesIO(content))
             entries = archive.infolist()
-            _require_word_parts(archive, entries)
+            if any(entry.flag_bits & _ENCRYPTED_FLAG for entry in entries):
+                raise EncryptedFileError(
+                    "the archive needs a password; save the document without one"
+                )
             _require_small(entries)
             for entry in entries:
                 _inspect(archive, entry)
-    except (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError, OSError) as error:
-        raise UnreadableFileError("the archive is damaged") from error
+        except _DAMAGED as error:
+            raise UnreadableFileError("the archive is damaged") from error
+        return cls(archive)
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a part; UnreadableFileError when it is not there."""
+        try:
+            return self._archive.read(name)
+        except KeyError as error:
+            raise UnreadableFileError("a part of the document is missing") from error
+
+    def xml(self, name: str) -> etree._Element:
+        """The root of a part."""
+        return parsed(self.read(name))
+
+    def relations(self, part: str = "") -> Sequence[Relation]:
+        """What a part, or the package itself, refers to; nothing when it says nothing."""
+        folder, name = posixpath.split(part)
+        listing = posixpath.join(folder, "_rels", f"{name}.rels")
+        if listing not in self.names:
+            return ()
+        return tuple(_relations(self.xml(listing), folder))
+
+    def related(self, part: str, kind: str) -> list[str]:
+        """Names of the parts of one kind that a part refers to and that are there."""
+        return [
+            relation.target
+            for relation in self.relations(part)
+            if relation.kind == kind and relation.target in self.names
+        ]
 
 
-def refuse_ole(content: bytes) -> NoReturn:
-    """Why an OLE file is not read: an encrypted new one, or one of the old formats."""
-    if "EncryptedPackage".encode("utf-16-le") in content:
-        raise EncryptedFileError("the document needs a password; save it without one")
-    raise UnsupportedFormatError(
-        "an old Office document (DOC, XLS, PPT); save it as DOCX, CSV or PDF"
-    )
+def parsed(content: bytes) -> etree._Element:
+    """The root of an XML document; one that declares entities is hostile."""
+    parser = etree.XMLParser(
+        resolve_entities=False, load_dtd=False, no_network=True, remove_comments=True,
+        remove_pis=True, huge_tree=False,
+    )  # fmt: skip
+    try:
+        root = etree.fromstring(content, parser)
+    except etree.XMLSyntaxError as error:
+        if "depth" in str(error):
+            raise HostileFileError("the document is nested far too deep") from error
+        raise UnreadableFileError("a part of the document is damaged") from error
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise HostileFileError("a part of the document declares entities")
+    return root
 
 
-def _require_word_parts(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> None:
-    names = {entry.filename for entry in entries}
-    if any(entry.flag_bits & _ENCRYPTED_FLAG for entry in entries):
-        raise EncryptedFileError("the archive needs a password; save the document without one")
-    if "[Content_Types].xml" in names:
-        for folder, advice in _KEY_PARTS:
-            if any(name.startswith(folder) for name in names) and advice:
-                raise UnsupportedFormatError(advice)
-        return
-    kind = ""
-    if "mimetype" in names and archive.getinfo("mimetype").file_size < 200:
-        kind = archive.read("mimetype").decode("latin-1")
-    if "opendocument" in kind:
-        raise UnsupportedFormatError("an OpenDocument file; save it as DOCX or PDF")
-    if "epub" in kind:
-        raise UnsupportedFormatError("an EPUB book; save it as PDF or HTML")
-    raise UnsupportedFormatError("a ZIP archive; unpack it and upload the files")
+def _relations(root: etree._Element, folder: str) -> Iterator[Relation]:
+    for element in root.iter(_RELATION):
+        target = element.get("Target") or ""
+        if element.get("TargetMode") == "External" or not target:
+            target = ""
+        elif target.startswith("/"):
+            target = target.lstrip("/")
+        else:
+            target = posixpath.normpath(posixpath.join(folder, target))
+        kind = (element.get("Type") or "").rpartition("/")[2]
+        yield Relation(element.get("Id") or "", kind, target)
 
 
-def _require_small(entries: list[zipfile.ZipInfo]) -> None:
+def _require_small(entries: Sequence[zipfile.ZipInfo]) -> None:
     if len(entries) > _MAX_ENTRIES:
         raise HostileFileError("the document has far more parts than a document has")
     if sum(entry.file_size for entry in entries) > _MAX_UNPACKED:

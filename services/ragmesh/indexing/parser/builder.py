@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from ragmesh.core.errors import NoTextError, OutputTooLargeError
+from ragmesh.core.properties import NO_PROPERTIES, FileProperties
 from ragmesh.core.reading import Extraction, Heading
 from ragmesh.core.spans import Span
 
@@ -74,7 +75,9 @@ class TextBuilder:
         """The headings so far."""
         return self._headings
 
-    def extraction(self, *, title: str, content_type: str) -> Extraction:
+    def extraction(
+        self, *, title: str, content_type: str, properties: FileProperties = NO_PROPERTIES
+    ) -> Extraction:
         """All of it; NoTextError when there is nothing to read."""
         text = "".join(self._pieces)
         require_text(text)
@@ -85,6 +88,7 @@ class TextBuilder:
             pages=tuple(min(page, len(text)) for page in self._pages),
             headings=tuple(self._headings),
             line_regions=tuple(self._regions),
+            properties=properties,
         )
 
     def _append(self, text: str) -> Span:

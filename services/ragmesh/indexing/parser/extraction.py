@@ -12,19 +12,24 @@ from ragmesh.core.errors import (
     UnreadableFileError,
     UnsupportedFormatError,
 )
+from ragmesh.core.properties import FileProperties
 from ragmesh.core.reading import Extraction, SourceFile
-from ragmesh.indexing.parser.archives import refuse_ole, require_word
 from ragmesh.indexing.parser.builder import one_line
 from ragmesh.indexing.parser.decoding import decoded
 from ragmesh.indexing.parser.kinds import SourceKind, foreign_name, kind_of
+from ragmesh.indexing.parser.languages import shown_language
+from ragmesh.indexing.parser.mail import read_mail
 from ragmesh.indexing.parser.markdown import read_markdown
 from ragmesh.indexing.parser.markup import read_markup
+from ragmesh.indexing.parser.office import read_package
+from ragmesh.indexing.parser.ole import read_ole
 from ragmesh.indexing.parser.pdf import read_pdf
 from ragmesh.indexing.parser.plain import read_plain
+from ragmesh.indexing.parser.rich_text import read_rich_text
 from ragmesh.indexing.parser.sheets import read_sheet
-from ragmesh.indexing.parser.word import read_word
+from ragmesh.indexing.parser.structured import read_structured
 
-READABLE = "PDF, DOCX, HTML, Markdown, CSV and plain text are read"
+READABLE = "PDF, DOCX, PPTX, XLSX, ODT, RTF, HTML, Markdown, CSV, JSON, EML and plain text are read"
 
 
 def extract(source: SourceFile) -> Extraction:
@@ -41,18 +46,24 @@ def extract(source: SourceFile) -> Extraction:
         raise UnreadableFileError(
             f"the file is damaged, or not what it claims to be ({type(error).__name__})"
         ) from error
-    if extraction.title:
-        return extraction
-    return replace(extraction, title=one_line(PurePath(source.filename).stem))
+    return replace(
+        extraction,
+        title=extraction.title or one_line(PurePath(source.filename).stem),
+        properties=_with_language(extraction),
+    )
 
 
-def _zip(content: bytes) -> Extraction:
-    require_word(content)
-    return read_word(content)
+def _with_language(extraction: Extraction) -> FileProperties:
+    """The properties with the language that the words show, where the file names none."""
+    properties = extraction.properties
+    if properties.language:
+        return properties
+    return replace(properties, language=shown_language(extraction.text))
 
 
-def _ole(content: bytes) -> Extraction:
-    refuse_ole(content)
+def _text(content: bytes) -> Extraction:
+    text = decoded(content)
+    return read_structured(text) or read_plain(text)
 
 
 def _other(content: bytes) -> Extraction:
@@ -61,11 +72,13 @@ def _other(content: bytes) -> Extraction:
 
 _READERS: dict[SourceKind, Callable[[bytes], Extraction]] = {
     SourceKind.PDF: read_pdf,
-    SourceKind.ZIP: _zip,
-    SourceKind.OLE: _ole,
+    SourceKind.ZIP: read_package,
+    SourceKind.OLE: read_ole,
+    SourceKind.RTF: read_rich_text,
+    SourceKind.MAIL: read_mail,
     SourceKind.HTML: read_markup,
     SourceKind.MARKDOWN: lambda content: read_markdown(decoded(content)),
     SourceKind.CSV: lambda content: read_sheet(decoded(content)),
-    SourceKind.TEXT: lambda content: read_plain(decoded(content)),
+    SourceKind.TEXT: _text,
     SourceKind.OTHER: _other,
 }

@@ -18,6 +18,8 @@ class SourceKind(Enum):
     PDF = "application/pdf"
     ZIP = "application/zip"
     OLE = "application/x-ole-storage"
+    RTF = "application/rtf"
+    MAIL = "message/rfc822"
     HTML = "text/html"
     MARKDOWN = "text/markdown"
     CSV = "text/csv"
@@ -47,7 +49,6 @@ _SIGNATURES = (
     (b"(\xb5/\xfd", "a zstandard archive"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (b"Rar!\x1a\x07", "a RAR archive"),
-    (b"{\\rtf", "an RTF document"),
     (b"%!PS", "a PostScript document"),
     (b"\x7fELF", "a program"),
     (b"MZ\x90\x00", "a program"),
@@ -63,7 +64,9 @@ _MARKUP_START = re.compile(
     rb"(?:\s|<!--.*?-->|<\?xml[^>]*\?>)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S
 )
 _ANY_TAG = re.compile(rb"<(?:[a-z][a-z0-9]*\b|!doctype\b)", re.I)
-_WEB_ARCHIVE = re.compile(rb"^content-type:\s*multipart/related", re.I | re.M)
+_FIELD_LINE = re.compile(rb"([!-9;-~]{1,60}):|[ \t]|From ")
+_MAIL_FIELDS = {b"from", b"to", b"subject", b"date", b"message-id", b"received", b"mime-version"}
+_LEAST_FIELDS = 3
 
 _SUFFIXES = {
     ".md": SourceKind.MARKDOWN,
@@ -93,9 +96,13 @@ def kind_of(source: SourceFile) -> SourceKind:
         return SourceKind.ZIP
     if content.startswith(_OLE):
         return SourceKind.OLE
+    if content.startswith(b"{\\rtf"):
+        return SourceKind.RTF
     head = content[:_SNIFFED]
     if foreign_name(content):
         return SourceKind.OTHER
+    if _is_mail(head):
+        return SourceKind.MAIL
     bare = head.replace(b"\x00", b"")  # UTF-16 markup shows its tags without the zero bytes
     for mark in _MARKS:
         bare = bare.removeprefix(mark)
@@ -114,10 +121,19 @@ def foreign_name(content: bytes) -> str:
             return name
     if content[4:8] == b"ftyp":
         return "a film or HEIF image"
-    head = content[:_SNIFFED]
-    if _WEB_ARCHIVE.search(head) and b"mime-version:" in head.lower():
-        return "a web archive"
-    return "" if looks_like_text(head) else "a binary file"
+    return "" if looks_like_text(content[:_SNIFFED]) else "a binary file"
+
+
+def _is_mail(head: bytes) -> bool:
+    """Whether bytes begin with the headers of a message, its sender among them."""
+    names: set[bytes] = set()
+    for line in head.lstrip().split(b"\n"):
+        found = _FIELD_LINE.match(line)
+        if found is None:
+            break
+        names.add((found.group(1) or b"").lower())
+    known = names & _MAIL_FIELDS
+    return bool(names & {b"from", b"mime-version"}) and len(known) >= _LEAST_FIELDS
 
 
 def looks_like_text(head: bytes) -> bool:

@@ -20,10 +20,13 @@ _SETS = {language: frozenset(words.split()) for language, words in _COMMON.items
 
 
 def language_of(text: str, *, otherwise: str) -> str:
-    """The language whose function words the start of the text uses most, if it shows one."""
+    """The language that the text shows, else the one that is assumed."""
+    return shown_language(text) or otherwise or "en"
+
+
+def shown_language(text: str) -> str:
+    """The language whose function words the start of the text uses most; empty for none."""
     words = Counter(_WORD.findall(text[:_SAMPLE].lower()))
     scores = {language: sum(words[word] for word in common) for language, common in _SETS.items()}
     best = max(scores, key=lambda language: scores[language])
-    if scores[best] < _LEAST:
-        return otherwise or "en"
-    return best
+    return best if scores[best] >= _LEAST else ""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import trafilatura
 from lxml import etree, html
 
 from ragmesh.core.errors import NoTextError, UnreadableFileError
+from ragmesh.core.properties import FileProperties
 from ragmesh.core.reading import Extraction
 from ragmesh.indexing.parser.builder import TextBuilder, one_line
 from ragmesh.indexing.parser.decoding import declared_charset, decoded
+from ragmesh.indexing.parser.properties import file_properties
 from ragmesh.indexing.parser.rows import table_lines
 
 CONTENT_TYPE = "text/html"
@@ -42,11 +45,18 @@ def read_markup(content: bytes) -> Extraction:
     every = TextBuilder()
     _Walk(every).block(tree)
     title = _title(tree)
-    whole = every.extraction(title=title, content_type=CONTENT_TYPE)
+    properties = _properties(tree)
+    whole = every.extraction(title=title, content_type=CONTENT_TYPE, properties=properties)
     main = _main_text(markup, title)
     if main is None or len(main.text) < _LEAST_KEPT * len(whole.text):
         return whole
-    return main
+    return replace(main, properties=properties)
+
+
+def add_markup(builder: TextBuilder, markup: str) -> None:
+    """Add all visible text of a page that is a part of something else."""
+    if markup.strip():
+        _Walk(builder).block(_tree(_DECLARATION.sub("", markup)))
 
 
 def _tree(markup: str) -> etree._Element:
@@ -82,6 +92,25 @@ def _title(tree: etree._Element) -> str:
             if title:
                 return title
     return ""
+
+
+def _properties(tree: etree._Element) -> FileProperties:
+    """What the head of a page says, and what its pictures are called."""
+    said: dict[str, str] = {}
+    for meta in tree.iter("meta"):
+        name = (meta.get("name") or meta.get("property") or "").lower()
+        said.setdefault(name, meta.get("content") or "")
+    return file_properties(
+        author=_first(said, "author", "article:author", "dc.creator", "dcterms.creator"),
+        created=_first(said, "article:published_time", "date", "dc.date", "dcterms.created"),
+        modified=_first(said, "article:modified_time", "last-modified", "dcterms.modified"),
+        language=tree.get("lang") or _first(said, "language", "dc.language"),
+        images=[image.get("alt") or image.get("title") or "" for image in tree.iter("img")],
+    )
+
+
+def _first(said: dict[str, str], *names: str) -> str:
+    return next((said[name] for name in names if said.get(name)), "")
 
 
 class _Walk:

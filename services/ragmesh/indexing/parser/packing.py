@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from ragmesh.core.spans import Span
 
@@ -37,22 +37,35 @@ def pack(units: Sequence[Unit], room: Room) -> list[tuple[int, int]]:
     big gets a range of its own.
     """
     totals = [0, *accumulate(unit.tokens for unit in units)]
-    best = [0.0] + [float("inf")] * len(units)
-    opener = [0] * (len(units) + 1)
-    for last in range(1, len(units) + 1):
+    starts = [unit.span.start for unit in units]
+    costs = _opening_costs(units)
+    best = [0.0]
+    opener = [0]
+    most, longest = room.tokens, room.characters
+    for last, unit in enumerate(units, start=1):
+        # The one loop whose turns grow with units times units a chunk: it reads plain lists.
+        lowest, chosen, total, end = float("inf"), 0, totals[last], unit.span.end
         for first in range(last - 1, -1, -1):
-            tokens = totals[last] - totals[first]
-            characters = units[last - 1].span.end - units[first].span.start
-            if first < last - 1 and (tokens > room.tokens or characters > room.characters):
+            tokens = total - totals[first]
+            if first < last - 1 and (tokens > most or end - starts[first] > longest):
                 break
-            cost = best[first] + max(0.0, 1 - tokens / room.tokens) ** 2
-            cost += _INSIDE_PARAGRAPH * (first > 0 and not units[first].opens_paragraph)
-            cost += first > 0 and units[first - 1].heading  # a heading stays with what it heads
-            if cost < best[last]:
-                best[last], opener[last] = cost, first
+            spare = 1 - tokens / most if tokens < most else 0.0
+            cost = best[first] + costs[first] + spare * spare
+            if cost < lowest:
+                lowest, chosen = cost, first
+        best.append(lowest)
+        opener.append(chosen)
     ranges = []
     last = len(units)
     while last:
         ranges.append((opener[last], last))
         last = opener[last]
     return ranges[::-1]
+
+
+def _opening_costs(units: Sequence[Unit]) -> list[float]:
+    """What it costs to begin a chunk at each unit: a heading stays with what it heads."""
+    costs = [0.0]
+    for before, unit in pairwise(units):
+        costs.append(_INSIDE_PARAGRAPH * (not unit.opens_paragraph) + before.heading)
+    return costs

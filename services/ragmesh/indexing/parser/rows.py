@@ -9,13 +9,14 @@ from ragmesh.indexing.parser.builder import one_line
 
 _NUMBER = re.compile(r"[-+]?[\d.,:/%€$£ -]*\d[\d.,:/%€$£ -]*")
 _MAX_HEADER_CELL = 80
+_LEAST_NAMED = 0.7
 
 
 def table_lines(rows: Sequence[Sequence[str]], *, header: bool | None = None) -> list[str]:
     """One line a row: `column: value; column: value` under a header, else the values.
 
-    Empty cells are left out. Without being told, the first row is a header if it names every
-    column differently and in words.
+    Empty cells are left out. Without being told, the first row is a header if it names most
+    columns, each differently and in words.
     """
     table = [[one_line(cell) for cell in row] for row in rows]
     table = [row for row in table if any(row)]
@@ -30,11 +31,14 @@ def table_lines(rows: Sequence[Sequence[str]], *, header: bool | None = None) ->
 
 
 def _names_columns(row: Sequence[str]) -> bool:
+    """Whether the cells name most columns, each differently and in words."""
+    names = [cell for cell in row if cell]
     return (
-        len(row) > 1
-        and all(0 < len(cell) <= _MAX_HEADER_CELL for cell in row)
-        and len(set(row)) == len(row)
-        and not any(_NUMBER.fullmatch(cell) for cell in row)
+        len(names) > 1
+        and len(names) >= len(row) * _LEAST_NAMED
+        and all(len(name) <= _MAX_HEADER_CELL for name in names)
+        and len(set(names)) == len(names)
+        and not any(_NUMBER.fullmatch(name) for name in names)
     )
 
 

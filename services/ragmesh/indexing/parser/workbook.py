@@ -1,0 +1,157 @@
+"""Spreadsheets by calamine: every sheet a page, every row a readable line with its header."""
+
+from __future__ import annotations
+
+import datetime as dates
+import io
+import re
+from collections.abc import Iterator, Sequence
+
+from python_calamine import (
+    CalamineError,
+    CalamineSheet,
+    PasswordError,
+    SheetTypeEnum,
+    WorksheetNotFound,
+    load_workbook,
+)
+
+from ragmesh.core.errors import (
+    EncryptedFileError,
+    HostileFileError,
+    NoTextError,
+    UnreadableFileError,
+)
+from ragmesh.core.properties import NO_PROPERTIES, FileProperties
+from ragmesh.core.reading import Extraction
+from ragmesh.indexing.parser.archives import Package
+from ragmesh.indexing.parser.builder import TextBuilder, one_line
+from ragmesh.indexing.parser.properties import file_properties, office_properties, said_by
+from ragmesh.indexing.parser.rows import table_lines
+
+CONTENT_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+OPEN_TYPE = "application/vnd.oasis.opendocument.spreadsheet"
+OLD_TYPE = "application/vnd.ms-excel"
+
+_MAX_CELLS = 5_000_000
+"""Most cells that a sheet may span: calamine keeps room for every one of them, empty or not."""
+_FILLED_CELL = re.compile(rb"<(?:\w+:)?c\s[^>]*?\br=\"([A-Z]{1,3})([0-9]{1,7})\"[^>]*(?<!/)>")
+_SHEETS = re.compile(r"xl/worksheets/[^/]+\.xml", re.I)
+_PICTURES = re.compile(r"(?:xl/media|Pictures)/[^/]+", re.I)
+_MIDNIGHT = dates.time()
+
+
+def read_workbook(content: bytes, package: Package | None = None) -> Extraction:
+    """Every sheet of a workbook in order, hidden ones too; an old workbook is no package."""
+    title, properties, content_type = "", NO_PROPERTIES, OLD_TYPE
+    if package is not None:
+        _require_small(package)
+        title, properties = _said(package)
+        content_type = OPEN_TYPE if "content.xml" in package.names else CONTENT_TYPE
+    builder = TextBuilder()
+    try:
+        workbook = load_workbook(io.BytesIO(content))
+        for sheet in workbook.sheets_metadata:
+            if sheet.typ is SheetTypeEnum.WorkSheet:
+                _add(builder, sheet.name, workbook.get_sheet_by_name(sheet.name))
+    except PasswordError as error:
+        raise EncryptedFileError("the workbook needs a password; save it without one") from error
+    except WorksheetNotFound as error:
+        raise UnreadableFileError("a sheet of the workbook is missing") from error
+    except CalamineError as error:
+        raise UnreadableFileError("the workbook is damaged") from error
+    try:
+        return builder.extraction(title=title, content_type=content_type, properties=properties)
+    except NoTextError:
+        raise NoTextError("the workbook holds no filled cell") from None
+
+
+def _add(builder: TextBuilder, name: str, sheet: CalamineSheet) -> None:
+    builder.page()
+    rows = [[shown(cell) for cell in row] for row in sheet.iter_rows()]
+    lines = list(_tables(rows))
+    if any(lines):
+        builder.heading(1, name)
+        for table in lines:
+            builder.lines(table)
+
+
+def _tables(rows: Sequence[Sequence[str]]) -> Iterator[list[str]]:
+    """The rows of a sheet as tables that empty rows part; a lone row is a title or a note."""
+    table: list[Sequence[str]] = []
+    for row in [*rows, []]:
+        if any(row):
+            table.append(row)
+        elif table:
+            yield from _table(table)
+            table = []
+
+
+def _table(rows: Sequence[Sequence[str]]) -> Iterator[list[str]]:
+    """One table; rows of a single cell above its header stand for themselves."""
+    first = 0
+    while first + 1 < len(rows) and sum(map(bool, rows[first])) == 1 < sum(map(bool, rows[-1])):
+        yield [cell for cell in rows[first] if cell]
+        first += 1
+    filled = [column for column in range(max(map(len, rows))) if _is_filled(rows[first:], column)]
+    yield table_lines([[_at(row, column) for column in filled] for row in rows[first:]])
+
+
+def _is_filled(rows: Sequence[Sequence[str]], column: int) -> bool:
+    return any(_at(row, column) for row in rows)
+
+
+def _at(row: Sequence[str], column: int) -> str:
+    return row[column] if column < len(row) else ""
+
+
+def shown(cell: object) -> str:
+    """A cell as people see it: whole numbers without a point, dates as dates."""
+    if isinstance(cell, bool):
+        return "TRUE" if cell else "FALSE"
+    if isinstance(cell, float):
+        return str(int(cell)) if cell.is_integer() and abs(cell) < 1e15 else repr(cell)
+    if isinstance(cell, dates.datetime):
+        moment = cell.replace(microsecond=0)
+        return str(moment.date() if moment.time() == _MIDNIGHT else moment)
+    return one_line(str(cell))
+
+
+def _said(package: Package) -> tuple[str, FileProperties]:
+    images = [
+        name.rpartition("/")[2] for name in sorted(package.names) if _PICTURES.fullmatch(name)
+    ]
+    if "meta.xml" not in package.names:
+        return office_properties(package, images)
+    said = said_by(package.xml("meta.xml"))
+    return said.get("title", ""), file_properties(
+        author=said.get("creator", "") or said.get("initial-creator", ""),
+        created=said.get("creation-date", ""),
+        modified=said.get("date", ""),
+        images=images,
+    )
+
+
+def _require_small(package: Package) -> None:
+    """HostileFileError when cells lie so far apart that no memory holds what is between."""
+    for name in package.names:
+        if _SHEETS.fullmatch(name):
+            _require_near(package.read(name))
+
+
+def _require_near(sheet: bytes) -> None:
+    columns: set[bytes] = set()
+    last_row = 0
+    for column, row in _FILLED_CELL.findall(sheet):
+        columns.add(column)
+        last_row = max(last_row, int(row))
+    width = max((_column_number(column) for column in columns), default=0)
+    if width * last_row > _MAX_CELLS:
+        raise HostileFileError("a sheet spans far more cells than it fills")
+
+
+def _column_number(letters: bytes) -> int:
+    number = 0
+    for letter in letters:
+        number = number * 26 + letter - 64
+    return number
