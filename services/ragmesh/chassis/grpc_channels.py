@@ -17,7 +17,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from ragmesh.chassis.callers import Metadata
 from ragmesh.chassis.health import Probe
-from ragmesh.chassis.requests import REQUEST_ID_HEADER, current_request_id, remaining_seconds
+from ragmesh.chassis.requests import (
+    IDEMPOTENCY_HEADER,
+    REQUEST_ID_HEADER,
+    current_idempotency_key,
+    current_request_id,
+    remaining_seconds,
+)
 from ragmesh.chassis.telemetry.hooks import CallTelemetry
 from ragmesh.chassis.wire import CODES, RETRIED_KINDS, from_rpc_error
 from ragmesh.core.errors import DeadlineError, UnavailableError
@@ -109,7 +115,7 @@ class _MeshChannel:
         ) -> Any:
             limit = _limit(method, default if timeout is None else timeout)
             try:
-                return await call(request, timeout=limit, metadata=_with_request_id(metadata))
+                return await call(request, timeout=limit, metadata=_with_request(metadata))
             except grpc.aio.AioRpcError as error:
                 raise from_rpc_error(error, peer=peer) from error
 
@@ -122,7 +128,7 @@ class _MeshChannel:
 
         def ask(request: Any, *, timeout: float | None = None, metadata: Metadata = ()) -> Replies:
             limit = _limit(method, default if timeout is None else timeout)
-            made = call(request, timeout=limit, metadata=_with_request_id(metadata))
+            made = call(request, timeout=limit, metadata=_with_request(metadata))
             return Replies(made, peer)
 
         return ask
@@ -164,9 +170,11 @@ def _limit(method: str, wanted: float | None) -> float | None:
     return left if wanted is None else min(wanted, left)
 
 
-def _with_request_id(metadata: Metadata) -> Metadata:
-    request_id = current_request_id()
-    return (*metadata, (REQUEST_ID_HEADER, request_id)) if request_id else metadata
+def _with_request(metadata: Metadata) -> Metadata:
+    request_id, key = current_request_id(), current_idempotency_key()
+    if request_id:
+        metadata = (*metadata, (REQUEST_ID_HEADER, request_id))
+    return (*metadata, (IDEMPOTENCY_HEADER, key)) if key else metadata
 
 
 def _arguments(options: ChannelOptions) -> list[tuple[str, int | str]]:

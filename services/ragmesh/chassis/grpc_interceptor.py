@@ -14,7 +14,9 @@ from google.protobuf.message import DecodeError
 
 from ragmesh.chassis.callers import Guard, calling
 from ragmesh.chassis.requests import (
+    IDEMPOTENCY_HEADER,
     REQUEST_ID_HEADER,
+    accept_idempotency_key,
     accept_request_id,
     current_request_id,
     serving,
@@ -122,15 +124,19 @@ class MeshServerInterceptor(grpc.aio.ServerInterceptor):
 
         async def answer(request: Any, context: Context) -> Any:
             metadata = tuple(context.invocation_metadata() or ())
-            offered = _offered_id(metadata)
+            offered = _first(metadata, REQUEST_ID_HEADER)
             request_id = accept_request_id(offered)
             if request_id != offered:  # else the client knows it, and trailers are not free
                 context.set_trailing_metadata(((REQUEST_ID_HEADER, request_id),))
             remaining = cast("float | None", context.time_remaining())
             # A deadline that the client set is watched by gRPC, which cancels this task.
             ours = self._default_deadline_seconds if limited and remaining is None else None
-            with serving(request_id, timeout_seconds=ours if remaining is None else remaining):
+            with serving(
+                request_id, timeout_seconds=ours if remaining is None else remaining
+            ) as served:
                 try:
+                    key = _first(metadata, IDEMPOTENCY_HEADER)
+                    served.idempotency_key = accept_idempotency_key(key)
                     with calling(await self._admitted(method, metadata, request, context)):
                         if ours is None:
                             return await behaviour(request, context)
@@ -238,9 +244,9 @@ async def _accepted_stream(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
         yield request
 
 
-def _offered_id(metadata: Sequence[tuple[str, str | bytes]]) -> str | None:
+def _first(metadata: Sequence[tuple[str, str | bytes]], name: str) -> str | None:
     for key, value in metadata:
-        if key == REQUEST_ID_HEADER and isinstance(value, str):
+        if key == name and isinstance(value, str):
             return value
     return None
 

@@ -9,11 +9,14 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from ragmesh.core.errors import DeadlineError
+from ragmesh.core.errors import DeadlineError, InvalidIdempotencyKeyError, Violation
 from ragmesh.core.ids import new_uid
 
 REQUEST_ID_HEADER = "x-request-id"
 """Carries the id over HTTP and gRPC, in both directions."""
+IDEMPOTENCY_HEADER = "idempotency-key"
+"""Makes a repeated mutation one mutation; goes on from hop to hop like the id."""
+_IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _WELL_FORMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 
@@ -24,6 +27,8 @@ class Request:
     request_id: str
     deadline: float | None = None
     """Moment of the monotonic clock after which nobody waits for the answer; None = never."""
+    idempotency_key: str = ""
+    """Of the mutation that it asks for; empty without one."""
     over: bool = False
     """Whether it was answered or given up; threads that still work for it read this."""
 
@@ -39,6 +44,12 @@ def current_request_id() -> str:
     """The id of the current request, empty outside of one."""
     request = _current.get()
     return "" if request is None else request.request_id
+
+
+def current_idempotency_key() -> str:
+    """The idempotency key of the current request, empty without one."""
+    request = _current.get()
+    return "" if request is None else request.idempotency_key
 
 
 def remaining_seconds() -> float | None:
@@ -70,6 +81,18 @@ def accept_request_id(offered: str | None) -> str:
     return new_uid()
 
 
+def accept_idempotency_key(offered: str | bytes | None) -> str:
+    """The offered key, empty when there is none; InvalidIdempotencyKeyError when it cannot be."""
+    if offered is None:
+        return ""
+    if isinstance(offered, str) and _IDEMPOTENCY_KEY.fullmatch(offered):
+        return offered
+    rule = "must be 1 to 255 printable ASCII characters"
+    raise InvalidIdempotencyKeyError(
+        f"{IDEMPOTENCY_HEADER} {rule}", violations=[Violation(IDEMPOTENCY_HEADER, rule)]
+    )
+
+
 @contextmanager
 def serving(request_id: str, *, timeout_seconds: float | None = None) -> Iterator[Request]:
     """Make this the current request; a nested one never gets more time than the outer one."""
@@ -78,6 +101,8 @@ def serving(request_id: str, *, timeout_seconds: float | None = None) -> Iterato
     if outer is not None and outer.deadline is not None:
         deadline = outer.deadline if deadline is None else min(deadline, outer.deadline)
     request = Request(request_id, deadline)
+    if outer is not None:
+        request.idempotency_key = outer.idempotency_key
     _current.set(request)
     try:
         yield request

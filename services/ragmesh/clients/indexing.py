@@ -24,6 +24,7 @@ from ragmesh.chassis.messages.documents import (
     content_from_message,
     document_change_to_message,
     document_from_message,
+    outcome_from_message,
     revision_from_message,
     upload_header_to_message,
 )
@@ -48,8 +49,9 @@ from ragmesh.core.documents import (
     Revision,
     Route,
     Upload,
+    UploadOutcome,
 )
-from ragmesh.core.errors import RevisionNotFoundError
+from ragmesh.core.errors import InternalError, InvalidError, RevisionNotFoundError
 from ragmesh.core.filters import Filter
 from ragmesh.core.index import HeadBatch
 from ragmesh.core.pages import Page, PageRequest
@@ -137,20 +139,29 @@ class IndexingClient(MendingClient):
 
     async def create_documents(
         self, caller: Caller, collection: str, uploads: Sequence[Upload]
-    ) -> tuple[Accepted, ...]:
-        """Take the uploads in, all or none; durable when this returns."""
+    ) -> tuple[UploadOutcome, ...]:
+        """Take each upload in or refuse it by itself; what is taken is durable on return."""
         # Made before the call: an error of the stream's own would end it without saying why.
-        headers = [
-            upload_header_to_message(upload, where=f"documents[{n}]." if len(uploads) > 1 else "")
-            for n, upload in enumerate(uploads)
+        headers = [_header(upload) for upload in uploads]
+        sent = [
+            (header, upload.content)
+            for header, upload in zip(headers, uploads, strict=True)
+            if not isinstance(header, InvalidError)
         ]
+        refused = [header for header in headers if isinstance(header, InvalidError)]
+        if uploads and not sent:
+            return tuple(refused)
         reply = await self._catalog.CreateDocuments(
-            _messages(collection, headers, uploads),
+            _messages(collection, sent),
             metadata=self._signer.metadata(caller),
             timeout=UPLOAD_SECONDS,
         )
         with reading(_INDEXING):
-            return tuple(accepted_from_message(one) for one in reply.accepted)
+            told = [outcome_from_message(one) for one in reply.outcomes]
+        if len(told) != len(sent):
+            raise InternalError(f"{_INDEXING} answered {len(told)} of {len(sent)} documents")
+        rest = iter(told)
+        return tuple(h if isinstance(h, InvalidError) else next(rest) for h in headers)
 
     async def update_document(
         self, caller: Caller, collection: str, document_id: str, change: DocumentChange
@@ -344,18 +355,25 @@ async def _steps(
         yield step
 
 
+def _header(upload: Upload) -> catalog_pb2.UploadHeader | InvalidError:
+    """What comes with the content, or why no message can carry it."""
+    try:
+        return upload_header_to_message(upload)
+    except InvalidError as error:
+        return error
+
+
 async def _messages(
-    collection: str, headers: Sequence[catalog_pb2.UploadHeader], uploads: Sequence[Upload]
+    collection: str, documents: Sequence[tuple[catalog_pb2.UploadHeader, bytes]]
 ) -> AsyncIterator[pb.CreateDocumentsRequest]:
     """An upload, each document beginning with as much of its content as a message takes."""
-    start = pb.CreateDocumentsStart(collection=collection, document_count=len(uploads))
+    start = pb.CreateDocumentsStart(collection=collection, document_count=len(documents))
     yield pb.CreateDocumentsRequest(start=start)
-    for header, upload in zip(headers, uploads, strict=True):
-        first = pb.DocumentStart(header=header, piece=upload.content[:_PIECE_BYTES])
+    for header, content in documents:
+        first = pb.DocumentStart(header=header, piece=content[:_PIECE_BYTES])
         yield pb.CreateDocumentsRequest(document=first)
-        for begin in range(_PIECE_BYTES, len(upload.content), _PIECE_BYTES):
-            piece = upload.content[begin : begin + _PIECE_BYTES]
-            yield pb.CreateDocumentsRequest(piece=piece)
+        for begin in range(_PIECE_BYTES, len(content), _PIECE_BYTES):
+            yield pb.CreateDocumentsRequest(piece=content[begin : begin + _PIECE_BYTES])
 
 
 def _revision(document_id: str, revision: int) -> int:

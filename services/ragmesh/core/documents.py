@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import Enum
 
 from ragmesh.core.callers import Access
-from ragmesh.core.errors import BodyTooLargeError, Violation
+from ragmesh.core.errors import BodyTooLargeError, RagmeshError, Violation
 from ragmesh.core.metadata import NO_METADATA, Metadata, SortableField
 from ragmesh.core.properties import NO_PROPERTIES, FileProperties
 
@@ -163,6 +163,17 @@ class Accepted:
     revision: int
     job_id: str
     state: JobState
+
+
+UploadOutcome = Accepted | RagmeshError
+"""What became of one document of an upload: each is accepted or refused by itself."""
+
+
+def accepted_of(outcome: UploadOutcome) -> Accepted:
+    """The document that was accepted; what refused it is raised."""
+    if isinstance(outcome, RagmeshError):
+        raise outcome
+    return outcome
 
 
 @dataclass(frozen=True, slots=True)

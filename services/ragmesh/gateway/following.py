@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from ragmesh.core.callers import Caller
-from ragmesh.core.documents import Accepted, Job, JobState, Stage
+from ragmesh.core.documents import Accepted, Job, JobState, Stage, UploadOutcome
 from ragmesh.gateway.ports import Jobs
 
 _STATES = tuple(JobState)
@@ -45,10 +45,10 @@ class Following:
                 seen = number
 
     async def settle(
-        self, caller: Caller, accepted: Sequence[Accepted], *, seconds: float
-    ) -> tuple[Accepted, ...]:
+        self, caller: Caller, outcomes: Sequence[UploadOutcome], *, seconds: float
+    ) -> tuple[UploadOutcome, ...]:
         """The same with the states that their jobs have reached when all ended or time is over."""
-        states = {one.job_id: one.state for one in accepted}
+        states = {one.job_id: one.state for one in outcomes if isinstance(one, Accepted)}
         try:
             async with asyncio.timeout(seconds) as timer:
                 for job_id in states:
@@ -58,7 +58,10 @@ class Following:
         except TimeoutError:
             if not timer.expired():
                 raise
-        return tuple(replace(one, state=states[one.job_id]) for one in accepted)
+        return tuple(
+            replace(one, state=states[one.job_id]) if isinstance(one, Accepted) else one
+            for one in outcomes
+        )
 
 
 def event_number(job: Job) -> int:

@@ -21,6 +21,7 @@ from ragmesh.core.documents import (
     Revision,
     Route,
     Upload,
+    UploadOutcome,
 )
 from ragmesh.core.filters import Filter
 from ragmesh.core.mending import DeadLetter, Repaired, Replayed
@@ -86,8 +87,8 @@ class Documents(Protocol):
 
     async def create_documents(
         self, caller: Caller, collection: str, uploads: Sequence[Upload]
-    ) -> tuple[Accepted, ...]:
-        """Accept all or none; durable when this returns."""
+    ) -> tuple[UploadOutcome, ...]:
+        """Accept or refuse each by itself; what is accepted is durable when this returns."""
 
     async def update_document(
         self, caller: Caller, collection: str, document_id: str, change: DocumentChange

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from ragmesh.core.answers import Answer, AnswerEvent, AskQuery
 from ragmesh.core.callers import Caller
 from ragmesh.core.clock import Clock
-from ragmesh.core.documents import Accepted, Upload
+from ragmesh.core.documents import Accepted, Upload, UploadOutcome, accepted_of
 from ragmesh.core.errors import DeadlineError, InternalError, InvalidError
 from ragmesh.core.names import collection_name
 from ragmesh.core.search import SearchQuery, SearchResult
@@ -18,10 +18,9 @@ from ragmesh.gateway.asking import Asking
 from ragmesh.gateway.deadlines import within
 from ragmesh.gateway.following import Following, JobEvent
 from ragmesh.gateway.limits import GatewayLimits
-from ragmesh.gateway.parsing import refuse_count
 from ragmesh.gateway.ports import AnswerCache, Catalog, Generator, Retriever
 from ragmesh.gateway.searching import Searching
-from ragmesh.gateway.uploading import Outcome, Uploading
+from ragmesh.gateway.uploading import Uploading
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,30 +67,21 @@ class GatewayService:
 
     async def upload(self, caller: Caller, collection: str, upload: Upload) -> Accepted:
         """Accept one document; durable when this returns."""
-        (accepted,) = await self.catalog.create_documents(
-            caller, collection_name(collection), [upload]
-        )
-        return accepted
-
-    async def upload_all(
-        self, caller: Caller, collection: str, uploads: Sequence[Upload]
-    ) -> tuple[Accepted, ...]:
-        """Accept every document or none."""
-        refuse_count(len(uploads))
-        return await self.catalog.create_documents(caller, collection_name(collection), uploads)
+        (outcome,) = await self.upload_each(caller, collection, [upload])
+        return accepted_of(outcome)
 
     async def upload_each(
         self, caller: Caller, collection: str, uploads: Sequence[Upload | InvalidError]
-    ) -> list[Outcome]:
+    ) -> list[UploadOutcome]:
         """Accept or refuse each document by itself."""
         name = collection_name(collection)
         return await Uploading(self.catalog).upload_each(caller, name, uploads)
 
     async def settle(
-        self, caller: Caller, accepted: Sequence[Accepted], *, seconds: float
-    ) -> tuple[Accepted, ...]:
-        """Wait, for at most this long, until the jobs have ended."""
-        return await Following(self.catalog).settle(caller, accepted, seconds=seconds)
+        self, caller: Caller, outcomes: Sequence[UploadOutcome], *, seconds: float
+    ) -> tuple[UploadOutcome, ...]:
+        """Wait, for at most this long, until the jobs of what was accepted have ended."""
+        return await Following(self.catalog).settle(caller, outcomes, seconds=seconds)
 
     def watch_job(
         self, caller: Caller, job_id: str, *, after_event_id: int = 0

@@ -7,10 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ragmesh.chassis.requests import current_idempotency_key
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import StoreDamagedError
 from ragmesh.indexing.adapters.blobs import open_file_blobs
 from ragmesh.indexing.adapters.catalog.opening import open_sqlite_catalog
+from ragmesh.indexing.claims import Once
 from ragmesh.indexing.collections import Collections
 from ragmesh.indexing.dead_letters import DeadLetters
 from ragmesh.indexing.documents import Documents
@@ -115,5 +117,6 @@ def compose(
         dead_letters=DeadLetters(catalog, collections, board),
         reconciler=reconciler,
         feed=feed,
+        once=Once(catalog, current_idempotency_key),
     )
     return Indexing(service, ledger, blobs, reconciler)

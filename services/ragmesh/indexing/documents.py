@@ -16,11 +16,13 @@ from ragmesh.core.documents import (
     DocumentText,
     Revision,
     Upload,
+    UploadOutcome,
     total_bytes,
 )
 from ragmesh.core.errors import (
     ConflictError,
     DocumentNotFoundError,
+    InvalidError,
     RagmeshError,
     RevisionNotFoundError,
     StoreDamagedError,
@@ -58,21 +60,24 @@ class Documents:
 
     async def create(
         self, caller: Caller, collection: str, uploads: Sequence[Upload]
-    ) -> tuple[Accepted, ...]:
-        """Take the uploads in, all or none; durable when this returns."""
+    ) -> tuple[UploadOutcome, ...]:
+        """Take each upload in or refuse it by itself; what is taken is durable on return."""
         row = await self.collections.read(caller, collection)
         if total_bytes(uploads) > _OFF_LOOP_BYTES:
-            candidates = await asyncio.to_thread(candidates_of, uploads, row.sortable, self.limits)
+            judged = await asyncio.to_thread(candidates_of, uploads, row.sortable, self.limits)
         else:
-            candidates = candidates_of(uploads, row.sortable, self.limits)
+            judged = candidates_of(uploads, row.sortable, self.limits)
         contents = {
             candidate.document_id: upload.content
-            for candidate, upload in zip(candidates, uploads, strict=True)
+            for candidate, upload in zip(judged, uploads, strict=True)
+            if isinstance(candidate, Candidate)
         }
+        if not contents:
+            return tuple(one for one in judged if isinstance(one, InvalidError))
         for attempt in range(1, _ATTEMPTS + 1):
-            candidates = await self._store_contents(row, candidates, contents)
+            judged = await self._store_contents(row, judged, contents)
             try:
-                return (await self._accept(caller, row, candidates)).accepted
+                return (await self._accept(caller, row, judged)).outcomes
             except ConflictError:
                 # A document changed between the look and the transaction: its content is
                 # needed after all. The next look sees that.
@@ -181,10 +186,11 @@ class Documents:
     async def _store_contents(
         self,
         collection: CollectionRow,
-        candidates: Sequence[Candidate],
+        judged: Sequence[Candidate | InvalidError],
         contents: dict[str, bytes],
-    ) -> tuple[Candidate, ...]:
+    ) -> tuple[Candidate | InvalidError, ...]:
         """The candidates with blobs for every content that the catalog will need."""
+        candidates = [one for one in judged if isinstance(one, Candidate)]
         known = await self.catalog.find_documents(
             collection, [candidate.document_id for candidate in candidates]
         )
@@ -198,15 +204,20 @@ class Documents:
         )
         stored = {candidate.document_id: key for candidate, key in zip(missing, keys, strict=True)}
         return tuple(
-            replace(candidate, blob=stored.get(candidate.document_id, candidate.blob))
-            for candidate in candidates
+            one
+            if isinstance(one, InvalidError)
+            else replace(one, blob=stored.get(one.document_id, one.blob))
+            for one in judged
         )
 
     async def _accept(
-        self, caller: Caller, collection: CollectionRow, candidates: Sequence[Candidate]
+        self,
+        caller: Caller,
+        collection: CollectionRow,
+        judged: Sequence[Candidate | InvalidError],
     ) -> Outcome:
         async with self.feed.publication() as moved:
-            outcome = await self.catalog.accept(caller, collection, candidates)
+            outcome = await self.catalog.accept(caller, collection, judged)
             moved(outcome.moves)
         self.board.changed(outcome.jobs)
         try:

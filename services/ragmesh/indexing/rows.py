@@ -17,6 +17,7 @@ from ragmesh.core.documents import (
     Job,
     NewCollection,
     Route,
+    UploadOutcome,
     resolved_access,
 )
 from ragmesh.core.metadata import Metadata, SortableField
@@ -210,6 +211,8 @@ class Outcome:
     """What a transaction on documents did."""
 
     accepted: tuple[Accepted, ...] = ()
+    outcomes: tuple[UploadOutcome, ...] = ()
+    """What became of each document of an upload, in its order."""
     moves: tuple[Move, ...] = ()
     jobs: tuple[str, ...] = ()
     """Jobs that were made or changed."""

@@ -20,12 +20,15 @@ from ragmesh.core.documents import (
     Revision,
     Route,
     Upload,
+    UploadOutcome,
+    accepted_of,
 )
 from ragmesh.core.errors import DeniedError
 from ragmesh.core.filters import Filter
 from ragmesh.core.index import HeadBatch
 from ragmesh.core.mending import DeadLetter, Repaired, Replayed
 from ragmesh.core.pages import Page, PageRequest
+from ragmesh.indexing.claims import Once, Target
 from ragmesh.indexing.collections import Collections
 from ragmesh.indexing.dead_letters import DeadLetters, refuse_others
 from ragmesh.indexing.documents import Documents
@@ -44,10 +47,17 @@ class IndexingService:
     dead_letters: DeadLetters
     reconciler: Reconciler
     feed: HeadFeed
+    once: Once
 
     async def create_collection(self, caller: Caller, new: NewCollection) -> Collection:
         """Make a collection and its first index version."""
-        return await self.collections.create(caller, new)
+        return await self.once.run(
+            caller,
+            Target("CreateCollection", new.name),
+            new,
+            lambda: self.collections.create(caller, new),
+            lambda _known: self.collections.get(caller, new.name),
+        )
 
     async def get_collection(self, caller: Caller, name: str) -> Collection:
         """The collection with what the caller may count."""
@@ -61,11 +71,23 @@ class IndexingService:
         self, caller: Caller, name: str, change: CollectionChange
     ) -> Collection:
         """Change description or default access."""
-        return await self.collections.update(caller, name, change)
+        return await self.once.run(
+            caller,
+            Target("UpdateCollection", name),
+            change,
+            lambda: self.collections.update(caller, name, change),
+            lambda _known: self.collections.get(caller, name),
+        )
 
     async def delete_collection(self, caller: Caller, name: str) -> None:
         """Free the name at once; index, rows and blobs go afterwards."""
-        await self.collections.delete(caller, name)
+        await self.once.run(
+            caller,
+            Target("DeleteCollection", name),
+            (),
+            lambda: self.collections.delete(caller, name),
+            _nothing,
+        )
 
     async def resolve_route(self, caller: Caller, name: str, *, affinity: str = "") -> Route:
         """One index version for one question, the same for the same affinity."""
@@ -73,15 +95,27 @@ class IndexingService:
 
     async def create_documents(
         self, caller: Caller, collection: str, uploads: Sequence[Upload]
-    ) -> tuple[Accepted, ...]:
-        """Take the uploads in, all or none; durable when this returns."""
-        return await self.documents.create(caller, collection, uploads)
+    ) -> tuple[UploadOutcome, ...]:
+        """Take each upload in or refuse it by itself; what is taken is durable on return."""
+        return await self.once.run(
+            caller,
+            Target("CreateDocuments", collection),
+            uploads,
+            lambda: self.documents.create(caller, collection, uploads),
+            _same,
+        )
 
     async def update_document(
         self, caller: Caller, collection: str, document_id: str, change: DocumentChange
     ) -> Accepted:
         """Change title, metadata or access without embedding anything."""
-        return await self.documents.update(caller, collection, document_id, change)
+        return await self.once.run(
+            caller,
+            Target("UpdateDocument", collection, document_id),
+            change,
+            lambda: self.documents.update(caller, collection, document_id, change),
+            _accepted,
+        )
 
     async def get_document(self, caller: Caller, collection: str, document_id: str) -> Document:
         """The document, unless it is deleted or hidden from the caller."""
@@ -107,7 +141,13 @@ class IndexingService:
 
     async def delete_document(self, caller: Caller, collection: str, document_id: str) -> Accepted:
         """Make the document invisible at once; the job clears its chunks away."""
-        return await self.documents.delete(caller, collection, document_id)
+        return await self.once.run(
+            caller,
+            Target("DeleteDocument", collection, document_id),
+            (),
+            lambda: self.documents.delete(caller, collection, document_id),
+            _accepted,
+        )
 
     async def list_revisions(
         self, caller: Caller, collection: str, document_id: str, page: PageRequest
@@ -119,7 +159,13 @@ class IndexingService:
         self, caller: Caller, collection: str, document_id: str, revision: int
     ) -> Accepted:
         """Make a new revision of an old one's content, also of a deleted document."""
-        return await self.documents.restore(caller, collection, document_id, revision)
+        return await self.once.run(
+            caller,
+            Target("RestoreRevision", collection, document_id),
+            revision,
+            lambda: self.documents.restore(caller, collection, document_id, revision),
+            _accepted,
+        )
 
     async def get_job(self, caller: Caller, job_id: str) -> Job:
         """The job; once it says SUCCEEDED, its document is visible as it was then."""
@@ -133,7 +179,13 @@ class IndexingService:
 
     async def cancel_job(self, caller: Caller, job_id: str) -> Job:
         """End the job CANCELLED; JobFinishedError when it has ended."""
-        return await self.jobs.cancel(caller, job_id)
+        return await self.once.run(
+            caller,
+            Target("CancelJob", name=job_id),
+            (),
+            lambda: self.jobs.cancel(caller, job_id),
+            lambda _known: self.jobs.get(caller, job_id),
+        )
 
     def watch_job(self, caller: Caller, job_id: str) -> AsyncIterator[Job]:
         """The job now and after every change; ends with the job."""
@@ -166,3 +218,16 @@ class IndexingService:
         if not isinstance(caller, Machine):
             raise DeniedError("only services of the mesh follow heads")
         return self.feed.watch(index_version_uid, from_sequence=from_sequence)
+
+
+async def _same(known: tuple[UploadOutcome, ...]) -> tuple[UploadOutcome, ...]:
+    return known
+
+
+async def _accepted(known: tuple[UploadOutcome, ...]) -> Accepted:
+    (outcome,) = known
+    return accepted_of(outcome)
+
+
+async def _nothing(_known: tuple[UploadOutcome, ...]) -> None:
+    return None

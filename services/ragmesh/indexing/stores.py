@@ -11,9 +11,11 @@ from typing import Protocol
 
 from ragmesh.core.callers import Caller
 from ragmesh.core.documents import CollectionChange, DocumentChange, Failure, JobState, Stage
+from ragmesh.core.errors import InvalidError
 from ragmesh.core.filters import Filter
 from ragmesh.core.index import Head, HeadBatch
 from ragmesh.core.mending import DeadLetter, Origin, Replayed
+from ragmesh.indexing.claims import KnownAnswers
 from ragmesh.indexing.ports import Outbox, Repairs
 from ragmesh.indexing.records import BuriedEvent, Extracted, IndexVersion, Publication, Work
 from ragmesh.indexing.rows import (
@@ -63,9 +65,15 @@ class DocumentStore(Protocol):
         """The documents by id, deleted ones included."""
 
     async def accept(
-        self, caller: Caller, collection: CollectionRow, candidates: Sequence[Candidate]
+        self,
+        caller: Caller,
+        collection: CollectionRow,
+        judged: Sequence[Candidate | InvalidError],
     ) -> Outcome:
         """Write document, revision, job and outbox row of each in one transaction.
+
+        What was refused already keeps its place in the outcomes; a document that the caller may
+        not see is refused by itself.
 
         ConflictError when a candidate's content is needed and not stored: store it, try again.
         """
@@ -195,6 +203,7 @@ class Catalog(
     WorkStore,
     Outbox,
     Repairs,
+    KnownAnswers,
     Protocol,
 ):
     """Every store of the catalog; transactions of one see those of all."""

@@ -22,6 +22,7 @@ from ragmesh.core.errors import (
     EmptyFileError,
     FileTooLargeError,
     InvalidError,
+    InvalidFilenameError,
     Violation,
 )
 from ragmesh.core.ids import new_uid
@@ -37,10 +38,11 @@ _MOST_DESCRIPTION = 2_000
 
 def candidates_of(
     uploads: Sequence[Upload], sortable: Sequence[SortableField], limits: UploadLimits
-) -> tuple[Candidate, ...]:
-    """The uploads as candidates, ids made where none was given.
+) -> tuple[Candidate | InvalidError, ...]:
+    """The uploads as candidates, ids made where none was given, or why one is none by itself.
 
-    One id twice in a request is refused: within one transaction neither came later.
+    The second of one id in a request is refused: within one transaction neither came later. What
+    is wrong with the request as a whole is raised.
     """
     if not uploads:
         raise InvalidError.of("documents", "must hold at least one document")
@@ -51,14 +53,19 @@ def candidates_of(
             metadata={"limit": str(limits.documents)},
         )
     refuse_total(total_bytes(uploads))
-    found: dict[str, Candidate] = {}
-    for position, upload in enumerate(uploads):
-        where = "" if len(uploads) == 1 else f"documents[{position}]."
-        candidate = _candidate(upload, sortable, limits, where)
-        if candidate.document_id in found:
-            raise InvalidError.of(f"{where}document_id", "names a document of this request twice")
-        found[candidate.document_id] = candidate
-    return tuple(found.values())
+    taken: set[str] = set()
+    judged: list[Candidate | InvalidError] = []
+    for upload in uploads:
+        try:
+            candidate = _candidate(upload, sortable, limits)
+            if candidate.document_id in taken:
+                raise InvalidError.of("document_id", "names a document of this request twice")
+        except InvalidError as error:
+            judged.append(error)
+            continue
+        taken.add(candidate.document_id)
+        judged.append(candidate)
+    return tuple(judged)
 
 
 def checked_change(
@@ -69,7 +76,7 @@ def checked_change(
         raise InvalidError.of("access", "cannot be set and reset at once")
     if change.metadata is not None:
         change.metadata.slots(sortable)
-    _refuse_access(change.access, limits, "")
+    _refuse_access(change.access, limits)
     title = None
     if change.title is not None:
         title = _line(change.title, "title", limits.title_characters)
@@ -115,48 +122,64 @@ def refuse_chunking(chunking: Chunking, encoder: EncoderDescription) -> None:
 
 
 def _candidate(
-    upload: Upload, sortable: Sequence[SortableField], limits: UploadLimits, where: str
+    upload: Upload, sortable: Sequence[SortableField], limits: UploadLimits
 ) -> Candidate:
     size = len(upload.content)
     if not size:
         raise EmptyFileError(
-            f"{where}content must not be empty",
-            violations=[Violation(f"{where}content", "has no bytes")],
+            "content must not be empty", violations=[Violation("content", "has no bytes")]
         )
     if size > limits.file_bytes:
         raise FileTooLargeError(
-            f"{where}content must have at most {limits.file_bytes} bytes",
-            violations=[Violation(f"{where}content", f"has {size} bytes")],
+            f"content must have at most {limits.file_bytes} bytes",
+            violations=[Violation("content", f"has {size} bytes")],
             metadata={"limit": str(limits.file_bytes)},
         )
     upload.metadata.slots(sortable)
-    _refuse_access(upload.access, limits, where)
+    _refuse_access(upload.access, limits)
     document_id = new_uid()
     if upload.document_id is not None:
-        document_id = names.document_id(upload.document_id, field=f"{where}document_id")
+        document_id = names.document_id(upload.document_id)
     return Candidate(
         document_id=document_id,
         content_sha256=sha256(upload.content).hexdigest(),
         size_bytes=size,
-        filename=_line(upload.filename, f"{where}filename", limits.filename_characters),
-        content_type=_line(upload.content_type, f"{where}content_type", 200),
-        title=_line(upload.title, f"{where}title", limits.title_characters),
+        filename=_filename(upload.filename, limits),
+        content_type=_line(upload.content_type, "content_type", 200),
+        title=_line(upload.title, "title", limits.title_characters),
         metadata=upload.metadata,
         access=upload.access,
         blob=None,
     )
 
 
-def _refuse_access(access: Access | None, limits: UploadLimits, where: str) -> None:
+def _filename(text: str, limits: UploadLimits) -> str:
+    """The last part of a name that may come with a path in front of it.
+
+    A name tells people what a document is. It is never one on a disk, nor does it say what kind of
+    file the bytes are.
+    """
+    name, most = re.split(r"[/\\]", text)[-1], limits.filename_characters
+    if len(name) > most:
+        rule = f"must have at most {most} characters"
+        raise InvalidFilenameError(
+            f"filename {rule}",
+            violations=[Violation("filename", rule)],
+            metadata={"limit": str(most)},
+        )
+    return _line(name, "filename", most)
+
+
+def _refuse_access(access: Access | None, limits: UploadLimits) -> None:
     groups = () if access is None else access.groups or ()
     if len(groups) > limits.groups:
-        raise InvalidError.of(f"{where}access", f"must name at most {limits.groups} groups")
+        raise InvalidError.of("access", f"must name at most {limits.groups} groups")
     for group in groups:
         if not group or len(group) > limits.group_characters:
             raise InvalidError.of(
-                f"{where}access", f"must name groups of 1 to {limits.group_characters} characters"
+                "access", f"must name groups of 1 to {limits.group_characters} characters"
             )
-        refuse_controls(group, field=f"{where}access")
+        refuse_controls(group, field="access")
 
 
 def _description(text: str) -> str:

@@ -24,6 +24,7 @@ from ragmesh.core.documents import (
     JobState,
     NewCollection,
     Upload,
+    accepted_of,
 )
 from ragmesh.core.errors import (
     CollectionExistsError,
@@ -69,8 +70,8 @@ class CatalogBench:
     async def upload(self, document_id: str, text: str = "text", **more: object) -> Accepted:
         """One upload into `docs`."""
         upload = Upload(text.encode(), document_id, **more)  # type: ignore[arg-type]
-        (accepted,) = await self.catalog.create_documents(ADA, "docs", [upload])
-        return accepted
+        (outcome,) = await self.catalog.create_documents(ADA, "docs", [upload])
+        return accepted_of(outcome)
 
     async def ids(self, caller: Principal = ADA, filter: Filter | None = None) -> list[str]:
         """Ids of the documents of `docs`."""

@@ -12,6 +12,7 @@ from ragmesh.core.documents import (
     DocumentState,
     JobState,
     Upload,
+    accepted_of,
 )
 from ragmesh.core.errors import (
     BatchTooLargeError,
@@ -78,7 +79,8 @@ class DocumentsContract:
 
     async def test_many_documents_are_accepted_in_their_order(self, bench: CatalogBench) -> None:
         uploads = [Upload(b"x", f"d{n}") for n in range(MAX_UPLOADS - 1, -1, -1)]
-        accepted = await bench.catalog.create_documents(ADA, "docs", uploads)
+        outcomes = await bench.catalog.create_documents(ADA, "docs", uploads)
+        accepted = [accepted_of(outcome) for outcome in outcomes]
         assert [one.document_id for one in accepted] == [one.document_id for one in uploads]
         assert len(await bench.ids()) == MAX_UPLOADS
 
@@ -97,8 +99,8 @@ class DocumentsContract:
             assert (found.revision, found.content_type) == (1, "text/plain")
 
     async def test_a_document_without_an_id_gets_one(self, bench: CatalogBench) -> None:
-        accepted = await bench.catalog.create_documents(ADA, "docs", [Upload(b"x"), Upload(b"x")])
-        assert sorted(one.document_id for one in accepted) == await bench.ids()
+        outcomes = await bench.catalog.create_documents(ADA, "docs", [Upload(b"x"), Upload(b"x")])
+        assert sorted(accepted_of(one).document_id for one in outcomes) == await bench.ids()
         assert len(await bench.ids()) == 2
 
     @pytest.mark.parametrize(
@@ -115,12 +117,20 @@ class DocumentsContract:
         ],
         ids=["empty", "id", "id surrogate", "control", "surrogate", "filename", "group", "twice"],
     )
-    async def test_one_bad_document_and_none_is_taken(
+    async def test_a_bad_document_is_refused_by_itself(
         self, bench: CatalogBench, bad: Upload, error: type[InvalidError], field: str
     ) -> None:
-        with pytest.raises(error) as caught:
-            await bench.catalog.create_documents(ADA, "docs", [Upload(b"fine", "a"), bad])
-        assert [one.field for one in caught.value.violations] == [f"documents[1].{field}"]
+        uploads = [Upload(b"fine", "a"), bad, Upload(b"fine", "c")]
+        first, refused, last = await bench.catalog.create_documents(ADA, "docs", uploads)
+        assert [accepted_of(one).document_id for one in (first, last)] == ["a", "c"]
+        assert type(refused) is error
+        assert [one.field for one in refused.violations] == [field]
+        assert await bench.ids() == ["a", "c"]
+
+    async def test_only_bad_documents_are_told_one_by_one(self, bench: CatalogBench) -> None:
+        bad = [Upload(b"", "a"), Upload(b"x", "\ud800")]
+        outcomes = await bench.catalog.create_documents(ADA, "docs", bad)
+        assert [type(one) for one in outcomes] == [EmptyFileError, InvalidNameError]
         assert await bench.ids() == []
 
     async def test_too_many_documents_too_many_bytes_and_none_at_all_are_refused(
@@ -170,7 +180,6 @@ class DocumentsContract:
             catalog.restore_revision(MIA, "docs", "a", 1),
             catalog.delete_document(MIA, "docs", "a"),
             catalog.update_document(MIA, "docs", "a", DocumentChange("x")),
-            catalog.create_documents(MIA, "docs", [Upload(b"other", "a")]),
         ):
             with pytest.raises(DocumentNotFoundError):
                 await call
@@ -180,6 +189,10 @@ class DocumentsContract:
         assert (await catalog.get_collection(MIA, "docs")).documents == 1
         jobs = await catalog.list_jobs(MIA, state=None, page=ALL)
         assert [job.document_id for job in jobs.items] == ["b"]
+        uploads = [Upload(b"other", "a"), Upload(b"mine", "b", access=Access(("sales",)))]
+        hidden, mine = await catalog.create_documents(MIA, "docs", uploads)
+        assert type(hidden) is DocumentNotFoundError
+        assert accepted_of(mine).revision == 2
 
     async def test_lists_are_filtered_and_come_in_pages(self, bench: CatalogBench) -> None:
         for name, fields in (

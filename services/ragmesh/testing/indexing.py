@@ -26,11 +26,13 @@ from ragmesh.core.documents import (
     Revision,
     Route,
     Upload,
+    UploadOutcome,
 )
 from ragmesh.core.errors import (
     CollectionExistsError,
     CollectionNotFoundError,
     DocumentNotFoundError,
+    InvalidError,
     SupersededError,
     TextNotReadyError,
 )
@@ -127,16 +129,20 @@ class FakeIndexing(FakeMending):
 
     async def create_documents(
         self, caller: Caller, collection: str, uploads: Sequence[Upload]
-    ) -> tuple[Accepted, ...]:
-        """Accept all or none."""
+    ) -> tuple[UploadOutcome, ...]:
+        """Accept or refuse each by itself."""
         found = self._collection(caller, collection)
-        candidates = candidates_of(uploads, found.shown.sortable, _LIMITS)
-        for candidate in candidates:
-            self._refuse_hidden(caller, found, candidate.document_id)
-        return tuple(
-            self._accept(found, candidate, upload.content)
-            for candidate, upload in zip(candidates, uploads, strict=True)
-        )
+        judged = candidates_of(uploads, found.shown.sortable, _LIMITS)
+        outcomes: list[UploadOutcome] = []
+        for one, upload in zip(judged, uploads, strict=True):
+            try:
+                if isinstance(one, InvalidError):
+                    raise one
+                self._refuse_hidden(caller, found, one.document_id)
+                outcomes.append(self._accept(found, one, upload.content))
+            except (InvalidError, DocumentNotFoundError) as error:
+                outcomes.append(error)
+        return tuple(outcomes)
 
     async def update_document(
         self, caller: Caller, collection: str, document_id: str, change: DocumentChange

@@ -9,7 +9,7 @@ from typing import Any
 from ragmesh.chassis.events.facts import DOCUMENTS_CHANGED
 from ragmesh.core.answers import Invalidation
 from ragmesh.core.callers import DEFAULT_TENANT_UID, Caller, Principal
-from ragmesh.core.documents import Accepted, Failure, JobState, Upload
+from ragmesh.core.documents import Accepted, Failure, JobState, Upload, accepted_of
 from ragmesh.core.errors import RagmeshError
 from ragmesh.core.index import (
     AttributesWrite,
@@ -127,8 +127,8 @@ class World:
     ) -> Accepted:
         """One upload into the collection `docs`."""
         upload = Upload(text.encode(), document_id, **more)
-        (accepted,) = await self.service.create_documents(caller, "docs", [upload])
-        return accepted
+        (outcome,) = await self.service.create_documents(caller, "docs", [upload])
+        return accepted_of(outcome)
 
     async def work(self, document_id: str = "a") -> Work:
         """The work that is left for a document of `docs`, deleted ones included."""

@@ -14,6 +14,7 @@ from ragmesh.testing.catalog_contract import (
     JobsContract,
 )
 from ragmesh.testing.documents_contract import DocumentsContract
+from ragmesh.testing.idempotency_contract import IdempotencyContract
 from ragmesh.testing.mending_contract import MendingContract
 from tests.contract.indexing.services import dialled, fake, opened, played
 
@@ -46,3 +47,18 @@ class TestJobs(JobsContract):
 
 class TestMending(MendingContract):
     """Every catalog passes the suite of what was given up."""
+
+
+class TestIdempotency(IdempotencyContract):
+    """A catalog that keeps what it answered passes the suite of idempotency keys."""
+
+    @pytest.fixture(params=["local", "client"])
+    async def bench(
+        self, request: pytest.FixtureRequest, tmp_path: Path
+    ) -> AsyncIterator[CatalogBench]:
+        async with opened(tmp_path) as made:
+            if request.param == "local":
+                yield played(made, made.service)
+                return
+            async with dialled(tmp_path, made.service) as client:
+                yield played(made, client)

@@ -31,14 +31,6 @@ async def ids(mesh: FakeMesh) -> list[str]:
     return [document.document_id for document in page.items]
 
 
-async def test_a_batch_is_taken_whole_or_not_at_all(mesh: FakeMesh) -> None:
-    with pytest.raises(EmptyFileError):
-        await mesh.service().upload_all(
-            DEVELOPER, COLLECTION, [upload("a"), upload("b", b""), upload("c")]
-        )
-    assert await ids(mesh) == []
-
-
 async def test_one_unfit_document_does_not_refuse_its_neighbours(mesh: FakeMesh) -> None:
     names = [f"d{number}" for number in range(9)]
     uploads = [upload(name, b"" if name == "d5" else b"text") for name in names]
@@ -64,9 +56,7 @@ async def test_an_unknown_collection_is_no_document_s_fault(mesh: FakeMesh) -> N
 async def test_batches_are_bounded_on_both_sides(mesh: FakeMesh) -> None:
     service = mesh.service()
     with pytest.raises(InvalidError, match="at least one"):
-        await service.upload_all(DEVELOPER, COLLECTION, [])
-    with pytest.raises(BatchTooLargeError):
-        await service.upload_all(DEVELOPER, COLLECTION, [upload(f"d{n}") for n in range(1_001)])
+        await service.upload_each(DEVELOPER, COLLECTION, [])
     with pytest.raises(BatchTooLargeError):
         await service.upload_each(DEVELOPER, COLLECTION, [upload(f"d{n}") for n in range(1_001)])
 
@@ -78,7 +68,7 @@ async def test_a_name_that_is_none_is_refused(mesh: FakeMesh) -> None:
 
 async def test_waiting_ends_when_every_job_has(mesh: FakeMesh) -> None:
     service = mesh.service()
-    accepted = await service.upload_all(DEVELOPER, COLLECTION, [upload("a"), upload("b")])
+    accepted = await service.upload_each(DEVELOPER, COLLECTION, [upload("a"), upload("b")])
     async with asyncio.TaskGroup() as group:
         waiting = group.create_task(service.settle(DEVELOPER, accepted, seconds=30))
         await mesh.catalog.finish(accepted[1].job_id)
@@ -88,7 +78,7 @@ async def test_waiting_ends_when_every_job_has(mesh: FakeMesh) -> None:
 
 async def test_waiting_that_is_over_shows_how_far_the_jobs_are(mesh: FakeMesh) -> None:
     service = mesh.service()
-    accepted = await service.upload_all(DEVELOPER, COLLECTION, [upload("a"), upload("b")])
+    accepted = await service.upload_each(DEVELOPER, COLLECTION, [upload("a"), upload("b")])
     await mesh.catalog.start(accepted[0].job_id)
     settled = await service.settle(DEVELOPER, accepted, seconds=0.01)
     assert [one.state for one in settled] == [JobState.RUNNING, JobState.QUEUED]

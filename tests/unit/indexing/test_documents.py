@@ -16,6 +16,7 @@ from ragmesh.core.documents import (
     JobState,
     NewCollection,
     Upload,
+    accepted_of,
 )
 from ragmesh.core.errors import (
     BatchTooLargeError,
@@ -366,7 +367,7 @@ async def test_a_change_of_nothing_is_answered_by_the_known_job(tmp_path: Path) 
         assert again.job_id == first.job_id
 
 
-async def test_a_batch_is_all_or_nothing(tmp_path: Path) -> None:
+async def test_what_is_refused_leaves_nothing_behind(tmp_path: Path) -> None:
     async with world(tmp_path, max_file_bytes=10) as made:
         fine = Upload(b"fine", "a")
         for bad, error in (
@@ -377,17 +378,18 @@ async def test_a_batch_is_all_or_nothing(tmp_path: Path) -> None:
             (Upload(b"x", "b", title="a\x00b"), InvalidError),
             (Upload(b"x", "b", access=Access(("",))), InvalidError),
         ):
-            with pytest.raises(error):
-                await made.service.create_documents(ADMIN, "docs", [fine, bad])
-        assert await ids(made) == []
-        assert await blobs_of(made) == set()
+            _, refused = await made.service.create_documents(ADMIN, "docs", [fine, bad])
+            assert isinstance(refused, error)
+        assert await ids(made) == ["a"]
+        assert len(await blobs_of(made)) == 1
 
 
 async def test_a_batch_is_accepted_in_its_order(tmp_path: Path) -> None:
     async with world(tmp_path) as made:
         uploads = [Upload(f"text {n}".encode(), f"d{n % 7}-{n}") for n in range(500)]
         accepted = await made.service.create_documents(ADMIN, "docs", uploads)
-        assert [a.document_id for a in accepted] == [u.document_id for u in uploads]
+        told = [accepted_of(one).document_id for one in accepted]
+        assert told == [u.document_id for u in uploads]
         assert len(await ids(made)) == 500
 
 

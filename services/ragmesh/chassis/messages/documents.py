@@ -15,6 +15,7 @@ from ragmesh.chassis.messages.jobs import (
 )
 from ragmesh.chassis.messages.parts import moment_from_message, moment_to_message
 from ragmesh.chassis.messages.texts import sendable
+from ragmesh.chassis.wire import from_status, to_status
 from ragmesh.core.documents import (
     Accepted,
     Document,
@@ -23,6 +24,7 @@ from ragmesh.core.documents import (
     DocumentState,
     Revision,
     Upload,
+    UploadOutcome,
 )
 from ragmesh.core.errors import InvalidError, InvalidMetadataError, Violation
 from ragmesh.core.metadata import Metadata
@@ -32,25 +34,23 @@ from ragmesh.core.properties import FileProperties
 DOCUMENT_STATES = EnumNumbers(DocumentState, pb.DocumentState)
 
 
-def upload_header_to_message(upload: Upload, *, where: str = "") -> catalog_pb2.UploadHeader:
-    """What comes with the content; `where` is put before the name of a field at fault."""
+def upload_header_to_message(upload: Upload) -> catalog_pb2.UploadHeader:
+    """What comes with the content."""
     named = upload.document_id
     return catalog_pb2.UploadHeader(
-        document_id=None if named is None else checked_id(named, field=f"{where}document_id"),
-        filename=sendable(upload.filename, field=f"{where}filename"),
-        content_type=sendable(upload.content_type, field=f"{where}content_type"),
-        title=sendable(upload.title, field=f"{where}title"),
+        document_id=None if named is None else checked_id(named, field="document_id"),
+        filename=sendable(upload.filename, field="filename"),
+        content_type=sendable(upload.content_type, field="content_type"),
+        title=sendable(upload.title, field="title"),
         metadata_json=upload.metadata.canonical,
-        access=None
-        if upload.access is None
-        else access_to_message(upload.access, field=f"{where}access"),
+        access=None if upload.access is None else access_to_message(upload.access),
     )
 
 
 def upload_from_message(
     message: catalog_pb2.UploadHeader, content: bytes, *, where: str = ""
 ) -> Upload:
-    """The document of a header and its content."""
+    """The document of a header and its content; `where` is put before a field at fault."""
     return Upload(
         content=content,
         document_id=message.document_id if message.HasField("document_id") else None,
@@ -62,6 +62,20 @@ def upload_from_message(
         if message.HasField("access")
         else None,
     )
+
+
+def outcome_to_message(outcome: UploadOutcome) -> catalog_service_pb2.UploadOutcome:
+    """What became of one document of an upload."""
+    if isinstance(outcome, Accepted):
+        return catalog_service_pb2.UploadOutcome(accepted=accepted_to_message(outcome))
+    return catalog_service_pb2.UploadOutcome(refused=to_status(outcome))
+
+
+def outcome_from_message(message: catalog_service_pb2.UploadOutcome) -> UploadOutcome:
+    """What became of one document of an upload."""
+    if message.WhichOneof("outcome") == "refused":
+        return from_status(message.refused)
+    return accepted_from_message(message.accepted)
 
 
 def document_change_to_message(

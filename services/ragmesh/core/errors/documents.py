@@ -83,6 +83,18 @@ class EmptyFileError(InvalidError):
     reason = "EMPTY_FILE"
 
 
+class InvalidFilenameError(InvalidError):
+    """The name of a file is longer than the limit in the metadata."""
+
+    reason = "INVALID_FILENAME"
+
+
+class FormBrokenError(InvalidError):
+    """A form is malformed, or broke off before its end; nothing of it was taken."""
+
+    reason = "FORM_BROKEN"
+
+
 class FileTooLargeError(InvalidError):
     """The uploaded file is larger than the limit in the metadata."""
 

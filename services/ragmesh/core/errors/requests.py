@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from ragmesh.core.errors.tree import (
+    AlreadyExistsError,
+    ConflictError,
     InvalidError,
     PreconditionError,
 )
@@ -78,3 +80,27 @@ class BatchTooLargeError(InvalidError):
     """A request holds more items than the limit in its metadata."""
 
     reason = "BATCH_TOO_LARGE"
+
+
+class NotUtf8Error(InvalidError):
+    """A text of the request is not UTF-8."""
+
+    reason = "NOT_UTF8"
+
+
+class InvalidIdempotencyKeyError(InvalidError):
+    """An idempotency key is empty, too long or not printable ASCII."""
+
+    reason = "INVALID_IDEMPOTENCY_KEY"
+
+
+class IdempotencyKeyReusedError(AlreadyExistsError):
+    """The idempotency key was used for another request; nothing was changed."""
+
+    reason = "IDEMPOTENCY_KEY_REUSED"
+
+
+class IdempotencyKeyInUseError(ConflictError):
+    """The first request with this idempotency key is still under way; ask again."""
+
+    reason = "IDEMPOTENCY_KEY_IN_USE"

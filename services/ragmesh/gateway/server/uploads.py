@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from ragmesh.api.gateway.v1 import document_pb2 as document_pb
 from ragmesh.api.gateway.v1 import document_service_pb2 as pb
 from ragmesh.chassis.wire import to_status
-from ragmesh.core.documents import Accepted, Upload
+from ragmesh.core.documents import Accepted, Upload, UploadOutcome
 from ragmesh.core.errors import InvalidError
 from ragmesh.core.names import collection_name
 from ragmesh.gateway.parsing import refuse_size
@@ -44,8 +44,8 @@ def readable(document: document_pb.NewDocument) -> Upload | InvalidError:
         return error
 
 
-def outcome_message(outcome: Accepted | InvalidError) -> pb.BatchOutcome:
+def outcome_message(outcome: UploadOutcome) -> pb.BatchOutcome:
     """What became of one document of a batch."""
-    if isinstance(outcome, InvalidError):
-        return pb.BatchOutcome(refused=to_status(outcome))
-    return pb.BatchOutcome(accepted=accepted_message(outcome))
+    if isinstance(outcome, Accepted):
+        return pb.BatchOutcome(accepted=accepted_message(outcome))
+    return pb.BatchOutcome(refused=to_status(outcome))

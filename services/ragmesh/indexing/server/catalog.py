@@ -23,6 +23,7 @@ from ragmesh.chassis.messages.documents import (
     content_start_to_message,
     document_change_from_message,
     document_to_message,
+    outcome_to_message,
     revision_to_message,
 )
 from ragmesh.chassis.messages.filters import filter_from_message
@@ -99,11 +100,11 @@ class CatalogServicer(pb_grpc.CatalogServiceServicer):
     async def CreateDocuments(
         self, request_iterator: AsyncIterator[pb.CreateDocumentsRequest], _context: Context
     ) -> pb.CreateDocumentsResponse:
-        """Accept documents, all or none, once all have come."""
+        """Accept or refuse each document, once all have come."""
         caller = current_caller()
         collection, uploads = await read_uploads(request_iterator)
-        accepted = await self._service.create_documents(caller, collection, uploads)
-        return pb.CreateDocumentsResponse(accepted=[accepted_to_message(one) for one in accepted])
+        outcomes = await self._service.create_documents(caller, collection, uploads)
+        return pb.CreateDocumentsResponse(outcomes=[outcome_to_message(one) for one in outcomes])
 
     async def UpdateDocument(
         self, request: pb.UpdateDocumentRequest, _context: Context

@@ -322,17 +322,17 @@ def test_what_no_peer_may_send_is_refused_with_its_field(
 @pytest.mark.parametrize(
     ("upload", "error", "field"),
     [
-        (Upload(b"", title="a\ud800"), ControlCharactersError, "documents[1].title"),
-        (Upload(b"", filename="\udfff"), ControlCharactersError, "documents[1].filename"),
-        (Upload(b"", access=Access(("\ud800",))), ControlCharactersError, "documents[1].access"),
-        (Upload(b"", "\ud800"), InvalidNameError, "documents[1].document_id"),
+        (Upload(b"", title="a\ud800"), ControlCharactersError, "title"),
+        (Upload(b"", filename="\udfff"), ControlCharactersError, "filename"),
+        (Upload(b"", access=Access(("\ud800",))), ControlCharactersError, "access"),
+        (Upload(b"", "\ud800"), InvalidNameError, "document_id"),
     ],
 )
 def test_what_no_message_can_carry_is_refused_as_the_catalog_would(
     upload: Upload, error: type[InvalidError], field: str
 ) -> None:
     with pytest.raises(error) as caught:
-        documents.upload_header_to_message(upload, where="documents[1].")
+        documents.upload_header_to_message(upload)
     assert [violation.field for violation in caught.value.violations] == [field]
 
 

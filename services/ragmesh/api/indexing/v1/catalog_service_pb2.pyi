@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.rpc import status_pb2 as _status_pb2
 from ragmesh.api.indexing.v1 import catalog_pb2 as _catalog_pb2
 from ragmesh.api.types.v1 import access_pb2 as _access_pb2
 from ragmesh.api.types.v1 import document_pb2 as _document_pb2
@@ -438,23 +439,55 @@ class CreateDocumentsResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    ACCEPTED_FIELD_NUMBER: _builtins.int
+    OUTCOMES_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def accepted(self) -> _containers.RepeatedCompositeFieldContainer[_document_pb2.Accepted]:
-        """What was accepted, in the order of the documents."""
+    def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___UploadOutcome]:
+        """What became of each document, in their order."""
 
     def __init__(
         self,
         *,
-        accepted: _abc.Iterable[_document_pb2.Accepted] | None = ...,
+        outcomes: _abc.Iterable[Global___UploadOutcome] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outcomes", b"outcomes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CreateDocumentsResponse: _TypeAlias = CreateDocumentsResponse  # noqa: Y015
+
+@_typing.final
+class UploadOutcome(_message.Message):
+    """What became of one document of an upload."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCEPTED_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def accepted(self) -> _document_pb2.Accepted:
+        """It is durable."""
+
+    @_builtins.property
+    def refused(self) -> _status_pb2.Status:
+        """It was refused by itself."""
+
+    def __init__(
+        self,
+        *,
+        accepted: _document_pb2.Accepted | None = ...,
+        refused: _status_pb2.Status | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "outcome", b"outcome", "refused", b"refused"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "outcome", b"outcome", "refused", b"refused"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["accepted", "refused"]  # noqa: Y015
+    _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
+
+Global___UploadOutcome: _TypeAlias = UploadOutcome  # noqa: Y015
 
 @_typing.final
 class UpdateDocumentRequest(_message.Message):

@@ -27,7 +27,8 @@ if _version_not_supported:
 
 class CatalogServiceStub(object):
     """Owns the catalog. Collections go by name within the caller's tenant, which travels in call
-    metadata; what the caller may not see is NOT_FOUND.
+    metadata; what the caller may not see is NOT_FOUND. A mutation with call metadata
+    "idempotency-key" is done once: with the same key and request it answers the same for 24 hours.
     """
 
     def __init__(self, channel):
@@ -135,7 +136,8 @@ class CatalogServiceStub(object):
 
 class CatalogServiceServicer(object):
     """Owns the catalog. Collections go by name within the caller's tenant, which travels in call
-    metadata; what the caller may not see is NOT_FOUND.
+    metadata; what the caller may not see is NOT_FOUND. A mutation with call metadata
+    "idempotency-key" is done once: with the same key and request it answers the same for 24 hours.
     """
 
     def CreateCollection(self, request, context):
@@ -181,8 +183,9 @@ class CatalogServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CreateDocuments(self, request_iterator, context):
-        """Accepts documents, all or none: a start, then each document's header and content piece by
-        piece. Answers once all are durable; a stream that ends before its last document is refused.
+        """Accepts documents, each or refuses it by itself: a start, then each document's header and
+        content piece by piece. Answers once all that were accepted are durable; a stream that ends
+        before its last document is refused as a whole.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -380,7 +383,8 @@ def add_CatalogServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class CatalogService(object):
     """Owns the catalog. Collections go by name within the caller's tenant, which travels in call
-    metadata; what the caller may not see is NOT_FOUND.
+    metadata; what the caller may not see is NOT_FOUND. A mutation with call metadata
+    "idempotency-key" is done once: with the same key and request it answers the same for 24 hours.
     """
 
     @staticmethod

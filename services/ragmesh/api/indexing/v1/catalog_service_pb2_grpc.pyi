@@ -28,7 +28,8 @@ GRPC_VERSION: str
 
 class CatalogServiceStub:
     """Owns the catalog. Collections go by name within the caller's tenant, which travels in call
-    metadata; what the caller may not see is NOT_FOUND.
+    metadata; what the caller may not see is NOT_FOUND. A mutation with call metadata
+    "idempotency-key" is done once: with the same key and request it answers the same for 24 hours.
     """
 
     @_typing.overload
@@ -48,8 +49,9 @@ class CatalogServiceStub:
     ResolveRoute: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ResolveRouteRequest, _catalog_service_pb2.ResolveRouteResponse]
     """Answers the one index version that a question goes to."""
     CreateDocuments: _grpc.StreamUnaryMultiCallable[_catalog_service_pb2.CreateDocumentsRequest, _catalog_service_pb2.CreateDocumentsResponse]
-    """Accepts documents, all or none: a start, then each document's header and content piece by
-    piece. Answers once all are durable; a stream that ends before its last document is refused.
+    """Accepts documents, each or refuses it by itself: a start, then each document's header and
+    content piece by piece. Answers once all that were accepted are durable; a stream that ends
+    before its last document is refused as a whole.
     """
     UpdateDocument: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateDocumentRequest, _catalog_service_pb2.UpdateDocumentResponse]
     """Changes title, metadata or access; a tighter access is in force once this has answered."""
@@ -79,7 +81,8 @@ class CatalogServiceStub:
 @_typing.type_check_only
 class CatalogServiceAsyncStub(CatalogServiceStub):
     """Owns the catalog. Collections go by name within the caller's tenant, which travels in call
-    metadata; what the caller may not see is NOT_FOUND.
+    metadata; what the caller may not see is NOT_FOUND. A mutation with call metadata
+    "idempotency-key" is done once: with the same key and request it answers the same for 24 hours.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -96,8 +99,9 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     ResolveRoute: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ResolveRouteRequest, _catalog_service_pb2.ResolveRouteResponse]  # type: ignore[assignment]
     """Answers the one index version that a question goes to."""
     CreateDocuments: _aio.StreamUnaryMultiCallable[_catalog_service_pb2.CreateDocumentsRequest, _catalog_service_pb2.CreateDocumentsResponse]  # type: ignore[assignment]
-    """Accepts documents, all or none: a start, then each document's header and content piece by
-    piece. Answers once all are durable; a stream that ends before its last document is refused.
+    """Accepts documents, each or refuses it by itself: a start, then each document's header and
+    content piece by piece. Answers once all that were accepted are durable; a stream that ends
+    before its last document is refused as a whole.
     """
     UpdateDocument: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpdateDocumentRequest, _catalog_service_pb2.UpdateDocumentResponse]  # type: ignore[assignment]
     """Changes title, metadata or access; a tighter access is in force once this has answered."""
@@ -126,7 +130,8 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
 
 class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     """Owns the catalog. Collections go by name within the caller's tenant, which travels in call
-    metadata; what the caller may not see is NOT_FOUND.
+    metadata; what the caller may not see is NOT_FOUND. A mutation with call metadata
+    "idempotency-key" is done once: with the same key and request it answers the same for 24 hours.
     """
 
     @_abc_1.abstractmethod
@@ -183,8 +188,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_catalog_service_pb2.CreateDocumentsRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_service_pb2.CreateDocumentsResponse, _abc.Awaitable[_catalog_service_pb2.CreateDocumentsResponse]]:
-        """Accepts documents, all or none: a start, then each document's header and content piece by
-        piece. Answers once all are durable; a stream that ends before its last document is refused.
+        """Accepts documents, each or refuses it by itself: a start, then each document's header and
+        content piece by piece. Answers once all that were accepted are durable; a stream that ends
+        before its last document is refused as a whole.
         """
 
     @_abc_1.abstractmethod

@@ -61,6 +61,9 @@ class RestApp(FastAPI):
             schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas.update(schema.pop("$defs", {}))
             schemas[model.__name__] = schema
+        # Read one by one, so that a wrong one is refused by itself.
+        listed = schemas[DocumentsBody.__name__]["properties"]["documents"]
+        listed["items"] = {"$ref": f"#/components/schemas/{DocumentBody.__name__}"}
         for methods in description["paths"].values():
             for operation in methods.values():
                 operation["responses"].pop("422", None)

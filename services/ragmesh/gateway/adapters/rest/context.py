@@ -10,7 +10,7 @@ from fastapi import Path, Query, Request
 
 from ragmesh.chassis.executors import Executor
 from ragmesh.core.callers import Principal
-from ragmesh.core.errors import InvalidError
+from ragmesh.core.errors import InvalidError, NotUtf8Error, Violation
 from ragmesh.core.pages import PageRequest
 from ragmesh.gateway.adapters.rest.problems import PROBLEM_TYPE
 from ragmesh.gateway.ports import Identity
@@ -68,8 +68,11 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def parse_json(text: str | bytes, *, field: str) -> Any:
-    """The JSON value, else InvalidError about the field."""
+    """The JSON value, else InvalidError about the field; bytes are UTF-8 or refused."""
     try:
-        return json.loads(text)
+        return json.loads(text if isinstance(text, str) else text.decode())
+    except UnicodeDecodeError:
+        message = "must be UTF-8"
+        raise NotUtf8Error(f"{field} {message}", violations=[Violation(field, message)]) from None
     except (ValueError, RecursionError):
         raise InvalidError.of(field, "must be JSON") from None

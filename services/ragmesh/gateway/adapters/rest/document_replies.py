@@ -7,7 +7,16 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from ragmesh.core.documents import Accepted, Collection, Document, Failure, Job, Revision
+from ragmesh.core.documents import (
+    Accepted,
+    Collection,
+    Document,
+    Failure,
+    Job,
+    Revision,
+    UploadOutcome,
+)
+from ragmesh.core.errors import RagmeshError
 from ragmesh.core.properties import FileProperties
 from ragmesh.gateway.adapters.rest.replies import optional
 
@@ -94,10 +103,32 @@ class AcceptedReply(BaseModel):
         )
 
 
-class UploadedReply(BaseModel):
-    """What was accepted, in the order of the request."""
+class OutcomeReply(BaseModel):
+    """What became of one document of an upload."""
 
-    documents: list[AcceptedReply]
+    document_id: str | None = optional("Its id; missing when a refused one came without.")
+    revision: int | None = optional("Its revision, unless it was refused.")
+    job_id: str | None = optional("The job that makes it searchable, unless it was refused.")
+    state: str = Field(description="How far the job is, or `REFUSED`.")
+    error: ErrorReply | None = optional("Why it was refused.")
+
+    @classmethod
+    def of(cls, outcome: UploadOutcome, refused_id: str | None) -> OutcomeReply:
+        if isinstance(outcome, RagmeshError):
+            error = ErrorReply(reason=outcome.reason, message=outcome.message)
+            return cls(document_id=refused_id, state="REFUSED", error=error)
+        return cls(
+            document_id=outcome.document_id,
+            revision=outcome.revision,
+            job_id=outcome.job_id,
+            state=outcome.state.value,
+        )
+
+
+class UploadedReply(BaseModel):
+    """What became of each document, in the order of the request."""
+
+    documents: list[OutcomeReply]
 
 
 class PropertiesReply(BaseModel):

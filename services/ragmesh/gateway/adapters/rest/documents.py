@@ -28,13 +28,14 @@ from ragmesh.gateway.adapters.rest.document_replies import (
     AcceptedReply,
     DocumentReply,
     DocumentsReply,
+    OutcomeReply,
     RevisionReply,
     RevisionsReply,
     TextReply,
     UploadedReply,
 )
 from ragmesh.gateway.adapters.rest.streams import while_connected
-from ragmesh.gateway.adapters.rest.uploads import read_uploads
+from ragmesh.gateway.adapters.rest.uploads import all_ended, read_uploads
 
 RevisionQuery = Annotated[
     int | None, Query(ge=1, le=2**31, description="A revision; the current one when missing.")
@@ -58,18 +59,28 @@ class DocumentEndpoints:
     async def create(
         self, collection: CollectionName, request: Request, response: Response, wait: Wait = 0
     ) -> Any:
-        """Durable when this answers; the jobs say when the documents are searchable."""
+        """Each document is accepted or refused by itself.
+
+        What is accepted is durable when this answers; its job says when it can be found. When
+        none is accepted, the answer is a problem. With an `Idempotency-Key` the same request is
+        done once and answered the same for 24 hours.
+        """
         caller = self._context.caller(request)
         service = self._context.service
         if wait:
             parse_limit(wait, field="wait", most=service.limits.wait_seconds)
-        uploads = await read_uploads(request, pool=self._context.pool, limits=service.limits)
-        accepted = await service.upload_all(caller, collection, uploads)
+        incoming = await read_uploads(request, pool=self._context.pool, limits=service.limits)
+        outcomes = tuple(await service.upload_each(caller, collection, incoming.uploads))
+        incoming.refuse_all_refused(outcomes)
         if wait:
-            settling = service.settle(caller, accepted, seconds=wait)
-            accepted = await while_connected(request, settling)
-        response.status_code = 200 if all(one.state.ended for one in accepted) else 202
-        return UploadedReply(documents=[AcceptedReply.of(one) for one in accepted])
+            settling = service.settle(caller, outcomes, seconds=wait)
+            outcomes = await while_connected(request, settling)
+        response.status_code = 200 if all_ended(outcomes) else 202
+        replies = [
+            OutcomeReply.of(outcome, incoming.refused_id(position))
+            for position, outcome in enumerate(outcomes)
+        ]
+        return UploadedReply(documents=replies)
 
     async def list(
         self,

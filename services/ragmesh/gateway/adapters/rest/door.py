@@ -9,7 +9,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ragmesh.chassis.requests import REQUEST_ID_HEADER, accept_request_id, serving
+from ragmesh.chassis.requests import (
+    IDEMPOTENCY_HEADER,
+    REQUEST_ID_HEADER,
+    accept_idempotency_key,
+    accept_request_id,
+    serving,
+)
 from ragmesh.chassis.wire import as_mesh_error
 from ragmesh.core.errors import (
     BodyTooLargeError,
@@ -50,9 +56,10 @@ class Door:
         headers = Headers(scope=scope)
         request_id = accept_request_id(headers.get(REQUEST_ID_HEADER))
         answer = _Answer(send, request_id)
-        with serving(request_id):
+        with serving(request_id) as served:
             try:
                 guard_developer_mode(headers)
+                served.idempotency_key = accept_idempotency_key(headers.get(IDEMPOTENCY_HEADER))
                 body = _Body(receive, self._limit(scope), self._limits.body_pause_seconds)
                 body.refuse_announced(headers)
                 await self._app(scope, body.receive, answer.unless(body))

@@ -1,40 +1,76 @@
-"""Documents as they come in over HTTP: files of a form, or JSON."""
+"""Documents as they come in over HTTP: files of a form, or JSON; each is readable by itself."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request
 from pydantic import ValidationError
-from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
 from ragmesh.chassis.executors import Executor
 from ragmesh.core.callers import Access
-from ragmesh.core.documents import MAX_UPLOADS, Upload
-from ragmesh.core.errors import InvalidError
+from ragmesh.core.documents import Accepted, Upload, UploadOutcome
+from ragmesh.core.errors import InvalidError, RagmeshError, Violation
 from ragmesh.core.metadata import MAX_METADATA_BYTES, Metadata
 from ragmesh.gateway.adapters.rest.bodies import DocumentBody, DocumentsBody
 from ragmesh.gateway.adapters.rest.context import parse_json
-from ragmesh.gateway.adapters.rest.problems import invalid_model
+from ragmesh.gateway.adapters.rest.forms import Form, FormBounds, FormFile, read_form
+from ragmesh.gateway.adapters.rest.problems import MAX_VIOLATIONS, invalid_model
 from ragmesh.gateway.limits import GatewayLimits
 from ragmesh.gateway.parsing import refuse_count, refuse_size
 
 FORM = "multipart/form-data"
 JSON = "application/json"
-_FIELDS = frozenset({"file", "metadata", "document_id", "access"})
+_FIELDS = frozenset({"metadata", "document_id", "access"})
 _LARGE_BYTES = 256 * 1024
 """Smaller bodies are decoded faster than a thread is woken."""
+Readable = Upload | InvalidError
 
 
-async def read_uploads(request: Request, *, pool: Executor, limits: GatewayLimits) -> list[Upload]:
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """The documents of one request, and how a place among them is named."""
+
+    uploads: tuple[Readable, ...]
+    places: str | None
+    """Name of the list that they stand in; None for the request that brings one document."""
+
+    def refuse_all_refused(self, outcomes: tuple[UploadOutcome, ...]) -> None:
+        """Raise one error for the request when none of its documents was accepted."""
+        errors = [one for one in outcomes if isinstance(one, RagmeshError)]
+        if len(errors) < len(outcomes):
+            return
+        first = errors[0]
+        if self.places is None:
+            raise first
+        violations = [
+            Violation(f"{self.places}[{position}].{one.field}", one.message)
+            for position, error in enumerate(errors)
+            for one in error.violations
+        ]
+        raise type(first)(
+            f"{self.places}[0].{first.message}",
+            metadata=first.metadata,
+            violations=violations[:MAX_VIOLATIONS],
+            retry_after_seconds=first.retry_after_seconds,
+        )
+
+    def refused_id(self, position: int) -> str | None:
+        """The id under which a refused document was sent, if it could be read at all."""
+        upload = self.uploads[position]
+        return None if isinstance(upload, InvalidError) else upload.document_id
+
+
+async def read_uploads(request: Request, *, pool: Executor, limits: GatewayLimits) -> Incoming:
     """The documents of a request, whichever way they come."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    content_type = request.headers.get("content-type", "")
+    kind = content_type.partition(";")[0].strip().lower()
     if kind == FORM:
-        async with _form(request) as fields:
-            return await _from_form(fields, limits)
+        bounds = FormBounds(_FIELDS, 2 * MAX_METADATA_BYTES, limits.file_bytes)
+        async with read_form(content_type, request.stream(), bounds, pool) as form:
+            return await _from_form(form, limits, pool)
     if kind != JSON:
         raise HTTPException(415, f"content-type must be {FORM} or {JSON}")
     body = await request.body()
@@ -43,89 +79,62 @@ async def read_uploads(request: Request, *, pool: Executor, limits: GatewayLimit
     return await pool.run(_from_json, body)
 
 
-@asynccontextmanager
-async def _form(request: Request) -> AsyncIterator[FormData]:
-    parsing = request.form(
-        max_files=MAX_UPLOADS, max_fields=len(_FIELDS), max_part_size=2 * MAX_METADATA_BYTES
-    )
-    try:
-        fields = await parsing
-    except HTTPException as error:
-        if error.detail.startswith("Too many files"):
-            refuse_count(MAX_UPLOADS + 1, field="file")
-        raise
-    try:
-        yield fields
-    finally:
-        await fields.close()
-
-
-def _from_json(body: bytes) -> list[Upload]:
+def _from_json(body: bytes) -> Incoming:
     value = parse_json(body, field="body")
-    try:
-        if isinstance(value, dict) and "documents" in value:
-            documents = value["documents"]
-            if isinstance(documents, list):
-                refuse_count(len(documents))
-            return _numbered(DocumentsBody.model_validate(value).documents)
-        return [DocumentBody.model_validate(value).upload()]
-    except ValidationError as error:
-        raise invalid_model(error) from None
-
-
-def _numbered(documents: list[DocumentBody]) -> list[Upload]:
-    uploads = []
-    for position, document in enumerate(documents):
+    if isinstance(value, dict) and "documents" in value:
+        documents = value["documents"]
+        if isinstance(documents, list):
+            refuse_count(len(documents))
         try:
-            uploads.append(document.upload())
-        except InvalidError as error:
-            raise type(error)(
-                f"documents[{position}].{error.message}",
-                metadata=error.metadata,
-                violations=[
-                    type(one)(f"documents[{position}].{one.field}", one.message)
-                    for one in error.violations
-                ],
-            ) from None
-    return uploads
+            listed = DocumentsBody.model_validate(value).documents
+        except ValidationError as error:
+            raise invalid_model(error) from None
+        return Incoming(tuple(_readable(document) for document in listed), "documents")
+    upload = _readable(value)
+    if isinstance(upload, InvalidError):
+        raise upload
+    return Incoming((upload,), None)
 
 
-async def _from_form(form: FormData, limits: GatewayLimits) -> list[Upload]:
-    for name in form:
-        if name not in _FIELDS:
-            raise InvalidError.of(name[:80], "is not a field of this form")
-    files = form.getlist("file")
-    refuse_count(len(files), field="file")
-    document_id = _text(form, "document_id")
-    if document_id is not None and len(files) > 1:
+def _readable(document: Any) -> Readable:
+    """One document, or what is wrong with it: the others are none the worse."""
+    try:
+        return DocumentBody.model_validate(document).upload()
+    except ValidationError as error:
+        return invalid_model(error)
+    except InvalidError as error:
+        return error
+
+
+async def _from_form(form: Form, limits: GatewayLimits, pool: Executor) -> Incoming:
+    refuse_count(len(form.files), field="file")
+    document_id = form.fields.get("document_id")
+    if document_id is not None and len(form.files) > 1:
         raise InvalidError.of("document_id", "must come with one file only")
-    metadata = _metadata(_text(form, "metadata"))
-    access = _access(_text(form, "access"))
-    uploads = []
-    for file in files:
-        if not isinstance(file, UploadFile):
-            raise InvalidError.of("file", "must be a file with a name")
-        refuse_size(file.size or 0, file_bytes=limits.file_bytes, field=file.filename or "file")
+    metadata = _metadata(form.fields.get("metadata"))
+    access = _access(form.fields.get("access"))
+    uploads: list[Readable] = []
+    for file in form.files:
+        try:
+            refuse_size(file.size, file_bytes=limits.file_bytes, field=file.filename[:80] or "file")
+        except InvalidError as error:
+            uploads.append(error)
+            continue
         uploads.append(
             Upload(
-                content=await file.read(),
+                content=await _content(file, pool),
                 document_id=document_id,
-                filename=file.filename or "",
-                content_type=file.content_type or "",
+                filename=file.filename,
+                content_type=file.content_type,
                 metadata=metadata,
                 access=access,
             )
         )
-    return uploads
+    return Incoming(tuple(uploads), None if len(uploads) == 1 else "file")
 
 
-def _text(form: FormData, name: str) -> str | None:
-    values = form.getlist(name)
-    if not values:
-        return None
-    if len(values) > 1 or not isinstance(values[0], str):
-        raise InvalidError.of(name, "must be one text")
-    return values[0]
+async def _content(file: FormFile, pool: Executor) -> bytes:
+    return await pool.run(file.read) if file.is_spooled else file.read()
 
 
 def _metadata(text: str | None) -> Metadata:
@@ -142,3 +151,8 @@ def _access(text: str | None) -> Access | None:
     if not isinstance(value, list) or not all(isinstance(group, str) for group in value):
         raise InvalidError.of("access", "must be a JSON list of groups, or null")
     return Access(tuple(value))
+
+
+def all_ended(outcomes: tuple[UploadOutcome, ...]) -> bool:
+    """Whether nothing goes on after the answer."""
+    return all(one.state.ended for one in outcomes if isinstance(one, Accepted))

@@ -18,6 +18,7 @@ from ragmesh.core.documents import (
     resolved_access,
 )
 from ragmesh.core.errors import CollectionExistsError, CollectionNotFoundError
+from ragmesh.indexing.adapters.catalog.claiming import forget_collection
 from ragmesh.indexing.adapters.catalog.jobs import end_jobs
 from ragmesh.indexing.adapters.catalog.mapping import (
     SCOPE_DEFAULT,
@@ -71,7 +72,7 @@ class SqlCollections(Store):
             )
             return await _require(connection, draft.uid)
 
-        return await self._write(unit)
+        return await self._write_once(unit)
 
     async def find_collection(self, tenant_uid: str, name: str) -> CollectionRow | None:
         """The live collection of that name."""
@@ -154,7 +155,7 @@ class SqlCollections(Store):
                 moves=await _change_default(connection, current, change.default_access, now)
             )
 
-        return await self._write(unit, fills_outbox=True)
+        return await self._write_once(unit, fills_outbox=True)
 
     async def delete_collection(self, collection: CollectionRow) -> Outcome:
         """Free the name at once; the reconciler drops the index and then the rows."""
@@ -187,9 +188,10 @@ class SqlCollections(Store):
                     "ended_at": now,
                 },
             )
+            await forget_collection(connection, collection)
             return Outcome(jobs=ended)
 
-        return await self._write(unit)
+        return await self._write_once(unit)
 
 
 async def _require(connection: AsyncConnection, uid: str) -> CollectionRow:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -15,12 +15,14 @@ from ragmesh.core.documents import (
     DocumentChange,
     DocumentState,
     JobState,
+    UploadOutcome,
     resolved_access,
 )
 from ragmesh.core.errors import (
     CollectionNotFoundError,
     ConflictError,
     DocumentNotFoundError,
+    InvalidError,
     RevisionNotFoundError,
     SupersededError,
 )
@@ -64,21 +66,26 @@ class SqlDocuments(Store):
         )
 
     async def accept(
-        self, caller: Caller, collection: CollectionRow, candidates: Sequence[Candidate]
+        self,
+        caller: Caller,
+        collection: CollectionRow,
+        judged: Sequence[Candidate | InvalidError],
     ) -> Outcome:
         """Write document, revision, job and outbox row of each in one transaction."""
         now = self._clock.now()
+        candidates = [one for one in judged if isinstance(one, Candidate)]
 
         async def unit(connection: AsyncConnection) -> Outcome:
             live = await _live(connection, collection)
             found = await documents_by_id(
                 connection, live, [candidate.document_id for candidate in candidates]
             )
-            judged = [
-                _judge(caller, live, found.get(candidate.document_id), candidate)
+            seen = [
+                _judge(found.get(candidate.document_id), candidate)
                 for candidate in candidates
+                if _may_write(caller, live, found.get(candidate.document_id))
             ]
-            changed = [item for item in judged if item.decision.verdict is not Verdict.NOTHING_NEW]
+            changed = [item for item in seen if item.decision.verdict is not Verdict.NOTHING_NEW]
             saved = [_saved(item, now) for item in changed]
             accepted = {
                 answer.document_id: answer for answer in await save(connection, live, saved, now)
@@ -89,18 +96,15 @@ class SqlDocuments(Store):
                 if not item.is_fresh
             }
             moves = await tighten(connection, live, wanted, now)
-            for item in judged:
-                if item.decision.verdict is Verdict.NOTHING_NEW:
-                    answer = await _known_answer(connection, item.current)
-                    accepted[item.candidate.document_id] = answer
+            accepted |= await _known_answers(connection, seen)
             return Outcome(
-                accepted=tuple(accepted[candidate.document_id] for candidate in candidates),
+                outcomes=tuple(_outcome(one, accepted) for one in judged),
                 moves=moves,
                 jobs=tuple(answer.job_id for answer in accepted.values()),
-                unused_blobs=_unused(judged),
+                unused_blobs=_unused(candidates, seen),
             )
 
-        return await self._write(unit, fills_outbox=True)
+        return await self._write_once(unit, fills_outbox=True)
 
     async def change_document(
         self, caller: Caller, collection: CollectionRow, document_id: str, change: DocumentChange
@@ -131,7 +135,7 @@ class SqlDocuments(Store):
                 return Outcome(accepted=(await _known_answer(connection, current),))
             return await _save_one(connection, live, saved, now)
 
-        return await self._write(unit, fills_outbox=True)
+        return await self._write_once(unit, fills_outbox=True)
 
     async def delete_document(
         self, caller: Caller, collection: CollectionRow, document_id: str
@@ -162,7 +166,7 @@ class SqlDocuments(Store):
                 accepted=accepted, moves=moves, jobs=(*ended, *(a.job_id for a in accepted))
             )
 
-        return await self._write(unit, fills_outbox=True)
+        return await self._write_once(unit, fills_outbox=True)
 
     async def restore_revision(
         self, caller: Caller, collection: CollectionRow, document_id: str, revision: int
@@ -191,7 +195,7 @@ class SqlDocuments(Store):
             )
             return await _save_one(connection, live, saved, now)
 
-        return await self._write(unit, fills_outbox=True)
+        return await self._write_once(unit, fills_outbox=True)
 
 
 async def _renewed(
@@ -240,14 +244,17 @@ async def _visible(
     return current
 
 
-def _judge(
-    caller: Caller,
-    collection: CollectionRow,
-    current: DocumentRow | None,
-    candidate: Candidate,
-) -> _Judged:
-    if current is not None and not current.resolved(collection.default_access).admits(caller):
-        raise _not_found(candidate.document_id)
+def _may_write(caller: Caller, collection: CollectionRow, current: DocumentRow | None) -> bool:
+    return current is None or current.resolved(collection.default_access).admits(caller)
+
+
+def _outcome(one: Candidate | InvalidError, accepted: Mapping[str, Accepted]) -> UploadOutcome:
+    if isinstance(one, InvalidError):
+        return one
+    return accepted.get(one.document_id) or _not_found(one.document_id)
+
+
+def _judge(current: DocumentRow | None, candidate: Candidate) -> _Judged:
     decision = decide(current, candidate)
     if decision.verdict is Verdict.CONTENT and not (candidate.blob or decision.known_blob):
         raise ConflictError("the document changed meanwhile; its content is needed after all")
@@ -284,12 +291,21 @@ def _saved(item: _Judged, now: datetime) -> Saved:
     )
 
 
-def _unused(judged: Sequence[_Judged]) -> tuple[str, ...]:
-    return tuple(
-        item.candidate.blob
-        for item in judged
-        if item.candidate.blob and item.decision.verdict is not Verdict.CONTENT
-    )
+def _unused(candidates: Sequence[Candidate], seen: Sequence[_Judged]) -> tuple[str, ...]:
+    """Blobs of what brought no content, and of what the caller may not write."""
+    used = {i.candidate.document_id for i in seen if i.decision.verdict is Verdict.CONTENT}
+    return tuple(one.blob for one in candidates if one.blob and one.document_id not in used)
+
+
+async def _known_answers(
+    connection: AsyncConnection, seen: Sequence[_Judged]
+) -> dict[str, Accepted]:
+    """The answers to uploads that bring nothing new, by document id."""
+    return {
+        item.candidate.document_id: await _known_answer(connection, item.current)
+        for item in seen
+        if item.decision.verdict is Verdict.NOTHING_NEW
+    }
 
 
 async def _known_answer(connection: AsyncConnection, current: DocumentRow | None) -> Accepted:

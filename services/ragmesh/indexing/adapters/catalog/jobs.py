@@ -90,7 +90,7 @@ class SqlJobs(Store):
             older = await _give_up(connection, row["document_uid"], job_id, now)
             return Outcome(jobs=(job_id, *older))
 
-        return await self._write(unit)
+        return await self._write_once(unit)
 
     async def save_progress(
         self, job_id: str, stage: Stage, percent: int, timings_ms: tuple[tuple[str, float], ...]

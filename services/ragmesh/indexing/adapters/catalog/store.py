@@ -11,9 +11,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ragmesh.core.clock import Clock
+from ragmesh.indexing.adapters.catalog.claiming import find, settle, take
 from ragmesh.indexing.adapters.catalog.writer import Unit, mapped_error
+from ragmesh.indexing.claims import Claim, KnownAnswer, current_claim
+from ragmesh.indexing.rows import CollectionRow, Outcome
 
 T = TypeVar("T")
+Answered = TypeVar("Answered", bound=Outcome | CollectionRow)
 _MOST_PARAMETERS = 400
 
 
@@ -40,6 +44,27 @@ class Store:
         if fills_outbox:
             self._outbox_filled.set()
         return result
+
+    async def _write_once(self, unit: Unit[Answered], *, fills_outbox: bool = False) -> Answered:
+        """Write what a request asked for; its idempotency key, if it has one, with it."""
+        claim = current_claim()
+        if claim is None:
+            return await self._write(unit, fills_outbox=fills_outbox)
+        now = self._clock.now()
+
+        async def claimed(connection: AsyncConnection) -> Answered:
+            await take(connection, claim, now)
+            result = await unit(connection)
+            await settle(connection, claim, result, now)
+            return result
+
+        result = await self._write(claimed, fills_outbox=fills_outbox)
+        claim.is_settled = True
+        return result
+
+    async def find_answer(self, claim: Claim) -> KnownAnswer | None:
+        """The answer under the claim's key, unless its time is over."""
+        return await self._read(lambda connection: find(connection, claim, self._clock.now()))
 
     async def _read(self, unit: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         try:

@@ -264,3 +264,16 @@ dead_letters = Table(
     ),
 )
 Index("dead_letters_tenant", dead_letters.c.tenant_uid, dead_letters.c.uid)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    schema,
+    Column("tenant_uid", Text, primary_key=True),
+    Column("route", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("collection", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+Index("idempotency_keys_age", idempotency_keys.c.created_at)

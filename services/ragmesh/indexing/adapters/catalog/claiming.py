@@ -1,0 +1,103 @@
+"""Idempotency keys in the catalog: claimed, answered and forgotten within transactions."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from ragmesh.core.documents import Accepted, JobState, UploadOutcome
+from ragmesh.core.errors import RagmeshError, Violation, error_classes
+from ragmesh.indexing.adapters.catalog.tables import idempotency_keys
+from ragmesh.indexing.claims import KEPT, Claim, KnownAnswer, in_use
+from ragmesh.indexing.rows import CollectionRow, Outcome
+
+_keys = idempotency_keys.c
+
+
+async def find(connection: AsyncConnection, claim: Claim, now: datetime) -> KnownAnswer | None:
+    """The answer under the claim's key that is not too old."""
+    statement = select(_keys.fingerprint, _keys.answer).where(
+        _at(claim), _keys.created_at > now - KEPT
+    )
+    row = (await connection.execute(statement)).first()
+    return None if row is None else KnownAnswer(row[0], _outcomes_of(row[1]))
+
+
+async def take(connection: AsyncConnection, claim: Claim, now: datetime) -> None:
+    """Refuse a key that another process has just used; forget those whose time is over."""
+    if await find(connection, claim, now) is not None:
+        raise in_use()
+    await connection.execute(delete(idempotency_keys).where(_keys.created_at <= now - KEPT))
+
+
+async def settle(
+    connection: AsyncConnection, claim: Claim, result: Outcome | CollectionRow, now: datetime
+) -> None:
+    """Write the key with the answer."""
+    row = {
+        "tenant_uid": claim.tenant_uid,
+        "route": claim.target.route,
+        "key": claim.key,
+        "collection": claim.target.collection,
+        "fingerprint": claim.fingerprint,
+        "answer": _answer_of(result),
+        "created_at": now,
+    }
+    await connection.execute(insert(idempotency_keys), row)
+
+
+async def forget_collection(connection: AsyncConnection, collection: CollectionRow) -> None:
+    """Free the keys of a collection that goes: one of its name later is another one."""
+    await connection.execute(
+        delete(idempotency_keys).where(
+            _keys.tenant_uid == collection.tenant_uid, _keys.collection == collection.name
+        )
+    )
+
+
+def _at(claim: Claim) -> ColumnElement[bool]:
+    tenant_uid, route, key = claim.place
+    return and_(_keys.tenant_uid == tenant_uid, _keys.route == route, _keys.key == key)
+
+
+def _answer_of(result: Outcome | CollectionRow) -> str:
+    outcomes: tuple[UploadOutcome, ...] = ()
+    if isinstance(result, Outcome):
+        outcomes = result.outcomes or result.accepted
+    return json.dumps([_plain(one) for one in outcomes])
+
+
+def _plain(outcome: UploadOutcome) -> dict[str, Any]:
+    if isinstance(outcome, Accepted):
+        return {
+            "document_id": outcome.document_id,
+            "revision": outcome.revision,
+            "job_id": outcome.job_id,
+            "state": outcome.state.value,
+        }
+    return {
+        "reason": outcome.reason,
+        "message": outcome.message,
+        "metadata": dict(outcome.metadata),
+        "violations": [[one.field, one.message] for one in outcome.violations],
+    }
+
+
+def _outcomes_of(answer: str) -> tuple[UploadOutcome, ...]:
+    return tuple(_outcome_of(plain) for plain in json.loads(answer))
+
+
+def _outcome_of(plain: dict[str, Any]) -> UploadOutcome:
+    if "reason" not in plain:
+        return Accepted(
+            plain["document_id"], plain["revision"], plain["job_id"], JobState(plain["state"])
+        )
+    return error_classes().get(plain["reason"], RagmeshError)(
+        plain["message"],
+        metadata=plain["metadata"],
+        violations=[Violation(field, message) for field, message in plain["violations"]],
+    )
