@@ -70,6 +70,10 @@ bench: setup ## Measure what a hop and a question over the wire cost, onto docs/
 soak-seams: setup ## End every target of a mesh under load, and add and stop replicas, onto docs/reference/seams.md (five minutes)
 	$(BIN)/pytest -q -m "soak or faults" tests/e2e/test_seams.py tests/soak/soak_seams.py
 
+.PHONY: soak-kill
+soak-kill: setup ## Kill a mesh again and again under load and compare with a clean one, onto docs/reference/faults.md (ROUNDS=200, 40 minutes)
+	$(BIN)/python -m tests.soak.soak_kill --rounds $(or $(ROUNDS),200)
+
 ##@ Write
 
 .PHONY: generate
