@@ -50,8 +50,11 @@ split-up: setup ## Run the same mesh as one process a target, to see the seams (
 
 .PHONY: test
 test: setup ## Run the tests, with coverage of services/ (starts and stops what it needs)
+	@rm -f .coverage .coverage.*
 	@# A worker that crashed ends the run instead of leaving it to wait.
-	$(BIN)/pytest -n auto --maxprocesses 4 --max-worker-restart=0 --dist loadfile --cov --cov-report=term
+	$(BIN)/python -m pytest -p tests.covering -n auto --maxprocesses 4 --max-worker-restart=0 --dist loadfile
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 .PHONY: test-faults
 test-faults: setup ## End, kill, double and time processes under load, one test at a time (starts and stops what it needs)

@@ -71,9 +71,5 @@ class DocsMesh:
 
 
 def _kept_environ() -> dict[str, str]:
-    """The environment without settings of a mesh, and without coverage, which slows every command.
-
-    What the commands do is measured where they are tested.
-    """
-    foreign = ("RAGMESH_", "COVERAGE_", "COV_CORE_")
-    return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+    """The environment without settings of a mesh."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("RAGMESH_")}

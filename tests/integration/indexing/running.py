@@ -14,7 +14,7 @@ from ragmesh.chassis.events.sqlite_log import open_sqlite_event_log
 from ragmesh.core.documents import Accepted, JobState, Upload
 from ragmesh.core.questions import Question
 from ragmesh.core.search import Retrieval, RetrieveQuery, SearchMode
-from ragmesh.indexing.building import Indexing, Neighbours, Places, open_indexing
+from ragmesh.indexing.building import Indexing, Neighbours, open_indexing
 from ragmesh.indexing.reconciler import Reconciler
 from ragmesh.indexing.relay import Relay
 from ragmesh.indexing.settings import IndexingSettings
@@ -26,7 +26,7 @@ from ragmesh.retrieval.service import RetrievalService
 from ragmesh.testing.cache import FakeAnswerCache
 from ragmesh.testing.embedding import FakeEmbedder
 from ragmesh.testing.reading import FakeReader
-from tests.unit.indexing.world import ADMIN
+from tests.unit.indexing.world import ADMIN, places
 
 
 @dataclass
@@ -79,9 +79,9 @@ async def running(
         index = await stack.enter_async_context(embedded_index(folder / "index", threads=1))
         follower = HeadsFollower(index, clock, Patience())
         retrieval = RetrievalService(embedder, index, follower, clock)
-        places = Places(folder / "catalog.db", folder / "blobs")
+        neighbours = Neighbours(embedder, retrieval, cache)
         indexing = await stack.enter_async_context(
-            open_indexing(places, Neighbours(embedder, retrieval, cache), IndexingSettings(), clock)
+            open_indexing(places(folder), neighbours, IndexingSettings(), clock)
         )
         log = await stack.enter_async_context(open_sqlite_event_log(folder / "events.db", clock))
         ledger, blobs = through(indexing.ledger), through(indexing.blobs)

@@ -15,7 +15,7 @@ from ragmesh.core.callers import Machine
 from ragmesh.core.documents import Accepted, Document, Job, NewCollection, Upload
 from ragmesh.core.index import DocumentDigest, Head
 from ragmesh.core.pages import PageRequest
-from ragmesh.indexing.building import Indexing, Neighbours, Places, open_indexing
+from ragmesh.indexing.building import Indexing, Neighbours, open_indexing
 from ragmesh.indexing.reconciler import Reconciler, ReconcilerLimits
 from ragmesh.indexing.relay import Relay
 from ragmesh.indexing.settings import IndexingSettings
@@ -29,7 +29,7 @@ from ragmesh.testing.embedding import FakeEmbedder
 from ragmesh.testing.events import MemoryEventLog
 from ragmesh.testing.memory_index import MemoryIndex
 from ragmesh.testing.reading import FakeReader
-from tests.unit.indexing.world import ADMIN, EVERYBODY
+from tests.unit.indexing.world import ADMIN, EVERYBODY, places
 
 TESTER = Machine("tester")
 
@@ -177,8 +177,7 @@ async def pipeline(folder: Path) -> AsyncIterator[Pipeline]:
     clock, cache, embedder, memory = ManualClock(), FakeAnswerCache(), FakeEmbedder(), MemoryIndex()
     retrieval = RetrievalService(embedder, memory, HeadsFollower(memory, clock, Patience()), clock)
     neighbours = Neighbours(embedder, retrieval, cache)
-    places = Places(folder / "catalog.db", folder / "blobs")
-    async with open_indexing(places, neighbours, IndexingSettings(), clock) as indexing:
+    async with open_indexing(places(folder), neighbours, IndexingSettings(), clock) as indexing:
         made = Pipeline(
             indexing,
             retrieval,

@@ -34,14 +34,22 @@ __all__ = [
     "FakeRegistry",
     "World",
     "member",
-    "migrated",
+    "places",
     "publication",
     "world",
 ]
 
 
+def places(folder: Path) -> Places:
+    """Where the stores of this folder are, the catalog migrated already."""
+    found = Places(folder / "catalog.db", folder / "blobs")
+    if not found.catalog.exists():
+        found.catalog.write_bytes(_migrated())
+    return found
+
+
 @cache
-def migrated() -> bytes:
+def _migrated() -> bytes:
     """An empty catalog; migrating it anew for every test would take most of the time."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "catalog.db"
@@ -60,11 +68,7 @@ async def world(
     registry, cache, clock = FakeRegistry(), FakeInvalidations(), ManualClock()
     neighbours = Neighbours(FakeEmbedder(), registry, cache)
     section = IndexingSettings.model_validate(settings)
-    if not (folder / "catalog.db").exists():
-        (folder / "catalog.db").write_bytes(migrated())
-    async with open_indexing(
-        Places(folder / "catalog.db", folder / "blobs"), neighbours, section, clock
-    ) as indexing:
+    async with open_indexing(places(folder), neighbours, section, clock) as indexing:
         made = World(indexing, registry, cache, clock)
         names = await indexing.service.list_collections(ADMIN, PageRequest())
         if not names.items:
