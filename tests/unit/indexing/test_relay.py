@@ -173,6 +173,7 @@ async def test_a_window_holds_documents_back_until_others_have_ended(tmp_path: P
             await made.indexing.ledger.fail(
                 work, Failure("NO_TEXT", "no text"), origin=ORIGIN, attempts=1
             )
+            await made.clock.until_asleep()  # it may have looked just before
             await made.clock.advance(2)
             await log.until(3)
         assert {e.topic for e in log.events} == {DOCUMENTS_CHANGED}
