@@ -164,6 +164,16 @@ class MissingWall:
 
 
 @dataclass(frozen=True, slots=True)
+class StartCost:
+    """What it takes to start a process that reads foreign files."""
+
+    total_ms: float = 0.0
+    """From its first line to its readiness; importing every parser is most of it."""
+    walls_ms: float = 0.0
+    resident_bytes: float = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Confinement:
     """Which walls stand around the processes that read foreign files."""
 
@@ -171,6 +181,7 @@ class Confinement:
     missing: tuple[MissingWall, ...] = ()
     user: str = ""
     """Who the processes run as, in words."""
+    cost: StartCost = field(default=StartCost(), compare=False)
 
     @property
     def mode(self) -> str:

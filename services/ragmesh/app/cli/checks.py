@@ -155,4 +155,9 @@ async def _parsers(sandbox: Sandbox) -> Finding:
         missing = ", ".join(map(str, confinement.missing))
         message = f"confined as well as can be: {active}; without {missing}"
         return Finding("parsers", State.NOTE, message)
-    return Finding("parsers", State.OK, f"sealed: {active}")
+    cost = confinement.cost
+    took = (
+        f"a process takes {cost.total_ms:.0f} ms to start, {cost.walls_ms:.1f} of them for its"
+        f" walls, and {cost.resident_bytes / 1e6:.0f} MB"
+    )
+    return Finding("parsers", State.OK, f"sealed: {active}; {took}")

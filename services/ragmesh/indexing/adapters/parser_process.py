@@ -25,7 +25,7 @@ from ragmesh.indexing.parser.messages import confinement_of
 _BLOCK = 1 << 20
 _READY_BYTES = 64 << 10
 _ENDING_SECONDS = 5.0
-_MODULE = "ragmesh.indexing.parser"
+_PROGRAM = ("-m", "ragmesh.indexing.parser")
 _ENVIRONMENT = {"TOKENIZERS_PARALLELISM": "false", "MALLOC_ARENA_MAX": "1"}
 """Nothing of the parent's: what is here keeps the process at one thread."""
 
@@ -190,7 +190,7 @@ class ParserProcess:
 def _start(limits: Limits, complaints: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module
         [
-            *(sys.executable, "-I", "-X", "utf8", "-m", _MODULE),
+            *(sys.executable, "-I", "-X", "utf8", *_PROGRAM),
             *(str(os.getpid()), str(limits.cpu_seconds), str(limits.address_space_bytes)),
         ],
         stdin=subprocess.PIPE,

@@ -11,6 +11,7 @@ import json
 import re
 import traceback
 from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
 
@@ -24,7 +25,7 @@ from ragmesh.core.errors import (
     UnsupportedFormatError,
 )
 from ragmesh.core.index import ChunkDraft
-from ragmesh.core.reading import Confinement, Extraction, MissingWall
+from ragmesh.core.reading import Confinement, Extraction, MissingWall, StartCost
 from ragmesh.core.spans import Span
 from ragmesh.indexing.parser.frames import MAX_ANSWER, Frame, FrameError
 
@@ -44,7 +45,7 @@ VERDICTS: dict[str, type[RagmeshError]] = {
 _LOADABLE = re.compile(r"[\w./-]{1,200}", re.ASCII)
 
 
-def ready(confinement: Confinement, started_ms: float) -> Frame:
+def ready(confinement: Confinement) -> Frame:
     """The process is warm and confined."""
     return Frame(
         {
@@ -52,7 +53,7 @@ def ready(confinement: Confinement, started_ms: float) -> Frame:
             "active": confinement.active,
             "missing": [[wall.name, wall.cause] for wall in confinement.missing],
             "user": confinement.user,
-            "started_ms": round(started_ms),
+            "cost": asdict(confinement.cost),
         }
     )
 
@@ -65,7 +66,11 @@ def confinement_of(frame: Frame) -> Confinement:
     if not isinstance(missing, list) or not isinstance(user, str):
         raise FrameError("the process does not say how it is confined")
     walls = tuple(MissingWall(*_pair(wall)) for wall in missing)
-    return Confinement(_names(frame.header.get("active")), walls, user)
+    try:
+        cost = StartCost(**{name: float(value) for name, value in frame.header["cost"].items()})
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise FrameError("the process does not say what its start took") from error
+    return Confinement(_names(frame.header.get("active")), walls, user, cost)
 
 
 def with_late_loads(frame: Frame, names: Sequence[str]) -> Frame:
@@ -117,12 +122,21 @@ def answer(extraction: Extraction | None, chunks: Sequence[ChunkDraft]) -> Frame
         for chunk in chunks
     ]
     body = text + json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode()
-    if len(body) > MAX_ANSWER:
+    _require_room(len(body))
+    return Frame({"extraction": len(text)}, body)
+
+
+def require_sendable(text: str) -> None:
+    """OutputTooLargeError before a text is split that is too large to be sent anyway."""
+    _require_room(len(text))
+
+
+def _require_room(size: int) -> None:
+    if size > MAX_ANSWER:
         raise OutputTooLargeError(
             f"the text and its chunks are larger than {MAX_ANSWER >> 20} MB; split the file",
             metadata={"limit": str(MAX_ANSWER)},
         )
-    return Frame({"extraction": len(text)}, body)
 
 
 def raise_verdict(frame: Frame) -> None:

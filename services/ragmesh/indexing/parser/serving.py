@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import resource
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, NoReturn
 
 from ragmesh.core.errors import HostileFileError, RagmeshError
-from ragmesh.core.reading import ChunkPlan, Extraction, SourceFile
+from ragmesh.core.reading import ChunkPlan, Extraction, SourceFile, StartCost
 from ragmesh.indexing.parser import messages
 from ragmesh.indexing.parser.chunker import split
 from ragmesh.indexing.parser.confinement import Limits, allow_cpu, confine
@@ -22,17 +25,20 @@ from ragmesh.indexing.parser.watching import LateLoads
 _PIPE_BLOCK = 1 << 20
 
 
-def main(arguments: list[str]) -> NoReturn:
-    """Serve until the pipe ends."""
-    began = time.perf_counter()
+def main(arguments: list[str], *, began: float) -> NoReturn:
+    """Serve until the pipe ends; `began` is when the process did."""
     parent_pid, cpu_seconds, address_space_bytes = map(int, arguments)
     limits = Limits(cpu_seconds=cpu_seconds, address_space_bytes=address_space_bytes)
     answers = _take_stdout()
     warm_up()
     late = LateLoads()
+    resident_bytes = _resident_bytes()
+    warm = time.perf_counter()
     confinement = confine(limits, parent_pid=parent_pid, answers=answers)
     late.watch()
-    _write(answers, messages.ready(confinement, (time.perf_counter() - began) * 1000))
+    now = time.perf_counter()
+    cost = StartCost((now - began) * 1_000, (now - warm) * 1_000, resident_bytes)
+    _write(answers, messages.ready(replace(confinement, cost=cost)))
     desk = Desk(limits)
     while True:
         try:
@@ -79,6 +85,7 @@ class Desk:
         header = request.header
         source = SourceFile(request.body, header["filename"], header["content_type"])
         extraction = extract(source)
+        messages.require_sendable(extraction.text)
         plan, digest = _plan(header)
         return messages.answer(extraction, split(extraction, plan, self._counters.get(digest)))
 
@@ -100,6 +107,16 @@ def _take_stdout() -> int:
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
     return answers
+
+
+def _resident_bytes() -> int:
+    """How much memory the process takes; 0 where only its largest size is known.
+
+    Its largest size would be that of the parent, whose memory it was for a moment.
+    """
+    if not sys.platform.startswith("linux"):
+        return 0
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def _read_exactly(size: int) -> bytes:

@@ -7,8 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,6 +29,7 @@ from ragmesh.indexing.adapters.parser_pool import ParserPool, PoolLimits
 from ragmesh.indexing.adapters.parser_process import KilledFromOutsideError, ParserProcess
 from ragmesh.indexing.parser.confinement import Limits
 from ragmesh.indexing.parser.frames import Frame
+from tests.integration.indexing.parser.processes import is_alive, wait_until
 from tests.unit.indexing.parser.samples import pdf, word, word_tokenizer
 
 PLAN = ChunkPlan(word_tokenizer(), 64)
@@ -41,17 +41,8 @@ READY = "import struct,sys,os,time,signal,resource,json\n" + (
     "def send(h,b=b''):\n"
     " h=json.dumps(h).encode();sys.stdout.buffer.write(struct.pack('!II',len(h),len(b))+h+b)\n"
     " sys.stdout.buffer.flush()\n"
-    "send({'ready':True,'active':[],'missing':[],'user':''})\n"
+    "send({'ready':True,'active':[],'missing':[],'user':'','cost':{}})\n"
 )
-
-
-def is_alive(pid: int) -> bool:
-    """Whether the process runs; one that waits to be buried does not."""
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return status.rpartition(")")[2].split()[0] != "Z"
 
 
 def children() -> set[int]:
@@ -66,15 +57,6 @@ def children() -> set[int]:
         if int(fields[1]) == os.getpid() and b"ragmesh.indexing.parser" in command:
             found.add(int(entry.name))
     return found
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> float:
-    """Wait for a condition; how long it took."""
-    began = time.monotonic()
-    while not condition():
-        assert time.monotonic() - began < seconds, "the condition never came true"
-        time.sleep(0.002)
-    return time.monotonic() - began
 
 
 @pytest.fixture

@@ -142,7 +142,7 @@ def test_walls_that_stand_and_walls_that_do_not_are_both_named() -> None:
     confinement = Confinement(
         ("resource-limits",), (MissingWall("seccomp", "no such kernel"),), "nobody"
     )
-    sent = messages.ready(confinement, 1.0).encoded()
+    sent = messages.ready(confinement).encoded()
     received = messages.confinement_of(read_frame(io.BytesIO(sent).read, limit=0))
     assert received == confinement
     assert received.mode == "best-effort"
@@ -151,15 +151,21 @@ def test_walls_that_stand_and_walls_that_do_not_are_both_named() -> None:
 
 def test_a_process_that_is_not_ready_has_no_walls() -> None:
     with pytest.raises(FrameError):
-        messages.confinement_of(Frame({"active": [], "missing": [], "user": ""}))
+        messages.confinement_of(Frame({"active": [], "missing": [], "user": "", "cost": {}}))
 
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"missing": "seccomp"}, {"missing": ["seccomp"]}, {"missing": [["a", "b", "c"]]}, {"user": 1}],
+    [
+        {"missing": "seccomp"},
+        {"missing": ["seccomp"]},
+        {"missing": [["a", "b", "c"]]},
+        {"user": 1},
+        {"cost": 1},
+    ],
 )
 def test_a_process_that_does_not_say_how_it_is_confined_is_not_ready(wrong: dict[str, Any]) -> None:
-    header = {"ready": True, "active": [], "missing": [], "user": ""}
+    header = {"ready": True, "active": [], "missing": [], "user": "", "cost": {}}
     assert messages.confinement_of(Frame(header)).mode == "sealed"
     with pytest.raises(FrameError):
         messages.confinement_of(Frame(header | wrong))
