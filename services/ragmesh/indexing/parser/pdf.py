@@ -1,19 +1,25 @@
-"""PDF by pdfium: text by page, bookmarks as headings."""
+"""PDF by pdfium: text by page in reading order, ruled tables as rows, bookmarks as headings."""
 
 from __future__ import annotations
 
+import ctypes
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import pypdfium2
 from pypdfium2 import raw
 
 from ragmesh.core.errors import EncryptedFileError, NoTextError, UnreadableFileError
+from ragmesh.core.properties import FileProperties
 from ragmesh.core.reading import Extraction
 from ragmesh.core.spans import Span
 from ragmesh.indexing.parser.builder import TextBuilder, normalised, one_line
+from ragmesh.indexing.parser.pdf_page import PageContent, read_page
+from ragmesh.indexing.parser.properties import file_properties
+from ragmesh.indexing.parser.rows import table_lines
 
 CONTENT_TYPE = "application/pdf"
 
@@ -21,8 +27,19 @@ _SPLIT_WORD = re.compile(r"[\u0002\ufffe\u00ad]\r?\n")
 _DIGITS = re.compile(r"\d+")
 _USELESS_TITLE = re.compile(r"(?:microsoft (?:word|powerpoint)\b.*|untitled.*|.*\.\w{2,4})", re.I)
 _LOCKED = {raw.FPDF_ERR_PASSWORD, raw.FPDF_ERR_SECURITY}
+_DATE = re.compile(r"(?:D:)?(\d{4})(\d\d)?(\d\d)?(?:(\d\d)(\d\d)(\d\d)?)?(Z|[+-]\d\d'?\d\d)?")
+_WIDE = ctypes.POINTER(raw.FPDF_WCHAR)
+_MAX_LANGUAGE_BYTES = 200
 _EDGE_LINES = 2
 _MAX_BOOKMARKS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line of a page; `row` when it is a row of a table."""
+
+    text: str
+    row: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,21 +53,22 @@ def read_pdf(content: bytes) -> Extraction:
     """The text of every page, without the head and foot lines that pages repeat."""
     document = _open(content)
     try:
-        pages = [_page_text(document, index) for index in range(len(document))]
+        contents = [_content(document, index) for index in range(len(document))]
         bookmarks = _bookmarks(document)
         title = _title(document)
+        properties = _properties(document, [content.images for content in contents])
     finally:
         document.close()
     builder = TextBuilder()
+    pages = [list(_lines(content)) for content in contents]
     for number, lines in enumerate(_without_repeated_edges(pages)):
         builder.page()
-        span = builder.paragraph("\n".join(lines))
-        if span is not None:
-            text = normalised("\n".join(lines)).strip("\n")
-            _mark_headings(builder, span, text, [b for b in bookmarks if b.page == number])
+        _add(builder, lines, [b for b in bookmarks if b.page == number])
     try:
         return builder.extraction(
-            title=title or _first_title(builder, bookmarks), content_type=CONTENT_TYPE
+            title=title or _first_title(builder, bookmarks),
+            content_type=CONTENT_TYPE,
+            properties=properties,
         )
     except NoTextError:
         raise NoTextError(
@@ -68,26 +86,43 @@ def _open(content: bytes) -> pypdfium2.PdfDocument:
         raise UnreadableFileError("the PDF is damaged and cannot be opened") from error
 
 
-def _page_text(document: pypdfium2.PdfDocument, index: int) -> list[str]:
+def _content(document: pypdfium2.PdfDocument, index: int) -> PageContent:
+    """What a page holds; a damaged page among good ones holds nothing."""
     try:
         page = document[index]
     except pypdfium2.PdfiumError:
-        return []  # a damaged page among good ones; a file of nothing else ends as NO_TEXT
+        return PageContent()
     try:
-        textpage = page.get_textpage()
-        try:
-            text = textpage.get_text_range()
-        finally:
-            textpage.close()
+        return read_page(page)
     except pypdfium2.PdfiumError:
-        return []
+        return PageContent()
     finally:
         page.close()
-    joined = _SPLIT_WORD.sub("", text)
-    return [line.rstrip() for line in normalised(joined).split("\n")]
 
 
-def _without_repeated_edges(pages: Sequence[list[str]]) -> list[list[str]]:
+def _lines(content: PageContent) -> Iterator[_Line]:
+    for part in content.parts:
+        if part.rows:
+            yield from (_Line(line, row=True) for line in table_lines(part.rows))
+        else:
+            text = normalised(_SPLIT_WORD.sub("", part.text))
+            yield from (_Line(line.rstrip()) for line in text.split("\n"))
+
+
+def _add(builder: TextBuilder, lines: Sequence[_Line], bookmarks: list[_Bookmark]) -> None:
+    """Add a page: running text as paragraphs, tables as lines."""
+    for row, group in groupby(lines, key=lambda line: line.row):
+        texts = [line.text for line in group]
+        if row:
+            builder.lines(texts)
+            continue
+        span = builder.paragraph("\n".join(texts))
+        if span is not None:
+            text = normalised("\n".join(texts)).strip("\n")
+            bookmarks = _mark_headings(builder, span, text, bookmarks)
+
+
+def _without_repeated_edges(pages: Sequence[list[_Line]]) -> list[list[_Line]]:
     """Pages without running heads and feet, which would cut sentences in two.
 
     Such a line stands at the edge of most pages, page numbers aside. Its first page keeps it.
@@ -105,13 +140,13 @@ def _without_repeated_edges(pages: Sequence[list[str]]) -> list[list[str]]:
     return kept
 
 
-def _edges(lines: Sequence[str]) -> dict[int, str]:
+def _edges(lines: Sequence[_Line]) -> dict[int, str]:
     """The outermost lines of a page by their index, with their numbers made equal."""
-    filled = [i for i, line in enumerate(lines) if line.strip()]
+    filled = [i for i, line in enumerate(lines) if line.text.strip()]
     if len(filled) <= 2 * _EDGE_LINES:
         return {}
     outer = (*filled[:_EDGE_LINES], *filled[-_EDGE_LINES:])
-    return {i: _DIGITS.sub("#", one_line(lines[i])) for i in outer}
+    return {i: _DIGITS.sub("#", one_line(lines[i].text)) for i in outer if not lines[i].row}
 
 
 def _bookmarks(document: pypdfium2.PdfDocument) -> list[_Bookmark]:
@@ -129,14 +164,15 @@ def _bookmarks(document: pypdfium2.PdfDocument) -> list[_Bookmark]:
 
 def _mark_headings(
     builder: TextBuilder, span: Span, text: str, bookmarks: Sequence[_Bookmark]
-) -> None:
-    """Name the lines of a page that repeat its bookmarks' words."""
+) -> list[_Bookmark]:
+    """Name the lines of a text that repeat its bookmarks' words; the bookmarks not found there."""
     lines = []
     start = 0
     for line in text.split("\n"):
         lines.append((start, one_line(line)))
         start += len(line) + 1
     position = 0
+    missing = []
     for bookmark in bookmarks:
         for index in range(position, len(lines)):
             end = _matches(lines, index, bookmark.title)
@@ -147,6 +183,9 @@ def _mark_headings(
                 builder.mark_heading(found, bookmark.level, bookmark.title)
                 position = end
                 break
+        else:
+            missing.append(bookmark)
+    return missing
 
 
 def _matches(lines: Sequence[tuple[int, str]], index: int, title: str) -> int:
@@ -162,6 +201,42 @@ def _matches(lines: Sequence[tuple[int, str]], index: int, title: str) -> int:
 def _title(document: pypdfium2.PdfDocument) -> str:
     title = one_line(document.get_metadata_value("Title"))
     return "" if _USELESS_TITLE.fullmatch(title) else title
+
+
+def _properties(document: pypdfium2.PdfDocument, images: Sequence[int]) -> FileProperties:
+    return file_properties(
+        author=document.get_metadata_value("Author"),
+        created=_date(document.get_metadata_value("CreationDate")),
+        modified=_date(document.get_metadata_value("ModDate")),
+        language=_language(document),
+        images=[
+            f"picture {number} on page {page}"
+            for page, count in enumerate(images, start=1)
+            for number in range(1, count + 1)
+        ],
+    )
+
+
+def _date(text: str) -> str:
+    """A date of PDF, such as `D:20240501080000+02'00'`, in ISO 8601 as exact as it is."""
+    found = _DATE.match(text)
+    if found is None:
+        return ""
+    year, month, day, hour, minute, second, zone = found.groups()
+    date = "-".join(part for part in (year, month, day) if part)
+    if not (day and hour and minute):
+        return date
+    zone = (zone or "").replace("'", "")
+    return f"{date}T{hour}:{minute}:{second or '00'}{'Z' if zone.startswith('Z') else zone}"
+
+
+def _language(document: pypdfium2.PdfDocument) -> str:
+    size = raw.FPDFCatalog_GetLanguage(document, None, 0)
+    if not 2 < size <= _MAX_LANGUAGE_BYTES:
+        return ""
+    buffer = ctypes.create_string_buffer(size)
+    raw.FPDFCatalog_GetLanguage(document, ctypes.cast(buffer, _WIDE), size)
+    return buffer.raw.decode("utf-16-le", errors="replace").rstrip("\x00")
 
 
 def _first_title(builder: TextBuilder, bookmarks: Sequence[_Bookmark]) -> str:

@@ -51,7 +51,10 @@ def iso_date(text: str) -> str:
     if not 1 <= int(month or 1) <= 12 or not 1 <= int(day or 1) <= 31:
         return year
     date = "-".join(part for part in (year, month, day) if part)
-    return f"{date}T{time}{zone or ''}" if time else date
+    if not time:
+        return date
+    zone = zone or ""
+    return f"{date}T{time}{zone[:3]}:{zone[-2:]}" if len(zone) > 1 else f"{date}T{time}{zone}"
 
 
 def language_tag(text: str) -> str:

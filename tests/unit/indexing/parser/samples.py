@@ -22,19 +22,34 @@ def word_tokenizer() -> bytes:
 
 def pdf(pages: Sequence[Sequence[str]], *, bookmarks: Sequence[tuple[str, int]] = ()) -> bytes:
     """A PDF with these lines on its pages and bookmarks (title, page index)."""
-    count = len(pages)
+    shown = ["".join(f"({line}) Tj 0 -14 Td " for line in lines) for lines in pages]
+    return drawn_pdf([f"BT /F 11 Tf 40 800 Td {text}ET" for text in shown], bookmarks=bookmarks)
+
+
+def drawn_pdf(
+    streams: Sequence[str],
+    *,
+    bookmarks: Sequence[tuple[str, int]] = (),
+    catalog: str = "",
+    info: str = "",
+    images: int = 0,
+) -> bytes:
+    """A PDF whose pages are drawn by these content streams; `/I` is a picture of one point."""
+    count = len(streams)
     kids = " ".join(f"{10 + 2 * i} 0 R" for i in range(count))
+    pixel = "/Width 1/Height 1/BitsPerComponent 8/ColorSpace/DeviceGray/Length 1"
     objects = {
-        1: f"<</Type/Catalog/Pages 2 0 R{'/Outlines 4 0 R' if bookmarks else ''}>>",
+        1: f"<</Type/Catalog/Pages 2 0 R{'/Outlines 4 0 R' if bookmarks else ''}{catalog}>>",
         2: f"<</Type/Pages/Kids[{kids}]/Count {count}>>",
         3: "<</Type/Font/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding>>",
+        5: f"<<{info}>>",
+        6: f"<</Type/XObject/Subtype/Image{pixel}>>\nstream\nx\nendstream",
     }
-    for i, lines in enumerate(pages):
-        shown = "".join(f"({line}) Tj 0 -14 Td " for line in lines)
-        stream = f"BT /F 11 Tf 40 800 Td {shown}ET"
+    for i, lines in enumerate(streams):
+        stream = lines + " q 20 0 0 20 9 9 cm /I Do Q" * images
         objects[10 + 2 * i] = (
-            "<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]"
-            f"/Contents {11 + 2 * i} 0 R/Resources<</Font<</F 3 0 R>>>>>>"
+            "<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents"
+            f" {11 + 2 * i} 0 R/Resources<</Font<</F 3 0 R>>/XObject<</I 6 0 R>>>>>>"
         )
         objects[11 + 2 * i] = f"<</Length {len(stream)}>>\nstream\n{stream}\nendstream"
     first = 10 + 2 * count
@@ -48,7 +63,18 @@ def pdf(pages: Sequence[Sequence[str]], *, bookmarks: Sequence[tuple[str, int]] 
             f"<</Title({title})/Parent 4 0 R{before}{after}/Dest[{10 + 2 * page} 0 R/Fit]>>"
         )
     body = "\n".join(f"{number} 0 obj\n{value}\nendobj" for number, value in objects.items())
-    return f"%PDF-1.4\n{body}\ntrailer<</Root 1 0 R>>\n".encode("cp1252")
+    return f"%PDF-1.4\n{body}\ntrailer<</Root 1 0 R/Info 5 0 R>>\n".encode("cp1252")
+
+
+def placed(text: str, x: float, y: float) -> str:
+    """Content stream that writes a text at a place."""
+    return f"BT /F 10 Tf {x} {y} Td ({text}) Tj ET "
+
+
+def grid(xs: Sequence[float], ys: Sequence[float]) -> str:
+    """Content stream that strokes every line of a grid."""
+    across = "".join(f"{xs[0]} {y} m {xs[-1]} {y} l S " for y in ys)
+    return across + "".join(f"{x} {ys[0]} m {x} {ys[-1]} l S " for x in xs)
 
 
 def word(build: docx.document.Document) -> bytes:

@@ -16,40 +16,6 @@ from ragmesh.indexing.parser import builder
 from tests.unit.indexing.parser.reads import lines, outline, read
 from tests.unit.indexing.parser.samples import pdf, zipped
 
-# --- PDF ---
-
-
-def test_every_page_of_a_pdf_knows_where_it_starts() -> None:
-    extraction = read(pdf([["First page here."], ["Second page here."]]))
-    first, second = extraction.pages
-    assert extraction.text[first:second].strip() == "First page here."
-    assert extraction.text[second:] == "Second page here."
-    assert extraction.content_type == "application/pdf"
-
-
-def test_bookmarks_of_a_pdf_become_headings_where_their_words_stand() -> None:
-    pages = [["1 Purpose", "This is why."], ["2 Scope", "This is where."]]
-    extraction = read(pdf(pages, bookmarks=[("1 Purpose", 0), ("2 Scope", 1)]))
-    assert outline(extraction) == [(1, "1 Purpose", "1 Purpose"), (1, "2 Scope", "2 Scope")]
-
-
-def test_lines_that_every_page_repeats_are_kept_once() -> None:
-    pages = [
-        ["The Harbour Manual", "Edition 4", f"Rule {n} says a thing", "More of it", "End", "Page 7"]
-        for n in range(3)
-    ]
-    text = read(pdf(pages)).text
-    assert text.count("The Harbour Manual") == 1
-    assert text.count("Rule") == 3
-
-
-def test_a_pdf_without_text_is_told_apart_from_a_damaged_one() -> None:
-    with pytest.raises(NoTextError):
-        read(pdf([[]]))
-    with pytest.raises(UnreadableFileError):
-        read(b"%PDF-1.7\n" + b"\x00\x01garbage" * 40)
-
-
 # --- HTML ---
 
 PAGE = """<!DOCTYPE html><html><head><title>Dogs on board</title></head><body>
