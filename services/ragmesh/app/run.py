@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ragmesh.app.modules import MODULES, TARGETS
@@ -47,6 +47,11 @@ async def build(wiring: Wiring) -> None:
     for module in modules.values():
         module.refuse(wiring)
     make_folder_durably(wiring.settings.data_dir)
-    for name, module in modules.items():
-        opened = await wiring.life.stack.enter_async_context(module.open(wiring))
+    await open_modules(wiring, tuple(modules))
+
+
+async def open_modules(wiring: Wiring, names: Sequence[str]) -> None:
+    """Open these modules in their order; they are closed with the lifecycle."""
+    for name in names:
+        opened = await wiring.life.stack.enter_async_context(MODULES[name].open(wiring))
         wiring.running[name] = wiring.observed(name, opened) if name in CLIENTS else opened

@@ -160,12 +160,19 @@ class Work:
             removed = self.state is not DocumentState.DELETING
             return Task.NOTHING if removed else Task.REMOVE
         if self.state is DocumentState.FAILED:
-            return Task.NOTHING
+            # Nothing newer can be had of it; what is published must be there all the same.
+            return Task.INDEX if self.is_rewrite else Task.NOTHING
         if self.head is None or self.damaged or self.head_revision < self.revision:
             return Task.INDEX
         if self.head.generation < self.generation:
             return Task.ATTRIBUTES
         return Task.NOTHING
+
+    @property
+    def is_rewrite(self) -> bool:
+        """Whether it is about the published revision of a document that failed since."""
+        failed = self.state is DocumentState.FAILED
+        return failed and self.damaged and self.head is not None and not self.head.deleted
 
     @property
     def is_cancelled(self) -> bool:

@@ -147,7 +147,8 @@ class Indexer:
 
     async def _publish(self, work: Work) -> None:
         progress = Progress(self.ledger, self.stages.clock, work)
-        await self.ledger.start_job(work)
+        if not work.is_rewrite:  # its job has ended
+            await self.ledger.start_job(work)
         done, digest = await self._write(work, progress)
         await progress.show(Stage.PUBLISH, PUBLISH_PERCENT)
         await self.ledger.publish(

@@ -274,23 +274,42 @@ class PublicationContract:
 class RepairsContract:
     """What is wanted and what is, told apart and brought together."""
 
-    async def test_a_failed_document_is_not_kept_busy_by_a_changed_default(
+    async def test_what_is_published_of_a_failed_document_may_be_written_again(
         self, opener: OpenWorld
     ) -> None:
         async with opener() as made:
             await made.upload("a")
             head = await made.index("a")
+            failed = await made.upload("a", "unreadable")
+            await made.fail("a")
+            ledger, version = made.indexing.ledger, await version_of(made)
+            assert await ledger.mark_damaged(version, head.document_uid, head.digest)
+            work = await made.work("a")
+            assert (work.task, work.revision, work.job_id) == (Task.INDEX, 1, None)
+            again = await ledger.publish(publication(work))
+            assert (again.revision, again.sequence > head.sequence) == (1, True)
+            assert (await made.work("a")).task is Task.NOTHING
+            document = await made.service.get_document(ADMIN, "docs", "a")
+            assert document.state is DocumentState.FAILED
+            assert await made.state_of(failed.job_id) is JobState.FAILED
+            backlog = await ledger.get_backlog()
+            assert (backlog.live, backlog.bulk) == (0, 0)
+
+    async def test_a_failed_document_is_not_kept_busy_by_a_changed_default(
+        self, opener: OpenWorld
+    ) -> None:
+        async with opener() as made:
+            await made.upload("a")
+            await made.index("a")
             await made.upload("a", "unreadable")
             await made.fail("a")
             change = CollectionChange(default_access=DefaultAccess.RESTRICTED)
             await made.service.update_collection(ADMIN, "docs", change)
             ledger = made.indexing.ledger
-            assert not await ledger.mark_damaged(
-                await version_of(made), head.document_uid, head.digest
-            )
             backlog = await ledger.get_backlog()
             assert (backlog.live, backlog.bulk) == (0, 0)
             work = await made.work("a")
+            assert work.task is Task.NOTHING
             assert work.head is not None
             assert work.head.access == ADMINS_ONLY
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -438,3 +439,40 @@ async def test_a_repair_on_demand_says_what_differed(tmp_path: Path) -> None:
         await made.work()
         found = await made.indexing.service.repair_collection(ADMIN, "docs")
         assert (found.compared, found.different) == (5, 0)
+
+
+async def test_what_is_published_of_a_failed_document_is_written_again_too(
+    tmp_path: Path,
+) -> None:
+    async with pipeline(tmp_path) as made:
+        await made.upload("a", "Published text.")
+        await made.work()
+        made.reader.refusals["x.pdf"] = EncryptedFileError("it needs a password")
+        await made.upload("a", "Another.", filename="x.pdf")
+        await made.work()
+        (head,) = await made.heads()
+        await made.memory.delete(await made.version(), head.document_uid, below_revision=99)
+        assert (await reconcile(made)).rewritten == 1
+        await made.work()
+        (digest,) = await made.held()
+        assert (digest.revision, digest.digest) == (1, head.digest)
+        document = await made.document()
+        assert document.error is not None
+        assert (document.state, document.error.reason) == (DocumentState.FAILED, "ENCRYPTED")
+        assert (await reconcile(made)).is_idle
+
+
+async def test_what_is_published_and_cannot_be_brought_back_keeps_nobody_busy(
+    tmp_path: Path,
+) -> None:
+    async with pipeline(tmp_path) as made:
+        (uid,) = await indexed(made, 1)
+        for path in blob_files(tmp_path, texts=True) + blob_files(tmp_path, texts=False):
+            path.unlink()
+        await made.memory.delete(await made.version(), uid, below_revision=99)
+        repairs = await reconcile(made)
+        assert (repairs.rewritten, repairs.failed) == (1, 1)
+        for delivery in await made.events():
+            await made.indexer.handle(replace(delivery, is_last_chance=True))
+        assert (await reconcile(made)).is_idle
+        assert (await made.document("d0")).state is DocumentState.FAILED

@@ -37,6 +37,8 @@ class State(Enum):
     """How bad a finding is."""
 
     OK = "ok"
+    FIXED = "fixed"
+    """It was amiss, and is repaired or being repaired."""
     NOTE = "note"
     """Worth knowing; a mesh runs all the same."""
     FAILED = "failed"
@@ -50,6 +52,8 @@ class Finding:
     state: State
     message: str
     reason: str = ""
+    count: int | None = None
+    """How many things a repair found."""
 
     @classmethod
     def of(cls, subject: str, error: RagmeshError) -> Finding:

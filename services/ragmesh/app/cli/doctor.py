@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ragmesh.app.cli.printing import one_line, print_json
-from ragmesh.app.cli.running import read_settings
+from ragmesh.app.cli.running import read_settings, start_logging
 from ragmesh.app.cli.surroundings import SERVER_VARIABLE, Surroundings, json_option, server_option
 
 if TYPE_CHECKING:
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 @click.option("--data-dir", metavar="DIR", help="Folder of all stores (.data).")
 @click.option("--config", metavar="FILE", help="YAML file of settings.")
 @server_option
+@click.option(
+    "--repair",
+    "repairs",
+    is_flag=True,
+    help="Also compare catalog, files and index and repair what differs; stores that a mesh runs"
+    " on are repaired by that mesh.",
+)
 @json_option
 @click.pass_obj
 def doctor(
@@ -27,6 +34,7 @@ def doctor(
     data_dir: str | None,
     config: str | None,
     server: str | None,
+    repairs: bool,
     as_json: bool,
 ) -> None:
     """Check everything a mesh needs, and whether one answers; exits 1 if something is wrong."""
@@ -44,6 +52,12 @@ def doctor(
         else:
             async for finding in examine(settings):
                 yield finding
+            if repairs:
+                from ragmesh.app.cli.repairs import repair
+
+                start_logging(settings)
+                async for finding in repair(surroundings, settings, address):
+                    yield finding
         yield await reach(surroundings, address, wanted=wanted)
 
     if asyncio.run(_show(findings(), as_json=as_json)):

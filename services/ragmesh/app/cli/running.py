@@ -47,7 +47,7 @@ def run(
     from ragmesh.chassis.executors import run as run_loop
     from ragmesh.chassis.wire import as_mesh_error
 
-    _start_logging(settings)
+    start_logging(settings)
 
     def announce(ready: Ready) -> None:
         _print_ready(ready, as_json=as_json)
@@ -98,7 +98,8 @@ def _unusable(data_dir: Path, error: OSError) -> StoreUnusableError | None:
     )
 
 
-def _start_logging(settings: Settings) -> None:
+def start_logging(settings: Settings) -> None:
+    """Have records go to stderr in the form that was asked for."""
     from ragmesh.chassis.logs import configure
 
     form = settings.log.form or ("human" if sys.stderr.isatty() else "json")

@@ -215,7 +215,7 @@ def _lease(position: int, topic: str, key: str, payload: bytes, *rest: Any) -> L
 
 def _damaged(path: Path) -> StoreDamagedError:
     return StoreDamagedError(
-        f"{path} is damaged: it is not a database of this program; stop, move it away and start"
-        " again: the catalog brings back every event that is still needed",
+        f"{path} is damaged: it is not a database of this program; `ragmesh doctor --repair` sets"
+        " it aside, and the catalog brings back every event that is still needed",
         metadata={"path": str(path)},
     )

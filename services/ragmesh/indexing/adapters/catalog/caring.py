@@ -206,13 +206,17 @@ async def _read_again(connection: AsyncConnection, stored: StoredRevision, now: 
 async def _fail(connection: AsyncConnection, row: Any, now: datetime) -> None:
     """The document and its job FAILED; what is published of it stays."""
     error = {"error_reason": _FILE_LOST.reason, "error_message": _FILE_LOST.message}
+    being_rewritten = (
+        select(heads.c.document_uid)
+        .where(heads.c.document_uid == row["uid"], heads.c.damaged)
+        .exists()
+    )
     await connection.execute(
         update(documents)
         .where(documents.c.uid == row["uid"])
         .values(
             state=DocumentState.FAILED.value,
-            pending=False,
-            relayed_at=None,
+            pending=and_(documents.c.pending, being_rewritten),
             updated_at=now,
             **error,
         )

@@ -9,7 +9,6 @@ from typing import Any
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ragmesh.core.documents import DocumentState
 from ragmesh.core.ids import new_uid
 from ragmesh.core.index import Head
 from ragmesh.indexing.adapters.catalog.mapping import head_of, index_version_of
@@ -155,15 +154,12 @@ class SqlRepairs(Store):
             await self._write(unit, fills_outbox=True)
 
     async def mark_damaged(self, index_version_uid: str, document_uid: str, digest: str) -> bool:
-        """Have the head's revision written again, if its digest is still this one.
-
-        False for a failed document too: its bytes would fail again, and it says so already.
-        """
+        """Have the head's revision written again, if its digest is still this one."""
         now = self._clock.now()
 
         async def unit(connection: AsyncConnection) -> bool:
             row = await row_of(connection, select(documents).where(documents.c.uid == document_uid))
-            if row is None or row["deleted"] or row["state"] == DocumentState.FAILED.value:
+            if row is None or row["deleted"]:
                 return False
             if not await _mark(connection, index_version_uid, document_uid, digest):
                 return False

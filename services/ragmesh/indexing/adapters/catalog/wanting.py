@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Select, and_, select
@@ -14,8 +15,8 @@ from ragmesh.indexing.adapters.catalog.tables import collections, documents, job
 from ragmesh.indexing.records import IndexVersion, Source, Work
 
 
-def select_wanted(document_uid: str) -> Select[Any]:
-    """The document with its collection, current revision and current job."""
+def select_wanted(document_uid: str, *, revision: int | None = None) -> Select[Any]:
+    """The document with its collection, a revision (None = the current one) and current job."""
     return (
         select(
             documents,
@@ -35,12 +36,24 @@ def select_wanted(document_uid: str) -> Select[Any]:
             revisions,
             and_(
                 revisions.c.document_uid == documents.c.uid,
-                revisions.c.revision == documents.c.revision,
+                revisions.c.revision == (documents.c.revision if revision is None else revision),
             ),
         )
         .outerjoin(jobs, jobs.c.job_id == documents.c.job_id)
         .where(documents.c.uid == document_uid)
     )
+
+
+def is_rewrite(row: Any, head: Any) -> bool:
+    """Whether what is published must be written again although nothing newer can be: it failed."""
+    failed = row["state"] == DocumentState.FAILED.value
+    return bool(failed and head is not None and head["damaged"] and not head["deleted"])
+
+
+def rewritten_work(index: IndexVersion, row: Any, head: Any) -> Work:
+    """The work of writing the published revision again; its job has ended long ago."""
+    work = wanted_work(index, row, head)
+    return replace(work, revision=head["revision"], job_id=None, job_state=None)
 
 
 def wanted_work(index: IndexVersion, row: Any, head: Any) -> Work:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, delete, insert, or_, select, update
@@ -30,7 +31,12 @@ from ragmesh.indexing.adapters.catalog.tables import (
     jobs,
     revisions,
 )
-from ragmesh.indexing.adapters.catalog.wanting import select_wanted, wanted_work
+from ragmesh.indexing.adapters.catalog.wanting import (
+    is_rewrite,
+    rewritten_work,
+    select_wanted,
+    wanted_work,
+)
 from ragmesh.indexing.records import (
     Extracted,
     IndexState,
@@ -41,6 +47,11 @@ from ragmesh.indexing.records import (
 from ragmesh.indexing.rows import Move, Outcome
 
 _FINAL = {"pending": False, "relayed_at": None}
+_SUPERSEDED: dict[str, Any] = {
+    "state": JobState.CANCELLED.value,
+    "error_reason": SupersededError.reason,
+    "error_message": "a newer revision of the document took its place",
+}
 
 
 class SqlWork(Store):
@@ -73,6 +84,10 @@ class SqlWork(Store):
             if version is None or row is None or row["collection_uid"] != version["collection_uid"]:
                 return None
             head = await row_of(connection, _select_head(index_version_uid, document_uid))
+            if is_rewrite(row, head):
+                published = select_wanted(document_uid, revision=head["revision"])
+                row = await row_of(connection, published)
+                return rewritten_work(index_version_of(version), row, head)
             return wanted_work(index_version_of(version), row, head)
 
         return await self._read(unit)
@@ -131,25 +146,16 @@ class SqlWork(Store):
 
         async def unit(connection: AsyncConnection) -> tuple[Head, Outcome]:
             version = publication.index_version_uid
-            collection_uid, tenant_uid = await _fence(connection, publication)
+            fenced = await _fence(connection, publication)
+            collection_uid, tenant_uid = fenced["collection_uid"], fenced["tenant_uid"]
             sequence = await take_sequences(connection, collection_uid, 1)
             await _put_head(connection, publication, sequence)
             move = Move(version, collection_uid, publication.document_uid, sequence)
             await announce(connection, tenant_uid, [move], now)
-            await connection.execute(
-                update(documents)
-                .where(
-                    documents.c.uid == publication.document_uid,
-                    documents.c.revision == publication.revision,
-                )
-                .values(
-                    state=DocumentState.INDEXED.value,
-                    error_reason=None,
-                    error_message=None,
-                    updated_at=now,
-                    **_FINAL,
-                )
-            )
+            if fenced["state"] == DocumentState.FAILED.value:
+                await _end_rewrite(connection, publication.document_uid)
+                return _published(publication, sequence), Outcome(moves=(move,))
+            await _end_document(connection, publication, now)
             values = {
                 "state": JobState.SUCCEEDED.value,
                 "stage": Stage.DONE.value,
@@ -204,23 +210,19 @@ class SqlWork(Store):
                     documents.c.revision == work.revision,
                     documents.c.pending.is_(True),
                     documents.c.deleted.is_(False),
+                    documents.c.state != DocumentState.FAILED.value,
                 )
                 .values(state=DocumentState.FAILED.value, updated_at=now, **error, **_FINAL)
                 .returning(documents.c.uid)
             )
             if failed.first() is None:
+                await _end_rewrite(connection, work.document_uid)
                 return Outcome()
             await bury_work(connection, GivenUp(work, failure, origin, attempts), now)
             of_document = jobs.c.document_uid == work.document_uid
+            superseded = _SUPERSEDED | {"ended_at": now}
             older = await end_jobs(
-                connection,
-                and_(of_document, jobs.c.revision < work.revision),
-                {
-                    "state": JobState.CANCELLED.value,
-                    "error_reason": SupersededError.reason,
-                    "error_message": "a newer revision of the document took its place",
-                    "ended_at": now,
-                },
+                connection, and_(of_document, jobs.c.revision < work.revision), superseded
             )
             same = await end_jobs(
                 connection,
@@ -276,8 +278,37 @@ def _covered(publication: Publication) -> ColumnElement[bool]:
     )
 
 
-async def _fence(connection: AsyncConnection, publication: Publication) -> tuple[str, str]:
-    """Uids of collection and tenant, or SupersededError: the only fence there is."""
+async def _end_document(
+    connection: AsyncConnection, publication: Publication, now: datetime
+) -> None:
+    """The document is as it is wanted, if this revision is what is wanted."""
+    await connection.execute(
+        update(documents)
+        .where(
+            documents.c.uid == publication.document_uid,
+            documents.c.revision == publication.revision,
+        )
+        .values(
+            state=DocumentState.INDEXED.value,
+            error_reason=None,
+            error_message=None,
+            updated_at=now,
+            **_FINAL,
+        )
+    )
+
+
+async def _end_rewrite(connection: AsyncConnection, document_uid: str) -> None:
+    """The document has failed still; what is published of it is there again, or cannot be."""
+    await connection.execute(
+        update(documents)
+        .where(documents.c.uid == document_uid, documents.c.state == DocumentState.FAILED.value)
+        .values(**_FINAL)
+    )
+
+
+async def _fence(connection: AsyncConnection, publication: Publication) -> Any:
+    """The document's row, or SupersededError: the only fence there is."""
     row = await row_of(
         connection,
         select(documents, index_versions.c.state.label("version_state"))
@@ -292,17 +323,25 @@ async def _fence(connection: AsyncConnection, publication: Publication) -> tuple
         raise SupersededError("the document or its collection was deleted meanwhile")
     if row["generation"] != publication.generation:
         raise SupersededError("newer attributes of the document are wanted")
-    if row["revision"] == publication.revision and row["state"] == DocumentState.FAILED.value:
-        raise SupersededError("the document's job has ended meanwhile")
     head = await row_of(
         connection, _select_head(publication.index_version_uid, publication.document_uid)
     )
+    has_failed = row["state"] == DocumentState.FAILED.value
+    if has_failed and not _brings_back(publication, row, head):
+        raise SupersededError("the document's job has ended meanwhile")
     if head is not None:
         present = (head["revision"], head["generation"])
         offered = (publication.revision, publication.generation)
         if offered < present or (offered == present and not head["damaged"]):
             raise SupersededError("an equal or newer revision is already published")
-    return row["collection_uid"], row["tenant_uid"]
+    return row
+
+
+def _brings_back(publication: Publication, row: Any, head: Any) -> bool:
+    """Whether it is an earlier revision than the failed one, or one that is published already."""
+    if publication.revision < row["revision"]:
+        return True
+    return bool(head is not None and head["damaged"] and head["revision"] == publication.revision)
 
 
 async def _put_head(connection: AsyncConnection, publication: Publication, sequence: int) -> None:

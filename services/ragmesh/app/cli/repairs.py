@@ -1,0 +1,113 @@
+"""What `ragmesh doctor --repair` does and says: stores at rest by itself, else a running mesh."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from ragmesh.app.cli.checks import Finding, State
+from ragmesh.app.cli.paging import each
+from ragmesh.app.cli.surroundings import Surroundings
+from ragmesh.app.repairing import Report, repair_stores
+from ragmesh.app.settings import Settings
+from ragmesh.core.errors import RagmeshError, StoreDamagedError, StoreInUseError, UnavailableError
+
+if TYPE_CHECKING:
+    from ragmesh.indexing.repairs import Repairs
+
+DONE: Mapping[str, str] = MappingProxyType(
+    {
+        "relayed": "documents that waited were put to work",
+        "made": "index versions were made anew from the stored texts",
+        "dropped": "index versions of deleted collections were dropped",
+        "rewritten": "documents whose chunks were missing or wrong were written again",
+        "removed_chunks": "chunks that nothing names were removed",
+        "removed_blobs": "stored files that nothing names were removed",
+        "reread": "damaged texts were extracted again from their files",
+        "forgotten": "ended jobs and dead letters were forgotten, their time was over",
+    }
+)
+"""What was repaired, by what the reconciler counts."""
+TOLD: Mapping[str, str] = MappingProxyType(
+    {
+        "failed": "documents FAILED because their stored file is missing or damaged; upload them"
+        " again",
+        "lost": "earlier revisions have lost their stored file; they cannot be read or restored",
+        "skipped": "index versions could not be looked at; the log says why",
+    }
+)
+"""What cannot be repaired from here."""
+
+
+async def repair(
+    surroundings: Surroundings, settings: Settings, address: str
+) -> AsyncIterator[Finding]:
+    """Repair, and say what was done; a mesh that runs on the stores is asked to do it."""
+    if not (settings.catalog_path.exists() or settings.blobs_path.exists()):
+        yield Finding("repair", State.OK, "nothing is stored yet")
+        return
+    try:
+        report = await repair_stores(settings)
+    except StoreInUseError:
+        async for finding in _repair_running(surroundings, address):
+            yield finding
+        return
+    except RagmeshError as error:
+        yield Finding.of("repair", error)
+        return
+    for finding in findings_of(report):
+        yield finding
+
+
+def findings_of(report: Report) -> list[Finding]:
+    """What a repair did, in words."""
+    found = []
+    if report.events_set_aside:
+        message = "the event log was damaged and is set aside; the catalog brought its events back"
+        found.append(Finding("repair", State.FIXED, message, count=1))
+    counts = report.repairs.counts
+    found += [_fixed(name, counts[name]) for name in DONE if counts[name]]
+    found += _untold(report.repairs)
+    if report.unfinished:
+        message = "documents still wait for something that is away; `ragmesh run` goes on with them"
+        found.append(_failed(message, report.unfinished, UnavailableError.reason))
+    left = {name: report.left.counts[name] for name in DONE if name != "forgotten"}
+    if not report.unfinished and any(left.values()):
+        again = ", ".join(f"{count} {DONE[name]}" for name, count in left.items() if count)
+        message = f"differences were found again after the repair: {again}"
+        found.append(_failed(message, sum(left.values()), StoreDamagedError.reason))
+    return found or [Finding("repair", State.OK, "catalog, files and index agree")]
+
+
+def _fixed(name: str, count: int) -> Finding:
+    return Finding("repair", State.FIXED, f"{count} {DONE[name]}", count=count)
+
+
+def _untold(repairs: Repairs) -> list[Finding]:
+    return [
+        _failed(TOLD[name], repairs.counts[name], StoreDamagedError.reason)
+        for name in TOLD
+        if repairs.counts[name]
+    ]
+
+
+def _failed(message: str, count: int, reason: str) -> Finding:
+    return Finding("repair", State.FAILED, f"{count} {message}", reason, count=count)
+
+
+async def _repair_running(surroundings: Surroundings, address: str) -> AsyncIterator[Finding]:
+    """Have the mesh that runs on the stores compare each of its collections now."""
+    try:
+        async with surroundings.mesh(address) as mesh:
+            async for collection in each(mesh.list_collections):
+                found = await mesh.repair_collection(collection.name)
+                state = State.FIXED if found.different else State.OK
+                message = (
+                    f"the running mesh compared {found.compared} documents,"
+                    f" {found.different} differed and are being repaired"
+                )
+                subject = f"repair {collection.name}"
+                yield Finding(subject, state, message, count=found.different)
+    except RagmeshError as error:
+        yield Finding.of("repair", error)
