@@ -6,7 +6,6 @@ import re
 from itertools import accumulate
 
 from markdown_it import MarkdownIt
-from markdown_it.token import Token
 
 from ragmesh.core.reading import Extraction, Heading
 from ragmesh.core.spans import Span
@@ -16,6 +15,7 @@ CONTENT_TYPE = "text/markdown"
 
 _FRONT_MATTER = re.compile(r"\A(---|\+\+\+)[ \t]*\n.*?^\1[ \t]*$", re.M | re.S)
 _FRONT_TITLE = re.compile(r"^title\s*[:=]\s*[\"']?(.+?)[\"']?\s*$", re.M | re.I)
+_MAX_HEADING = 1_000
 _LINE_BLOCKS = {"fence", "code_block", "html_block", "table_open"}
 
 
@@ -30,13 +30,14 @@ def read_markdown(text: str) -> Extraction:
     starts = [0, *accumulate(len(line) for line in text.splitlines(keepends=True))]
     regions = [Span(0, front.end())] if front else []
     headings: list[Heading] = []
-    tokens = MarkdownIt("commonmark").enable("table").parse(body)
+    # Markup inside of paragraphs stays as it is; looking for it takes time that brackets square.
+    tokens = MarkdownIt("commonmark").enable("table").disable("inline").parse(body)
     for position, token in enumerate(tokens):
         if token.map is None:
             continue
         span = _trimmed(text, starts[token.map[0]], starts[min(token.map[1], len(starts) - 1)])
         if token.type == "heading_open" and _apart(span, headings):
-            title = _words(tokens[position + 1])
+            title = _words(tokens[position + 1].content)
             if title:
                 headings.append(Heading(span, int(token.tag[1:]), title))
         elif token.type in _LINE_BLOCKS and (not regions or span.start >= regions[-1].end):
@@ -57,8 +58,9 @@ def _title(front: str, headings: list[Heading]) -> str:
     return next((h.title for h in headings if h.level == 1), "")
 
 
-def _words(inline: Token) -> str:
+def _words(heading: str) -> str:
     """What a heading says, without its markup."""
+    (inline,) = MarkdownIt("commonmark").parseInline(heading[:_MAX_HEADING])
     words = [
         child.content if child.type in {"text", "code_inline"} else " "
         for child in inline.children or ()

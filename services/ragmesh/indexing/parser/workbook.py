@@ -50,20 +50,29 @@ def read_workbook(content: bytes, package: Package | None = None) -> Extraction:
         content_type = OPEN_TYPE if "content.xml" in package.names else CONTENT_TYPE
     builder = TextBuilder()
     try:
-        workbook = load_workbook(io.BytesIO(content))
-        for sheet in workbook.sheets_metadata:
-            if sheet.typ is SheetTypeEnum.WorkSheet:
-                _add(builder, sheet.name, workbook.get_sheet_by_name(sheet.name))
+        _add_sheets(builder, content)
     except PasswordError as error:
         raise EncryptedFileError("the workbook needs a password; save it without one") from error
     except WorksheetNotFound as error:
         raise UnreadableFileError("a sheet of the workbook is missing") from error
     except CalamineError as error:
         raise UnreadableFileError("the workbook is damaged") from error
+    except BaseException as error:
+        # A broken promise inside calamine is no Exception, and its class cannot be imported.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise UnreadableFileError("the workbook is damaged") from error
     try:
         return builder.extraction(title=title, content_type=content_type, properties=properties)
     except NoTextError:
         raise NoTextError("the workbook holds no filled cell") from None
+
+
+def _add_sheets(builder: TextBuilder, content: bytes) -> None:
+    workbook = load_workbook(io.BytesIO(content))
+    for sheet in workbook.sheets_metadata:
+        if sheet.typ is SheetTypeEnum.WorkSheet:
+            _add(builder, sheet.name, workbook.get_sheet_by_name(sheet.name))
 
 
 def _add(builder: TextBuilder, name: str, sheet: CalamineSheet) -> None:
