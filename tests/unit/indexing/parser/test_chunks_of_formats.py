@@ -94,10 +94,10 @@ def as_slides(parts: list[str]) -> bytes:
 
 
 def as_workbook(parts: list[str]) -> bytes:
-    cells = (f'<t xml:space="preserve">{_xml(part)}</t>' for part in parts)
+    texts = (f'<is><t xml:space="preserve">{_xml(part)}</t></is>' for part in parts)
     rows = "".join(
-        f'<row r="{n}"><c r="A{n}" t="inlineStr"><is>{cell}</is></c><c r="B{n}"><v>{n}</v></c></row>'
-        for n, cell in enumerate(cells, start=1)
+        f'<row r="{n}"><c r="A{n}" t="inlineStr">{text}</c><c r="B{n}"><v>{n}</v></c></row>'
+        for n, text in enumerate(texts, start=1)
     )
     sheet = f'<sheets><sheet name="s" sheetId="1" r:id="r1" xmlns:r="{_R}"/></sheets>'
     return office_package(
