@@ -66,8 +66,8 @@ check: lint types arch verify test test-faults ## Run everything CI runs (needs 
 ##@ Measure
 
 .PHONY: bench
-bench: setup ## Measure what a hop and a question over the wire cost, onto docs/reference/benchmarks.md (two minutes, on an idle machine)
-	$(BIN)/python -m tools.bench
+bench: setup ## Measure speed, onto docs/reference/benchmarks.md (BENCH=I1 for one part, FOLDER=… for documents of your own; ten minutes, on an idle machine)
+	$(BIN)/python -m tools.bench $(BENCH) $(if $(FOLDER),--folder "$(FOLDER)")
 
 .PHONY: soak-seams
 soak-seams: setup ## End every target of a mesh under load, and add and stop replicas, onto docs/reference/seams.md (five minutes)

@@ -62,9 +62,15 @@ async def work(made: Running, kind: str) -> Accepted:
     raise ValueError(kind)
 
 
+async def _relayed(made: Running) -> None:
+    while await made.indexing.ledger.take_outbox(limit=1, window=1):  # noqa: ASYNC110 - no event
+        await asyncio.sleep(0.01)
+
+
 async def _die(folder: Path, kind: str, call: str) -> None:
     fuse = LastCall()
     async with running(folder, through=lambda port: Fused(port, fuse)) as made:  # type: ignore[arg-type]
+        await _relayed(made)  # what the first edition left
         fuse.name = call
         accepted = await work(made, kind)
         await made.ended(accepted)

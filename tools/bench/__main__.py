@@ -1,31 +1,58 @@
-"""`make bench`: every benchmark, onto one page."""
+"""`make bench`: every benchmark, or those that are named, onto one page."""
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from pkgutil import resolve_name
+from types import MappingProxyType
 
 from ragmesh.chassis.executors import run
-from tools.bench.hop import measure_hop
 from tools.bench.loads import shows_a_stall
-from tools.bench.page import PAGE, ROOT, write
-from tools.bench.question import measure_question
+from tools.bench.page import PAGE, ROOT, Table, write
+
+Measure = Callable[[Path | None], Awaitable[Table]]
+ROWS: Mapping[str, str] = MappingProxyType(
+    {
+        "H1": "hop:measure_hop",
+        "split": "question:measure_question",
+        "I1": "ingest:measure_ingest",
+        "I2": "messy:measure_messy",
+        "I4": "ingest:measure_again",
+        "S3": "killing:measure_kills",
+        "S4": "writing:measure_reading",
+        "P1": "lanes:measure_lanes",
+        "upload": "uploads:measure_uploads",
+    }
+)
+"""Where each benchmark is written; its file is imported when it is run."""
 
 
-async def main() -> int:
+async def main(arguments: list[str]) -> int:
     """Measure and write; 1 when the load generator cannot be trusted."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("rows", nargs="*", help=f"of {', '.join(ROWS)}; all when none is named")
+    parser.add_argument("--folder", type=Path, help="documents of your own, for I1, I2 and I4")
+    chosen = parser.parse_args(arguments)
+    if unknown := set(chosen.rows) - ROWS.keys():
+        parser.error(f"there is no {' or '.join(sorted(unknown))}, but {', '.join(ROWS)}")
     if not await shows_a_stall():
         print("the load generator hides a planted stall: nothing was measured")
         return 1
-    tables = [await measure_hop(), await measure_question()]
-    for table in tables:
+    for name in chosen.rows or ROWS:
+        measure: Measure = resolve_name(f"tools.bench.{ROWS[name]}")
+        table = await measure(chosen.folder)
         for goal in table.goals:
             print(
-                f"{goal.name}: {goal.measured} (goal {goal.wanted}; {table.beside} {goal.beside})"
+                f"{goal.name}: {goal.measured} (goal {goal.wanted}; {table.beside} {goal.beside})",
+                flush=True,
             )
-    write(tables, "make bench")
+        write(table)
     print(f"wrote {PAGE.relative_to(ROOT)}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(run(main()))
+    sys.exit(run(main(sys.argv[1:])))

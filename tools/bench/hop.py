@@ -48,7 +48,7 @@ class Side:
     """Seconds of the server's processor a call of a crowd, one a round."""
 
 
-async def measure_hop() -> Table:
+async def measure_hop(_folder: Path | None) -> Table:
     """Both sides in turns, so that whatever else the machine does happens to both."""
     with tempfile.TemporaryDirectory() as folder:
         async with Lifecycle() as life, _sides(life, Path(folder)) as (bare, mesh):

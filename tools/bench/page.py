@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -40,25 +39,38 @@ class Table:
     """What the other side is."""
 
 
-def write(tables: Sequence[Table], command: str) -> None:
-    """Replace the page."""
-    lines = [
-        "# Benchmarks",
+_HEAD = """\
+# Benchmarks
+
+Written by `make bench`, which runs all of them, or by `make bench BENCH=I1`, which replaces that
+part. Only figures of one part can be compared with each other. The load generator first has to show
+a stall that is planted in it, else nothing is measured.
+"""
+_PART = "\n## "
+
+
+def write(table: Table, page: Path = PAGE) -> None:
+    """Put the table in place of the last one of its title, or behind the others."""
+    found = page.read_text(encoding="utf-8").split(_PART)[1:] if page.exists() else []
+    parts = {part.partition("\n")[0]: part.rstrip("\n") for part in found}
+    parts[table.title] = "\n".join(_lines(table))
+    text = "".join(f"{_PART}{part}\n" for part in parts.values())
+    page.write_text(_HEAD + text, encoding="utf-8")
+
+
+def _lines(table: Table) -> list[str]:
+    return [
+        table.title,
         "",
-        f"Written by `{command}`; only figures of one run can be compared with each other. The",
-        "load generator first has to show a stall that is planted in it, else nothing is measured.",
+        table.about,
         "",
         *circumstances(),
         *_warning(),
+        "",
+        f"| figure | ragmesh | goal | reached | {table.beside} |",
+        "|---|---|---|---|---|",
+        *map(_row, table.goals),
     ]
-    for table in tables:
-        lines += ["", f"## {table.title}", "", table.about, ""]
-        lines += [
-            f"| figure | ragmesh | goal | reached | {table.beside} |",
-            "|---|---|---|---|---|",
-        ]
-        lines += [_row(goal) for goal in table.goals]
-    PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _warning() -> tuple[str, ...]:
@@ -67,7 +79,7 @@ def _warning() -> tuple[str, ...]:
     return (
         "",
         "The machine was at other work: every absolute figure is too high, and no goal can be",
-        "judged by it. Compare with the bare pair, which had the same to bear.",
+        "judged by it. Compare with the other side, which had the same to bear.",
     )
 
 

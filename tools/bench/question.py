@@ -57,7 +57,7 @@ def _questions() -> Iterator[Question]:
             yield Question.parse(f"{example['question']} Asked {number} times before.")
 
 
-async def measure_question() -> Table:
+async def measure_question(_folder: Path | None) -> Table:
     """Both meshes in turns, so that whatever else the machine does happens to both."""
     with _meshes() as (embedded, split):
         async with _side(embedded) as whole, _side(split) as parts:
