@@ -21,6 +21,8 @@ class GatewayLimits:
     """Size of the largest document taken."""
     body_bytes: int = 32 * MEBIBYTE
     """Size of the largest HTTP body that brings documents."""
+    upload_bytes: int = 128 * MEBIBYTE
+    """Bytes of all uploads together that are being received or stored."""
     body_pause_seconds: float = 30.0
     """How long the next piece of an HTTP body may take."""
     json_bytes: int = 4 * MEBIBYTE

@@ -19,6 +19,7 @@ from ragmesh.gateway.deadlines import within
 from ragmesh.gateway.following import Following, JobEvent
 from ragmesh.gateway.limits import GatewayLimits
 from ragmesh.gateway.ports import AnswerCache, Catalog, Generator, Retriever
+from ragmesh.gateway.room import UploadRoom
 from ragmesh.gateway.searching import Searching
 from ragmesh.gateway.uploading import Uploading
 
@@ -34,6 +35,8 @@ class GatewayService:
     cache: AnswerCache
     clock: Clock
     limits: GatewayLimits = field(default_factory=GatewayLimits)
+    room: UploadRoom = field(default_factory=lambda: UploadRoom(GatewayLimits().upload_bytes))
+    """The doors take of it what an upload brings, before it is all there."""
 
     async def ask(self, caller: Caller, query: AskQuery, *, request_id: str) -> Answer:
         """The whole answer."""

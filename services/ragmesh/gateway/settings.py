@@ -40,13 +40,22 @@ class GatewaySettings(Section):
         description="Most tokens of all chunks that an answer is made from.",
     )
     file_megabytes: int = Field(
-        _LIMITS.file_bytes // MEBIBYTE, ge=1, le=32, description="Size of the largest document."
+        _LIMITS.file_bytes // MEBIBYTE,
+        ge=1,
+        le=32,
+        description="Size of the largest document; indexing follows it.",
     )
     body_megabytes: int = Field(
         _LIMITS.body_bytes // MEBIBYTE,
         ge=1,
         le=64,
         description="Size of the largest HTTP body that brings documents.",
+    )
+    upload_megabytes: int = Field(
+        _LIMITS.upload_bytes // MEBIBYTE,
+        ge=1,
+        description="Size of all uploads together that are being received at one time; more are "
+        "refused with RESOURCE_EXHAUSTED and may come again.",
     )
     message_megabytes: int = Field(
         16, ge=4, le=64, description="Size of the largest gRPC message; larger files are streamed."
@@ -67,6 +76,11 @@ class GatewaySettings(Section):
                 "gateway.file_megabytes must not be above gateway.body_megabytes: no HTTP body "
                 "could bring such a file"
             )
+        if self.body_megabytes > self.upload_megabytes:
+            raise ValueError(
+                "gateway.body_megabytes must not be above gateway.upload_megabytes: there would "
+                "never be room for such a body"
+            )
         return self
 
     @property
@@ -78,6 +92,7 @@ class GatewaySettings(Section):
             context_tokens=self.context_tokens,
             file_bytes=self.file_megabytes * MEBIBYTE,
             body_bytes=self.body_megabytes * MEBIBYTE,
+            upload_bytes=self.upload_megabytes * MEBIBYTE,
             wait_seconds=self.wait_seconds,
         )
 

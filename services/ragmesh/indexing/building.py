@@ -19,7 +19,7 @@ from ragmesh.indexing.documents import Documents
 from ragmesh.indexing.heads import HeadFeed
 from ragmesh.indexing.jobs import Jobs
 from ragmesh.indexing.ledger import CatalogLedger
-from ragmesh.indexing.limits import UploadLimits
+from ragmesh.indexing.limits import DEFAULT_FILE_BYTES, UploadLimits
 from ragmesh.indexing.ports import AnswerCache, BlobStore, ChunkIndex, Embedder
 from ragmesh.indexing.progress import JobBoard
 from ragmesh.indexing.reconciler import Reconciler
@@ -107,7 +107,8 @@ def compose(
     )
     table = CollectionTable(clock, fresh_seconds=settings.route_fresh_seconds)
     collections = Collections(catalog, neighbours.embedder, neighbours.index, feed, board, table)
-    limits = UploadLimits(settings.max_file_bytes, settings.max_batch_documents)
+    file_bytes = settings.max_file_bytes or DEFAULT_FILE_BYTES
+    limits = UploadLimits(file_bytes, settings.max_batch_documents)
     ledger = CatalogLedger(catalog, feed, board)
     reconciler = Reconciler(ledger, blobs, neighbours.index, clock, settings.reconciler_limits())
     service = IndexingService(

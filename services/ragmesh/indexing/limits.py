@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+DEFAULT_FILE_BYTES = 10 * 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class UploadLimits:

@@ -15,12 +15,12 @@ _DAY_SECONDS = 86_400.0
 class IndexingSettings(Section):
     """What indexing takes in at most and how its catalog is held."""
 
-    max_file_bytes: int = Field(
-        10 * MEBIBYTE,
+    max_file_bytes: int | None = Field(
+        None,
         gt=0,
         le=32 * MEBIBYTE,
-        description="Largest document that is accepted; the doors refuse it by their own limit"
-        " (gateway.file_megabytes) earlier.",
+        description="Largest document that the catalog accepts, whoever brings it; by default what"
+        " gateway.file_megabytes says, by which the doors refuse it earlier.",
     )
     sandbox: Sandbox = Field(
         default_factory=Sandbox.default,
@@ -89,3 +89,9 @@ class IndexingSettings(Section):
             job_seconds=self.job_retention_days * _DAY_SECONDS,
             dead_letter_seconds=self.dead_letter_retention_days * _DAY_SECONDS,
         )
+
+    def following(self, file_bytes: int) -> IndexingSettings:
+        """The same, with the size of the largest document from elsewhere unless it is set here."""
+        if self.max_file_bytes is not None:
+            return self
+        return self.model_copy(update={"max_file_bytes": file_bytes})

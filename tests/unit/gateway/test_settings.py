@@ -38,3 +38,9 @@ def test_both_doors_do_not_share_an_address() -> None:
 def test_a_file_that_no_body_could_bring_is_not_promised() -> None:
     with pytest.raises(ValidationError, match="file_megabytes"):
         GatewaySettings(file_megabytes=2, body_megabytes=1)
+
+
+def test_a_body_for_which_there_is_never_room_is_not_promised() -> None:
+    assert GatewaySettings(upload_megabytes=64).limits.upload_bytes == 64 * 1024 * 1024
+    with pytest.raises(ValidationError, match="upload_megabytes"):
+        GatewaySettings(upload_megabytes=16)

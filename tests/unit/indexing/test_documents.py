@@ -393,6 +393,11 @@ async def test_a_batch_is_accepted_in_its_order(tmp_path: Path) -> None:
         assert len(await ids(made)) == 500
 
 
+def test_the_largest_file_is_what_the_doors_say_unless_it_is_set() -> None:
+    assert IndexingSettings().following(7).max_file_bytes == 7
+    assert IndexingSettings(max_file_bytes=5).following(7).max_file_bytes == 5
+
+
 async def test_too_many_documents_at_once_are_refused(tmp_path: Path) -> None:
     async with world(tmp_path, max_batch_documents=2) as made:
         with pytest.raises(BatchTooLargeError) as caught:

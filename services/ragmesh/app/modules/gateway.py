@@ -15,6 +15,7 @@ from ragmesh.chassis.http_servers import HttpOptions, serve_http
 from ragmesh.gateway.adapters.rest.app import make_app
 from ragmesh.gateway.developer_mode import developer_mode_refusal
 from ragmesh.gateway.identity import DeveloperIdentity
+from ragmesh.gateway.room import UploadRoom
 from ragmesh.gateway.server import SERVICE_NAMES, add_gateway
 from ragmesh.gateway.service import GatewayService
 
@@ -35,6 +36,7 @@ async def _service(wiring: Wiring) -> GatewayService:
         cache=await wiring.port("cache"),
         clock=wiring.clock,
         limits=wiring.settings.gateway.limits,
+        room=UploadRoom(wiring.settings.gateway.limits.upload_bytes),
     )
     # A door has a span of its own; below it one shows what the use case took.
     observed: GatewayService = wiring.telemetry.observed("gateway", made, as_spans=True)

@@ -36,7 +36,8 @@ async def open_catalog(wiring: Wiring) -> AsyncIterator[Indexing]:
         cache=await wiring.port("cache"),
     )
     places = Places(settings.catalog_path, settings.blobs_path)
-    async with open_stores(places, neighbours, settings.indexing, wiring.clock) as opened:
+    section = settings.indexing.following(settings.gateway.limits.file_bytes)
+    async with open_stores(places, neighbours, section, wiring.clock) as opened:
         yield opened
 
 

@@ -38,20 +38,21 @@ class DocumentServicer(pb_grpc.DocumentServiceServicer):
         self, request: pb.CreateDocumentRequest, context: Context
     ) -> pb.CreateDocumentResponse:
         """Accept one document."""
-        accepted = await self._service.upload(
-            caller_of(context, self._identity), request.collection, upload_of(request.document)
-        )
+        caller = caller_of(context, self._identity)
+        with self._service.room.share(request.ByteSize()):
+            accepted = await self._service.upload(
+                caller, request.collection, upload_of(request.document)
+            )
         return pb.CreateDocumentResponse(accepted=accepted_message(accepted))
 
     async def BatchCreateDocuments(
         self, request: pb.BatchCreateDocumentsRequest, context: Context
     ) -> pb.BatchCreateDocumentsResponse:
         """Accept or refuse each document by itself."""
-        outcomes = await self._service.upload_each(
-            caller_of(context, self._identity),
-            request.collection,
-            [readable(document) for document in request.documents],
-        )
+        caller = caller_of(context, self._identity)
+        with self._service.room.share(request.ByteSize()):
+            uploads = [readable(document) for document in request.documents]
+            outcomes = await self._service.upload_each(caller, request.collection, uploads)
         return pb.BatchCreateDocumentsResponse(
             outcomes=[outcome_message(outcome) for outcome in outcomes]
         )
@@ -61,10 +62,10 @@ class DocumentServicer(pb_grpc.DocumentServiceServicer):
     ) -> pb.UploadDocumentResponse:
         """Accept one document that comes piece by piece."""
         caller = caller_of(context, self._identity)
-        collection, upload = await read_upload(
-            request_iterator, file_bytes=self._service.limits.file_bytes
-        )
-        accepted = await self._service.upload(caller, collection, upload)
+        file_bytes = self._service.limits.file_bytes
+        with self._service.room.share() as share:
+            collection, upload = await read_upload(request_iterator, share, file_bytes=file_bytes)
+            accepted = await self._service.upload(caller, collection, upload)
         return pb.UploadDocumentResponse(accepted=accepted_message(accepted))
 
     async def UpdateDocument(

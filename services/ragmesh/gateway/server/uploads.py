@@ -11,12 +11,13 @@ from ragmesh.core.documents import Accepted, Upload, UploadOutcome
 from ragmesh.core.errors import InvalidError
 from ragmesh.core.names import collection_name
 from ragmesh.gateway.parsing import refuse_size
+from ragmesh.gateway.room import Share
 from ragmesh.gateway.server.reading import headed, upload_of
 from ragmesh.gateway.server.writing import accepted_message
 
 
 async def read_upload(
-    messages: AsyncIterator[pb.UploadDocumentRequest], *, file_bytes: int
+    messages: AsyncIterator[pb.UploadDocumentRequest], share: Share, *, file_bytes: int
 ) -> tuple[str, Upload]:
     """The collection and the document of a stream; refused as soon as it is too large."""
     start: pb.UploadStart | None = None
@@ -30,6 +31,7 @@ async def read_upload(
             collection_name(start.collection)
         content += message.piece
         refuse_size(len(content), file_bytes=file_bytes, field="content")
+        share.grow_to(len(content))
     if start is None:
         raise InvalidError.of("part", "must be one start, then pieces")
     header = start.header

@@ -15,6 +15,7 @@ from ragmesh.core.errors import (
     InvalidMetadataError,
     InvalidNameError,
 )
+from ragmesh.gateway.room import UploadRoom
 from ragmesh.gateway.server.uploads import outcome_message, read_upload, readable
 
 START = pb.UploadDocumentRequest(
@@ -33,7 +34,8 @@ async def read(*messages: pb.UploadDocumentRequest) -> tuple[str, Upload]:
         for message in messages:
             yield message
 
-    return await read_upload(stream(), file_bytes=10)
+    with UploadRoom(100).share() as share:
+        return await read_upload(stream(), share, file_bytes=10)
 
 
 async def test_pieces_become_one_document() -> None:
@@ -63,8 +65,8 @@ async def test_a_stream_is_not_read_on_once_it_is_too_large() -> None:
         yield piece(b"x" * 11)
         read_on = True
 
-    with pytest.raises(FileTooLargeError):
-        await read_upload(stream(), file_bytes=10)
+    with pytest.raises(FileTooLargeError), UploadRoom(100).share() as share:
+        await read_upload(stream(), share, file_bytes=10)
     assert not read_on
 
 

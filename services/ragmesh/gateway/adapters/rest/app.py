@@ -39,6 +39,17 @@ _ABOUT = (
     "Answers questions over an organisation's own documents, with citations. Errors are "
     "application/problem+json with a stable reason."
 )
+_CHANGING = frozenset({"post", "patch", "delete"})
+_ASKING = ("/ask", "/search")
+"""Paths that are posted to and change nothing."""
+_IDEMPOTENCY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "description": "The same request with the same key is done once and answered the same for 24 "
+    "hours; another request with it is refused with 409.",
+}
 
 
 class RestApp(FastAPI):
@@ -64,9 +75,11 @@ class RestApp(FastAPI):
         # Read one by one, so that a wrong one is refused by itself.
         listed = schemas[DocumentsBody.__name__]["properties"]["documents"]
         listed["items"] = {"$ref": f"#/components/schemas/{DocumentBody.__name__}"}
-        for methods in description["paths"].values():
-            for operation in methods.values():
+        for path, methods in description["paths"].items():
+            for method, operation in methods.items():
                 operation["responses"].pop("422", None)
+                if method in _CHANGING and not path.endswith(_ASKING):
+                    operation.setdefault("parameters", []).append(_IDEMPOTENCY)
         return description
 
 
@@ -101,7 +114,7 @@ def make_app(
     app.add_exception_handler(RequestValidationError, on_invalid_request)
     app.add_exception_handler(HTTPException, on_http_error)
     app.add_exception_handler(ClientDisconnect, _on_disconnect)
-    return Door(app, limits=service.limits)
+    return Door(app, limits=service.limits, room=service.room)
 
 
 def _add_process_routes(app: FastAPI, ready: Callable[[], bool]) -> None:

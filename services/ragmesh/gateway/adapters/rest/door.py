@@ -32,6 +32,7 @@ from ragmesh.gateway.developer_mode import (
     refuse_foreign_origin,
 )
 from ragmesh.gateway.limits import GatewayLimits
+from ragmesh.gateway.room import Share, UploadRoom
 
 
 def guard_developer_mode(headers: Headers) -> None:
@@ -45,9 +46,10 @@ def guard_developer_mode(headers: Headers) -> None:
 class Door:
     """The outermost ASGI app: whatever goes wrong below it becomes a problem."""
 
-    def __init__(self, app: ASGIApp, *, limits: GatewayLimits) -> None:
+    def __init__(self, app: ASGIApp, *, limits: GatewayLimits, room: UploadRoom) -> None:
         self._app = app
         self._limits = limits
+        self.room = room
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request within its id."""
@@ -56,11 +58,11 @@ class Door:
         headers = Headers(scope=scope)
         request_id = accept_request_id(headers.get(REQUEST_ID_HEADER))
         answer = _Answer(send, request_id)
-        with serving(request_id) as served:
+        with serving(request_id) as served, self.room.share() as share:
             try:
                 guard_developer_mode(headers)
                 served.idempotency_key = accept_idempotency_key(headers.get(IDEMPOTENCY_HEADER))
-                body = _Body(receive, self._limit(scope), self._limits.body_pause_seconds)
+                body = self._body(scope, receive, share)
                 body.refuse_announced(headers)
                 await self._app(scope, body.receive, answer.unless(body))
                 error = body.error
@@ -74,9 +76,11 @@ class Door:
             if error is not None and not answer.started:
                 await _response(error)(scope, receive, answer.send)
 
-    def _limit(self, scope: Scope) -> int:
+    def _body(self, scope: Scope, receive: Receive, share: Share) -> _Body:
         brings_documents = scope["method"] == "POST" and scope["path"].endswith("/documents")
-        return self._limits.body_bytes if brings_documents else self._limits.json_bytes
+        limit = self._limits.body_bytes if brings_documents else self._limits.json_bytes
+        held = share if brings_documents else None
+        return _Body(receive, limit, held, pause_seconds=self._limits.body_pause_seconds)
 
 
 def _response(error: RagmeshError) -> Response:
@@ -116,9 +120,12 @@ class _Answer:
 class _Body:
     """What comes in; cut off where it grows too large or stops coming."""
 
-    def __init__(self, receive: Receive, limit: int, pause_seconds: float) -> None:
+    def __init__(
+        self, receive: Receive, limit: int, share: Share | None, *, pause_seconds: float
+    ) -> None:
         self._receive = receive
         self._limit = limit
+        self._share = share
         self._pause_seconds = pause_seconds
         self._taken = 0
         self._complete = False
@@ -127,8 +134,10 @@ class _Body:
     def refuse_announced(self, headers: Headers) -> None:
         """Raise when the request says that it is too large, before any of it is read."""
         announced = headers.get("content-length", "")
-        if announced.isdigit() and int(announced) > self._limit:
-            raise self._too_large()
+        if announced.isdigit():
+            if int(announced) > self._limit:
+                raise self._too_large()
+            self._hold(int(announced))
 
     async def receive(self) -> Message:
         """The next piece; BodyTooLargeError once there are too many."""
@@ -136,10 +145,18 @@ class _Body:
         if message["type"] == "http.request":
             self._complete = not message.get("more_body", False)
             self._taken += len(message.get("body", b""))
-            if self._taken > self._limit:
-                self.error = self._too_large()
-                raise self.error
+            try:
+                if self._taken > self._limit:
+                    raise self._too_large()
+                self._hold(self._taken)
+            except RagmeshError as error:
+                self.error = error
+                raise
         return message
+
+    def _hold(self, size: int) -> None:
+        if self._share is not None:
+            self._share.grow_to(size)
 
     async def _next(self) -> Message:
         """The next piece; a client that sends none for too long has gone, as far as it matters."""

@@ -170,8 +170,11 @@ async def test_the_description_tells_every_route_and_its_problems(http: httpx.As
         ("GET", "/api/v1/jobs/{job_id}/events"),
         ("GET", "/readyz"),
     } <= set(operations)
-    for (_, path), operation in operations.items():
+    for (method, path), operation in operations.items():
         assert operation["summary"]
+        keyed = [one for one in operation.get("parameters", []) if one["name"] == "Idempotency-Key"]
+        changes = method != "GET" and not path.endswith(("/ask", "/search"))
+        assert len(keyed) == changes, path
         assert "422" not in operation["responses"]
         if path.startswith("/api"):
             assert operation["description"]

@@ -14,6 +14,7 @@ from ragmesh.chassis.executors import executor
 from ragmesh.core.callers import Caller
 from ragmesh.core.documents import Job, NewCollection
 from ragmesh.gateway.adapters.rest import make_app
+from ragmesh.gateway.adapters.rest.door import Door
 from ragmesh.gateway.identity import DEVELOPER, DeveloperIdentity
 from ragmesh.gateway.limits import GatewayLimits
 from ragmesh.gateway.parsing import parse_sortable
@@ -187,6 +188,28 @@ async def test_a_file_above_the_limit_is_refused(http: httpx.AsyncClient) -> Non
     reply = await http.post(DOCUMENTS, files=files)
     assert reply.status_code == 413
     assert reply.json()["reason"] == "FILE_TOO_LARGE"
+
+
+async def test_uploads_for_which_there_is_no_room_are_told_when_to_come_again(
+    http: httpx.AsyncClient, door: Door
+) -> None:
+    with door.room.share(GatewayLimits().upload_bytes - 100):
+        for send in (
+            http.post(DOCUMENTS, json={"text": "x" * 200}),
+            http.post(
+                DOCUMENTS, content=_in_pieces(), headers={"content-type": "application/json"}
+            ),
+        ):
+            reply = await send
+            assert (reply.status_code, reply.json()["reason"]) == (429, "RESOURCE_EXHAUSTED")
+            assert reply.headers["retry-after"] == "1"
+        assert (await http.get(DOCUMENTS)).status_code == 200
+    assert (await http.post(DOCUMENTS, json={"text": "x" * 200})).status_code == 202
+
+
+async def _in_pieces() -> Any:
+    for _ in range(10):
+        yield b"x" * 50
 
 
 async def test_a_body_above_the_limit_is_refused_before_it_is_read(
