@@ -17,7 +17,7 @@ from ragmesh.core.reading import Extraction, SourceFile
 from ragmesh.indexing.parser.builder import one_line
 from ragmesh.indexing.parser.decoding import decoded
 from ragmesh.indexing.parser.kinds import SourceKind, foreign_name, kind_of
-from ragmesh.indexing.parser.languages import shown_language
+from ragmesh.indexing.parser.languages import LANGUAGES, shown_language
 from ragmesh.indexing.parser.mail import read_mail
 from ragmesh.indexing.parser.markdown import read_markdown
 from ragmesh.indexing.parser.markup import read_markup
@@ -54,11 +54,17 @@ def extract(source: SourceFile) -> Extraction:
 
 
 def _with_language(extraction: Extraction) -> FileProperties:
-    """The properties with the language that the words show, where the file names none."""
+    """The properties with the language that the words show, where the file names none.
+
+    What a file names is often only what its program was set to: words of another language count
+    more, if both are among those that can be told apart.
+    """
     properties = extraction.properties
-    if properties.language:
+    named = properties.language.partition("-")[0].lower()
+    shown = shown_language(extraction.text)
+    if not shown or named == shown or (named and named not in LANGUAGES):
         return properties
-    return replace(properties, language=shown_language(extraction.text))
+    return replace(properties, language=shown)
 
 
 def _text(content: bytes) -> Extraction:

@@ -66,6 +66,7 @@ _MARKUP_START = re.compile(
 _ANY_TAG = re.compile(rb"<(?:[a-z][a-z0-9]*\b|!doctype\b)", re.I)
 _FIELD_LINE = re.compile(rb"([!-9;-~]{1,60}):|[ \t]|From ")
 _MAIL_FIELDS = {b"from", b"to", b"subject", b"date", b"message-id", b"received", b"mime-version"}
+_ARCHIVE_FIELDS = {b"mime-version", b"content-type"}
 _LEAST_FIELDS = 3
 
 _SUFFIXES = {
@@ -125,15 +126,16 @@ def foreign_name(content: bytes) -> str:
 
 
 def _is_mail(head: bytes) -> bool:
-    """Whether bytes begin with the headers of a message, its sender among them."""
+    """Whether bytes begin with the headers of a message or of a web archive."""
     names: set[bytes] = set()
     for line in head.lstrip().split(b"\n"):
         found = _FIELD_LINE.match(line)
         if found is None:
             break
         names.add((found.group(1) or b"").lower())
-    known = names & _MAIL_FIELDS
-    return bool(names & {b"from", b"mime-version"}) and len(known) >= _LEAST_FIELDS
+    if names >= _ARCHIVE_FIELDS:
+        return True  # a saved web page may say no more than that
+    return b"from" in names and len(names & _MAIL_FIELDS) >= _LEAST_FIELDS
 
 
 def looks_like_text(head: bytes) -> bool:

@@ -16,6 +16,8 @@ _COMMON = {
     "it": "il gli che di è una per con del della sono non nel alla dei le si come anche più",
     "nl": "het een van en is dat de niet op te zijn voor met door aan ook als er bij wordt",
 }
+LANGUAGES = frozenset(_COMMON)
+"""Those that can be told apart."""
 _SETS = {language: frozenset(words.split()) for language, words in _COMMON.items()}
 
 

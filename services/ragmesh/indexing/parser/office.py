@@ -13,7 +13,7 @@ from ragmesh.indexing.parser.word import read_word
 from ragmesh.indexing.parser.workbook import read_workbook
 
 _TYPES = "[Content_Types].xml"
-_OVERRIDE = "{http://schemas.openxmlformats.org/package/2006/content-types}Override"
+_SPACE = "{http://schemas.openxmlformats.org/package/2006/content-types}"
 _ENCRYPTION = b"encryption-data"
 _OPEN_TEXT = ("opendocument.text", "opendocument.text-template")
 _OPEN_SHEET = ("opendocument.spreadsheet", "opendocument.spreadsheet-template")
@@ -49,9 +49,13 @@ def read_package(content: bytes) -> Extraction:
 def _main_part(package: Package) -> tuple[str, str]:
     """The part that is the document, and its content type; empty when none is named."""
     main = next(iter(package.related("", "officeDocument")), "")
-    for override in parsed(package.read(_TYPES)).iter(_OVERRIDE):
+    types = parsed(package.read(_TYPES))
+    for override in types.iter(f"{_SPACE}Override"):
         if (override.get("PartName") or "").lstrip("/") == main:
             return main, (override.get("ContentType") or "").lower()
+    for usual in types.iter(f"{_SPACE}Default"):
+        if main.endswith(f".{usual.get('Extension')}"):
+            return main, (usual.get("ContentType") or "").lower()
     return main, ""
 
 

@@ -122,6 +122,24 @@ def test_text_is_normalised_and_free_of_control_characters() -> None:
     assert read("Gro\u0308m\u00adsiel\x00\x07 a\r\nb\x0cc").text == "Grömsiel a\nb\nc"
 
 
+@pytest.mark.parametrize(
+    ("named", "words", "language"),
+    [
+        ("", "Das Schiff liegt nicht mehr auf der Reede und ist mit dem Schlepper da.", "de"),
+        ("en-GB", "The ship is not on the quay and this is the way to the harbour.", "en-GB"),
+        ("en-US", "Das Schiff liegt nicht mehr auf der Reede und ist mit dem Schlepper da.", "de"),
+        ("cs", "The ship is not on the quay and this is the way to the harbour.", "cs"),
+        ("pt_BR", "Navio.", "pt-BR"),
+        ("no language", "Navio.", ""),
+    ],
+)
+def test_a_document_has_the_language_it_names_unless_its_words_show_another(
+    named: str, words: str, language: str
+) -> None:
+    page = f'<html lang="{named}"><body><p>{words}</p></body></html>'
+    assert read(page).properties.language == language
+
+
 def test_a_file_without_a_title_is_named_after_its_file() -> None:
     assert read("words", "outage plan.txt").title == "outage plan"
 

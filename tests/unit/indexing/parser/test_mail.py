@@ -49,7 +49,7 @@ def test_a_message_of_html_alone_is_read_without_its_tags() -> None:
 
 def test_a_web_archive_is_read_by_its_page() -> None:
     archive = (
-        "From: <Saved by a browser>\r\nSubject: The quay\r\nMIME-Version: 1.0\r\n"
+        "MIME-Version: 1.0\r\n"
         'Content-Type: multipart/related; type="text/html"; boundary="z"\r\n\r\n--z\r\n'
         "Content-Type: text/html\r\nContent-Location: http://example.org/\r\n\r\n"
         "<h1>The quay</h1><p>It is long.</p>\r\n--z\r\nContent-Type: image/gif\r\n"
