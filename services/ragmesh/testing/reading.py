@@ -28,12 +28,15 @@ class FakeReader:
         """Errors to raise, by file name."""
         self.read_files: list[str] = []
         """Names of the files that were read, in order."""
+        self.plans: list[ChunkPlan] = []
+        """How each of those files was to be split."""
         self.splits = 0
         """How often a stored text was split again."""
 
     async def read(self, source: SourceFile, plan: ChunkPlan) -> ReadDocument:
         """The text of a file and its chunks."""
         self.read_files.append(source.filename)
+        self.plans.append(plan)
         if source.filename in self.refusals:
             raise self.refusals[source.filename]
         try:

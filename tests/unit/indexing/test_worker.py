@@ -15,7 +15,15 @@ from ragmesh.chassis.events.facts import (
 )
 from ragmesh.core.answers import Invalidation
 from ragmesh.core.callers import Access
-from ragmesh.core.documents import DocumentChange, DocumentState, JobState, Stage
+from ragmesh.core.documents import (
+    Chunking,
+    DocumentChange,
+    DocumentState,
+    JobState,
+    NewCollection,
+    Stage,
+    Upload,
+)
 from ragmesh.core.errors import (
     DocumentNotFoundError,
     EncryptedFileError,
@@ -63,6 +71,17 @@ async def test_passages_are_embedded_in_bounded_batches_and_in_order(tmp_path: P
         batches = made.embedder.encoder.passage_batches
         assert [len(batch) for batch in batches] == [1] * 5  # eight tokens hold one of them
         assert [p.text for p in made.embedder.passages] == LONG.split("\n\n")
+
+
+async def test_files_are_split_as_their_collection_asks(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        wanted = NewCollection("small", chunking=Chunking(max_tokens=20, overlap_tokens=6))
+        collection = await made.indexing.service.create_collection(ADMIN, wanted)
+        assert collection.chunking == wanted.chunking
+        upload = Upload(LONG.encode(), "a")
+        await made.indexing.service.create_documents(ADMIN, "small", [upload])
+        await made.work()
+        assert [(plan.max_tokens, plan.overlap_tokens) for plan in made.reader.plans] == [(20, 6)]
 
 
 async def test_an_event_that_comes_again_does_nothing(tmp_path: Path) -> None:
