@@ -117,6 +117,15 @@ async def test_what_one_file_does_reaches_no_other(pool: ParserPool) -> None:
     assert all(is_alive(process.pid) for process in pool._shared)
 
 
+async def test_what_a_parser_should_have_loaded_before_is_told_once(
+    pool: ParserPool, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        await pool.read(attack("try: import wsgiref\nexcept ImportError: pass"), PLAN)
+    told = [record for record in caplog.records if "was not warmed up" in record.message]
+    assert [record.__dict__["needs"] for record in told] == ["wsgiref"]
+
+
 def bomb(entries: dict[str, bytes]) -> SourceFile:
     """A DOCX that is small until it is unpacked."""
     packed = io.BytesIO()
