@@ -7,6 +7,7 @@ are free again. A refused request leaves its key unused.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -113,7 +114,9 @@ class Once:
         key = self.current_key()
         if not key:
             return await act()
-        claim = Claim(tenant_of(caller), target, key, fingerprint_of(asked))
+        # In a thread: what was asked for may be 32 MB of documents.
+        fingerprint = await asyncio.to_thread(fingerprint_of, asked)
+        claim = Claim(tenant_of(caller), target, key, fingerprint)
         with self._alone(claim):
             known = await self.answers.find_answer(claim)
             if known is None:

@@ -11,7 +11,8 @@ from typing import Any
 
 from ragmesh.chassis.clocks import SystemClock
 from ragmesh.chassis.events.sqlite_log import open_sqlite_event_log
-from ragmesh.core.documents import Accepted, JobState, Upload
+from ragmesh.core.callers import Caller
+from ragmesh.core.documents import Accepted, JobState, Upload, accepted_of
 from ragmesh.core.questions import Question
 from ragmesh.core.search import Retrieval, RetrieveQuery, SearchMode
 from ragmesh.indexing.building import Indexing, Neighbours, open_indexing
@@ -38,7 +39,8 @@ class Running:
 
     async def upload(self, *texts: str, prefix: str = "d") -> tuple[Accepted, ...]:
         uploads = [Upload(text.encode(), f"{prefix}{n}") for n, text in enumerate(texts)]
-        return await self.indexing.service.create_documents(ADMIN, "docs", uploads)
+        outcomes = await self.indexing.service.create_documents(ADMIN, "docs", uploads)
+        return tuple(accepted_of(outcome) for outcome in outcomes)
 
     async def ended(self, accepted: Accepted) -> JobState:
         async for job in self.indexing.service.watch_job(ADMIN, accepted.job_id):
@@ -46,7 +48,12 @@ class Running:
         return last.state
 
     async def search(
-        self, question: str, *, limit: int = 1, mode: SearchMode = SearchMode.HYBRID
+        self,
+        question: str,
+        *,
+        limit: int = 1,
+        mode: SearchMode = SearchMode.HYBRID,
+        caller: Caller = ADMIN,
     ) -> Retrieval:
         route = await self.indexing.service.resolve_route(ADMIN, "docs")
         query = RetrieveQuery(
@@ -56,10 +63,10 @@ class Running:
             limit=limit,
             mode=mode,
         )
-        return await self.retrieval.retrieve(ADMIN, query)
+        return await self.retrieval.retrieve(caller, query)
 
-    async def found(self, question: str) -> list[str]:
-        return [hit.document_id for hit in (await self.search(question)).hits]
+    async def found(self, question: str, *, caller: Caller = ADMIN) -> list[str]:
+        return [hit.document_id for hit in (await self.search(question, caller=caller)).hits]
 
 
 def _as_it_is(port: Any) -> Any:
