@@ -22,6 +22,11 @@ class IndexingSettings(Section):
         description="Largest document that the catalog accepts, whoever brings it; by default what"
         " gateway.file_megabytes says, by which the doors refuse it earlier.",
     )
+    refused_types: frozenset[str] = Field(
+        frozenset(),
+        description="Media types that are not taken, such as `text/html`; a file's bytes tell its"
+        " type, and its job ends with UNSUPPORTED_FORMAT.",
+    )
     sandbox: Sandbox = Field(
         default_factory=Sandbox.default,
         description="Whether the processes that read foreign files must be sealed. `required`"

@@ -20,6 +20,7 @@ from ragmesh.core.errors import (
     NoTextError,
     StoreDamagedError,
     SupersededError,
+    UnsupportedFormatError,
 )
 from ragmesh.core.index import Chunk, ChunkDraft, DocumentDigest, DocumentWrite, chunks_digest
 from ragmesh.core.reading import ChunkPlan, Extraction, SourceFile
@@ -42,10 +43,12 @@ PUBLISH_PERCENT = 95
 
 @dataclass(frozen=True, slots=True)
 class StageLimits:
-    """How much of a document is embedded at once."""
+    """Which documents are taken, and how much of one is embedded at once."""
 
     batch_tokens: int = 8_192
     batch_passages: int = 128
+    refused_types: frozenset[str] = frozenset()
+    """Media types, as they are found in the bytes, that are not taken."""
 
 
 @dataclass(slots=True)
@@ -134,6 +137,10 @@ class Stages:
             SourceFile(content, source.filename, source.content_type), plan
         )
         read = found.extraction
+        if read.content_type.partition(";")[0] in self.limits.refused_types:
+            raise UnsupportedFormatError(
+                f"this mesh takes no {read.content_type}", metadata={"type": read.content_type}
+            )
         stored = read.to_json()
         (text_blob,) = await self.blobs.write_blobs([stored])
         extracted = Extracted(

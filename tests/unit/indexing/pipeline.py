@@ -12,7 +12,7 @@ from typing import Any
 from ragmesh.chassis.events import Delivery
 from ragmesh.chassis.events.facts import DOCUMENTS_CHANGED
 from ragmesh.core.callers import Machine
-from ragmesh.core.documents import Accepted, Document, Job, NewCollection, Upload
+from ragmesh.core.documents import Accepted, Document, Job, NewCollection, Upload, accepted_of
 from ragmesh.core.index import DocumentDigest, Head
 from ragmesh.core.pages import PageRequest
 from ragmesh.indexing.building import Indexing, Neighbours, open_indexing
@@ -112,7 +112,7 @@ class Pipeline:
             ReconcilerLimits(rows=3),
         )
 
-    def restarted(self) -> Indexer:
+    def restarted(self, *, refused_types: frozenset[str] = frozenset()) -> Indexer:
         """A worker that remembers nothing."""
         ledger = Fused(self.indexing.ledger, self.fuse)
         index = Fused(self.retrieval, self.fuse)
@@ -123,7 +123,7 @@ class Pipeline:
             embedder=Fused(self.embedder, self.fuse),
             index=index,
             clock=self.clock,
-            limits=StageLimits(batch_tokens=8, batch_passages=2),
+            limits=StageLimits(8, 2, refused_types),
         )
         return Indexer(ledger, index, stages)
 
@@ -132,8 +132,8 @@ class Pipeline:
     ) -> Accepted:
         """One upload into the collection `docs`."""
         upload = Upload(text.encode(), document_id, **more)
-        (accepted,) = await self.indexing.service.create_documents(ADMIN, "docs", [upload])
-        return accepted
+        (outcome,) = await self.indexing.service.create_documents(ADMIN, "docs", [upload])
+        return accepted_of(outcome)
 
     async def events(self) -> list[Delivery]:
         """What the relay sends now, as a handler gets it."""

@@ -64,6 +64,17 @@ async def test_the_extracted_title_reaches_index_and_document(tmp_path: Path) ->
         assert write.attributes.content_type == "text/plain"
 
 
+async def test_a_type_that_is_not_taken_ends_the_job_whatever_the_name_says(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        made.indexer = made.restarted(refused_types=frozenset({"text/plain"}))
+        accepted = await made.upload("a", filename="a.pdf", content_type="application/pdf")
+        await made.work()
+        job = await made.job(accepted)
+        assert job.error is not None
+        assert (job.state, job.error.reason) == (JobState.FAILED, "UNSUPPORTED_FORMAT")
+        assert made.embedder.passages == []
+
+
 async def test_passages_are_embedded_in_bounded_batches_and_in_order(tmp_path: Path) -> None:
     async with pipeline(tmp_path) as made:
         await made.upload("a", LONG)

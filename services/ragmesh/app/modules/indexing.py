@@ -13,7 +13,7 @@ from ragmesh.indexing.building import Indexing, Neighbours, Places
 from ragmesh.indexing.building import open_indexing as open_stores
 from ragmesh.indexing.relay import Relay
 from ragmesh.indexing.service import IndexingService
-from ragmesh.indexing.stages import Stages
+from ragmesh.indexing.stages import StageLimits, Stages
 from ragmesh.indexing.undertaker import Undertaker
 from ragmesh.indexing.worker import Indexer, Invalidator
 
@@ -67,7 +67,9 @@ async def open_indexer(wiring: Wiring) -> AsyncIterator[Indexer]:
         reader = await stack.enter_async_context(
             ParserPool(sandbox=wiring.settings.indexing.sandbox)
         )
-        stages = Stages(catalog.ledger, catalog.blobs, reader, embedder, retrieval, wiring.clock)
+        limits = StageLimits(refused_types=wiring.settings.indexing.refused_types)
+        clock = wiring.clock
+        stages = Stages(catalog.ledger, catalog.blobs, reader, embedder, retrieval, clock, limits)
         indexer = Indexer(catalog.ledger, retrieval, stages)
         in_flight = wiring.settings.indexing.documents_in_flight
         tasks = wiring.life.tasks
