@@ -52,7 +52,9 @@ split-up: setup ## Run the same mesh as one process a target, to see the seams (
 test: setup ## Run the tests, with coverage of services/ (starts and stops what it needs)
 	@rm -f .coverage .coverage.*
 	@# A worker that crashed ends the run instead of leaving it to wait.
-	$(BIN)/python -m pytest -p tests.covering -n auto --maxprocesses 4 --max-worker-restart=0 --dist loadfile
+	@# In the order of the folders: what takes long comes first, and many short files even out the end.
+	$(BIN)/python -m pytest -p tests.covering -n auto --maxprocesses 4 --max-worker-restart=0 \
+	  --dist loadfile --no-loadscope-reorder
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import sys
 import time
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from grpc.aio._server import Server as GrpcServer
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadFileScheduling, Scheduling
 
 # How long an example takes says how busy the machine is, and nothing about the promise.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -87,6 +89,21 @@ def _no_network_and_no_clock(
     monkeypatch.setattr(asyncio, "sleep", guard.sleep_in_loop)
     for method in ("add_insecure_port", "add_secure_port"):
         monkeypatch.setattr(GrpcServer, method, guard.open_port)
+
+
+class OneMeshAShape(LoadFileScheduling):
+    """Gives a worker whole files, and all tests of one mesh, which is then started once."""
+
+    _ON_A_MESH = re.compile(r"tests/e2e/.*\[(?P<shape>all|split)\b")
+
+    def _split_scope(self, nodeid: str) -> str:
+        found = self._ON_A_MESH.match(nodeid)
+        return found["shape"] if found else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    return OneMeshAShape(config, log)
 
 
 @pytest.hookimpl(wrapper=True)
