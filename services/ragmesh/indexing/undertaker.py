@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
-from ragmesh.chassis.events.facts import ANSWERS_INVALIDATED, DOCUMENTS_CHANGED, DocumentChanged
+from ragmesh.chassis.events.facts import (
+    ANSWERS_INVALIDATED,
+    DOCUMENTS_BULK_CHANGED,
+    DOCUMENTS_CHANGED,
+    DocumentChanged,
+)
 from ragmesh.chassis.events.port import DEAD_SUFFIX, DeadLetter, Delivery, Event, EventLog
+from ragmesh.chassis.events.waiting import first_of
 from ragmesh.chassis.telemetry.current import TRACEPARENT
 from ragmesh.core.callers import DEFAULT_TENANT_UID
 from ragmesh.core.documents import Failure
@@ -16,7 +21,8 @@ from ragmesh.indexing.records import BuriedEvent
 from ragmesh.indexing.stores import DeadLetterStore
 
 UNDERTAKER_GROUP = "ragmesh.indexing.undertaker"
-_TOPICS = (DOCUMENTS_CHANGED, ANSWERS_INVALIDATED)
+_DOCUMENTS = (DOCUMENTS_CHANGED, DOCUMENTS_BULK_CHANGED)
+_TOPICS = (*_DOCUMENTS, ANSWERS_INVALIDATED)
 _IN_FLIGHT = 4
 
 
@@ -28,12 +34,13 @@ class Undertaker:
 
     async def run(self, log: EventLog) -> None:
         """Keep every event that dies, until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for topic in _TOPICS:
-                dead = topic + DEAD_SUFFIX
-                group.create_task(
-                    log.consume(dead, UNDERTAKER_GROUP, self.handle, max_in_flight=_IN_FLIGHT)
-                )
+        dead = [topic + DEAD_SUFFIX for topic in _TOPICS]
+        await first_of(
+            *(
+                log.consume(topic, UNDERTAKER_GROUP, self.handle, max_in_flight=_IN_FLIGHT)
+                for topic in dead
+            )
+        )
 
     async def handle(self, delivery: Delivery) -> None:
         """Keep one event that died, as far as its key says what it was about."""
@@ -67,7 +74,7 @@ def _named(key: str) -> tuple[str, str, str]:
 
 def _revision_of(event: Event) -> int:
     """The revision that a document's event is about; 0 when it cannot be read."""
-    if event.topic != DOCUMENTS_CHANGED:
+    if event.topic not in _DOCUMENTS:
         return 0
     try:
         return DocumentChanged.of(event).revision

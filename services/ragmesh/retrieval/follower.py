@@ -26,6 +26,10 @@ STALE_HEADS = "STALE_HEADS"
 _CALLER = Machine("retrieval")
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 2.0
+_QUIET_SECONDS = 2.0
+"""Silence that is nothing to speak of: servers end streams by the age of their connection."""
+_OF_OTHERS = frozenset({Kind.NOT_FOUND, Kind.INTERNAL})
+"""Kinds of errors that another process may answer with, and answer otherwise a moment later."""
 _log = logging.getLogger(__name__)
 
 
@@ -131,11 +135,20 @@ class HeadsFollower:
                     self.end(uid)
                     return
             except RagmeshError as error:
-                if not (error.kind.transient or error.kind is Kind.NOT_FOUND):
+                # A defect of another process must not end this one: it serves on, and says STALE
+                # once it has heard nothing for too long.
+                if not (error.kind.transient or error.kind in _OF_OTHERS):
                     raise
-                _log.warning("heads are not to be had", extra={"reason": error.reason})
+                self._tell(error, following)
             await self._clock.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+    def _tell(self, error: RagmeshError, following: _Following) -> None:
+        """Tell that heads are not to be had; a stream that ended by age is asked for again."""
+        silence = self._clock.monotonic() - following.heard_at
+        is_long = silence > _QUIET_SECONDS
+        level = logging.WARNING if is_long or not error.kind.transient else logging.DEBUG
+        _log.log(level, "heads are not to be had", extra={"reason": error.reason})
 
     async def _apply(self, batch: HeadBatch, following: _Following) -> bool:
         """Hand the heads over; False when the index version is damaged and will take none."""

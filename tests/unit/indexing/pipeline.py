@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ragmesh.chassis.events import Delivery
-from ragmesh.chassis.events.facts import DOCUMENTS_CHANGED
+from ragmesh.chassis.events import Delivery, Event
+from ragmesh.chassis.events.facts import TOPIC_OF
 from ragmesh.core.callers import Machine
 from ragmesh.core.documents import Accepted, Document, Job, NewCollection, Upload, accepted_of
 from ragmesh.core.index import DocumentDigest, Head
@@ -137,10 +137,14 @@ class Pipeline:
 
     async def events(self) -> list[Delivery]:
         """What the relay sends now, as a handler gets it."""
-        known = len(self.log.events(DOCUMENTS_CHANGED))
+        known = len(self._changes())
         while await self.relay.relay_some():
             pass
-        return [Delivery(event) for event in self.log.events(DOCUMENTS_CHANGED)[known:]]
+        return [Delivery(event) for event in self._changes()[known:]]
+
+    def _changes(self) -> list[Event]:
+        """What was ever sent about documents, in both lanes."""
+        return [event for event in self.log.kept.events if event.topic in TOPIC_OF.values()]
 
     async def work(self) -> None:
         """Relay and handle everything that waits."""

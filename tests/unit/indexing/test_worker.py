@@ -10,6 +10,7 @@ import pytest
 
 from ragmesh.chassis.events import Delivery, Event
 from ragmesh.chassis.events.facts import (
+    DOCUMENTS_BULK_CHANGED,
     DOCUMENTS_CHANGED,
     AnswersInvalidated,
 )
@@ -32,9 +33,12 @@ from ragmesh.core.errors import (
     UndecodableEventError,
 )
 from ragmesh.core.metadata import Metadata
+from ragmesh.core.reading import ChunkPlan, ReadDocument, SourceFile
 from ragmesh.core.vectors import Passage
 from ragmesh.indexing.worker import Invalidator
 from ragmesh.testing.cache import FakeAnswerCache
+from ragmesh.testing.events import MemoryEventLog
+from ragmesh.testing.reading import FakeReader
 from tests.unit.indexing.pipeline import TESTER, pipeline
 from tests.unit.indexing.world import ADMIN
 
@@ -510,3 +514,41 @@ async def test_a_damaged_text_is_extracted_again(tmp_path: Path) -> None:
         text = await made.indexing.service.get_document_text(ADMIN, "docs", "a", revision=None)
         assert text.text == "Old text."
         assert len(made.reader.read_files) == 2
+
+
+class GatedReader(FakeReader):
+    """Holds files of the name `slow` at a gate."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+        self.waiting = 0
+
+    async def read(self, source: SourceFile, plan: ChunkPlan) -> ReadDocument:
+        if source.filename == "slow":
+            self.waiting += 1
+            await self.gate.wait()
+        return await super().read(source, plan)
+
+
+async def test_a_live_document_is_worked_on_while_the_bulk_lane_is_full(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        made.reader = reader = GatedReader()
+        for number in range(6):
+            await made.upload(f"bulk{number}", filename="slow")
+        await made.events()
+        await made.clock.advance(16 * 60)
+        await made.reconciler.reconcile()  # they are overdue, so nobody waits for them
+        await made.events()
+        live = await made.upload("live")
+        (delivery,) = await made.events()
+        log = MemoryEventLog(made.clock)
+        await log.append([*made.log.events(DOCUMENTS_BULK_CHANGED), delivery.event])
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(made.restarted().run(log, max_in_flight=4))
+            states = [
+                job.state async for job in made.indexing.service.watch_job(ADMIN, live.job_id)
+            ]
+            assert states[-1] is JobState.SUCCEEDED
+            assert reader.waiting == 2
+            running.cancel()

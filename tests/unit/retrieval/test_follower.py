@@ -198,7 +198,7 @@ class IndexWithDamage(MemoryIndex):
         await super().apply_heads(batch)
 
 
-async def test_a_defect_of_the_source_is_not_survived() -> None:
+async def test_a_defect_of_this_process_is_not_survived() -> None:
     spec, heads = index_spec(), ManualHeads()
     index = MemoryIndex()
     await index.create(spec)
@@ -207,11 +207,43 @@ async def test_a_defect_of_the_source_is_not_survived() -> None:
     async def follow_into_the_defect() -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(follower.run(heads))
-            await heads.fail(spec.index_version_uid, InternalError("broken"))
+            await heads.fail(spec.index_version_uid, ValueError("broken"))  # type: ignore[arg-type]
 
     with pytest.raises(ExceptionGroup) as caught:
         await follow_into_the_defect()
-    assert caught.group_contains(InternalError)
+    assert caught.group_contains(ValueError)
+
+
+async def test_a_defect_of_another_process_is_told_and_followed_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    spec, heads, clock = index_spec(), ManualHeads(), ManualClock()
+    publisher, uid = Publisher(spec), spec.index_version_uid
+    async with following(spec, heads=heads, clock=clock) as (follower, index):
+        await heads.say(publisher.publish("a"))
+        await heads.fail(uid, InternalError("broken there"))
+        await clock.until_asleep()
+        assert [record.levelname for record in caplog.records] == ["WARNING"]
+        await clock.advance(5.5)
+        assert await follower.trust(uid, restricted=False) == (STALE_HEADS,)
+        await heads.say(publisher.publish("b"))
+        assert (await index.describe(uid)).heads_sequence == 2
+        assert await follower.trust(uid, restricted=False) == ()
+
+
+async def test_a_stream_that_ends_by_the_age_of_its_connection_is_no_news(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    spec, heads, clock = index_spec(), ManualHeads(), ManualClock()
+    async with following(spec, heads=heads, clock=clock):
+        await heads.say(Publisher(spec).publish("a"))
+        await heads.fail(spec.index_version_uid, UnavailableError("max_age"))
+        await clock.until_asleep()
+        assert caplog.records == []
+        await clock.advance(3.0)
+        await heads.fail(spec.index_version_uid, UnavailableError("away"))
+        await clock.until_asleep()
+        assert [record.message for record in caplog.records] == ["heads are not to be had"]
 
 
 async def test_a_write_before_its_heads_is_not_visible_while_following() -> None:

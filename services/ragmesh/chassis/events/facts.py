@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
+from types import MappingProxyType
 
 from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -17,6 +18,8 @@ from ragmesh.chassis.requests import REQUEST_ID_HEADER
 from ragmesh.core.errors import UndecodableEventError
 
 DOCUMENTS_CHANGED = "ragmesh.documents.changed.v1"
+DOCUMENTS_BULK_CHANGED = "ragmesh.documents.bulk-changed.v1"
+"""The same facts in the bulk lane: a topic of its own, so that many never stand before a few."""
 ANSWERS_INVALIDATED = "ragmesh.answers.invalidated.v1"
 
 
@@ -25,6 +28,11 @@ class EventLane(Enum):
 
     LIVE = "live"
     BULK = "bulk"
+
+
+TOPIC_OF = MappingProxyType(
+    {EventLane.LIVE: DOCUMENTS_CHANGED, EventLane.BULK: DOCUMENTS_BULK_CHANGED}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +60,7 @@ class DocumentChanged:
             generation=self.generation,
             lane=_LANES[self.lane],
         )
-        return _event(DOCUMENTS_CHANGED, message)
+        return _event(TOPIC_OF[self.lane], message)
 
     @classmethod
     def of(cls, event: Event) -> DocumentChanged:

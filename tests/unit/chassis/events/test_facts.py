@@ -12,6 +12,7 @@ from ragmesh.api.events.v1.document_changed_pb2 import DocumentChanged as Messag
 from ragmesh.chassis.events import Event
 from ragmesh.chassis.events.facts import (
     ANSWERS_INVALIDATED,
+    DOCUMENTS_BULK_CHANGED,
     DOCUMENTS_CHANGED,
     AnswersInvalidated,
     DocumentChanged,
@@ -44,7 +45,9 @@ def test_the_committed_examples_can_be_read() -> None:
 
 
 def test_topic_and_key_are_those_of_the_schema() -> None:
-    assert (CHANGED.event().topic, CHANGED.event().key) == (DOCUMENTS_CHANGED, "t/c/d")
+    assert (CHANGED.event().topic, CHANGED.event().key) == (DOCUMENTS_BULK_CHANGED, "t/c/d")
+    live = replace(CHANGED, lane=EventLane.LIVE).event()
+    assert (live.topic, live.key) == (DOCUMENTS_CHANGED, "t/c/d")
     assert (MOVED.event().topic, MOVED.event().key) == (ANSWERS_INVALIDATED, "t/c/d")
 
 

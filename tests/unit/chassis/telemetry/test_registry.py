@@ -94,7 +94,11 @@ def test_every_call_of_a_service_has_its_span(declared: dict[str, Any]) -> None:
 
 def test_every_event_has_its_spans(declared: dict[str, Any]) -> None:
     # OT-1
-    topics = (facts.ANSWERS_INVALIDATED, facts.DOCUMENTS_CHANGED)
+    topics = (
+        facts.ANSWERS_INVALIDATED,
+        facts.DOCUMENTS_CHANGED,
+        facts.DOCUMENTS_BULK_CHANGED,
+    )
     made = [f"{step} {topic}" for topic in topics for step in ("send", "process")]
     assert declared["spans"]["events"]["names"] == made
 
