@@ -9,6 +9,7 @@ from ragmesh.app.wiring import Wiring
 from ragmesh.chassis.events import EventLog
 from ragmesh.chassis.events.sqlite_log import open_sqlite_event_log
 from ragmesh.indexing.adapters.parser_pool import ParserPool
+from ragmesh.indexing.backlog import BacklogGauge
 from ragmesh.indexing.building import Indexing, Neighbours, Places
 from ragmesh.indexing.building import open_indexing as open_stores
 from ragmesh.indexing.relay import Relay
@@ -51,6 +52,9 @@ async def open_indexing(wiring: Wiring) -> AsyncIterator[IndexingService]:
         "indexing.reconciler": catalog.reconciler.run(),
         "indexing.undertaker": Undertaker(catalog.ledger.catalog).run(log),
     }
+    meter = wiring.telemetry.meter
+    if meter is not None:
+        loops["indexing.backlog"] = BacklogGauge(catalog.ledger, meter, wiring.clock).run()
     async with AsyncExitStack() as stack:
         for name, loop in loops.items():
             await stack.enter_async_context(wiring.life.tasks.running(name, loop))

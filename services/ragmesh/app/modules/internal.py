@@ -143,6 +143,6 @@ def _pages(wiring: Wiring) -> Mapping[str, Answer]:
         return Page.of({"live": found.live, "bulk": found.bulk})
 
     pages: dict[str, Answer] = {METRICS_PATH: wiring.telemetry.metrics_page}
-    if wiring.settings.target == "indexing":
+    if wiring.settings.target in {"all", "indexing"}:
         pages["/backlog"] = backlog
     return pages

@@ -153,6 +153,13 @@ EVENTS_HANDLED = Metric(
     ("messaging.destination.name", "messaging.consumer.group.name", "ragmesh.event.outcome"),
     "Attempts to handle an event, by what became of it.",
 )
+BACKLOG = Metric(
+    "ragmesh.indexing.backlog",
+    ONE,
+    Instrument.UP_DOWN,
+    ("ragmesh.lane",),
+    "Documents that wait for a worker or are being worked on, by lane.",
+)
 CALLS_REFUSED = Metric(
     "ragmesh.identity.calls_refused",
     ONE,
@@ -203,6 +210,7 @@ METRICS = (
     LLM_CALLS,
     LLM_COST,
     EVENTS_HANDLED,
+    BACKLOG,
     CALLS_REFUSED,
     LOOP_LAG,
     SENT,
