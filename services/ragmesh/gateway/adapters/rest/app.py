@@ -40,8 +40,8 @@ _ABOUT = (
     "application/problem+json with a stable reason."
 )
 _CHANGING = frozenset({"post", "patch", "delete"})
-_ASKING = ("/ask", "/search")
-"""Paths that are posted to and change nothing."""
+_UNKEYED = ("/ask", "/search", ":replay", ":repair")
+"""Ends of paths that change nothing, or nothing more when they are asked for again."""
 _IDEMPOTENCY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -78,7 +78,7 @@ class RestApp(FastAPI):
         for path, methods in description["paths"].items():
             for method, operation in methods.items():
                 operation["responses"].pop("422", None)
-                if method in _CHANGING and not path.endswith(_ASKING):
+                if method in _CHANGING and not path.endswith(_UNKEYED):
                     operation.setdefault("parameters", []).append(_IDEMPOTENCY)
         return description
 
