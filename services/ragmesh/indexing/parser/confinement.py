@@ -29,6 +29,9 @@ from ragmesh.indexing.parser.seal.privileges import (
 )
 from ragmesh.indexing.parser.seal.seccomp import forbid_calls
 
+_MOST_DESCRIPTORS = 4_096
+"""No process that has only imported has more; the lowest free number is always taken next."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -107,7 +110,7 @@ def _lower(limit: int, value: int) -> None:
 def _close_all_but(answers: int) -> None:
     """Leave stdin, stdout, stderr and the pipe of answers: a library may have kept more."""
     os.closerange(3, answers)
-    os.closerange(answers + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    os.closerange(answers + 1, _MOST_DESCRIPTORS)
 
 
 def _offer_to_the_memory_killer() -> None:

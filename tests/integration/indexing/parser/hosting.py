@@ -1,7 +1,7 @@
 """A pool of fallen parsers, run as whoever starts this: `python hosting.py < attacks.json`.
 
 Prints one JSON line: who reads, behind which walls, what came of each attack, and the processes.
-With `"stay"` one parser is kept busy and this waits to be killed.
+Then one parser is kept busy, and this waits to be killed.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ async def attack(pool: ParserPool, code: str) -> str:
 
 
 async def main() -> None:
-    """Attack, tell, and go or stay."""
-    asked = json.load(sys.stdin)
+    """Attack, tell, and stay."""
+    attacks = json.load(sys.stdin)
     parser_process._PROGRAM = (str(OBEDIENT),)  # type: ignore[assignment]
     async with ParserPool(PoolLimits(size=1)) as pool:
         confinement = await pool.confinement()
-        outcomes = {name: await attack(pool, code) for name, code in asked["attacks"].items()}
-        busy = asyncio.ensure_future(attack(pool, "while True: pass")) if asked["stay"] else None
+        outcomes = {name: await attack(pool, code) for name, code in attacks.items()}
+        busy = asyncio.ensure_future(attack(pool, "while True: pass"))
         await asyncio.sleep(0.2)  # until the busy one has its file
         told = {
             "uid": os.getuid(),
@@ -52,8 +52,7 @@ async def main() -> None:
             "pids": [process.pid for process in pool._alive],
         }
         print(json.dumps(told), flush=True)
-        if busy is not None:
-            await busy
+        await busy
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -70,34 +70,58 @@ HARMLESS = {"send a signal to itself"}
 UID = {POD: POD_USER, BARE_ROOT: 0}
 
 
-@contextmanager
-def host(
-    identity: str, stage: Path, attacks: dict[str, str], *, stay: bool = False
-) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+@dataclass(frozen=True, slots=True)
+class Host:
     """A mesh's pool of fallen parsers, run as somebody, and what it tells."""
-    command = [*command_as(identity, stage), sys.executable, str(HOST)]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, **pipes) as process:  # type: ignore[call-overload]
+
+    identity: str
+    process: subprocess.Popen[str]
+    told: dict[str, Any]
+
+
+@pytest.fixture(scope="module", params=IDENTITIES)
+def host(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Host]:
+    """Every attack is made, then one parser is kept busy."""
+    stage = tmp_path_factory.mktemp("stage")
+    command = [*command_as(request.param, stage), sys.executable, str(HOST)]
+    with subprocess.Popen(
+        command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
         try:
-            process.stdin.write(json.dumps({"attacks": attacks, "stay": stay}))
+            process.stdin.write(json.dumps(ATTACKS))
             process.stdin.close()
-            yield process, json.loads(process.stdout.readline())
+            yield Host(request.param, process, json.loads(process.stdout.readline()))
         finally:
             process.kill()
 
 
-@pytest.mark.parametrize("identity", IDENTITIES)
-def test_a_fallen_parser_reaches_no_file_no_socket_and_no_process(
-    identity: str, tmp_path: Path
+def test_a_fallen_parser_reaches_no_file_no_socket_and_no_process(host: Host) -> None:
+    assert host.told["missing"] == []
+    assert host.told["outcomes"] == {
+        name: "done" if name in HARMLESS else "stopped" for name in ATTACKS
+    }
+    assert host.process.poll() is None
+
+
+def test_a_parser_of_root_is_nobody_and_any_other_is_the_meshs_user(host: Host) -> None:
+    assert host.told["uid"] == UID.get(host.identity, os.getuid())
+    nobody = host.identity == OWN and os.getuid() == 0
+    assert host.told["user"] == ("nobody" if nobody else "the user of the mesh")
+
+
+def test_the_parsers_of_a_mesh_that_is_killed_die_with_it_in_the_middle_of_a_file(
+    host: Host,
 ) -> None:
-    with host(identity, tmp_path, ATTACKS) as (process, told):
-        assert process.wait(20) == 0
-    assert told["missing"] == []
-    assert told["uid"] == UID.get(identity, os.getuid())
-    assert told["user"] == (
-        "nobody" if identity == OWN and os.getuid() == 0 else "the user of the mesh"
-    )
-    assert told["outcomes"] == {name: "done" if name in HARMLESS else "stopped" for name in ATTACKS}
+    pids = host.told["pids"]
+    assert pids
+    assert all(map(is_alive, pids))
+    host.process.kill()
+    host.process.wait()
+    assert wait_until(lambda: not any(map(is_alive, pids))) < 1.0
 
 
 def test_the_attacks_would_have_worked_without_walls() -> None:
@@ -133,15 +157,3 @@ def test_the_attacks_would_have_worked_without_walls() -> None:
         check=True,
     )
     assert said.stdout.splitlines() == [f"{name}: done" for name in names]
-
-
-@pytest.mark.parametrize("identity", IDENTITIES)
-def test_the_parsers_of_a_mesh_that_is_killed_die_with_it_in_the_middle_of_a_file(
-    identity: str, tmp_path: Path
-) -> None:
-    with host(identity, tmp_path, {}, stay=True) as (process, told):
-        assert told["pids"]
-        assert all(map(is_alive, told["pids"]))
-        process.kill()
-        process.wait()
-        assert wait_until(lambda: not any(map(is_alive, told["pids"]))) < 1.0

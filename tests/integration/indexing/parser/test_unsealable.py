@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,12 +21,13 @@ LESSER_KERNEL = Path(__file__).with_name("lesser_kernel.py")
 RAGMESH = Path(sys.executable).with_name("ragmesh")
 
 
-def ragmesh_without(wall: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def ragmesh_without(
+    wall: str, *arguments: str | Path, **settings: str
+) -> subprocess.CompletedProcess[str]:
     """What a command says on a kernel that lacks something."""
-    lesser = [sys.executable, LESSER_KERNEL, wall, "--"]
-    return subprocess.run(
-        [*lesser, RAGMESH, *arguments], capture_output=True, text=True, timeout=100, check=False
-    )
+    lesser = [sys.executable, LESSER_KERNEL, wall, "--", RAGMESH, *arguments]
+    own = os.environ | settings
+    return subprocess.run(lesser, env=own, capture_output=True, text=True, timeout=100, check=False)
 
 
 def test_a_mesh_that_must_seal_and_cannot_refuses_to_start(tmp_path: Path) -> None:
@@ -44,6 +46,14 @@ def test_the_doctor_names_the_wall_that_cannot_be_raised(wall: str, tmp_path: Pa
     (line,) = (line for line in said.stdout.splitlines() if "parsers: " in line)
     assert line.startswith("failed  parsers: PARSERS_NOT_SEALED: ")
     assert f"without {wall} (" in line
+
+
+def test_the_doctor_notes_the_wall_that_need_not_be_raised(tmp_path: Path) -> None:
+    setting = {"RAGMESH_INDEXING__SANDBOX": "best-effort"}
+    said = ragmesh_without("landlock", "doctor", "--data-dir", tmp_path, **setting)
+    (line,) = (line for line in said.stdout.splitlines() if "parsers: " in line)
+    assert line.startswith("note    parsers: confined as well as can be: as ")
+    assert "seccomp; without landlock (" in line
 
 
 def test_a_mesh_that_does_its_best_reads_without_that_wall_and_says_so() -> None:
