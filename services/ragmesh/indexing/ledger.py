@@ -153,6 +153,10 @@ class CatalogLedger:
         """See `ports.Repairs`."""
         return await self.catalog.lose_file(stored)
 
+    async def erase_deleted(self, *, deleted_before: datetime, limit: int) -> int:
+        """See `ports.Repairs`."""
+        return await self.catalog.erase_deleted(deleted_before=deleted_before, limit=limit)
+
     async def forget_ended(
         self, *, jobs_before: datetime, letters_before: datetime, limit: int
     ) -> int:

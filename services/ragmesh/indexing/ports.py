@@ -145,6 +145,12 @@ class Repairs(Protocol):
     async def lose_file(self, stored: StoredRevision) -> bool:
         """Fail the document because its file is damaged, if that file is still what it needs."""
 
+    async def erase_deleted(self, *, deleted_before: datetime, limit: int) -> int:
+        """Erase what is kept of documents that were deleted before; how many.
+
+        Their ids and numbers stay, so that revisions never restart.
+        """
+
     async def forget_ended(
         self, *, jobs_before: datetime, letters_before: datetime, limit: int
     ) -> int:

@@ -165,8 +165,12 @@ class Reconciler:
     # -- what has ended ---------------------------------------------------------
 
     async def _forget(self, repairs: Repairs) -> None:
-        """Forget jobs and dead letters whose time is over, a page a pass."""
+        """Forget jobs, dead letters and deleted content whose time is over, a page a pass."""
         now = self._clock.now()
+        repairs.erased += await self._ledger.erase_deleted(
+            deleted_before=now - timedelta(seconds=self._limits.deleted_seconds),
+            limit=self._limits.rows,
+        )
         repairs.forgotten += await self._ledger.forget_ended(
             jobs_before=now - timedelta(seconds=self._limits.job_seconds),
             letters_before=now - timedelta(seconds=self._limits.dead_letter_seconds),

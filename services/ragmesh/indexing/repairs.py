@@ -22,6 +22,8 @@ class ReconcilerLimits:
     """Most bytes of stored files that one look at them reads; the next goes on from there."""
     job_seconds: float = 30 * 86_400.0
     """How long jobs are kept after their end; a document's last one stays with it."""
+    deleted_seconds: float = 20 * 3_600.0
+    """How long a deleted document can be restored; then its content is erased."""
     dead_letter_seconds: float = 90 * 86_400.0
     """How long dead letters are kept that nothing has resolved."""
     rows: int = 1_000
@@ -52,6 +54,8 @@ class Repairs:
     """Documents that FAILED because their stored file is missing or damaged."""
     lost: int = 0
     """Earlier revisions whose stored file is missing or damaged; nobody can bring it back."""
+    erased: int = 0
+    """Deleted documents whose content was erased."""
     forgotten: int = 0
     """Ended jobs and dead letters whose time was over."""
     skipped: int = 0

@@ -9,6 +9,7 @@ from ragmesh.core.reading import Sandbox
 from ragmesh.indexing.repairs import ReconcilerLimits
 
 MEBIBYTE = 1024 * 1024
+_HOUR_SECONDS = 3_600.0
 _DAY_SECONDS = 86_400.0
 
 
@@ -80,6 +81,12 @@ class IndexingSettings(Section):
         description="Days for which dead letters are kept that neither success nor a newer"
         " revision has resolved.",
     )
+    deleted_retention_hours: float = Field(
+        20.0,
+        gt=0,
+        description="Hours for which a deleted document can be restored; then its files, texts and"
+        " attributes are erased, within the next hour.",
+    )
     blob_check_megabytes: int = Field(
         256,
         ge=0,
@@ -91,6 +98,7 @@ class IndexingSettings(Section):
         """What of it the reconciler keeps to."""
         return ReconcilerLimits(
             checked_bytes=self.blob_check_megabytes * MEBIBYTE,
+            deleted_seconds=self.deleted_retention_hours * _HOUR_SECONDS,
             job_seconds=self.job_retention_days * _DAY_SECONDS,
             dead_letter_seconds=self.dead_letter_retention_days * _DAY_SECONDS,
         )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sqlite3
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from ragmesh.core.documents import DocumentState, JobState, NewCollection
-from ragmesh.core.errors import EncryptedFileError, StoreDamagedError
+from ragmesh.core.errors import EncryptedFileError, RevisionNotFoundError, StoreDamagedError
 from ragmesh.core.index import DocumentWrite
+from ragmesh.core.metadata import Metadata
 from ragmesh.indexing.reconciler import Reconciler, ReconcilerLimits, Repairs
 from ragmesh.testing.retrieval import attributes, chunks
 from tests.unit.indexing.pipeline import Fused, Pipeline, pipeline
@@ -476,3 +479,40 @@ async def test_what_is_published_and_cannot_be_brought_back_keeps_nobody_busy(
             await made.indexer.handle(replace(delivery, is_last_chance=True))
         assert (await reconcile(made)).is_idle
         assert (await made.document("d0")).state is DocumentState.FAILED
+
+
+async def test_a_deleted_document_is_erased_once_it_can_no_longer_be_restored(
+    tmp_path: Path,
+) -> None:
+    # EV-12
+    async with pipeline(tmp_path) as made:
+        service = made.indexing.service
+        given = {"title": "Secret plan", "metadata": Metadata('{"author":"Ada"}')}
+        await made.upload("a", "The secret.", filename="secret.txt", **given)
+        await made.work()
+        await made.upload("a", "Another secret.", filename="secret.txt", **given)
+        await made.upload("b", "Stays.")
+        await made.work()
+        await service.delete_document(ADMIN, "docs", "a")
+        await made.work()
+        await made.clock.advance(19 * 3_600)
+        assert (await reconcile(made)).erased == 0
+        await made.clock.advance(2 * 3_600)
+        repairs = await reconcile(made)
+        assert repairs.erased == 1
+        for path in (tmp_path / "blobs").glob("*/*"):
+            os.utime(path, (0, 0))
+        assert (await reconcile(made)).removed_blobs == 4
+        assert len(blob_files(tmp_path, texts=False)) == len(blob_files(tmp_path, texts=True)) == 1
+        with pytest.raises(RevisionNotFoundError):
+            await service.restore_revision(ADMIN, "docs", "a", 1)
+        rows = sqlite3.connect(tmp_path / "catalog.db").execute(
+            "SELECT title, metadata FROM documents WHERE document_id = 'a' UNION ALL"
+            " SELECT filename, extracted_title FROM revisions r JOIN documents d"
+            " ON d.uid = r.document_uid WHERE document_id = 'a'"
+        )
+        assert "secret" not in str(rows.fetchall()).lower()
+        again = await made.upload("a", "Something else.")
+        assert again.revision == 4  # revisions never restart
+        await made.work()
+        assert (await made.document("a")).state is DocumentState.INDEXED

@@ -25,10 +25,13 @@ DONE: Mapping[str, str] = MappingProxyType(
         "removed_chunks": "chunks that nothing names were removed",
         "removed_blobs": "stored files that nothing names were removed",
         "reread": "damaged texts were extracted again from their files",
+        "erased": "deleted documents were erased, their time was over",
         "forgotten": "ended jobs and dead letters were forgotten, their time was over",
     }
 )
 """What was repaired, by what the reconciler counts."""
+_TIMELY = frozenset({"erased", "forgotten"})
+"""What becomes due with time, and is no difference."""
 TOLD: Mapping[str, str] = MappingProxyType(
     {
         "failed": "documents FAILED because their stored file is missing or damaged; upload them"
@@ -72,7 +75,7 @@ def findings_of(report: Report) -> list[Finding]:
     if report.unfinished:
         message = "documents still wait for something that is away; `ragmesh run` goes on with them"
         found.append(_failed(message, report.unfinished, UnavailableError.reason))
-    left = {name: report.left.counts[name] for name in DONE if name != "forgotten"}
+    left = {name: report.left.counts[name] for name in DONE if name not in _TIMELY}
     if not report.unfinished and any(left.values()):
         again = ", ".join(f"{count} {DONE[name]}" for name, count in left.items() if count)
         message = f"differences were found again after the repair: {again}"

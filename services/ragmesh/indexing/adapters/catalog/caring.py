@@ -100,6 +100,36 @@ class SqlCaring(Store):
 
         return await self._write(unit)
 
+    async def erase_deleted(self, *, deleted_before: datetime, limit: int) -> int:
+        """Erase what is kept of documents deleted before, so that nobody can restore it."""
+        kept = (
+            select(revisions.c.document_uid)
+            .where(revisions.c.document_uid == documents.c.uid, revisions.c.deleted.is_(False))
+            .exists()
+        )
+        statement = (
+            select(documents.c.uid)
+            .where(
+                documents.c.deleted,
+                documents.c.pending.is_(False),
+                documents.c.updated_at < deleted_before,
+                kept,
+            )
+            .limit(limit)
+        )
+
+        async def find(connection: AsyncConnection) -> Sequence[str]:
+            return (await connection.execute(statement)).scalars().all()
+
+        found = await self._read(find)
+        if not found:
+            return 0
+
+        async def unit(connection: AsyncConnection) -> int:
+            return await _erase(connection, found)
+
+        return await self._write(unit)
+
     async def forget_ended(
         self, *, jobs_before: datetime, letters_before: datetime, limit: int
     ) -> int:
@@ -136,6 +166,36 @@ async def _remove(connection: AsyncConnection, table: Table, key: str, ids: Sequ
         gone = delete(table).where(table.c[key].in_(part)).returning(table.c[key])
         removed += len((await connection.execute(gone)).all())
     return removed
+
+
+async def _erase(connection: AsyncConnection, uids: Sequence[str]) -> int:
+    """Leave of the documents their ids and numbers; their files are swept, no row names them."""
+    erased = 0
+    for part in batches(uids):
+        deleted = select(documents.c.uid).where(documents.c.uid.in_(part), documents.c.deleted)
+        emptied = (
+            update(documents)
+            .where(documents.c.uid.in_(deleted))
+            .values(title="", metadata="{}")
+            .returning(documents.c.uid)
+        )
+        erased += len((await connection.execute(emptied)).all())
+        await connection.execute(
+            update(revisions)
+            .where(revisions.c.document_uid.in_(deleted))
+            .values(
+                deleted=True,
+                content_sha256="",
+                source_blob=None,
+                text_blob=None,
+                text_sha256="",
+                extracted_title="",
+                filename="",
+                properties="{}",
+                size_bytes=0,
+            )
+        )
+    return erased
 
 
 def _stored_of(row: Any) -> StoredRevision:
