@@ -17,7 +17,7 @@ from ragmesh.core.properties import FileProperties
 from ragmesh.core.reading import Extraction
 from ragmesh.core.spans import Span
 from ragmesh.indexing.parser.builder import TextBuilder, normalised, one_line
-from ragmesh.indexing.parser.pdf_page import PageContent, read_page
+from ragmesh.indexing.parser.pdf_page import PageContent, PageReader
 from ragmesh.indexing.parser.properties import file_properties
 from ragmesh.indexing.parser.rows import table_lines
 
@@ -53,7 +53,8 @@ def read_pdf(content: bytes) -> Extraction:
     """The text of every page, without the head and foot lines that pages repeat."""
     document = _open(content)
     try:
-        contents = [_content(document, index) for index in range(len(document))]
+        reader = PageReader()
+        contents = [_content(document, index, reader) for index in range(len(document))]
         bookmarks = _bookmarks(document)
         title = _title(document)
         properties = _properties(document, [content.images for content in contents])
@@ -86,14 +87,14 @@ def _open(content: bytes) -> pypdfium2.PdfDocument:
         raise UnreadableFileError("the PDF is damaged and cannot be opened") from error
 
 
-def _content(document: pypdfium2.PdfDocument, index: int) -> PageContent:
+def _content(document: pypdfium2.PdfDocument, index: int, reader: PageReader) -> PageContent:
     """What a page holds; a damaged page among good ones holds nothing."""
     try:
         page = document[index]
     except pypdfium2.PdfiumError:
         return PageContent()
     try:
-        return read_page(page)
+        return reader.read(page)
     except pypdfium2.PdfiumError:
         return PageContent()
     finally:

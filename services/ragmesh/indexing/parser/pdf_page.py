@@ -6,7 +6,7 @@ import ctypes
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import pypdfium2
 from pypdfium2 import raw
@@ -19,10 +19,13 @@ _THIN = 2.5
 _LONG = 6.0
 _MAX_OBJECTS = 20_000
 """More on a page is a drawing, which is not searched for tables."""
+_MAX_LETTERS = 1_000_000
+"""Of pages with tables or mixed columns in one file; later pages are read as they were written.
+Looking at a letter takes microseconds, and a file of hundreds of pages must end as text."""
 _MAX_SEGMENTS = 2_000
 _MAX_FORMS = 4
 """How deep forms may lie in forms."""
-_BREAKS = "\r\n"
+_BREAKS = (0x0D, 0x0A)
 _LONG_CELL = 300
 """Characters of a cell that may be more than all the others together."""
 
@@ -43,30 +46,46 @@ class PageContent:
     images: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Letter:
-    """A character and where it stands."""
+class _Letter(NamedTuple):
+    """A character and where it stands; a tuple, because a page has thousands."""
 
     code: int
-    box: Box
+    left: float
+    bottom: float
+    right: float
+    top: float
 
 
-def read_page(page: pypdfium2.PdfPage) -> PageContent:
-    """The content of an open page; PdfiumError when it is damaged."""
-    textpage = page.get_textpage()
-    try:
-        drawn = _Drawn()
-        drawn.look_at(_objects_of(page), _NO_CHANGE, 0)
-        upright = page.get_rotation() == 0
-        tables = ruled_tables(Strokes(drawn.across, drawn.down)) if upright else []
-        columns = mixed_columns(_runs(textpage)) if upright and not tables else None
-        if tables or columns:
-            parts = _arranged(list(_letters(textpage)), tables, columns)
-        else:
-            parts = [PagePart(textpage.get_text_range())]
-        return PageContent(parts, drawn.images)
-    finally:
-        textpage.close()
+class PageReader:
+    """Reads page after page of one document."""
+
+    def __init__(self) -> None:
+        self._letters_left = _MAX_LETTERS
+
+    def read(self, page: pypdfium2.PdfPage) -> PageContent:
+        """The content of an open page; PdfiumError when it is damaged."""
+        textpage = page.get_textpage()
+        try:
+            drawn = _Drawn()
+            drawn.look_at(_objects_of(page), _NO_CHANGE, 0)
+            parts = None
+            if page.get_rotation() == 0 and textpage.count_chars() <= self._letters_left:
+                parts = self._arranged(textpage, Strokes(drawn.across, drawn.down))
+            return PageContent(parts or [PagePart(textpage.get_text_range())], drawn.images)
+        finally:
+            textpage.close()
+
+    def _arranged(
+        self, textpage: pypdfium2.PdfTextPage, strokes: Strokes
+    ) -> Sequence[PagePart] | None:
+        """The page letter by letter, where there are tables or columns to put them in."""
+        tables = ruled_tables(strokes)
+        columns = None if tables else mixed_columns(_runs(textpage))
+        if not tables and columns is None:
+            return None
+        letters = list(_letters(textpage))
+        self._letters_left -= len(letters)
+        return _arranged(letters, tables, columns)
 
 
 # --- letters ---
@@ -74,11 +93,12 @@ def read_page(page: pypdfium2.PdfPage) -> PageContent:
 
 def _letters(textpage: pypdfium2.PdfTextPage) -> Iterator[_Letter]:
     left, right, bottom, top = (ctypes.c_double() for _ in range(4))
-    edges = tuple(map(ctypes.byref, (left, right, bottom, top)))
+    at_left, at_right, at_bottom, at_top = map(ctypes.byref, (left, right, bottom, top))
+    handle, box_of, code_of = textpage.raw, raw.FPDFText_GetCharBox, raw.FPDFText_GetUnicode
     for index in range(textpage.count_chars()):
-        raw.FPDFText_GetCharBox(textpage, index, *edges)
-        code = raw.FPDFText_GetUnicode(textpage, index)
-        yield _Letter(code, Box(left.value, bottom.value, right.value, top.value))
+        box_of(handle, index, at_left, at_right, at_bottom, at_top)
+        code = code_of(handle, index)
+        yield _Letter(code, left.value, bottom.value, right.value, top.value)
 
 
 def _runs(textpage: pypdfium2.PdfTextPage) -> list[Box]:
@@ -92,12 +112,9 @@ def _runs(textpage: pypdfium2.PdfTextPage) -> list[Box]:
 
 def _text_of(codes: Sequence[int]) -> str:
     """The characters of UTF-16 units, or of whole code points."""
-    units = b"".join(
-        code.to_bytes(2, "little") if code < 0x10000 else chr(code).encode("utf-16-le")
-        for code in codes
-        if code <= 0x10FFFF
-    )
-    return units.decode("utf-16-le", errors="replace")
+    text = "".join(map(chr, (code for code in codes if code <= 0x10FFFF)))
+    # Halves of a character outside of the first plane come one by one; alone they are none.
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", errors="replace")
 
 
 def _arranged(
@@ -126,20 +143,19 @@ def _places(
     letters: Iterable[_Letter], tables: Sequence[RuledTable]
 ) -> Iterator[tuple[int, int] | None]:
     """The table and cell of every letter; an end of line belongs to the letter before it."""
+    frames = [(t.xs[0], t.ys[0], t.xs[-1], t.ys[-1], t.cell_at) for t in tables]
     place: tuple[int, int] | None = None
-    for letter in letters:
-        if chr(letter.code) not in _BREAKS:
-            place = _place(letter.box, tables)
+    for code, left, bottom, right, top in letters:
+        if code not in _BREAKS:
+            place = None
+            x, y = (left + right) / 2, (bottom + top) / 2
+            for number, (first, lowest, last, highest, cell_at) in enumerate(frames):
+                if first <= x <= last and lowest <= y <= highest:
+                    cell = cell_at(x, y)
+                    if cell is not None:
+                        place = number, cell
+                        break
         yield place
-
-
-def _place(box: Box, tables: Sequence[RuledTable]) -> tuple[int, int] | None:
-    x, y = (box.left + box.right) / 2, box.middle
-    for number, table in enumerate(tables):
-        cell = table.cell_at(x, y)
-        if cell is not None:
-            return number, cell
-    return None
 
 
 class _Grid:
@@ -151,7 +167,7 @@ class _Grid:
 
     def add(self, cell: int, code: int) -> None:
         """Add a letter to a cell, where an end of line is a space."""
-        self._cells.setdefault(cell, []).append(0x20 if chr(code) in _BREAKS else code)
+        self._cells.setdefault(cell, []).append(0x20 if code in _BREAKS else code)
 
     @property
     def is_table(self) -> bool:
@@ -188,9 +204,9 @@ class _Pieces:
         """Add a letter; with columns, to the column it stands in."""
         if self._columns is None:
             self._codes.append(letter.code)
-        elif chr(letter.code) not in _BREAKS:
-            x = (letter.box.left + letter.box.right) / 2
-            place = self._columns.place(x, letter.box.middle)
+        elif letter.code not in _BREAKS:
+            x, y = (letter.left + letter.right) / 2, (letter.bottom + letter.top) / 2
+            place = self._columns.place(x, y)
             self._places.setdefault(place, []).append(letter)
 
     def add_table(self, number: int) -> None:
@@ -211,13 +227,12 @@ def _broken(letters: Sequence[_Letter]) -> Iterator[int]:
     """The letters of one column, with an end of line wherever the next one stands lower."""
     lowest: float | None = None
     for letter in letters:
-        box = letter.box
         # A space may have no height; a comma hangs low, but not below its line.
-        if not chr(letter.code).isspace() and box.top > box.bottom:
-            if lowest is not None and box.top <= lowest:
+        if not chr(letter.code).isspace() and letter.top > letter.bottom:
+            if lowest is not None and letter.top <= lowest:
                 yield 0x0A
                 lowest = None
-            lowest = box.bottom if lowest is None else min(lowest, box.bottom)
+            lowest = letter.bottom if lowest is None else min(lowest, letter.bottom)
         yield letter.code
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ragmesh.indexing.parser.builder import one_line
+from ragmesh.indexing.parser.builder import one_line, require_size
 
 _NUMBER = re.compile(r"[-+]?[\d.,:/%€$£ -]*\d[\d.,:/%€$£ -]*")
 _MAX_HEADER_CELL = 80
@@ -27,7 +27,13 @@ def table_lines(rows: Sequence[Sequence[str]], *, header: bool | None = None) ->
         header = len(table) > 1 and _names_columns(names)
     if not header or len(table) == 1:
         return ["; ".join(cell for cell in row if cell) for row in table]
-    return [_named(names, row) for row in table[1:]]
+    lines = []
+    size = 0
+    for row in table[1:]:
+        lines.append(_named(names, row))
+        size += len(lines[-1])
+        require_size(size)  # names that come again in every row can make a text of any length
+    return lines
 
 
 def _names_columns(row: Sequence[str]) -> bool:

@@ -57,7 +57,7 @@ class RuledTable:
     def cell_at(self, x: float, y: float) -> int | None:
         """The number of the cell that holds a point, if any does."""
         column = bisect_right(self.xs, x) - 1
-        row = self.rows - bisect_right(self.ys, y)
+        row = len(self.ys) - 1 - bisect_right(self.ys, y)
         return self.cells.get((row, column))
 
 

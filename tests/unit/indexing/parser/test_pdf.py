@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ragmesh.core.errors import NoTextError, UnreadableFileError
+from ragmesh.indexing.parser import pdf_page
 from tests.unit.indexing.parser.reads import lines, outline, read
 from tests.unit.indexing.parser.samples import drawn_pdf, grid, pdf, placed
 
@@ -89,6 +90,14 @@ def test_a_page_of_very_many_lines_is_read_as_a_drawing() -> None:
     drawing = "".join(f"10 {n / 20} m 500 {n / 20} l S " for n in range(9_000))
     extraction = read(drawn_pdf([placed("Words in it.", 50, 760) + drawing]))
     assert extraction.text == "Words in it."
+
+
+def test_the_last_of_very_many_tables_are_running_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pdf_page, "_MAX_LETTERS", 100)
+    page = table_page(frame=grid([50, 150, 250, 350], [640, 660, 680, 700]))
+    extraction = read(drawn_pdf([page, page]))
+    assert len(lines(extraction)) == 2
+    assert extraction.text.count("Elsewhere") == 2
 
 
 def test_a_cell_over_several_columns_is_written_once() -> None:
