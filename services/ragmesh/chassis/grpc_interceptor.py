@@ -1,10 +1,14 @@
-"""One server interceptor: what every call has in common costs it one hop, not five."""
+"""One server interceptor: what every call has in common costs it one hop, not five.
+
+It stands between gRPC and the handlers that are registered, and surrounds each of them once. As
+one of gRPC's own interceptors it would be asked for every call, at some 30 µs a call.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
@@ -56,8 +60,11 @@ class _Refused:
     error: RagmeshError
 
 
-class MeshServerInterceptor(grpc.aio.ServerInterceptor):
-    """Gives each call its request id and deadline, and answers errors with kind and reason."""
+class MeshServerInterceptor(grpc.GenericRpcHandler):
+    """Gives each call its request id and deadline, and answers errors with kind and reason.
+
+    It is the server's only handler; servicers are registered with it in the place of the server.
+    """
 
     def __init__(
         self,
@@ -73,7 +80,8 @@ class MeshServerInterceptor(grpc.aio.ServerInterceptor):
         self._telemetry = telemetry
         self._endless: set[asyncio.Task[Any]] = set()
         self._ended = asyncio.Event()
-        self._wrapped: dict[str, Handler] = {}
+        self._served: list[grpc.GenericRpcHandler] = []
+        self._methods: dict[str, Handler] = {}
 
     def end_endless(self) -> None:
         """End the calls that do not end by themselves: their callers are to ask elsewhere."""
@@ -81,22 +89,32 @@ class MeshServerInterceptor(grpc.aio.ServerInterceptor):
         for task in self._endless:
             task.cancel()
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler | None:
-        """The handler with everything around it; wrapped once, as handlers never change."""
-        handler = await continuation(handler_call_details)
+    def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
+        """Serve what these serve, with everything around it."""
+        self._served.extend(handlers)
+
+    def add_registered_method_handlers(
+        self, _service_name: str, _handlers: Mapping[str, Handler]
+    ) -> None:
+        """Nothing: generated code registers in both ways, and gRPC's own server takes the other."""
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
+        """The handler of a call's method; gRPC answers UNIMPLEMENTED when there is none."""
         method = handler_call_details.method
+        handler = self._methods.get(method)
         if handler is None:
-            if self._telemetry is not None:
-                self._telemetry.refused("UNIMPLEMENTED")
-            return None  # gRPC answers UNIMPLEMENTED
-        wrapped = self._wrapped.get(method)
-        if wrapped is None:
-            wrapped = self._wrapped[method] = self._wrap(method, handler)
-        return wrapped
+            handler = self._found(method, handler_call_details)
+        return handler
+
+    def _found(self, method: str, details: grpc.HandlerCallDetails) -> Handler | None:
+        for served in self._served:
+            made = served.service(details)
+            if made is not None:
+                # Surrounded once: handlers never change.
+                return self._methods.setdefault(method, self._wrap(method, made))
+        if self._telemetry is not None:
+            self._telemetry.refused("UNIMPLEMENTED")
+        return None
 
     def _wrap(self, method: str, made: Handler) -> Handler:
         # One of the four is set; their declared types are those of the synchronous server.

@@ -7,11 +7,12 @@ import errno
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import cast
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from ragmesh.chassis.addresses import (
     UNIX,
@@ -114,14 +115,16 @@ async def serve(
         telemetry=telemetry,
     )
     server = grpc.aio.server(
-        interceptors=[around],
+        handlers=[around],
         options=_arguments(options),
         maximum_concurrent_rpcs=options.max_concurrent_calls,
     )
-    async with _shown_health(server, service_names, options) as shown:
-        add(server)
+    async with _shown_health(around, service_names, options) as shown:
+        add(_registry(around))
         names = (*service_names, HEALTH, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, server)
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(  # type: ignore[no-untyped-call]
+            reflection.aio.ReflectionServicer(names), around
+        )
         serving = GrpcServer(server, around, shown, _listen(server, address, options))
         await server.start()
         try:
@@ -130,13 +133,18 @@ async def serve(
             await _drain(serving, options)
 
 
+def _registry(around: MeshServerInterceptor) -> grpc.aio.Server:
+    """It as the server that generated code asks for, of which it wants the two `add_…` only."""
+    return cast("grpc.aio.Server", around)
+
+
 @asynccontextmanager
 async def _shown_health(
-    server: grpc.aio.Server, names: Sequence[str], options: ServerOptions
+    around: MeshServerInterceptor, names: Sequence[str], options: ServerOptions
 ) -> AsyncIterator[health_aio.HealthServicer]:
     """Answer grpc.health.v1: each service by its name, the process itself by the empty one."""
     shown = health_aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(shown, server)
+    health_pb2_grpc.add_HealthServicer_to_server(shown, _registry(around))
     health = Health(names, options.clock) if options.health is None else options.health
 
     async def show() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +12,6 @@ from ragmesh.core.errors import (
     EmptyTextError,
     EncoderNotFoundError,
     InvalidError,
-    RagmeshError,
     TextTooLongError,
     Violation,
 )
@@ -24,13 +22,11 @@ from ragmesh.core.vectors import (
     PassageEmbedding,
     PassageEmbeddings,
     TextEmbeddings,
-    Vector,
 )
 from ragmesh.embedding.lanes import BulkLane, QueryLane
 from ragmesh.embedding.limits import EmbeddingLimits
 from ragmesh.embedding.ports import EncodedText, Encoder, VectorCache
-
-_log = logging.getLogger(__name__)
+from ragmesh.embedding.remembering import VectorMemory
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +50,7 @@ class EmbeddingService:
         if not encoders:
             raise ValueError("an embedding service needs an encoder")
         self._limits = limits or EmbeddingLimits()
-        self._cache = cache
+        self._memory = VectorMemory(cache)
         self._lanes: dict[str, _Lanes] = {}
         if len({encoder.description.name for encoder in encoders}) < len(encoders):
             raise ValueError("two encoders have the same name")
@@ -103,6 +99,10 @@ class EmbeddingService:
         )
         return PassageEmbeddings(fingerprint, embedded)
 
+    async def remember(self) -> None:
+        """Store the vectors of questions behind their answers, until cancelled."""
+        await self._memory.run()
+
     async def list_encoders(self) -> tuple[EncoderDescription, ...]:
         """Every encoder that can be named; the first is the default."""
         return tuple(lanes.encoder.description for lanes in self._lanes.values())
@@ -113,7 +113,7 @@ class EmbeddingService:
 
     async def _embed_queries(self, lanes: _Lanes, texts: Sequence[str]) -> tuple[EncodedText, ...]:
         digest = lanes.encoder.description.fingerprint.digest
-        known = await self._lookup(digest, texts)
+        known = await self._memory.lookup(digest, texts)
         missing = [text for text, vector in zip(texts, known, strict=True) if vector is None]
         fresh = await lanes.query.encode(missing) if missing else ()
         # A text that was cut is not remembered: the cache could not say how much of it.
@@ -122,32 +122,11 @@ class EmbeddingService:
             for text, encoded in zip(missing, fresh, strict=True)
             if not encoded.cut_tokens
         ]
-        await self._store(digest, whole)
+        self._memory.keep(digest, whole)
         remaining = iter(fresh)
         return tuple(
             next(remaining) if vector is None else EncodedText(vector, 0) for vector in known
         )
-
-    async def _lookup(self, digest: str, texts: Sequence[str]) -> tuple[Vector | None, ...]:
-        try:
-            return await self._cache.lookup_vectors(digest, texts)
-        except RagmeshError as error:
-            if not error.kind.transient:
-                raise
-            # The vectors can be computed: only time is lost, and the log says why.
-            _log.warning("vector cache did not answer", extra={"reason": error.reason})
-            return (None,) * len(texts)
-
-    async def _store(self, digest: str, entries: Sequence[tuple[str, Vector]]) -> None:
-        if not entries:
-            return
-        texts, vectors = zip(*entries, strict=True)
-        try:
-            await self._cache.store_vectors(digest, texts, vectors)
-        except RagmeshError as error:
-            if not error.kind.transient:
-                raise
-            _log.warning("vector cache did not store", extra={"reason": error.reason})
 
     def _lanes_of(self, name: str) -> _Lanes:
         if not name:

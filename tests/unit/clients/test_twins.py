@@ -25,7 +25,8 @@ from ragmesh.retrieval.service import RetrievalService
 
 TWINS = [
     pytest.param(CacheService, cache.CacheClient, set(), id="cache"),
-    pytest.param(EmbeddingService, embedding.EmbeddingClient, set(), id="embedding"),
+    # The loop that stores vectors runs where they are made.
+    pytest.param(EmbeddingService, embedding.EmbeddingClient, {"remember"}, id="embedding"),
     # The gateway asks for the engine that answers; the list of all is the server's.
     pytest.param(GenerationService, generation.GenerationClient, {"list_models"}, id="generation"),
     # The loop that hears of heads runs where the index is.

@@ -142,10 +142,10 @@ async def test_the_time_to_come_back_follows_the_pace_of_the_encoder() -> None:
             await clock.advance(2.0)
             gate.release()
             await slow
-        group.create_task(service.embed_texts(["a", "b", "c", "d"]))
+        group.create_task(service.embed_texts(["k", "l", "m", "n"]))
         await gate.until_called(11)
         with pytest.raises(EmbedderOverloadedError) as caught:
-            await service.embed_texts(["e"])
+            await service.embed_texts(["o"])
         gate.release()
     assert 4 * 1.5 < (caught.value.retry_after_seconds or 0) < 4 * 2.0
 

@@ -5,7 +5,10 @@ What every embedder promises is in tests/contract/embedding.
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -36,6 +39,17 @@ def serve(*encoders: FakeEncoder | CountingEncoder, cache=None, limits=None) -> 
         clock=ManualClock(),
         limits=limits,
     )
+
+
+@asynccontextmanager
+async def remembering(service: EmbeddingService) -> AsyncIterator[EmbeddingService]:
+    """The service beside its loop, which has stored everything when the block ends."""
+    async with asyncio.TaskGroup() as group:
+        loop = group.create_task(service.remember())
+        yield service
+        await asyncio.sleep(0)  # the fake cache stores within a turn of the loop
+        await asyncio.sleep(0)
+        loop.cancel()
 
 
 async def test_the_first_encoder_is_the_default_and_the_others_have_names() -> None:
@@ -92,25 +106,27 @@ async def test_a_known_query_is_not_encoded_again() -> None:
 
 async def test_the_vectors_of_one_fingerprint_never_answer_for_another() -> None:
     cache = FakeVectorCache()
-    await serve(FakeEncoder("old"), cache=cache).embed_texts(["tide"])
+    async with remembering(serve(FakeEncoder("old"), cache=cache)) as service:
+        await service.embed_texts(["tide"])
     encoder = CountingEncoder(FakeEncoder("new"))
     await serve(encoder, cache=cache).embed_texts(["tide"])
     assert encoder.texts == 1
+    assert cache.vectors
 
 
 async def test_a_cut_text_is_not_remembered_so_that_its_cut_is_always_counted() -> None:
     cache = FakeVectorCache()
-    service = serve(FakeEncoder(max_tokens=4), cache=cache)
-    cuts = [(await service.embed_texts(["a b c", "d"])).cut_tokens for _ in range(2)]
+    async with remembering(serve(FakeEncoder(max_tokens=4), cache=cache)) as service:
+        cuts = [(await service.embed_texts(["a b c", "d"])).cut_tokens for _ in range(2)]
     assert cuts == [(1, 0), (1, 0)]
     assert [text for _, text in cache.vectors] == ["d"]
 
 
 async def test_bulk_texts_and_passages_do_not_crowd_the_cache() -> None:
     cache = FakeVectorCache()
-    service = serve(cache=cache)
-    await service.embed_texts(["bulk"], lane=Lane.BULK)
-    await service.embed_passages([Passage("passage", ())])
+    async with remembering(serve(cache=cache)) as service:
+        await service.embed_texts(["bulk"], lane=Lane.BULK)
+        await service.embed_passages([Passage("passage", ())])
     assert cache.vectors == {}
 
 
@@ -125,9 +141,8 @@ async def test_a_cache_that_is_away_costs_time_and_not_the_answer(
     assert "tide" not in caplog.text
 
 
-@pytest.mark.parametrize("call", ["lookup", "store"])
-async def test_a_cache_that_refuses_the_request_is_a_defect_and_is_heard(call: str) -> None:
+async def test_a_cache_that_refuses_a_lookup_is_a_defect_and_is_heard() -> None:
     failure = PreconditionError("this should not be")
-    service = serve(cache=FakeVectorCache(failure=failure, failing=(call,)))
+    service = serve(cache=FakeVectorCache(failure=failure, failing=("lookup",)))
     with pytest.raises(PreconditionError):
         await service.embed_texts(["tide"])

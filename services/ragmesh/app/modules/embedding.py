@@ -16,4 +16,8 @@ async def open_embedding(wiring: Wiring) -> AsyncIterator[EmbeddingService]:
     settings = wiring.settings.embedding
     cache = await wiring.port("cache")
     async with open_encoders(settings) as encoders:
-        yield EmbeddingService(encoders, cache=cache, clock=wiring.clock, limits=settings.limits)
+        service = EmbeddingService(
+            encoders, cache=cache, clock=wiring.clock, limits=settings.limits
+        )
+        async with wiring.life.tasks.running("embedding.vectors", service.remember()):
+            yield service

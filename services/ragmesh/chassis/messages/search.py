@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import accumulate, pairwise
+from operator import gt
 
 from ragmesh.api.types.v1 import search_pb2
 from ragmesh.chassis.messages.enums import EnumNumbers
@@ -91,20 +93,16 @@ def hit_to_message(hit: Hit) -> search_pb2.Hit:
     message.span.start, message.span.end = hit.span.start, hit.span.end
     if hit.sentence_vectors is not None:
         message.sentence_vectors.CopyFrom(sentence_vectors_to_message(hit.sentence_vectors))
-    # An answer's evidence has a hundred sentences: filled in place they cost half.
-    for sentence in hit.sentences:
-        added = message.sentences.add()
-        span = added.span
-        span.SetInParent()
-        span.start, span.end = sentence.span.start, sentence.span.end
-        added.terms.extend(sentence.terms)
+    _add_sentences(message.sentences, hit.sentences)
     return message
 
 
 def hit_from_message(message: search_pb2.Hit, *, terms: int, field: str = "hit") -> Hit:
     """A chunk that was found by a search of so many terms."""
     refuse_missing(message, "span", field=field)
-    sentences = _sentences(message, terms, field)
+    sentences = _sentences(
+        message.sentences, len(message.text), terms=terms, field=f"{field}.sentences"
+    )
     vectors = None
     if message.HasField("sentence_vectors"):
         where = f"{field}.sentence_vectors"
@@ -141,27 +139,27 @@ def timings_from_messages(messages: Iterable[search_pb2.StageTiming]) -> Timings
     return tuple((message.stage, message.milliseconds) for message in messages)
 
 
-def _sentences(hit: search_pb2.Hit, terms: int, field: str) -> tuple[Sentence, ...]:
-    """The sentences of a hit; names of fields are made only for the one at fault."""
-    length = len(hit.text)
-    found: list[Sentence] = []
-    for message in hit.sentences:
-        span = message.span
-        start, end, held = span.start, span.end, tuple(message.terms)
-        fits = start <= end <= length and (not held or max(held) < terms)
-        if not fits or (end == 0 and not message.HasField("span")):
-            where = f"{field}.sentences[{len(found)}]"
-            raise _misfit(message, where, held, terms)
-        found.append(Sentence(Span(start, end), held))
-    return tuple(found)
+def _add_sentences(columns: search_pb2.Sentences, sentences: tuple[Sentence, ...]) -> None:
+    columns.starts.extend([sentence.span.start for sentence in sentences])
+    columns.ends.extend([sentence.span.end for sentence in sentences])
+    columns.term_counts.extend([len(sentence.terms) for sentence in sentences])
+    columns.terms.extend([term for sentence in sentences for term in sentence.terms])
 
 
-def _misfit(
-    message: search_pb2.Sentence, field: str, held: tuple[int, ...], terms: int
-) -> InvalidError:
-    """What is wrong with a sentence that does not fit its hit."""
-    if not message.HasField("span"):
-        return InvalidError.of(f"{field}.span", "must be given")
+def _sentences(
+    columns: search_pb2.Sentences, length: int, *, terms: int, field: str
+) -> tuple[Sentence, ...]:
+    """The sentences of a hit whose text has this length."""
+    starts, ends, counts = list(columns.starts), list(columns.ends), list(columns.term_counts)
+    held = tuple(columns.terms)
+    if not len(starts) == len(ends) == len(counts) or sum(counts) != len(held):
+        raise InvalidError.of(field, "must be columns of equal length")
     if held and max(held) >= terms:
-        return InvalidError.of(f"{field}.terms", "must be positions of the search's terms")
-    return InvalidError.of(f"{field}.span", "must be a range within the hit's text")
+        raise InvalidError.of(f"{field}.terms", "must be positions of the search's terms")
+    if any(map(gt, starts, ends)) or max(ends, default=0) > length:
+        raise InvalidError.of(f"{field}.ends", "must be within the hit's text, behind the start")
+    bounds = accumulate(counts, initial=0)
+    return tuple(
+        Sentence(Span(start, end), held[first:last])
+        for start, end, (first, last) in zip(starts, ends, pairwise(bounds), strict=True)
+    )

@@ -136,24 +136,34 @@ REFUSED: dict[str, tuple[Callable[[Any], object], Any, str]] = {
         retrieval(lambda one: setattr(one.hits[0], "similarity", math.nan)),
         "retrieval.hits[0].similarity",
     ),
-    "a sentence without a span": (
+    "a sentence without an end": (
         search.retrieval_from_message,
-        retrieval(lambda one: one.hits[0].sentences[1].ClearField("span")),
-        "retrieval.hits[0].sentences[1].span",
+        retrieval(lambda one: one.hits[0].sentences.ends.pop()),
+        "retrieval.hits[0].sentences",
+    ),
+    "a sentence that counts words it does not bring": (
+        search.retrieval_from_message,
+        retrieval(lambda one: one.hits[0].sentences.term_counts.__setitem__(0, 7)),
+        "retrieval.hits[0].sentences",
     ),
     "a sentence beyond its hit": (
         search.retrieval_from_message,
-        retrieval(lambda one: setattr(one.hits[0].sentences[1].span, "end", 9_999)),
-        "retrieval.hits[0].sentences[1].span",
+        retrieval(lambda one: one.hits[0].sentences.ends.__setitem__(1, 9_999)),
+        "retrieval.hits[0].sentences.ends",
+    ),
+    "a sentence that runs backwards": (
+        search.retrieval_from_message,
+        retrieval(lambda one: one.hits[0].sentences.starts.__setitem__(1, 9_999)),
+        "retrieval.hits[0].sentences.ends",
     ),
     "a sentence with a term of another search": (
         search.retrieval_from_message,
-        retrieval(lambda one: one.hits[0].sentences[0].terms.append(3)),
-        "retrieval.hits[0].sentences[0].terms",
+        retrieval(lambda one: one.hits[0].sentences.terms.__setitem__(0, 3)),
+        "retrieval.hits[0].sentences.terms",
     ),
     "more sentence vectors than sentences": (
         search.retrieval_from_message,
-        retrieval(lambda one: one.hits[0].sentences.pop()),
+        retrieval(lambda one: one.hits[0].ClearField("sentences")),
         "retrieval.hits[0].sentence_vectors",
     ),
     "a citation without a span": (
@@ -302,7 +312,9 @@ def test_a_moment_with_more_nanoseconds_than_a_second_has_is_none() -> None:
 
 def test_a_search_without_terms_takes_no_sentence_that_holds_one() -> None:
     message = search_pb2.Hit(
-        text="Dogs.", span=text_pb2.Span(end=5), sentences=[{"span": {"end": 5}, "terms": [0]}]
+        text="Dogs.",
+        span=text_pb2.Span(end=5),
+        sentences={"starts": [0], "ends": [5], "term_counts": [1], "terms": [0]},
     )
     with pytest.raises(InvalidError):
         search.hit_from_message(message, terms=0)

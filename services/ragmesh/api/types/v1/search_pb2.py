@@ -26,25 +26,25 @@ from ragmesh.api.types.v1 import text_pb2 as ragmesh_dot_api_dot_types_dot_v1_do
 from ragmesh.api.types.v1 import vector_pb2 as ragmesh_dot_api_dot_types_dot_v1_dot_vector__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!ragmesh/api/types/v1/search.proto\x12\x14ragmesh.api.types.v1\x1a\x1fragmesh/api/types/v1/text.proto\x1a!ragmesh/api/types/v1/vector.proto\"R\n\x0cRankingScore\x12\x18\n\x07ranking\x18\x01 \x01(\tR\x07ranking\x12\x12\n\x04rank\x18\x02 \x01(\rR\x04rank\x12\x14\n\x05score\x18\x03 \x01(\x01R\x05score\"1\n\tQueryTerm\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text\x12\x10\n\x03idf\x18\x02 \x01(\x01R\x03idf\"P\n\x08Sentence\x12.\n\x04span\x18\x01 \x01(\x0b\x32\x1a.ragmesh.api.types.v1.SpanR\x04span\x12\x14\n\x05terms\x18\x02 \x03(\rR\x05terms\"\xe0\x04\n\x03Hit\x12\x19\n\x08\x63hunk_id\x18\x01 \x01(\tR\x07\x63hunkId\x12!\n\x0c\x64ocument_uid\x18\x02 \x01(\tR\x0b\x64ocumentUid\x12\x1f\n\x0b\x64ocument_id\x18\x03 \x01(\tR\ndocumentId\x12\x1a\n\x08revision\x18\x04 \x01(\rR\x08revision\x12\x14\n\x05title\x18\x05 \x01(\tR\x05title\x12\x12\n\x04text\x18\x06 \x01(\tR\x04text\x12\x14\n\x05score\x18\x07 \x01(\x01R\x05score\x12\x1e\n\nsimilarity\x18\x08 \x01(\x01R\nsimilarity\x12.\n\x04span\x18\t \x01(\x0b\x32\x1a.ragmesh.api.types.v1.SpanR\x04span\x12\x17\n\x04page\x18\n \x01(\rH\x00R\x04page\x88\x01\x01\x12\x1a\n\x08headings\x18\x0b \x03(\tR\x08headings\x12#\n\rmetadata_json\x18\x0c \x01(\tR\x0cmetadataJson\x12\x1f\n\x0btoken_count\x18\r \x01(\rR\ntokenCount\x12:\n\x06scores\x18\x0e \x03(\x0b\x32\".ragmesh.api.types.v1.RankingScoreR\x06scores\x12<\n\tsentences\x18\x0f \x03(\x0b\x32\x1e.ragmesh.api.types.v1.SentenceR\tsentences\x12P\n\x10sentence_vectors\x18\x10 \x01(\x0b\x32%.ragmesh.api.types.v1.SentenceVectorsR\x0fsentenceVectorsB\x07\n\x05_page\"G\n\x0bStageTiming\x12\x14\n\x05stage\x18\x01 \x01(\tR\x05stage\x12\"\n\x0cmilliseconds\x18\x02 \x01(\x01R\x0cmilliseconds\"\xa3\x03\n\tRetrieval\x12-\n\x04hits\x18\x01 \x03(\x0b\x32\x19.ragmesh.api.types.v1.HitR\x04hits\x12*\n\x11index_version_uid\x18\x02 \x01(\tR\x0findexVersionUid\x12%\n\x0eheads_sequence\x18\x03 \x01(\x04R\rheadsSequence\x12?\n\x0cquery_vector\x18\x04 \x01(\x0b\x32\x1c.ragmesh.api.types.v1.VectorR\x0bqueryVector\x12\x43\n\x0b\x66ingerprint\x18\x05 \x01(\x0b\x32!.ragmesh.api.types.v1.FingerprintR\x0b\x66ingerprint\x12\x35\n\x05terms\x18\x06 \x03(\x0b\x32\x1f.ragmesh.api.types.v1.QueryTermR\x05terms\x12\x1a\n\x08\x64\x65graded\x18\x07 \x03(\tR\x08\x64\x65graded\x12;\n\x07timings\x18\x08 \x03(\x0b\x32!.ragmesh.api.types.v1.StageTimingR\x07timings*q\n\nSearchMode\x12\x1b\n\x17SEARCH_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12SEARCH_MODE_HYBRID\x10\x01\x12\x15\n\x11SEARCH_MODE_DENSE\x10\x02\x12\x17\n\x13SEARCH_MODE_KEYWORD\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!ragmesh/api/types/v1/search.proto\x12\x14ragmesh.api.types.v1\x1a\x1fragmesh/api/types/v1/text.proto\x1a!ragmesh/api/types/v1/vector.proto\"R\n\x0cRankingScore\x12\x18\n\x07ranking\x18\x01 \x01(\tR\x07ranking\x12\x12\n\x04rank\x18\x02 \x01(\rR\x04rank\x12\x14\n\x05score\x18\x03 \x01(\x01R\x05score\"1\n\tQueryTerm\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text\x12\x10\n\x03idf\x18\x02 \x01(\x01R\x03idf\"n\n\tSentences\x12\x16\n\x06starts\x18\x01 \x03(\rR\x06starts\x12\x12\n\x04\x65nds\x18\x02 \x03(\rR\x04\x65nds\x12\x1f\n\x0bterm_counts\x18\x03 \x03(\rR\ntermCounts\x12\x14\n\x05terms\x18\x04 \x03(\rR\x05terms\"\xe1\x04\n\x03Hit\x12\x19\n\x08\x63hunk_id\x18\x01 \x01(\tR\x07\x63hunkId\x12!\n\x0c\x64ocument_uid\x18\x02 \x01(\tR\x0b\x64ocumentUid\x12\x1f\n\x0b\x64ocument_id\x18\x03 \x01(\tR\ndocumentId\x12\x1a\n\x08revision\x18\x04 \x01(\rR\x08revision\x12\x14\n\x05title\x18\x05 \x01(\tR\x05title\x12\x12\n\x04text\x18\x06 \x01(\tR\x04text\x12\x14\n\x05score\x18\x07 \x01(\x01R\x05score\x12\x1e\n\nsimilarity\x18\x08 \x01(\x01R\nsimilarity\x12.\n\x04span\x18\t \x01(\x0b\x32\x1a.ragmesh.api.types.v1.SpanR\x04span\x12\x17\n\x04page\x18\n \x01(\rH\x00R\x04page\x88\x01\x01\x12\x1a\n\x08headings\x18\x0b \x03(\tR\x08headings\x12#\n\rmetadata_json\x18\x0c \x01(\tR\x0cmetadataJson\x12\x1f\n\x0btoken_count\x18\r \x01(\rR\ntokenCount\x12:\n\x06scores\x18\x0e \x03(\x0b\x32\".ragmesh.api.types.v1.RankingScoreR\x06scores\x12=\n\tsentences\x18\x0f \x01(\x0b\x32\x1f.ragmesh.api.types.v1.SentencesR\tsentences\x12P\n\x10sentence_vectors\x18\x10 \x01(\x0b\x32%.ragmesh.api.types.v1.SentenceVectorsR\x0fsentenceVectorsB\x07\n\x05_page\"G\n\x0bStageTiming\x12\x14\n\x05stage\x18\x01 \x01(\tR\x05stage\x12\"\n\x0cmilliseconds\x18\x02 \x01(\x01R\x0cmilliseconds\"\xa3\x03\n\tRetrieval\x12-\n\x04hits\x18\x01 \x03(\x0b\x32\x19.ragmesh.api.types.v1.HitR\x04hits\x12*\n\x11index_version_uid\x18\x02 \x01(\tR\x0findexVersionUid\x12%\n\x0eheads_sequence\x18\x03 \x01(\x04R\rheadsSequence\x12?\n\x0cquery_vector\x18\x04 \x01(\x0b\x32\x1c.ragmesh.api.types.v1.VectorR\x0bqueryVector\x12\x43\n\x0b\x66ingerprint\x18\x05 \x01(\x0b\x32!.ragmesh.api.types.v1.FingerprintR\x0b\x66ingerprint\x12\x35\n\x05terms\x18\x06 \x03(\x0b\x32\x1f.ragmesh.api.types.v1.QueryTermR\x05terms\x12\x1a\n\x08\x64\x65graded\x18\x07 \x03(\tR\x08\x64\x65graded\x12;\n\x07timings\x18\x08 \x03(\x0b\x32!.ragmesh.api.types.v1.StageTimingR\x07timings*q\n\nSearchMode\x12\x1b\n\x17SEARCH_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12SEARCH_MODE_HYBRID\x10\x01\x12\x15\n\x11SEARCH_MODE_DENSE\x10\x02\x12\x17\n\x13SEARCH_MODE_KEYWORD\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ragmesh.api.types.v1.search_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SEARCHMODE']._serialized_start=1450
-  _globals['_SEARCHMODE']._serialized_end=1563
+  _globals['_SEARCHMODE']._serialized_start=1481
+  _globals['_SEARCHMODE']._serialized_end=1594
   _globals['_RANKINGSCORE']._serialized_start=127
   _globals['_RANKINGSCORE']._serialized_end=209
   _globals['_QUERYTERM']._serialized_start=211
   _globals['_QUERYTERM']._serialized_end=260
-  _globals['_SENTENCE']._serialized_start=262
-  _globals['_SENTENCE']._serialized_end=342
-  _globals['_HIT']._serialized_start=345
-  _globals['_HIT']._serialized_end=953
-  _globals['_STAGETIMING']._serialized_start=955
-  _globals['_STAGETIMING']._serialized_end=1026
-  _globals['_RETRIEVAL']._serialized_start=1029
-  _globals['_RETRIEVAL']._serialized_end=1448
+  _globals['_SENTENCES']._serialized_start=262
+  _globals['_SENTENCES']._serialized_end=372
+  _globals['_HIT']._serialized_start=375
+  _globals['_HIT']._serialized_end=984
+  _globals['_STAGETIMING']._serialized_start=986
+  _globals['_STAGETIMING']._serialized_end=1057
+  _globals['_RETRIEVAL']._serialized_start=1060
+  _globals['_RETRIEVAL']._serialized_end=1479
 # @@protoc_insertion_point(module_scope)

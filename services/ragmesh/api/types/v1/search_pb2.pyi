@@ -106,34 +106,50 @@ class QueryTerm(_message.Message):
 Global___QueryTerm: _TypeAlias = QueryTerm  # noqa: Y015
 
 @_typing.final
-class Sentence(_message.Message):
-    """A sentence of a hit."""
+class Sentences(_message.Message):
+    """The sentences of a hit as columns, one row a sentence, in their order: an answer's evidence has
+    hundreds, and as messages of their own they would cost more than all the rest.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    SPAN_FIELD_NUMBER: _builtins.int
+    STARTS_FIELD_NUMBER: _builtins.int
+    ENDS_FIELD_NUMBER: _builtins.int
+    TERM_COUNTS_FIELD_NUMBER: _builtins.int
     TERMS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def span(self) -> _text_pb2.Span:
-        """Where it stands within the hit's text."""
+    def starts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Where each starts within the hit's text, in code points."""
+
+    @_builtins.property
+    def ends(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Where each ends, exclusive."""
+
+    @_builtins.property
+    def term_counts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """How many of the question's words each holds."""
 
     @_builtins.property
     def terms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Positions of the question's words it holds in the query terms of the same search, ascending."""
+        """Positions of those words in the query terms of the same search: those of the first sentence,
+        ascending, then those of the second, and so on.
+        """
 
     def __init__(
         self,
         *,
-        span: _text_pb2.Span | None = ...,
+        starts: _abc.Iterable[_builtins.int] | None = ...,
+        ends: _abc.Iterable[_builtins.int] | None = ...,
+        term_counts: _abc.Iterable[_builtins.int] | None = ...,
         terms: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["span", b"span"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["span", b"span", "terms", b"terms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ends", b"ends", "starts", b"starts", "term_counts", b"term_counts", "terms", b"terms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Sentence: _TypeAlias = Sentence  # noqa: Y015
+Global___Sentences: _TypeAlias = Sentences  # noqa: Y015
 
 @_typing.final
 class Hit(_message.Message):
@@ -192,8 +208,8 @@ class Hit(_message.Message):
         """How each ranking saw it; only when asked to explain."""
 
     @_builtins.property
-    def sentences(self) -> _containers.RepeatedCompositeFieldContainer[Global___Sentence]:
-        """Its sentences, in order."""
+    def sentences(self) -> Global___Sentences:
+        """Its sentences."""
 
     @_builtins.property
     def sentence_vectors(self) -> _vector_pb2.SentenceVectors:
@@ -216,10 +232,10 @@ class Hit(_message.Message):
         metadata_json: _builtins.str = ...,
         token_count: _builtins.int = ...,
         scores: _abc.Iterable[Global___RankingScore] | None = ...,
-        sentences: _abc.Iterable[Global___Sentence] | None = ...,
+        sentences: Global___Sentences | None = ...,
         sentence_vectors: _vector_pb2.SentenceVectors | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "page", b"page", "sentence_vectors", b"sentence_vectors", "span", b"span"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "page", b"page", "sentence_vectors", b"sentence_vectors", "sentences", b"sentences", "span", b"span"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "chunk_id", b"chunk_id", "document_id", b"document_id", "document_uid", b"document_uid", "headings", b"headings", "metadata_json", b"metadata_json", "page", b"page", "revision", b"revision", "score", b"score", "scores", b"scores", "sentence_vectors", b"sentence_vectors", "sentences", b"sentences", "similarity", b"similarity", "span", b"span", "text", b"text", "title", b"title", "token_count", b"token_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
