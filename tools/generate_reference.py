@@ -26,6 +26,8 @@ REGISTRY = ROOT / "docs" / "reference" / "telemetry.yaml"
 _SPANS = {
     "rpc": "A call over gRPC: one span on each side. Health checks and reflection have none.",
     "http": "A request to the public HTTP door. Probes have none.",
+    "stages": "A stage of a question or a search, named like the timings that its answer tells. It "
+    "stands beside the calls that are made in it.",
     "calls": "A call of a service in the same process, named SERVICE.METHOD: of the gateway by its "
     "doors, and of every service where target `all` needs no wire.",
     "events": "An event on its way. An attempt to handle it begins a trace of its own, which is "

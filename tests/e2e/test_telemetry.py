@@ -135,7 +135,7 @@ def test_one_question_is_one_trace_without_orphans(told: Told) -> None:
         assert {"gateway", "retrieval", "embedding", "generation", "indexing"} <= processes
 
 
-def test_the_calls_of_a_question_say_where_the_gateways_time_went(told: Told) -> None:
+def test_the_stages_of_a_question_say_where_the_gateways_time_went(told: Told) -> None:
     # OT-2
     asked = [told.ask(f"Where does the {SECRETS['text']} sleep?", 0xB0 + n) for n in range(20)]
     told.whole(asked[-1])
@@ -148,9 +148,10 @@ def test_the_calls_of_a_question_say_where_the_gateways_time_went(told: Told) ->
         of_door.append(_covered(door, [span for span in spans if span is not door]))
     print(f"{told.shape}: {max(covered):.3f}, median {median(covered):.3f} of the use case;")
     print(f"{max(of_door):.3f}, median {median(of_door):.3f} of the REST door")
-    # The figure is printed and not held to the goal of 0.95: what other processes of the machine
-    # take in between belongs to no span.
-    assert max(covered) >= 0.8, covered
+    # The best of them is held to the goal: what other processes of the machine take in between
+    # belongs to no span.
+    assert max(covered) >= 0.95, covered
+    assert max(of_door) >= 0.95, of_door
 
 
 def _covered(whole: SeenSpan, below: list[SeenSpan]) -> float:

@@ -32,7 +32,7 @@ from ragmesh.core.documents import Route
 from ragmesh.core.errors import IndexVersionGoneError, InternalError, Kind, RagmeshError
 from ragmesh.core.search import Retrieval, RetrieveQuery
 from ragmesh.gateway.limits import GatewayLimits
-from ragmesh.gateway.ports import AnswerCache, Generator, Retriever, Router
+from ragmesh.gateway.ports import AnswerCache, Generator, Retriever, Router, StageSpans
 from ragmesh.gateway.replay import replay
 from ragmesh.gateway.stopwatch import Stopwatch
 
@@ -57,12 +57,13 @@ class Asking:
     cache: AnswerCache
     clock: Clock
     limits: GatewayLimits
+    spans: StageSpans
 
     async def stream(
         self, caller: Caller, query: AskQuery, *, request_id: str
     ) -> AsyncGenerator[AnswerEvent, None]:
         """Deltas and citations, then exactly one Answer; closing it stops the engine."""
-        run = _Run(caller, query, request_id, Stopwatch(self.clock))
+        run = _Run(caller, query, request_id, Stopwatch(self.clock, self.spans))
         stored = await self._find(run)
         if stored is not None:
             for piece in replay(stored.answer):
@@ -129,17 +130,17 @@ class Asking:
         events = cast(
             "AsyncGenerator[GenerationEvent, None]", self.generator.generate(run.caller, query)
         )
-        async with aclosing(events):
-            async for event in events:
-                if run.first_ms is None:
-                    run.first_ms = (self.clock.monotonic() - began) * 1_000
-                    run.watch.add("generate.first", run.first_ms)
-                if isinstance(event, Generated):
-                    run.generated = event
-                else:
-                    run.take(event)
-                    yield event
-        run.watch.add("generate", (self.clock.monotonic() - began) * 1_000)
+        with run.watch.stage("generate"):
+            async with aclosing(events):
+                async for event in events:
+                    if run.first_ms is None:
+                        run.first_ms = (self.clock.monotonic() - began) * 1_000
+                        run.watch.add("generate.first", run.first_ms)
+                    if isinstance(event, Generated):
+                        run.generated = event
+                    else:
+                        run.take(event)
+                        yield event
 
     async def _keep(self, run: _Run, retrieval: Retrieval, answer: Answer) -> None:
         """Store a complete answer with a tag for every document in its context."""
@@ -148,15 +149,15 @@ class Asking:
         # The key names the engine that was described; a restart may have put another in its place.
         if not (wanted and whole and answer.model == run.engine.model):
             return
-        entry = StoredAnswer(
-            key=run.key(),
-            collection_uid=run.route.collection_uid,
-            answer=answer,
-            heads_sequence=retrieval.heads_sequence,
-            tags=tuple(sorted({hit.document_uid for hit in retrieval.hits})),
-            read_at=run.read_at,
-        )
         with run.watch.stage("cache_store"):
+            entry = StoredAnswer(
+                key=run.key(),
+                collection_uid=run.route.collection_uid,
+                answer=answer,
+                heads_sequence=retrieval.heads_sequence,
+                tags=tuple(sorted({hit.document_uid for hit in retrieval.hits})),
+                read_at=run.read_at,
+            )
             await self._or_bypass(run, self.cache.store_answer(run.caller, entry))
 
     async def _or_bypass(self, run: _Run, work: Awaitable[Found]) -> Found | None:

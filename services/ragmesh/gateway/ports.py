@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from ragmesh.core.answers import EngineDescription, GenerateQuery, GenerationEvent, StoredAnswer
@@ -147,6 +148,13 @@ class Mending(Protocol):
 
 class Catalog(Collections, Documents, Jobs, Mending, Protocol):
     """Satisfied by IndexingService (same process) and its client (over gRPC)."""
+
+
+class StageSpans(Protocol):
+    """Shows whoever follows a trace what the stages took; satisfied by the chassis."""
+
+    def stage(self, name: str) -> AbstractContextManager[None]:
+        """The block is this stage of the current use case."""
 
 
 class Retriever(Protocol):

@@ -18,7 +18,7 @@ from ragmesh.core.search import (
     SearchResult,
 )
 from ragmesh.gateway.asking import affinity_of
-from ragmesh.gateway.ports import Retriever, Router
+from ragmesh.gateway.ports import Retriever, Router, StageSpans
 from ragmesh.gateway.stopwatch import Stopwatch
 
 _log = logging.getLogger(__name__)
@@ -31,10 +31,11 @@ class Searching:
     router: Router
     retriever: Retriever
     clock: Clock
+    spans: StageSpans
 
     async def search(self, caller: Caller, query: SearchQuery) -> SearchResult:
         """The hits; a route whose index version is gone is resolved once more."""
-        watch = Stopwatch(self.clock)
+        watch = Stopwatch(self.clock, self.spans)
         route = await self._route(caller, query, watch)
         try:
             retrieval = await self._retrieve(caller, query, route, watch)

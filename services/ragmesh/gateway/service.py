@@ -18,9 +18,10 @@ from ragmesh.gateway.asking import Asking
 from ragmesh.gateway.deadlines import within
 from ragmesh.gateway.following import Following, JobEvent
 from ragmesh.gateway.limits import GatewayLimits
-from ragmesh.gateway.ports import AnswerCache, Catalog, Generator, Retriever
+from ragmesh.gateway.ports import AnswerCache, Catalog, Generator, Retriever, StageSpans
 from ragmesh.gateway.room import UploadRoom
 from ragmesh.gateway.searching import Searching
+from ragmesh.gateway.stopwatch import NoSpans
 from ragmesh.gateway.uploading import Uploading
 
 
@@ -37,6 +38,7 @@ class GatewayService:
     limits: GatewayLimits = field(default_factory=GatewayLimits)
     room: UploadRoom = field(default_factory=lambda: UploadRoom(GatewayLimits().upload_bytes))
     """The doors take of it what an upload brings, before it is all there."""
+    spans: StageSpans = field(default_factory=NoSpans)
 
     async def ask(self, caller: Caller, query: AskQuery, *, request_id: str) -> Answer:
         """The whole answer."""
@@ -51,14 +53,20 @@ class GatewayService:
     ) -> AsyncGenerator[AnswerEvent, None]:
         """Deltas and citations, then the whole answer; closing it stops everything behind it."""
         asking = Asking(
-            self.catalog, self.retriever, self.generator, self.cache, self.clock, self.limits
+            self.catalog,
+            self.retriever,
+            self.generator,
+            self.cache,
+            self.clock,
+            self.limits,
+            self.spans,
         )
         events = asking.stream(caller, query, request_id=request_id)
         return within(self.limits.question_seconds, events)
 
     async def search(self, caller: Caller, query: SearchQuery) -> SearchResult:
         """The chunks closest to a query."""
-        searching = Searching(self.catalog, self.retriever, self.clock)
+        searching = Searching(self.catalog, self.retriever, self.clock, self.spans)
         seconds = self.limits.question_seconds
         try:
             async with asyncio.timeout(seconds) as timer:

@@ -1,13 +1,22 @@
-"""How long each stage of a question took."""
+"""How long each stage of a question took, for the user and for whoever follows its trace."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from ragmesh.core.clock import Clock
 from ragmesh.core.search import Timings
+from ragmesh.gateway.ports import StageSpans
+
+
+class NoSpans:
+    """Nobody follows traces."""
+
+    def stage(self, _name: str) -> AbstractContextManager[None]:
+        """Nothing."""
+        return nullcontext()
 
 
 @dataclass(slots=True)
@@ -15,6 +24,7 @@ class Stopwatch:
     """Collects stages in the order in which they end; `total` runs from its making."""
 
     clock: Clock
+    spans: StageSpans
     started: float = field(init=False)
     _stages: list[tuple[str, float]] = field(default_factory=list)
 
@@ -26,7 +36,8 @@ class Stopwatch:
         """Time what happens in the block, also when it fails."""
         began = self.clock.monotonic()
         try:
-            yield
+            with self.spans.stage(name):
+                yield
         finally:
             self.add(name, (self.clock.monotonic() - began) * 1_000)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from ragmesh.core.clock import Clock
@@ -31,12 +32,25 @@ class FakeMesh:
     cache: FakeAnswerCache = field(default_factory=FakeAnswerCache)
     clock: Clock = field(default_factory=ManualClock)
     limits: GatewayLimits = field(default_factory=GatewayLimits)
+    stages: list[str] = field(default_factory=list)
+    """Names of the stages of all use cases, in the order in which they began."""
 
     def service(self) -> GatewayService:
         """The gateway in front of it."""
         return GatewayService(
-            self.catalog, self.retriever, self.generator, self.cache, self.clock, self.limits
+            self.catalog,
+            self.retriever,
+            self.generator,
+            self.cache,
+            self.clock,
+            self.limits,
+            spans=self,
         )
+
+    def stage(self, name: str) -> AbstractContextManager[None]:
+        """See `StageSpans`."""
+        self.stages.append(name)
+        return nullcontext()
 
     async def with_collection(self, name: str = COLLECTION) -> FakeMesh:
         """The same with an empty collection."""

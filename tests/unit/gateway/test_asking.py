@@ -37,6 +37,7 @@ from ragmesh.gateway.parsing import parse_ask
 from ragmesh.testing.gateway import COLLECTION, SENTENCE, FakeMesh
 from ragmesh.testing.generation import FakeGenerator
 from ragmesh.testing.retrieval import fake_hit, uid_of
+from tools.generate_reference import registry
 
 QUESTION = "How many days of leave?"
 GONE = IndexVersionGoneError("the index version is gone")
@@ -68,6 +69,17 @@ async def test_an_answer_says_what_it_rests_on_and_what_each_stage_took(mesh: Fa
         stage for stage, _ in answer.timings_ms
     }
     assert answer.timings_ms[-1][0] == "total"
+
+
+async def test_whoever_follows_a_trace_sees_the_stages_that_the_answer_tells(
+    mesh: FakeMesh,
+) -> None:
+    # OT-1, OT-2
+    answer = await ask(mesh)
+    told = {stage for stage, _ in answer.timings_ms if "." not in stage and stage != "total"}
+    assert set(mesh.stages) == told
+    declared = registry()["spans"]["stages"]["names"]
+    assert declared == sorted(f"gateway.{stage}" for stage in told)
 
 
 async def test_a_stream_ends_with_exactly_one_whole_answer(mesh: FakeMesh) -> None:

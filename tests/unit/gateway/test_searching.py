@@ -28,6 +28,7 @@ async def test_a_search_shows_hits_with_their_version_and_sequence(mesh: FakeMes
     assert result.heads_sequence == 7
     assert result.degraded == ("STALE_HEADS",)
     assert {"route", "retrieve", "total"} < {stage for stage, _ in result.timings_ms}
+    assert mesh.stages == ["route", "retrieve"]
 
 
 async def test_everything_a_search_says_reaches_retrieval(mesh: FakeMesh) -> None:

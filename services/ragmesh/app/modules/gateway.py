@@ -37,6 +37,7 @@ async def _service(wiring: Wiring) -> GatewayService:
         clock=wiring.clock,
         limits=wiring.settings.gateway.limits,
         room=UploadRoom(wiring.settings.gateway.limits.upload_bytes),
+        spans=wiring.telemetry.stages("gateway"),
     )
     # A door has a span of its own; below it one shows what the use case took.
     observed: GatewayService = wiring.telemetry.observed("gateway", made, as_spans=True)

@@ -37,6 +37,7 @@ from ragmesh.chassis.telemetry.metering import Meter
 from ragmesh.chassis.telemetry.observing import observed
 from ragmesh.chassis.telemetry.sending import Exporter, Sender, SendingLimits
 from ragmesh.chassis.telemetry.settings import TelemetrySettings
+from ragmesh.chassis.telemetry.stages import Stages
 from ragmesh.chassis.telemetry.tracing import Tracer
 from ragmesh.core.ids import new_uid
 
@@ -72,6 +73,10 @@ class Telemetry:
             return service
         tracer = self._tracer if as_spans else None
         return observed(service, name, tracer=tracer, measures=measures(name, self.meter))
+
+    def stages(self, name: str) -> Stages:
+        """What shows the stages of that service's use cases."""
+        return Stages(name, self._tracer)
 
     async def metrics_page(self, accept: str) -> Page:
         """The page of METRICS_PATH for the internal HTTP listener."""
