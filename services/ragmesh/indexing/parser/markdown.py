@@ -10,6 +10,7 @@ from markdown_it import MarkdownIt
 from ragmesh.core.reading import Extraction, Heading
 from ragmesh.core.spans import Span
 from ragmesh.indexing.parser.builder import normalised, one_line, require_size, require_text
+from ragmesh.indexing.parser.properties import properties_of_fields
 
 CONTENT_TYPE = "text/markdown"
 
@@ -48,6 +49,7 @@ def read_markdown(text: str) -> Extraction:
         content_type=CONTENT_TYPE,
         headings=tuple(headings),
         line_regions=tuple(regions),
+        properties=properties_of_fields(front.group() if front else ""),
     )
 
 

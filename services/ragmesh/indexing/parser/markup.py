@@ -13,7 +13,7 @@ from ragmesh.core.properties import FileProperties
 from ragmesh.core.reading import Extraction
 from ragmesh.indexing.parser.builder import TextBuilder, one_line
 from ragmesh.indexing.parser.decoding import declared_charset, decoded
-from ragmesh.indexing.parser.properties import file_properties
+from ragmesh.indexing.parser.properties import file_properties, first_said
 from ragmesh.indexing.parser.rows import table_lines
 
 CONTENT_TYPE = "text/html"
@@ -101,16 +101,12 @@ def _properties(tree: etree._Element) -> FileProperties:
         name = (meta.get("name") or meta.get("property") or "").lower()
         said.setdefault(name, meta.get("content") or "")
     return file_properties(
-        author=_first(said, "author", "article:author", "dc.creator", "dcterms.creator"),
-        created=_first(said, "article:published_time", "date", "dc.date", "dcterms.created"),
-        modified=_first(said, "article:modified_time", "last-modified", "dcterms.modified"),
-        language=tree.get("lang") or _first(said, "language", "dc.language"),
+        author=first_said(said, "author", "article:author", "dc.creator", "dcterms.creator"),
+        created=first_said(said, "article:published_time", "date", "dc.date", "dcterms.created"),
+        modified=first_said(said, "article:modified_time", "last-modified", "dcterms.modified"),
+        language=tree.get("lang") or first_said(said, "language", "dc.language"),
         images=[image.get("alt") or image.get("title") or "" for image in tree.iter("img")],
     )
-
-
-def _first(said: dict[str, str], *names: str) -> str:
-    return next((said[name] for name in names if said.get(name)), "")
 
 
 class _Walk:

@@ -9,6 +9,7 @@ from itertools import accumulate, pairwise
 from ragmesh.core.reading import Extraction, Heading
 from ragmesh.core.spans import Span
 from ragmesh.indexing.parser.builder import normalised, one_line, require_size, require_text
+from ragmesh.indexing.parser.properties import properties_of_fields
 
 CONTENT_TYPE = "text/plain"
 
@@ -44,6 +45,7 @@ def read_plain(text: str) -> Extraction:
         content_type=CONTENT_TYPE,
         headings=tuple(headings),
         line_regions=tuple(regions),
+        properties=properties_of_fields(text[: starts[header]]),
     )
 
 

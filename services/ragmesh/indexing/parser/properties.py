@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lxml import etree
 
@@ -15,7 +15,10 @@ _MOMENT = re.compile(
     r"(\d{4})(?:-(\d\d)(?:-(\d\d)"
     r"(?:[T ](\d\d:\d\d(?::\d\d)?)(?:\.\d+)?[ ]?(Z|[+-]\d\d:?\d\d)?)?)?)?"
 )
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_WRITTEN_DATE = re.compile(rf"([0-3]?\d)[- ]({'|'.join(_MONTHS)})[a-z]*\.?,?[- ](\d{{4}})\b", re.I)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8})*")
+_FIELD = re.compile(r"^([A-Za-z][A-Za-z-]{0,30})[ \t]*[:=][ \t]*(\S.*)$", re.M)
 _CORE = "core-properties"
 
 
@@ -44,6 +47,10 @@ def file_properties(
 
 def iso_date(text: str) -> str:
     """The date or moment that a text begins with, in ISO 8601; empty when it is none."""
+    written = _WRITTEN_DATE.match(text.strip())
+    if written is not None:
+        day, month, year = written.groups()
+        return f"{year}-{_MONTHS.index(month.lower()) + 1:02}-{int(day):02}"
     found = _MOMENT.match(text.strip())
     if found is None:
         return ""
@@ -61,6 +68,24 @@ def language_tag(text: str) -> str:
     """The text as a language tag; empty when it is none."""
     tag = text.strip()
     return tag.replace("_", "-") if _LANGUAGE.fullmatch(tag) and len(tag) <= 35 else ""
+
+
+def properties_of_fields(lines: str) -> FileProperties:
+    """What `name: value` lines at the head of a text say; a name's first value counts."""
+    said: dict[str, str] = {}
+    for name, value in _FIELD.findall(lines):
+        said.setdefault(name.lower(), value.strip().strip("\"'"))
+    return file_properties(
+        author=first_said(said, "author", "authors", "creator"),
+        created=first_said(said, "created", "date"),
+        modified=first_said(said, "modified", "updated", "last-modified", "lastmod"),
+        language=first_said(said, "language", "lang"),
+    )
+
+
+def first_said(said: Mapping[str, str], *names: str) -> str:
+    """The text under the first of these names that has one."""
+    return next((said[name] for name in names if said.get(name)), "")
 
 
 def office_properties(

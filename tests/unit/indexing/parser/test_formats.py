@@ -123,6 +123,22 @@ def test_text_is_normalised_and_free_of_control_characters() -> None:
 
 
 @pytest.mark.parametrize(
+    ("source", "filename"),
+    [
+        ("Title: Tides\nAuthor: Ada Quay\nCreated: 2024-05-01\n\nWords.\n", "a.txt"),
+        ("Title: Tides\nAuthor: Ada Quay\nCreated: 1-May-2024\n\nWords.\n", "b.txt"),
+        ('---\ntitle: Tides\nauthor: "Ada Quay"\ndate: 2024-05-01\n---\nWords.\n', "a.md"),
+        ("+++\ntitle = 'Tides'\nauthor = 'Ada Quay'\ndate = 2024-05-01\n+++\nWords.\n", "a.md"),
+    ],
+)
+def test_fields_at_the_head_of_a_text_say_who_wrote_it_and_when(source: str, filename: str) -> None:
+    extraction = read(source, filename)
+    assert extraction.title == "Tides"
+    properties = extraction.properties
+    assert (properties.author, properties.created) == ("Ada Quay", "2024-05-01")
+
+
+@pytest.mark.parametrize(
     ("named", "words", "language"),
     [
         ("", "Das Schiff liegt nicht mehr auf der Reede und ist mit dem Schlepper da.", "de"),
