@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -21,16 +21,27 @@ _NO_CAPABILITIES = ("--bounding-set=-all", "--inh-caps=-all")
 
 
 def command_as(identity: str, stage: Path) -> list[str]:
-    """What to put before a command so that it runs as that; skips where only root could."""
+    """What to put before a command so that it runs as that; skips where this user may not."""
     if identity == OWN:
         return []
-    if os.geteuid() != 0 or not shutil.which("setpriv") or not shutil.which("unshare"):
-        pytest.skip("only root can become somebody else, with setpriv and unshare")
-    if identity == BARE_ROOT:
-        return ["setpriv", *_NO_CAPABILITIES]
+    command = _bare_root() if identity == BARE_ROOT else _pod_user(stage)
+    if not shutil.which("setpriv") or not shutil.which("unshare"):
+        pytest.skip("setpriv and unshare are not installed")
+    tried = subprocess.run([*command, "true"], capture_output=True, text=True, check=False)
+    if tried.returncode != 0:
+        pytest.skip(f"only a root with all its capabilities can be that: {tried.stderr.strip()}")
+    return command
+
+
+def _bare_root() -> list[str]:
+    return ["setpriv", "--reuid=0", *_NO_CAPABILITIES]
+
+
+def _pod_user(stage: Path) -> list[str]:
     user = [f"--reuid={POD_USER}", f"--regid={POD_USER}", "--clear-groups", "--no-new-privs"]
-    opened = f'{_way_in(stage)}exec "$@"'
-    return ["unshare", "--mount", "sh", "-ec", opened, "sh", "setpriv", *user, *_NO_CAPABILITIES]
+    become = ["setpriv", *user, *_NO_CAPABILITIES]
+    way = _way_in(stage)
+    return ["unshare", "--mount", "sh", "-ec", f'{way}exec "$@"', "sh", *become] if way else become
 
 
 def _way_in(stage: Path) -> str:
