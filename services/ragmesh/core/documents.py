@@ -257,6 +257,8 @@ class Job:
     ended_at: datetime | None
     timings_ms: tuple[tuple[str, float], ...]
     """(stage, milliseconds) of every finished stage."""
+    counts: tuple[tuple[str, int], ...] = ()
+    """(what, how many) of a job that has succeeded: `chunks`, and how many were `embedded`."""
 
 
 def resolved_access(access: Access | None, default: DefaultAccess) -> Access:

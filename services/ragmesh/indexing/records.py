@@ -207,6 +207,8 @@ class Publication:
     digest: str
     timings_ms: tuple[tuple[str, float], ...] = ()
     """(stage, milliseconds) of every stage of the job."""
+    counts: tuple[tuple[str, int], ...] = ()
+    """(what, how many): see `Job`."""
 
 
 @dataclass(frozen=True, slots=True)

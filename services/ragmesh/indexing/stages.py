@@ -59,6 +59,8 @@ class Progress:
     clock: Clock
     work: Work
     timings: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    """What was counted, by name."""
 
     @property
     def timings_ms(self) -> tuple[tuple[str, float], ...]:
@@ -194,6 +196,7 @@ class Stages:
             await progress.show(Stage.EMBED, percent)
             if done < len(drafts):
                 await self._refuse_superseded(work)
+        progress.counts.update(chunks=len(drafts), embedded=len(missing))
         found = [vectors[_likeness(draft)] for draft in drafts]
         return tuple(
             Chunk(draft, passage.vector, passage.sentences)

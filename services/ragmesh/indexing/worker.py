@@ -168,6 +168,7 @@ class Indexer:
                 chunk_count=digest.chunk_count,
                 digest=digest.digest,
                 timings_ms=progress.timings_ms,
+                counts=tuple(sorted(progress.counts.items())),
             )
         )
         await self._clean(done, below_revision=done.revision)

@@ -12,7 +12,7 @@ import pytest
 from ragmesh.chassis.clocks import SystemClock
 from ragmesh.core.answers import AskQuery, CacheMode
 from ragmesh.core.documents import JobState, NewCollection
-from ragmesh.core.errors import IndexVersionGoneError
+from ragmesh.core.errors import IndexDamagedError, IndexVersionGoneError
 from ragmesh.core.questions import Question
 from ragmesh.gateway.service import GatewayService
 from ragmesh.generation.adapters.extractive import ExtractiveEngine
@@ -65,8 +65,9 @@ async def test_a_stop_in_the_middle_loses_nothing_and_repeats_little(tmp_path: P
         assert await made.found("Where is animal39?") == ["d39"]
 
 
+@pytest.mark.parametrize("harm", ["lost", "damaged", "missing"])
 async def test_the_index_and_the_log_can_be_lost_and_come_back_from_the_catalog(
-    tmp_path: Path,
+    tmp_path: Path, harm: str
 ) -> None:
     async with running(tmp_path) as made:
         await made.indexing.service.create_collection(ADMIN, NewCollection("docs"))
@@ -74,10 +75,18 @@ async def test_the_index_and_the_log_can_be_lost_and_come_back_from_the_catalog(
         for one in accepted:
             assert await made.ended(one) is JobState.SUCCEEDED
     lose(tmp_path, "events.db")
-    shutil.rmtree(tmp_path / "index")
+    (truth,) = (tmp_path / "index").glob("*/truth.db")
+    if harm == "lost":
+        shutil.rmtree(tmp_path / "index")
+    elif harm == "damaged":
+        truth.write_bytes(b"nothing that makes sense")
+    else:
+        truth.unlink()
     async with running(tmp_path) as made, asyncio.timeout(30):
         while True:
-            with suppress(IndexVersionGoneError):  # until the reconciler has made it again
+            with suppress(
+                IndexVersionGoneError, IndexDamagedError
+            ):  # until the reconciler has made it again
                 questions = ("Where is the first animal?", "Where is the second animal?")
                 if [await made.found(question) for question in questions] == [["d0"], ["d1"]]:
                     break

@@ -420,12 +420,13 @@ async def test_an_update_embeds_only_the_chunks_that_changed(tmp_path: Path) -> 
         before = len(made.embedder.passages)
         paragraphs = LONG.split("\n\n")
         changed = "A paragraph that was not there before."
-        await made.upload("a", "\n\n".join([changed, *paragraphs[1:]]))
+        accepted = await made.upload("a", "\n\n".join([changed, *paragraphs[1:]]))
         await made.work()
         assert [p.text for p in made.embedder.passages[before:]] == [changed]
         (head,), (digest,) = await made.heads(), await made.held()
         assert (head.revision, digest.revision, digest.chunk_count) == (2, 2, len(paragraphs))
         assert digest.digest == head.digest
+        assert dict((await made.job(accepted)).counts) == {"chunks": 5, "embedded": 1}
 
 
 async def test_vectors_that_were_taken_over_are_those_that_embedding_gives(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ def job_to_message(job: Job) -> pb.Job:
         started_at=None if job.started_at is None else moment_to_message(job.started_at),
         ended_at=None if job.ended_at is None else moment_to_message(job.ended_at),
         timings_ms=dict(job.timings_ms),
+        counts=dict(job.counts),
     )
 
 
@@ -52,6 +53,7 @@ def job_from_message(message: pb.Job) -> Job:
         if message.HasField("ended_at")
         else None,
         timings_ms=tuple(timings),
+        counts=tuple(sorted(message.counts.items())),
     )
 
 

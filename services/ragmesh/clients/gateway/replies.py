@@ -210,6 +210,7 @@ def job_of(message: job_pb2.Job) -> Job:
         started_at=_moment(message.started_at) if message.HasField("started_at") else None,
         ended_at=_moment(message.ended_at) if message.HasField("ended_at") else None,
         timings_ms=tuple(sorted(message.timings_ms.items())),
+        counts=tuple(sorted(message.counts.items())),
     )
 
 

@@ -185,6 +185,7 @@ def job_message(job: Job) -> job_pb2.Job:
         started_at=None if job.started_at is None else _timestamp(job.started_at),
         ended_at=None if job.ended_at is None else _timestamp(job.ended_at),
         timings_ms=_summed(job.timings_ms),
+        counts=dict(job.counts),
     )
 
 

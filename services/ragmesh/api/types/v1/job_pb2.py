@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eragmesh/api/types/v1/job.proto\x12\x14ragmesh.api.types.v1\x1a\x1fgoogle/protobuf/timestamp.proto\";\n\x07\x46\x61ilure\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\"\xe8\x04\n\x03Job\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x1e\n\ncollection\x18\x02 \x01(\tR\ncollection\x12\x1f\n\x0b\x64ocument_id\x18\x03 \x01(\tR\ndocumentId\x12\x1a\n\x08revision\x18\x04 \x01(\rR\x08revision\x12\x34\n\x05state\x18\x05 \x01(\x0e\x32\x1e.ragmesh.api.types.v1.JobStateR\x05state\x12\x34\n\x05stage\x18\x06 \x01(\x0e\x32\x1e.ragmesh.api.types.v1.JobStageR\x05stage\x12\x18\n\x07percent\x18\x07 \x01(\rR\x07percent\x12\x33\n\x05\x65rror\x18\x08 \x01(\x0b\x32\x1d.ragmesh.api.types.v1.FailureR\x05\x65rror\x12\x39\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x39\n\nstarted_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartedAt\x12\x35\n\x08\x65nded_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndedAt\x12G\n\ntimings_ms\x18\x0c \x03(\x0b\x32(.ragmesh.api.types.v1.Job.TimingsMsEntryR\ttimingsMs\x1a<\n\x0eTimingsMsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x01R\x05value:\x02\x38\x01*\x9a\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x15\n\x11JOB_STATE_RUNNING\x10\x02\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\x03\x12\x14\n\x10JOB_STATE_FAILED\x10\x04\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x05*\xba\x01\n\x08JobStage\x12\x19\n\x15JOB_STAGE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STAGE_QUEUED\x10\x01\x12\x13\n\x0fJOB_STAGE_PARSE\x10\x02\x12\x13\n\x0fJOB_STAGE_CHUNK\x10\x03\x12\x13\n\x0fJOB_STAGE_EMBED\x10\x04\x12\x13\n\x0fJOB_STAGE_WRITE\x10\x05\x12\x15\n\x11JOB_STAGE_PUBLISH\x10\x06\x12\x12\n\x0eJOB_STAGE_DONE\x10\x07\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eragmesh/api/types/v1/job.proto\x12\x14ragmesh.api.types.v1\x1a\x1fgoogle/protobuf/timestamp.proto\";\n\x07\x46\x61ilure\x12\x16\n\x06reason\x18\x01 \x01(\tR\x06reason\x12\x18\n\x07message\x18\x02 \x01(\tR\x07message\"\xe2\x05\n\x03Job\x12\x15\n\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x1e\n\ncollection\x18\x02 \x01(\tR\ncollection\x12\x1f\n\x0b\x64ocument_id\x18\x03 \x01(\tR\ndocumentId\x12\x1a\n\x08revision\x18\x04 \x01(\rR\x08revision\x12\x34\n\x05state\x18\x05 \x01(\x0e\x32\x1e.ragmesh.api.types.v1.JobStateR\x05state\x12\x34\n\x05stage\x18\x06 \x01(\x0e\x32\x1e.ragmesh.api.types.v1.JobStageR\x05stage\x12\x18\n\x07percent\x18\x07 \x01(\rR\x07percent\x12\x33\n\x05\x65rror\x18\x08 \x01(\x0b\x32\x1d.ragmesh.api.types.v1.FailureR\x05\x65rror\x12\x39\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x39\n\nstarted_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tstartedAt\x12\x35\n\x08\x65nded_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x07\x65ndedAt\x12G\n\ntimings_ms\x18\x0c \x03(\x0b\x32(.ragmesh.api.types.v1.Job.TimingsMsEntryR\ttimingsMs\x12=\n\x06\x63ounts\x18\r \x03(\x0b\x32%.ragmesh.api.types.v1.Job.CountsEntryR\x06\x63ounts\x1a<\n\x0eTimingsMsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x01R\x05value:\x02\x38\x01\x1a\x39\n\x0b\x43ountsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\x04R\x05value:\x02\x38\x01*\x9a\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x15\n\x11JOB_STATE_RUNNING\x10\x02\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\x03\x12\x14\n\x10JOB_STATE_FAILED\x10\x04\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x05*\xba\x01\n\x08JobStage\x12\x19\n\x15JOB_STAGE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STAGE_QUEUED\x10\x01\x12\x13\n\x0fJOB_STAGE_PARSE\x10\x02\x12\x13\n\x0fJOB_STAGE_CHUNK\x10\x03\x12\x13\n\x0fJOB_STAGE_EMBED\x10\x04\x12\x13\n\x0fJOB_STAGE_WRITE\x10\x05\x12\x15\n\x11JOB_STAGE_PUBLISH\x10\x06\x12\x12\n\x0eJOB_STAGE_DONE\x10\x07\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,14 +34,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_JOB_TIMINGSMSENTRY']._loaded_options = None
   _globals['_JOB_TIMINGSMSENTRY']._serialized_options = b'8\001'
-  _globals['_JOBSTATE']._serialized_start=770
-  _globals['_JOBSTATE']._serialized_end=924
-  _globals['_JOBSTAGE']._serialized_start=927
-  _globals['_JOBSTAGE']._serialized_end=1113
+  _globals['_JOB_COUNTSENTRY']._loaded_options = None
+  _globals['_JOB_COUNTSENTRY']._serialized_options = b'8\001'
+  _globals['_JOBSTATE']._serialized_start=892
+  _globals['_JOBSTATE']._serialized_end=1046
+  _globals['_JOBSTAGE']._serialized_start=1049
+  _globals['_JOBSTAGE']._serialized_end=1235
   _globals['_FAILURE']._serialized_start=89
   _globals['_FAILURE']._serialized_end=148
   _globals['_JOB']._serialized_start=151
-  _globals['_JOB']._serialized_end=767
-  _globals['_JOB_TIMINGSMSENTRY']._serialized_start=707
-  _globals['_JOB_TIMINGSMSENTRY']._serialized_end=767
+  _globals['_JOB']._serialized_end=889
+  _globals['_JOB_TIMINGSMSENTRY']._serialized_start=770
+  _globals['_JOB_TIMINGSMSENTRY']._serialized_end=830
+  _globals['_JOB_COUNTSENTRY']._serialized_start=832
+  _globals['_JOB_COUNTSENTRY']._serialized_end=889
 # @@protoc_insertion_point(module_scope)

@@ -237,6 +237,9 @@ class JobReply(BaseModel):
     started_at: datetime | None
     ended_at: datetime | None
     timings_ms: dict[str, float] = Field(description="Time of every finished stage.")
+    counts: dict[str, int] = Field(
+        description="Once it has succeeded: `chunks`, and how many of them were `embedded`."
+    )
 
     @classmethod
     def of(cls, job: Job) -> JobReply:
@@ -253,6 +256,7 @@ class JobReply(BaseModel):
             started_at=job.started_at,
             ended_at=job.ended_at,
             timings_ms=dict(job.timings_ms),
+            counts=dict(job.counts),
         )
 
 

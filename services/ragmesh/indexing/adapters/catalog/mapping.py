@@ -186,6 +186,7 @@ def job_of(row: Row) -> JobRow:
         started_at=row["started_at"],
         ended_at=row["ended_at"],
         timings_ms=timings_of(row["timings"]),
+        counts=tuple((what, int(many)) for what, many in json.loads(row["counts"])),
     )
     access = access_of(row["access_scope"], row["access"])
     return JobRow(

@@ -208,6 +208,7 @@ jobs = Table(
     Column("error_reason", Text),
     Column("error_message", Text),
     Column("timings", Text, nullable=False),
+    Column("counts", Text, nullable=False, server_default="[]"),
     Column("created_at", Moment, nullable=False),
     Column("started_at", Moment),
     Column("ended_at", Moment),

@@ -161,6 +161,7 @@ class SqlWork(Store):
                 "stage": Stage.DONE.value,
                 "percent": 100,
                 "timings": json.dumps(publication.timings_ms),
+                "counts": json.dumps(publication.counts),
                 "ended_at": now,
             }
             await drop_letters(connection, publication.document_uid, publication.revision)
