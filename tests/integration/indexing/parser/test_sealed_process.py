@@ -116,7 +116,8 @@ def test_a_parser_of_root_is_nobody_and_any_other_is_the_meshs_user(host: Host) 
 
 def can_be_nobody() -> bool:
     """Whether this user namespace knows nobody; that of a container without root may not."""
-    ranges = [map(int, line.split()) for line in Path("/proc/self/uid_map").open()]
+    lines = Path("/proc/self/uid_map").read_text().splitlines()
+    ranges = [map(int, line.split()) for line in lines]
     return any(first <= NOBODY < first + count for first, _, count in ranges)
 
 
