@@ -11,6 +11,8 @@ from typing import Any
 import grpc
 import httpx
 import pytest
+from google.rpc.error_details_pb2 import ErrorInfo
+from grpc_status import rpc_status
 
 from ragmesh.api.gateway.v1 import document_pb2, document_service_pb2
 from ragmesh.api.gateway.v1.document_service_pb2_grpc import DocumentServiceStub
@@ -144,6 +146,54 @@ def test_a_request_with_a_key_is_done_once(uploads: Mesh) -> None:
     bad = uploads.rest.post(UPLOADS, files=files, headers={"Idempotency-Key": "k" * 256})
     assert (bad.status_code, bad.json()["reason"]) == (400, "INVALID_IDEMPOTENCY_KEY")
     assert _count(uploads) == before + 1
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        ({"text": ""}, "EMPTY_FILE"),
+        ({"body": b"x" * (11 * MIB)}, "FILE_TOO_LARGE"),
+        ({"text": "x", "header": {"document_id": "../a"}}, "INVALID_NAME"),
+        ({"text": "x", "header": {"filename": "n" * 5_000}}, "INVALID_FILENAME"),
+        ({"text": "x", "header": {"filename": "a\x07b"}}, "CONTROL_CHARACTERS"),
+        ({"text": "x", "header": {"access": {"groups": [""]}}}, "INVALID_ARGUMENT"),
+    ],
+    ids=["0 bytes", "11 MB", "a wrong id", "5000 characters", "a control character", "no group"],
+)
+def test_a_bad_document_over_grpc_has_the_same_reason(
+    uploads: Mesh, document: dict[str, Any], reason: str
+) -> None:
+    new = document_pb2.NewDocument(**document)
+    request = document_service_pb2.CreateDocumentRequest(collection="uploads", document=new)
+    with grpc.insecure_channel(uploads.grpc) as channel:
+        with pytest.raises(grpc.RpcError) as caught:
+            DocumentServiceStub(channel).CreateDocument(request, timeout=30)
+        assert _reason(caught.value) == reason
+
+
+def test_a_stream_above_the_limit_and_a_text_not_in_utf_8_are_refused_over_grpc(
+    uploads: Mesh,
+) -> None:
+    start = document_service_pb2.UploadStart(collection="uploads")
+    pieces = [
+        document_service_pb2.UploadDocumentRequest(start=start),
+        *[document_service_pb2.UploadDocumentRequest(piece=b"x" * MIB) for _ in range(11)],
+    ]
+    with grpc.insecure_channel(uploads.grpc) as channel:
+        with pytest.raises(grpc.RpcError) as caught:
+            DocumentServiceStub(channel).UploadDocument(iter(pieces), timeout=30)
+        assert _reason(caught.value) == "FILE_TOO_LARGE"
+        create = channel.unary_unary("/ragmesh.api.gateway.v1.DocumentService/CreateDocument")
+        with pytest.raises(grpc.RpcError) as caught:
+            create(b"\x0a\x02\xff\xfe", timeout=30)
+        assert _reason(caught.value) == "INVALID_ARGUMENT"
+
+
+def _reason(error: grpc.RpcError) -> str:
+    status = rpc_status.from_call(error)
+    info = ErrorInfo()
+    assert status.details[0].Unpack(info)
+    return str(info.reason)
 
 
 def test_a_key_works_over_grpc_and_for_every_change(uploads: Mesh) -> None:
