@@ -17,6 +17,7 @@ from ragmesh.core.properties import FileProperties
 from ragmesh.core.reading import Extraction
 from ragmesh.core.spans import Span
 from ragmesh.indexing.parser.builder import TextBuilder, normalised, one_line
+from ragmesh.indexing.parser.pdf_forms import open_form
 from ragmesh.indexing.parser.pdf_page import PageContent, PageReader
 from ragmesh.indexing.parser.properties import file_properties
 from ragmesh.indexing.parser.rows import table_lines
@@ -36,7 +37,7 @@ _MAX_BOOKMARKS = 5_000
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A line of a page; `row` when it is a row of a table."""
+    """A line of a page; `row` when it is a row of a table or a field of a form."""
 
     text: str
     row: bool = False
@@ -53,6 +54,7 @@ def read_pdf(content: bytes) -> Extraction:
     """The text of every page, without the head and foot lines that pages repeat."""
     document = _open(content)
     try:
+        open_form(document)
         reader = PageReader()
         contents = [_content(document, index, reader) for index in range(len(document))]
         bookmarks = _bookmarks(document)
@@ -108,6 +110,8 @@ def _lines(content: PageContent) -> Iterator[_Line]:
         else:
             text = normalised(_SPLIT_WORD.sub("", part.text))
             yield from (_Line(line.rstrip()) for line in text.split("\n"))
+    for label, value in content.fields:
+        yield _Line(one_line(f"{label}: {value}" if label else value), row=True)
 
 
 def _add(builder: TextBuilder, lines: Sequence[_Line], bookmarks: list[_Bookmark]) -> None:

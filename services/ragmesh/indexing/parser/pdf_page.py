@@ -12,6 +12,7 @@ import pypdfium2
 from pypdfium2 import raw
 
 from ragmesh.indexing.parser.columns import Box, Columns, mixed_columns
+from ragmesh.indexing.parser.pdf_forms import filled_fields
 from ragmesh.indexing.parser.ruling import RuledTable, Stroke, Strokes, ruled_tables
 
 _THIN = 2.5
@@ -44,6 +45,8 @@ class PageContent:
 
     parts: Sequence[PagePart] = ()
     images: int = 0
+    fields: Sequence[tuple[str, str]] = ()
+    """Label and value of what was filled into a form."""
 
 
 class _Letter(NamedTuple):
@@ -71,7 +74,8 @@ class PageReader:
             parts = None
             if page.get_rotation() == 0 and textpage.count_chars() <= self._letters_left:
                 parts = self._arranged(textpage, Strokes(drawn.across, drawn.down))
-            return PageContent(parts or [PagePart(textpage.get_text_range())], drawn.images)
+            parts = parts or [PagePart(textpage.get_text_range())]
+            return PageContent(parts, drawn.images, filled_fields(page))
         finally:
             textpage.close()
 

@@ -33,8 +33,12 @@ def drawn_pdf(
     catalog: str = "",
     info: str = "",
     images: int = 0,
+    fields: Sequence[tuple[str, str]] = (),
 ) -> bytes:
-    """A PDF whose pages are drawn by these content streams; `/I` is a picture of one point."""
+    """A PDF whose pages are drawn by these content streams; `/I` is a picture of one point.
+
+    Its first page shows the fields of a form, by label and value.
+    """
     count = len(streams)
     kids = " ".join(f"{10 + 2 * i} 0 R" for i in range(count))
     pixel = "/Width 1/Height 1/BitsPerComponent 8/ColorSpace/DeviceGray/Length 1"
@@ -45,10 +49,18 @@ def drawn_pdf(
         5: f"<<{info}>>",
         6: f"<</Type/XObject/Subtype/Image{pixel}>>\nstream\nx\nendstream",
     }
+    widgets = " ".join(f"{900 + n} 0 R" for n in range(len(fields)))
+    for n, (label, value) in enumerate(fields):
+        objects[900 + n] = (
+            f"<</Type/Annot/Subtype/Widget/FT/Tx/T(f{n})/TU({label})/V({value})/Rect[9 9 99 29]>>"
+        )
+    if fields:
+        objects[1] = objects[1][:-2] + f"/AcroForm<</Fields[{widgets}]>>>>"
     for i, lines in enumerate(streams):
         stream = lines + " q 20 0 0 20 9 9 cm /I Do Q" * images
         objects[10 + 2 * i] = (
-            "<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents"
+            f"<</Type/Page/Parent 2 0 R/Annots[{'' if i else widgets}]"
+            "/MediaBox[0 0 595 842]/Contents"
             f" {11 + 2 * i} 0 R/Resources<</Font<</F 3 0 R>>/XObject<</I 6 0 R>>>>>>"
         )
         objects[11 + 2 * i] = f"<</Length {len(stream)}>>\nstream\n{stream}\nendstream"

@@ -158,6 +158,13 @@ def test_a_pdf_says_its_title_author_dates_language_and_pictures() -> None:
     assert properties.image_names == ("picture 1 on page 1", "picture 2 on page 1")
 
 
+def test_what_was_filled_into_a_form_is_read_with_its_labels() -> None:
+    fields = [("Name of the ship", "Vela"), ("", "48 hours"), ("Remarks", "")]
+    extraction = read(drawn_pdf([placed("Delay report", 50, 700)], fields=fields))
+    assert extraction.text.startswith("Delay report")
+    assert lines(extraction) == ["Name of the ship: Vela", "f1: 48 hours"]
+
+
 def test_a_pdf_of_pictures_alone_says_how_many_pages_have_none() -> None:
     with pytest.raises(NoTextError) as caught:
         read(drawn_pdf(["", ""], images=1))
