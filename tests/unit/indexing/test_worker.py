@@ -553,3 +553,25 @@ async def test_a_live_document_is_worked_on_while_the_bulk_lane_is_full(tmp_path
             assert states[-1] is JobState.SUCCEEDED
             assert reader.waiting == 2
             running.cancel()
+
+
+@pytest.mark.parametrize("moment", ["write_chunks", "publish"])
+async def test_a_worker_that_slept_publishes_nothing_and_leaves_nothing(
+    tmp_path: Path, moment: str
+) -> None:
+    async with pipeline(tmp_path) as made:
+        slow = await made.upload("a", "Old words.")
+        (delivery,) = await made.events()
+
+        async def another_worker_meanwhile() -> None:
+            await made.upload("a", "New words.")
+            awake = made.restarted()
+            for later in await made.events():
+                await awake.handle(later)
+
+        made.fuse.hooks[moment] = another_worker_meanwhile
+        await made.indexer.handle(delivery)
+        (head,), (digest,) = await made.heads(), await made.held()
+        assert (head.revision, digest.revision) == (2, 2)
+        assert digest.digest == head.digest
+        assert (await made.job(slow)).state is JobState.SUCCEEDED  # by what took its place

@@ -64,7 +64,7 @@ class Finding:
 async def examine(settings: Settings) -> AsyncIterator[Finding]:
     """Everything that `ragmesh run` needs with these settings."""
     yield _data_directory(settings.data_dir)
-    in_use = _stores_in_use(settings)
+    in_use = stores_in_use(settings)
     yield _stores(in_use)
     for address in (settings.gateway.http, settings.gateway.grpc):
         yield _port(address, mesh_runs=isinstance(in_use, StoreInUseError))
@@ -103,7 +103,7 @@ def _data_directory(folder: Path) -> Finding:
     return Finding(subject, State.OK, f"{folder} can be written{will_be}, {room}")
 
 
-def _stores_in_use(settings: Settings) -> RagmeshError | None:
+def stores_in_use(settings: Settings) -> RagmeshError | None:
     """Why the first of the stores that cannot be opened cannot; mostly a mesh runs on it."""
     stores = (settings.catalog_path, settings.events_path, settings.index_path / "index")
     for store in stores:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from ragmesh.app.cli.checks import Finding, State
+from ragmesh.app.cli.checks import Finding, State, stores_in_use
 from ragmesh.app.cli.paging import each
 from ragmesh.app.cli.surroundings import Surroundings
 from ragmesh.app.repairing import Report, repair_stores
@@ -50,12 +50,12 @@ async def repair(
     if not (settings.catalog_path.exists() or settings.blobs_path.exists()):
         yield Finding("repair", State.OK, "nothing is stored yet")
         return
-    try:
-        report = await repair_stores(settings)
-    except StoreInUseError:
+    if isinstance(stores_in_use(settings), StoreInUseError):
         async for finding in _repair_running(surroundings, address):
             yield finding
         return
+    try:
+        report = await repair_stores(settings)
     except RagmeshError as error:
         yield Finding.of("repair", error)
         return

@@ -29,12 +29,14 @@ from ragmesh.core.documents import (
 )
 from ragmesh.core.errors import (
     CollectionNotFoundError,
+    DeadLetterNotFoundError,
     DocumentNotFoundError,
     EmptyFileError,
     JobFinishedError,
     RagmeshError,
 )
 from ragmesh.core.filters import Filter
+from ragmesh.core.mending import DeadLetter, Repaired, Replayed
 from ragmesh.core.metadata import Metadata
 from ragmesh.core.pages import Page, PageRequest
 from ragmesh.core.search import FoundChunk, SearchQuery, SearchResult
@@ -105,6 +107,10 @@ class FakeMesh:
     restored: list[int] = field(default_factory=list)
     jobs: list[Job] = field(default_factory=list)
     """What a list of jobs shows."""
+    letters: list[DeadLetter] = field(default_factory=list)
+    """What was given up."""
+    replays: list[tuple[str, ...]] = field(default_factory=list)
+    """Dead letters that each request named."""
     page_size: int = 2
 
     @asynccontextmanager
@@ -144,6 +150,31 @@ class FakeMesh:
             updated_at=NOON,
         )
         return made
+
+    async def list_dead_letters(
+        self, *, collection: str = "", reason: str = "", page: PageRequest
+    ) -> Page[DeadLetter]:
+        found = [
+            letter
+            for letter in self.letters
+            if collection in ("", letter.collection) and reason in ("", letter.failure.reason)
+        ]
+        return self._page(found, page)
+
+    async def get_dead_letter(self, dead_letter_id: str) -> DeadLetter:
+        for letter in self.letters:
+            if letter.dead_letter_id == dead_letter_id:
+                return letter
+        raise DeadLetterNotFoundError("there is no such dead letter")
+
+    async def replay_dead_letters(self, dead_letter_ids: Sequence[str]) -> Replayed:
+        self.replays.append(tuple(dead_letter_ids))
+        known = {letter.dead_letter_id for letter in self.letters} & set(dead_letter_ids)
+        return Replayed(replayed=len(known), gone=len(dead_letter_ids) - len(known))
+
+    async def repair_collection(self, collection: str) -> Repaired:
+        self._known(collection)
+        return Repaired(compared=7, different=2)
 
     async def get_collection(self, name: str) -> Collection:
         return self._known(name)

@@ -1,0 +1,69 @@
+"""What was given up, over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from ragmesh.testing.gateway import FakeMesh
+
+LETTERS = "/api/v1/dead-letters"
+DOCUMENTS = "/api/v1/collections/handbook/documents"
+
+
+async def given_up(http: httpx.AsyncClient, mesh: FakeMesh, name: str) -> dict[str, Any]:
+    reply = await http.post(DOCUMENTS, json={"document_id": name, "text": "A text."})
+    await mesh.catalog.fail(reply.json()["documents"][0]["job_id"])
+    page = (await http.get(LETTERS)).json()
+    (found,) = [one for one in page["dead_letters"] if one["document_id"] == name]
+    shown: dict[str, Any] = found
+    return shown
+
+
+async def test_a_dead_letter_says_what_why_and_where_from(
+    http: httpx.AsyncClient, mesh: FakeMesh
+) -> None:
+    letter = await given_up(http, mesh, "a")
+    assert (letter["collection"], letter["revision"], letter["attempts"]) == ("handbook", 1, 1)
+    assert letter["error"]["reason"] == "NO_TEXT"
+    assert letter["origin"]["topic"] == "ragmesh.documents.changed.v1"
+    assert "replayed_at" not in letter
+    alone = await http.get(f"{LETTERS}/{letter['dead_letter_id']}")
+    assert alone.json() == letter
+    unknown = await http.get(f"{LETTERS}/unknown")
+    assert (unknown.status_code, unknown.json()["reason"]) == (404, "DEAD_LETTER_NOT_FOUND")
+
+
+async def test_dead_letters_are_narrowed_down_and_come_in_pages(
+    http: httpx.AsyncClient, mesh: FakeMesh
+) -> None:
+    for name in ("a", "b"):
+        await given_up(http, mesh, name)
+    first = (await http.get(LETTERS, params={"page_size": 1})).json()
+    token = first["next_page_token"]
+    rest = (await http.get(LETTERS, params={"page_size": 1, "page_token": token})).json()
+    shown = {one["document_id"] for page in (first, rest) for one in page["dead_letters"]}
+    assert (shown, rest["next_page_token"]) == ({"a", "b"}, "")
+    other = await http.get(LETTERS, params={"reason": "ENCRYPTED", "collection": "handbook"})
+    assert other.json()["dead_letters"] == []
+    assert (await http.get(LETTERS, params={"collection": "nowhere"})).status_code == 404
+    assert (await http.get(LETTERS, params={"collection": "No Name"})).status_code == 400
+
+
+async def test_a_replay_is_answered_with_what_became_of_each(
+    http: httpx.AsyncClient, mesh: FakeMesh
+) -> None:
+    letter = await given_up(http, mesh, "a")
+    body = {"dead_letter_ids": [letter["dead_letter_id"], "unknown"]}
+    reply = await http.post(f"{LETTERS}:replay", json=body)
+    assert reply.json() == {"replayed": 1, "superseded": 0, "gone": 1}
+    assert (await http.get(f"{DOCUMENTS}/a")).json()["state"] == "RECEIVED"
+    empty = await http.post(f"{LETTERS}:replay", json={"dead_letter_ids": []})
+    assert (empty.status_code, empty.json()["errors"][0]["field"]) == (400, "dead_letter_ids")
+
+
+async def test_a_collection_is_compared_on_demand(http: httpx.AsyncClient) -> None:
+    reply = await http.post("/api/v1/collections/handbook:repair")
+    assert reply.json() == {"compared": 0, "different": 0}
+    assert (await http.post("/api/v1/collections/nowhere:repair")).status_code == 404
