@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ragmesh.core.reading import SourceFile
 from ragmesh.indexing.parser.samples import samples
-from tests.unit.indexing.parser.samples import pdf
+from tests.unit.indexing.parser.reads import FILES
+from tests.unit.indexing.parser.samples import drawn_pdf, grid, pdf, placed
 
 EXAMPLES = Path(__file__).resolve().parents[4] / "examples"
 
@@ -53,9 +54,38 @@ def zoo() -> Iterator[SourceFile]:
         if path.is_file():
             yield SourceFile(path.read_bytes(), path.name)
     yield from samples()
+    for path in sorted(FILES.iterdir()):
+        yield SourceFile(path.read_bytes(), path.name)
+    yield from _drawn()
+    yield from _messages()
     yield from _texts()
     yield from _pages()
     yield from _odd_ones()
+
+
+def _drawn() -> Iterator[SourceFile]:
+    """PDFs with a table, a form and mixed columns."""
+    table = placed("Words of a page.", 60, 700) + grid([50, 150, 250], [600, 620, 640])
+    table += "".join(placed("cell", 60 + 100 * n, 605 + 20 * row) for n in (0, 1) for row in (0, 1))
+    fields = [("Ship", "Vela"), ("Delay", "48 hours")]
+    yield SourceFile(drawn_pdf([table, table], fields=fields, images=1), "form.pdf")
+    columns = "".join(
+        placed(f"The left column says {n:02}.", 50, 760 - 14 * n)
+        + placed(f"The right column says {n:02}.", 310, 760 - 14 * n)
+        for n in range(12)
+    )
+    yield SourceFile(drawn_pdf([columns]), "columns.pdf")
+
+
+def _messages() -> Iterator[SourceFile]:
+    """Mail and rich text in every encoding that programs write them in."""
+    head = "From: a@example.org\nTo: b@example.org\nSubject: s\nMIME-Version: 1.0\n"
+    for language, text in TEXTS.items():
+        encoding = ENCODINGS[language][0]
+        said = f'{head}Content-Type: text/plain; charset="{encoding}"\n\n'.encode()
+        yield SourceFile(said + text.encode(encoding, errors="ignore"), f"{language}.eml")
+        units = "".join(f"\\u{ord(letter)}?" for letter in text if ord(letter) < 0x8000)
+        yield SourceFile(f"{{\\rtf1\\ansi {units}}}".encode(), f"{language}.rtf")
 
 
 def _texts() -> Iterator[SourceFile]:
