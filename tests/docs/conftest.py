@@ -1,4 +1,4 @@
-"""Every page is run once, in one order, against one mesh."""
+"""Every page is run once, in one order, against one mesh, which ends with their file."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Runner:
         return results
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DocsMesh]:
     mesh = DocsMesh(tmp_path_factory.mktemp("clone"))
     mesh.start()
@@ -81,7 +81,7 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DocsMesh]:
     assert mesh.stop() == 0
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def runner(mesh: DocsMesh, tmp_path_factory: pytest.TempPathFactory) -> Runner:
     tools = tmp_path_factory.mktemp("tools")
     if shutil.which("curl") is None:

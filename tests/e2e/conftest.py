@@ -12,7 +12,7 @@ from tests.e2e.meshes import ROOT, EmbeddedMesh, Mesh, SeparateMesh, running, ru
 HANDBOOK = ROOT / "examples" / "handbook"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMesh]:
     """One process on a fresh folder, stopped by SIGTERM, which has to end it well."""
     with running(tmp_path_factory.mktemp("all") / "data") as mesh:
@@ -20,7 +20,7 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMesh]
         assert mesh.stop() == 0, mesh.log
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def separate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeparateMesh]:
     """One process a target on a fresh folder, all stopped by SIGTERM."""
     with running_split(tmp_path_factory.mktemp("split") / "data") as mesh:
@@ -28,14 +28,14 @@ def separate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeparateMesh]
         assert mesh.stop() == 0, mesh.log
 
 
-@pytest.fixture(scope="session", params=["all", "split"])
+@pytest.fixture(scope="package", params=["all", "split"])
 def mesh(request: pytest.FixtureRequest) -> Mesh:
     """The same mesh in both shapes, for tests that do not change it."""
     found: Mesh = request.getfixturevalue({"all": "embedded", "split": "separate"}[request.param])
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def handbook(mesh: Mesh) -> Mesh:
     """The same mesh with the collection `handbook`, made by the command line."""
     if not mesh.has_handbook:

@@ -19,7 +19,9 @@ SCALARS = (
 )
 OBJECTS = st.dictionaries(
     st.text(),
-    st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)),
+    st.recursive(
+        SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=10
+    ),
     max_size=5,
 )
 
