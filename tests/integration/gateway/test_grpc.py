@@ -61,6 +61,7 @@ async def test_the_public_listener_shows_the_gateway_and_nothing_else(
         replies = [reply async for reply in stub.ServerReflectionInfo(iter([question]))]
         names = {service.name for service in replies[0].list_services_response.service}
         assert names == {
+            "ragmesh.api.gateway.v1.AdminService",
             "ragmesh.api.gateway.v1.AskService",
             "ragmesh.api.gateway.v1.CollectionService",
             "ragmesh.api.gateway.v1.DocumentService",
