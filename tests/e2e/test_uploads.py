@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import signal
 import socket
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import grpc
@@ -224,6 +226,26 @@ def test_a_key_is_known_when_the_mesh_was_killed(tmp_path_factory: Any) -> None:
         again = mesh.rest.post(UPLOADS, json={"text": "durable"}, headers=key)
         assert again.json() == first.json()
         assert _count(mesh) == 1
+
+
+def test_uploads_above_the_room_are_told_when_to_come_again(embedded_uploads: Mesh) -> None:
+    address = httpx.URL(embedded_uploads.http)
+    head = f"POST /api/v1{UPLOADS} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {FORM}\r\n"
+    small = {"text": "small"}
+    with ExitStack() as lines:
+        for _ in range(12):  # announced, so that nobody sends 128 MB to be refused at the end
+            line = socket.create_connection((address.host, address.port or 80))
+            lines.enter_context(line)
+            line.sendall(f"{head}Content-Length: {32 * MIB}\r\n\r\n".encode() + ONE)
+            reply = embedded_uploads.rest.post(UPLOADS, json=small)
+            if reply.status_code == 429:
+                break
+        assert reply.json()["reason"] == "RESOURCE_EXHAUSTED"
+        assert reply.headers["retry-after"] == "1"
+    late = time.monotonic() + 20
+    while (reply := embedded_uploads.rest.post(UPLOADS, json=small)).status_code == 429:
+        assert time.monotonic() < late
+    assert reply.status_code == 202
 
 
 def test_the_same_document_at_the_same_time_is_one_revision(embedded_uploads: Mesh) -> None:

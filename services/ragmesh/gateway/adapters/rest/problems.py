@@ -85,8 +85,8 @@ def problem_response(
     """The response that carries the problem."""
     problem = problem_of(error, status=status)
     headers = {} if allow is None else {"Allow": allow}
-    if problem.status in _RETRIED:
-        seconds = error.retry_after_seconds
+    seconds = error.retry_after_seconds
+    if problem.status in _RETRIED or seconds is not None:
         headers["Retry-After"] = str(
             max(1, math.ceil(_DEFAULT_RETRY_SECONDS if seconds is None else seconds))
         )
