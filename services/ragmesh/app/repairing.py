@@ -78,7 +78,7 @@ def _reconciler(wiring: Wiring, catalog: Indexing) -> Reconciler:
         catalog.blobs,
         wiring.running["retrieval"],
         wiring.clock,
-        replace(limits, checked_bytes=_EVERYTHING_BYTES),
+        replace(limits, checked_bytes=_EVERYTHING_BYTES, read_after_seconds=0.0),
     )
 
 

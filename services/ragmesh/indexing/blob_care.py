@@ -28,6 +28,7 @@ class BlobCare:
         self._clock = clock
         self._limits = limits
         self._due_at = 0.0
+        self._read_from = clock.monotonic() + limits.read_after_seconds
         self._read_after = ("", 0)
 
     async def look(self, repairs: Repairs) -> None:
@@ -37,7 +38,8 @@ class BlobCare:
         self._due_at = self._clock.monotonic() + self._limits.blob_pause_seconds
         await self._sweep(repairs)
         await self._find_missing(repairs)
-        await self._find_damaged(repairs)
+        if self._clock.monotonic() >= self._read_from:
+            await self._find_damaged(repairs)
 
     async def _sweep(self, repairs: Repairs) -> None:
         before = self._clock.now() - timedelta(seconds=self._limits.blob_grace_seconds)

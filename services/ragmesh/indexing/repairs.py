@@ -20,6 +20,8 @@ class ReconcilerLimits:
     """A blob is written before the row that names it: younger ones are left alone."""
     checked_bytes: int = 256 * 1024 * 1024
     """Most bytes of stored files that one look at them reads; the next goes on from there."""
+    read_after_seconds: float = 0.0
+    """Files are not read for so long from the start on: others need the disk then."""
     job_seconds: float = 30 * 86_400.0
     """How long jobs are kept after their end; a document's last one stays with it."""
     deleted_seconds: float = 20 * 3_600.0

@@ -97,6 +97,7 @@ class IndexingSettings(Section):
     def reconciler_limits(self) -> ReconcilerLimits:
         """What of it the reconciler keeps to."""
         return ReconcilerLimits(
+            read_after_seconds=_HOUR_SECONDS / 2,
             checked_bytes=self.blob_check_megabytes * MEBIBYTE,
             deleted_seconds=self.deleted_retention_hours * _HOUR_SECONDS,
             job_seconds=self.job_retention_days * _DAY_SECONDS,

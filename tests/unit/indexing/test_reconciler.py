@@ -16,6 +16,7 @@ from ragmesh.core.errors import EncryptedFileError, RevisionNotFoundError, Store
 from ragmesh.core.index import DocumentWrite
 from ragmesh.core.metadata import Metadata
 from ragmesh.indexing.reconciler import Reconciler, ReconcilerLimits, Repairs
+from ragmesh.indexing.settings import IndexingSettings
 from ragmesh.testing.retrieval import attributes, chunks
 from tests.unit.indexing.pipeline import Fused, Pipeline, pipeline
 from tests.unit.indexing.world import ADMIN, EVERYBODY
@@ -516,3 +517,17 @@ async def test_a_deleted_document_is_erased_once_it_can_no_longer_be_restored(
         assert again.revision == 4  # revisions never restart
         await made.work()
         assert (await made.document("a")).state is DocumentState.INDEXED
+
+
+async def test_a_start_reads_no_files(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        await indexed(made, 1)
+        (harmed,) = blob_files(tmp_path, texts=False)
+        harmed.write_bytes(b"Text of document 7.")
+        limits = IndexingSettings().reconciler_limits()
+        reconciler = Reconciler(
+            made.indexing.ledger, made.indexing.blobs, made.retrieval, made.clock, limits
+        )
+        assert (await reconciler.reconcile()).failed == 0
+        await made.clock.advance(3_601)
+        assert (await reconciler.reconcile()).failed == 1
