@@ -22,7 +22,7 @@ from tools.bench.texts import documents
 ROUNDS = 5
 A_SECOND = 8.0
 SECONDS = 5.0
-BATCH = 32
+BATCH = 4
 AT_ONCE = 4
 SENTENCES = 8
 MOST_ADDED = 0.060
