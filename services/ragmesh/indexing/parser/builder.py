@@ -31,6 +31,8 @@ def normalised(text: str) -> str:
 
 def one_line(text: str) -> str:
     """The words of a text with single spaces."""
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())  # most cells of most tables; nothing in them is to be changed
     return " ".join(normalised(text).split())
 
 

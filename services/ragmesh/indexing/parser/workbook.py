@@ -6,6 +6,7 @@ import datetime as dates
 import io
 import re
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 from python_calamine import (
     CalamineError,
@@ -25,7 +26,7 @@ from ragmesh.core.errors import (
 from ragmesh.core.properties import NO_PROPERTIES, FileProperties
 from ragmesh.core.reading import Extraction
 from ragmesh.indexing.parser.archives import Package
-from ragmesh.indexing.parser.builder import TextBuilder, one_line
+from ragmesh.indexing.parser.builder import TextBuilder
 from ragmesh.indexing.parser.properties import file_properties, office_properties, said_by
 from ragmesh.indexing.parser.rows import table_lines
 
@@ -102,16 +103,11 @@ def _table(rows: Sequence[Sequence[str]]) -> Iterator[list[str]]:
     while first + 1 < len(rows) and sum(map(bool, rows[first])) == 1 < sum(map(bool, rows[-1])):
         yield [cell for cell in rows[first] if cell]
         first += 1
-    filled = [column for column in range(max(map(len, rows))) if _is_filled(rows[first:], column)]
-    yield table_lines([[_at(row, column) for column in filled] for row in rows[first:]])
-
-
-def _is_filled(rows: Sequence[Sequence[str]], column: int) -> bool:
-    return any(_at(row, column) for row in rows)
-
-
-def _at(row: Sequence[str], column: int) -> str:
-    return row[column] if column < len(row) else ""
+    rows = rows[first:]
+    filled = [number for number, column in enumerate(zip_longest(*rows)) if any(column)]
+    if len(filled) < max(map(len, rows)):
+        rows = [[row[column] for column in filled if column < len(row)] for row in rows]
+    yield table_lines(rows)
 
 
 def shown(cell: object) -> str:
@@ -123,7 +119,7 @@ def shown(cell: object) -> str:
     if isinstance(cell, dates.datetime):
         moment = cell.replace(microsecond=0)
         return str(moment.date() if moment.time() == _MIDNIGHT else moment)
-    return one_line(str(cell))
+    return str(cell).strip()
 
 
 def _said(package: Package) -> tuple[str, FileProperties]:
