@@ -37,6 +37,9 @@ OLD_TYPE = "application/vnd.ms-excel"
 _MAX_CELLS = 5_000_000
 """Most cells that a sheet may span: calamine keeps room for every one of them, empty or not."""
 _FILLED_CELL = re.compile(rb"<(?:\w+:)?c\s[^>]*?\br=\"([A-Z]{1,3})([0-9]{1,7})\"[^>]*(?<!/)>")
+_OPEN_ROW = re.compile(rb"<table:table-row\b([^>]*)>(.*?)</table:table-row>", re.S)
+_OPEN_CELL = re.compile(rb"<table:(?:covered-)?table-cell\b([^>]*?)(/?)>")
+_REPEATED = re.compile(rb"number-(?:rows|columns)-repeated=\"([0-9]{1,7})\"")
 _SHEETS = re.compile(r"xl/worksheets/[^/]+\.xml", re.I)
 _PICTURES = re.compile(r"(?:xl/media|Pictures)/[^/]+", re.I)
 _MIDNIGHT = dates.time()
@@ -141,18 +144,44 @@ def _require_small(package: Package) -> None:
     """HostileFileError when cells lie so far apart that no memory holds what is between."""
     for name in package.names:
         if _SHEETS.fullmatch(name):
-            _require_near(package.read(name))
+            _require_near(*_extent(package.read(name)))
+    if "content.xml" in package.names:
+        for table in package.read("content.xml").split(b"<table:table ")[1:]:
+            _require_near(*_open_extent(table))
 
 
-def _require_near(sheet: bytes) -> None:
+def _require_near(width: int, height: int) -> None:
+    if width * height > _MAX_CELLS:
+        raise HostileFileError("a sheet spans far more cells than it fills")
+
+
+def _open_extent(table: bytes) -> tuple[int, int]:
+    """How far the filled cells of an OpenDocument sheet reach; a cell may say how often it is."""
+    width = height = row = 0
+    for repeated, cells in _OPEN_ROW.findall(table):
+        row += _times(repeated)
+        column = last = 0
+        for attributes, empty in _OPEN_CELL.findall(cells):
+            column += _times(attributes)
+            last = last if empty and b"value" not in attributes else column
+        if last:
+            width, height = max(width, last), row
+    return width, height
+
+
+def _times(attributes: bytes) -> int:
+    found = _REPEATED.search(attributes)
+    return int(found.group(1)) if found else 1
+
+
+def _extent(sheet: bytes) -> tuple[int, int]:
+    """How far the filled cells of an Office sheet reach."""
     columns: set[bytes] = set()
     last_row = 0
     for column, row in _FILLED_CELL.findall(sheet):
         columns.add(column)
         last_row = max(last_row, int(row))
-    width = max((_column_number(column) for column in columns), default=0)
-    if width * last_row > _MAX_CELLS:
-        raise HostileFileError("a sheet spans far more cells than it fills")
+    return max((_column_number(column) for column in columns), default=0), last_row
 
 
 def _column_number(letters: bytes) -> int:

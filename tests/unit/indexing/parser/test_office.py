@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zipfile
 
 import pytest
 
@@ -105,6 +106,29 @@ def test_a_sheet_that_spans_more_cells_than_memory_holds_is_hostile() -> None:
     far = b'<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'
     with pytest.raises(HostileFileError):
         read(book_of(near + far))
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "empty"),
+    [(1_048_576, 16_384, False), (10_000, 1_000, False), (1_048_576, 16_384, True)],
+)
+def test_cells_that_are_repeated_without_end_are_hostile_unless_they_are_empty(
+    rows: int, columns: int, empty: bool
+) -> None:
+    cell = "/>" if empty else ' office:value-type="string"><text:p>x</text:p></table:table-cell>'
+    row = (
+        f'<table:table-row table:number-rows-repeated="{rows}"><table:table-cell'
+        f' table:number-columns-repeated="{columns}"{cell}</table:table-row></table:table>'
+    )
+    with zipfile.ZipFile(FILES / "ships.ods") as archive:
+        content = archive.read("content.xml")
+    content = content.replace(b"</table:table>", row.encode(), 1)
+    book = repacked(sample("ships.ods"), {"content.xml": content})
+    if empty:
+        assert "Vela" in read(book).text
+    else:
+        with pytest.raises(HostileFileError):
+            read(book)
 
 
 def test_empty_formatted_cells_far_away_are_no_bomb() -> None:
