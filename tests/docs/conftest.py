@@ -19,6 +19,7 @@ RUN_PAGES = (
     "docs/tutorials/first-answers.md",
     "docs/how-to/add-documents.md",
     "docs/how-to/change-documents.md",
+    "docs/how-to/mend-documents.md",
     "docs/how-to/ask-and-search.md",
     "docs/how-to/use-grpc.md",
     "docs/how-to/run-a-mesh.md",
