@@ -11,6 +11,7 @@ from ragmesh.core.errors import UnreadableFileError
 from ragmesh.core.reading import Extraction
 from ragmesh.indexing.parser.archives import Package
 from ragmesh.indexing.parser.builder import TextBuilder, one_line
+from ragmesh.indexing.parser.drawings import chart_rows, described, named, relation_of
 from ragmesh.indexing.parser.properties import office_properties
 from ragmesh.indexing.parser.rows import table_lines
 
@@ -55,7 +56,7 @@ def read_word(package: Package, main: str) -> Extraction:
     styles = _Styles(package, main)
     builder = TextBuilder()
     builder.lines(_edge_lines(package, main, "header"))
-    title = _Body(builder, styles).add(body)
+    title = _Body(builder, styles, package, main).add(body)
     for kind in ("footnote", "endnote"):
         builder.lines(list(_notes(package, main, kind)))
     builder.lines(_edge_lines(package, main, "footer"))
@@ -69,9 +70,11 @@ def read_word(package: Package, main: str) -> Extraction:
 class _Body:
     """Adds blocks in order; neighbouring list items become lines of one block."""
 
-    def __init__(self, builder: TextBuilder, styles: _Styles) -> None:
+    def __init__(self, builder: TextBuilder, styles: _Styles, package: Package, main: str) -> None:
         self._builder = builder
         self._styles = styles
+        self._package = package
+        self._targets = {relation.name: relation.target for relation in package.relations(main)}
         self._items: list[str] = []
 
     def add(self, body: etree._Element) -> str:
@@ -92,9 +95,17 @@ class _Body:
                 self._builder.heading(level, text)
             else:
                 self._builder.paragraph(text)
+            self._add_charts(block)
             title = title or (text if self._styles.is_title(block) else "")
         self._end_list()
         return title
+
+    def _add_charts(self, block: etree._Element) -> None:
+        """Add the numbers of the charts that a paragraph shows."""
+        for chart in named(block, "chart"):
+            target = self._targets.get(relation_of(chart, "id"), "")
+            if target in self._package.names:
+                self._builder.lines(list(chart_rows(self._package.xml(target))))
 
     def _end_list(self) -> None:
         self._builder.lines(self._items)
@@ -272,8 +283,3 @@ def _images(document: etree._Element) -> list[str]:
         )
         names.append(described(named) if named is not None else "")
     return names
-
-
-def described(named: etree._Element) -> str:
-    """What a picture shows, in its author's words, else its name."""
-    return named.get("descr") or named.get("title") or named.get("name") or ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from datetime import UTC, datetime
 
 import docx
@@ -11,7 +12,7 @@ from docx.oxml import OxmlElement
 
 from ragmesh.core.errors import HostileFileError, NoTextError, UnreadableFileError
 from ragmesh.indexing.parser import archives
-from tests.unit.indexing.parser.reads import lines, outline, read
+from tests.unit.indexing.parser.reads import FILES, lines, outline, read
 from tests.unit.indexing.parser.samples import repacked, word
 
 
@@ -140,6 +141,28 @@ def test_a_word_document_says_who_wrote_it_when_and_what_its_pictures_show() -> 
     assert (properties.author, properties.language) == ("Ada Quay", "en-GB")
     assert properties.created == "2024-05-01T08:00:00Z"
     assert (properties.images, properties.image_names) == (1, ("A map of the quay",))
+
+
+def test_a_chart_becomes_rows_of_its_numbers() -> None:
+    with zipfile.ZipFile(FILES / "deck.pptx") as deck:
+        (name,) = (part for part in deck.namelist() if part.startswith("ppt/charts/chart"))
+        chart = deck.read(name)
+    archive = simple_word()
+    opened = docx.Document(io.BytesIO(archive))
+    space = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    relation = f'<Relationship Id="rId99" Target="chart.xml" Type="{space}/chart"/></Relationships>'
+    shown = (
+        '<w:p><w:r><w:drawing><c:chart xmlns:c="http://schemas.openxmlformats.org/drawingml/2006/'
+        f'chart" xmlns:r="{space}" r:id="rId99"/></w:drawing></w:r></w:p><w:sectPr'
+    )
+    parts = {
+        "word/chart.xml": chart,
+        "word/_rels/document.xml.rels": opened.part.rels.xml.replace(
+            b"</Relationships>", relation.encode()
+        ),
+        "word/document.xml": opened.part.blob.replace(b"<w:sectPr", shown.encode(), 1),
+    }
+    assert lines(read(repacked(archive, parts))) == ["May; Ships: 12", "June; Ships: 19"]
 
 
 def test_a_package_is_told_by_its_parts_whatever_it_is_called() -> None:
