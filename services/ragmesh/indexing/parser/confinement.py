@@ -70,7 +70,7 @@ class _Walls:
     def raise_wall(self, name: str, work: Callable[[], None]) -> None:
         try:
             work()
-        except WallError as error:
+        except (WallError, OSError, ValueError) as error:  # or in the kernel's own words
             self.missing.append(MissingWall(name, str(error)))
         else:
             self.active.append(name)

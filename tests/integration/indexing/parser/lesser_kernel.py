@@ -1,4 +1,4 @@
-"""Runs a command on a kernel with less: `python lesser_kernel.py landlock|seccomp -- COMMAND…`.
+"""Runs a command on a kernel with less: `python lesser_kernel.py WALL -- COMMAND…`.
 
 Stands in for an old kernel, or for a container whose profile forbids what a seal needs.
 """
@@ -17,6 +17,7 @@ from ragmesh.indexing.parser.seal.seccomp import JUMP_EQUAL, LOAD, REFUSE, RETUR
 _NUMBER, _FIRST_ARGUMENT = 0, 16
 _LANDLOCK_CREATE_RULESET = 444
 _PRCTL = {"x86_64": 157, "aarch64": 167}
+_CAPSET = {"x86_64": 126, "aarch64": 91}
 
 
 def main() -> None:
@@ -30,6 +31,7 @@ def refuse(wall: str) -> None:
     """Answer EPERM to the call that raises a wall, and let everything else pass."""
     rules = {
         "landlock": [(LOAD, _NUMBER), (JUMP_EQUAL, _LANDLOCK_CREATE_RULESET, 0, 1)],
+        "unprivileged": [(LOAD, _NUMBER), (JUMP_EQUAL, _CAPSET[platform.machine()], 0, 1)],
         "seccomp": [
             *[(LOAD, _NUMBER), (JUMP_EQUAL, _PRCTL[platform.machine()], 0, 3)],
             *[(LOAD, _FIRST_ARGUMENT), (JUMP_EQUAL, kernel.PR_SET_SECCOMP, 0, 1)],

@@ -40,7 +40,7 @@ def test_a_mesh_that_must_seal_and_cannot_refuses_to_start(tmp_path: Path) -> No
     assert "indexing.sandbox to best-effort" in error
 
 
-@pytest.mark.parametrize("wall", ["landlock", "seccomp"])
+@pytest.mark.parametrize("wall", ["unprivileged", "landlock", "seccomp"])
 def test_the_doctor_names_the_wall_that_cannot_be_raised(wall: str, tmp_path: Path) -> None:
     said = ragmesh_without(wall, "doctor", "--data-dir", tmp_path)
     (line,) = (line for line in said.stdout.splitlines() if "parsers: " in line)
