@@ -16,7 +16,7 @@ CONTENT_TYPE = "text/markdown"
 
 _FRONT_MATTER = re.compile(r"\A(---|\+\+\+)[ \t]*\n.*?^\1[ \t]*$", re.M | re.S)
 _FRONT_TITLE = re.compile(r"^title\s*[:=]\s*[\"']?(.+?)[\"']?\s*$", re.M | re.I)
-_MAX_HEADING = 1_000
+_MAX_HEADING = 2_000
 _LINE_BLOCKS = {"fence", "code_block", "html_block", "table_open"}
 
 
