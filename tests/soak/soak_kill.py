@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import sys
 import time
 from dataclasses import dataclass, field, fields
@@ -63,10 +64,14 @@ class Report:
         self.differences += found
 
 
-async def run(first_seed: int, rounds: int, folder: Path) -> Report:
-    """All rounds, in chains, each compared with a clean run of what had happened."""
+async def run(first_seed: int, rounds: int, minutes: float, folder: Path) -> Report:
+    """All rounds, in chains, each compared with a clean run of what had happened.
+
+    No round begins after so many minutes.
+    """
     report, begun = Report(first_seed), time.monotonic()
-    while report.rounds < rounds:
+    late = begun + 60 * minutes
+    while report.rounds < rounds and time.monotonic() < late:
         first = first_seed + report.rounds
         seeds = range(first, first + min(A_CHAIN, rounds - report.rounds))
         chain = Chain(folder / f"killed-{first}")
@@ -75,10 +80,12 @@ async def run(first_seed: int, rounds: int, folder: Path) -> Report:
             await chain.round(seed)
             report.rounds += 1
             print(f"seed {seed}: {chain.tally}", flush=True)
+            if time.monotonic() > late:
+                break
         found = await chain.finish()
         wanted = await replayed(chain.happened, folder / f"clean-{first}")
         report.add(chain, len(wanted.rows), differences(found, wanted))
-        print(f"seeds {first}-{seeds[-1]}: {report.differences or 'equal'}", flush=True)
+        print(f"seeds from {first}: {report.differences or 'equal'}", flush=True)
     report.seconds = time.monotonic() - begun
     return report
 
@@ -125,10 +132,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--first-seed", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=math.inf)
     chosen = parser.parse_args()
     with TemporaryDirectory(prefix="ragmesh-kill-") as folder:
-        report = asyncio.run(run(chosen.first_seed, chosen.rounds, Path(folder)))
-    write(report, f"make soak-kill ROUNDS={chosen.rounds}")
+        report = asyncio.run(run(chosen.first_seed, chosen.rounds, chosen.minutes, Path(folder)))
+    write(report, f"make soak-kill ROUNDS={report.rounds}")
     print(*report.differences, *report.foul, sep="\n")
     return int(bool(report.differences or report.foul))
 
