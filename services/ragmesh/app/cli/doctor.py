@@ -39,7 +39,8 @@ def doctor(
 ) -> None:
     """Check everything a mesh needs, and whether one answers; exits 1 if something is wrong."""
     address = surroundings.server(server)
-    wanted = bool(server or surroundings.environ.get(SERVER_VARIABLE))
+    # Stores are best repaired while no mesh runs on them.
+    wanted = bool(server or surroundings.environ.get(SERVER_VARIABLE)) and not repairs
 
     async def findings() -> AsyncIterator[Finding]:
         from ragmesh.app.cli.checks import Finding, examine, reach

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 DONE: Mapping[str, str] = MappingProxyType(
     {
-        "relayed": "documents that waited were put to work",
-        "made": "index versions were made anew from the stored texts",
-        "dropped": "index versions of deleted collections were dropped",
-        "rewritten": "documents whose chunks were missing or wrong were written again",
-        "removed_chunks": "chunks that nothing names were removed",
-        "removed_blobs": "stored files that nothing names were removed",
-        "reread": "damaged texts were extracted again from their files",
-        "erased": "deleted documents were erased, their time was over",
-        "forgotten": "ended jobs and dead letters were forgotten, their time was over",
+        "relayed": "waiting documents put to work",
+        "made": "index versions made anew from the stored texts",
+        "dropped": "index versions of deleted collections dropped",
+        "rewritten": "documents written again whose chunks were missing or wrong",
+        "removed_chunks": "chunks removed that nothing names",
+        "removed_blobs": "stored files removed that nothing names",
+        "reread": "damaged texts extracted again from their files",
+        "erased": "deleted documents erased, their time was over",
+        "forgotten": "ended jobs and dead letters forgotten, their time was over",
     }
 )
 """What was repaired, by what the reconciler counts."""
@@ -34,10 +34,9 @@ _TIMELY = frozenset({"erased", "forgotten"})
 """What becomes due with time, and is no difference."""
 TOLD: Mapping[str, str] = MappingProxyType(
     {
-        "failed": "documents FAILED because their stored file is missing or damaged; upload them"
-        " again",
-        "lost": "earlier revisions have lost their stored file; they cannot be read or restored",
-        "skipped": "index versions could not be looked at; the log says why",
+        "failed": "documents FAILED whose stored file is missing or damaged, to be uploaded again",
+        "lost": "earlier revisions that have lost their stored file and cannot be read or restored",
+        "skipped": "index versions that could not be looked at, as the log tells",
     }
 )
 """What cannot be repaired from here."""
@@ -73,18 +72,18 @@ def findings_of(report: Report) -> list[Finding]:
     found += [_fixed(name, counts[name]) for name in DONE if counts[name]]
     found += _untold(report.repairs)
     if report.unfinished:
-        message = "documents still wait for something that is away; `ragmesh run` goes on with them"
+        message = "documents that `ragmesh run` goes on with, what they need is away"
         found.append(_failed(message, report.unfinished, UnavailableError.reason))
     left = {name: report.left.counts[name] for name in DONE if name not in _TIMELY}
     if not report.unfinished and any(left.values()):
-        again = ", ".join(f"{count} {DONE[name]}" for name, count in left.items() if count)
-        message = f"differences were found again after the repair: {again}"
+        again = "; ".join(f"{DONE[name]}: {count}" for name, count in left.items() if count)
+        message = f"differences found again after the repair ({again})"
         found.append(_failed(message, sum(left.values()), StoreDamagedError.reason))
     return found or [Finding("repair", State.OK, "catalog, files and index agree")]
 
 
 def _fixed(name: str, count: int) -> Finding:
-    return Finding("repair", State.FIXED, f"{count} {DONE[name]}", count=count)
+    return Finding("repair", State.FIXED, f"{DONE[name]}: {count}", count=count)
 
 
 def _untold(repairs: Repairs) -> list[Finding]:
@@ -96,7 +95,7 @@ def _untold(repairs: Repairs) -> list[Finding]:
 
 
 def _failed(message: str, count: int, reason: str) -> Finding:
-    return Finding("repair", State.FAILED, f"{count} {message}", reason, count=count)
+    return Finding("repair", State.FAILED, f"{message}: {count}", reason, count=count)
 
 
 async def _repair_running(surroundings: Surroundings, address: str) -> AsyncIterator[Finding]:
