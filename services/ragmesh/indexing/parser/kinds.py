@@ -60,8 +60,9 @@ _ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
+# Atomic: what was skipped is never read in another way, of which there are exponentially many.
 _MARKUP_START = re.compile(
-    rb"(?:\s|<!--.*?-->|<\?xml[^>]*\?>)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S
+    rb"(?>\s+|<!--.*?-->|<\?xml[^>]*\?>)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S
 )
 _ANY_TAG = re.compile(rb"<(?:[a-z][a-z0-9]*\b|!doctype\b)", re.I)
 _FIELD_LINE = re.compile(rb"([!-9;-~]{1,60}):|[ \t]|From ")

@@ -11,8 +11,9 @@ from ragmesh.core.errors import (
     UnreadableFileError,
     UnsupportedFormatError,
 )
-from ragmesh.core.reading import Extraction
+from ragmesh.core.reading import Extraction, SourceFile
 from ragmesh.indexing.parser import builder
+from ragmesh.indexing.parser.kinds import SourceKind, kind_of
 from tests.unit.indexing.parser.reads import lines, outline, read
 from tests.unit.indexing.parser.samples import pdf, zipped
 
@@ -193,6 +194,13 @@ def test_the_bytes_decide_before_the_name() -> None:
         "application/pdf"
     )
     assert read("just words", "page.html").content_type == "text/plain"
+
+
+@pytest.mark.parametrize("prelude", ["<!---->", "<?xml?>", " <!-- a -->", "<!--"])
+def test_what_stands_before_a_page_is_looked_at_once(prelude: str) -> None:
+    source = SourceFile(prelude.encode() * 4_000, "page.html")
+    assert kind_of(source) is SourceKind.TEXT
+    assert kind_of(SourceFile(b"<!-- a --> <!---->\n<html>")) is SourceKind.HTML
 
 
 def test_an_extraction_survives_being_stored() -> None:
