@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 
 import charset_normalizer
 
@@ -16,6 +18,12 @@ _MARKS = (
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_SEVEN_BITS = re.compile(r"iso2022_|hz$|utf-7$")
+_ESCAPES = (
+    (b"\x1b$)C", "iso2022_kr"),
+    (b"\x1b$B", "iso2022_jp_ext"),
+    (b"\x1b$@", "iso2022_jp_ext"),
 )
 _META_CHARSET = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([a-zA-Z0-9_:.-]{2,40})", re.I)
 _GUESSED_FROM = 262_144
@@ -35,7 +43,7 @@ def decoded(content: bytes, *, claimed: str = "") -> str:
     regular = zero_byte_encoding(content[:4096])
     if regular:
         return content.decode(regular, errors="replace")
-    for encoding in ("utf-8", claimed):
+    for encoding in (*_of_seven_bits(content, claimed), "utf-8", claimed):
         text = _strictly(content, encoding)
         if text is not None:
             return text
@@ -46,6 +54,14 @@ def declared_charset(markup: bytes) -> str:
     """The encoding that a page's own meta element names, or nothing."""
     found = _META_CHARSET.search(markup[:4096])
     return found.group(1).decode("ascii") if found else ""
+
+
+def _of_seven_bits(content: bytes, claimed: str) -> Iterator[str]:
+    """What would pass for ASCII: a claimed encoding, else the one whose escapes are there."""
+    with suppress(LookupError):
+        if claimed and _SEVEN_BITS.match(codecs.lookup(claimed).name):
+            yield claimed
+    yield from (encoding for escape, encoding in _ESCAPES if escape in content)
 
 
 def _strictly(content: bytes, encoding: str) -> str | None:

@@ -1,10 +1,10 @@
-"""EML and web archives: headers, the plain body before the HTML one, attachments by name."""
+"""EML and web archives: headers, plain texts before HTML ones, attachments by name."""
 
 from __future__ import annotations
 
 import email
 import email.policy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from email.message import EmailMessage, MIMEPart
 from email.utils import parsedate_to_datetime
 
@@ -19,23 +19,22 @@ CONTENT_TYPE = "message/rfc822"
 
 _SHOWN = ("From", "To", "Cc", "Date", "Subject")
 _LOCKED = {"multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"}
+_FORMS = {"multipart/alternative", "multipart/related"}
+"""Parts of these are forms of one text, or what belongs to it."""
+_TEXTS = {"text", "multipart"}
 _MAX_SHOWN = 2_000
-_MAX_PARTS = 1_000
 
 
 def read_mail(content: bytes) -> Extraction:
-    """Who wrote to whom and when, the body, and the names of what is attached."""
+    """Who wrote to whom and when, every text in it, and the names of what is attached."""
     message = email.message_from_bytes(content.lstrip(), policy=email.policy.default)
     if not isinstance(message, EmailMessage):
         raise TypeError("the policy makes messages of another class")
     if message.get_content_type() in _LOCKED:
         raise EncryptedFileError("the message is encrypted; save it decrypted")
     builder = TextBuilder()
-    builder.lines([f"{name}: {value}" for name in _SHOWN if (value := _header(message, name))])
-    body = message.get_body(("plain", "html"))
-    if body is not None:
-        _add_body(builder, body)
-    attached = list(_attached(message, body))
+    bodies = _add_message(builder, message)
+    attached = list(_attached(message, bodies))
     names = [name for name, _ in attached if name]
     builder.lines([f"Attachment: {name}" for name in names])
     properties = file_properties(
@@ -48,7 +47,40 @@ def read_mail(content: bytes) -> Extraction:
     )
 
 
-def _header(message: EmailMessage, name: str) -> str:
+def _add_message(builder: TextBuilder, message: MIMEPart) -> list[MIMEPart]:
+    """Add the headers and texts of a message, and those of messages in it; the texts' parts."""
+    builder.lines([f"{name}: {value}" for name in _SHOWN if (value := _header(message, name))])
+    bodies: list[MIMEPart] = []
+    for part in _texts(message):
+        if part.get_content_maintype() == "message":
+            for inner in part.iter_parts():
+                bodies += _add_message(builder, inner)
+        else:
+            _add_body(builder, part)
+            bodies.append(part)
+    return bodies
+
+
+def _texts(part: MIMEPart) -> Iterator[MIMEPart]:
+    """Texts and messages that are shown one after another; of forms of one text, the plain one."""
+    if part.get_content_type() in _FORMS and part.is_multipart():
+        forms = [part.get_body((form,)) for form in ("plain", "html")]
+        found = [form for form in forms if form is not None]
+        yield from [form for form in found if _payload(form).strip()][:1] or found[:1]
+    elif part.get_content_maintype() == "message":
+        yield part
+    elif part.is_multipart():
+        for inner in part.iter_parts():
+            yield from _texts(inner)
+    elif part.get_content_maintype() in _TEXTS and not _is_file(part):
+        yield part
+
+
+def _is_file(part: MIMEPart) -> bool:
+    return bool(part.is_attachment() and part.get_filename())
+
+
+def _header(message: MIMEPart, name: str) -> str:
     """A header on one line; a malformed one as it stands there."""
     try:
         value = message.get(name)
@@ -58,7 +90,7 @@ def _header(message: EmailMessage, name: str) -> str:
     return one_line(str(value or "")[:_MAX_SHOWN])
 
 
-def _sent(message: EmailMessage) -> str:
+def _sent(message: MIMEPart) -> str:
     try:
         return parsedate_to_datetime(_header(message, "Date")).isoformat()
     except (ValueError, TypeError, IndexError):
@@ -66,13 +98,17 @@ def _sent(message: EmailMessage) -> str:
 
 
 def _add_body(builder: TextBuilder, body: MIMEPart) -> None:
-    payload = body.get_payload(decode=True)
-    text = decoded(payload if isinstance(payload, bytes) else b"", claimed=_charset(body))
+    text = decoded(_payload(body), claimed=_charset(body))
     if body.get_content_subtype() == "html":
         add_markup(builder, text)
         return
     for paragraph in normalised(text).split("\n\n"):
         builder.paragraph(paragraph)
+
+
+def _payload(body: MIMEPart) -> bytes:
+    payload = body.get_payload(decode=True)
+    return payload if isinstance(payload, bytes) else b""
 
 
 def _charset(body: MIMEPart) -> str:
@@ -82,12 +118,11 @@ def _charset(body: MIMEPart) -> str:
         return ""
 
 
-def _attached(message: EmailMessage, body: MIMEPart | None) -> Iterator[tuple[str, str]]:
-    """Name and main type of every part that is neither the body nor another form of it."""
-    for number, part in enumerate(message.walk()):
-        if number == _MAX_PARTS:
-            return
+def _attached(message: MIMEPart, bodies: Sequence[MIMEPart]) -> Iterator[tuple[str, str]]:
+    """Name and main type of every part that is neither a text that is shown nor a form of it."""
+    shown = {id(body) for body in bodies}
+    for part in message.walk():
         name = one_line(part.get_filename() or part.get("Content-Location") or "")[:200]
-        is_text = part.get_content_maintype() in {"text", "multipart"}
-        if part is not body and part is not message and (name or not is_text):
+        is_text = part.get_content_maintype() in _TEXTS
+        if id(part) not in shown and part is not message and (name or not is_text):
             yield name, part.get_content_maintype()

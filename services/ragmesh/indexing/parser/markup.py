@@ -8,7 +8,7 @@ from dataclasses import replace
 import trafilatura
 from lxml import etree, html
 
-from ragmesh.core.errors import NoTextError, UnreadableFileError
+from ragmesh.core.errors import HostileFileError, NoTextError, UnreadableFileError
 from ragmesh.core.properties import FileProperties
 from ragmesh.core.reading import Extraction
 from ragmesh.indexing.parser.builder import TextBuilder, one_line
@@ -34,6 +34,7 @@ _LISTS = {"ul", "ol", "list", "menu"}
 _ITEMS = {"li", "item"}
 _PREFORMATTED = {"pre", "code"}
 _MAX_NESTING = 250
+"""Deeper than this only the words are read; parsers of others stop here without a word."""
 _BREAK = "\v"
 """Stands for a br until its paragraph ends; normalised text never holds it."""
 
@@ -47,7 +48,7 @@ def read_markup(content: bytes) -> Extraction:
     title = _title(tree)
     properties = _properties(tree)
     whole = every.extraction(title=title, content_type=CONTENT_TYPE, properties=properties)
-    main = _main_text(markup, title)
+    main = None if _is_deep(tree) else _main_text(markup, title)
     if main is None or len(main.text) < _LEAST_KEPT * len(whole.text):
         return whole
     return replace(main, properties=properties)
@@ -60,13 +61,26 @@ def add_markup(builder: TextBuilder, markup: str) -> None:
 
 
 def _tree(markup: str) -> etree._Element:
+    # Without `huge_tree` everything behind 256 tags that nobody closed would be left out.
+    parser = html.HTMLParser(huge_tree=True)
     try:
-        tree = html.document_fromstring(markup, ensure_head_body=False)
+        tree = html.document_fromstring(markup, parser=parser, ensure_head_body=False)
     except (etree.ParserError, etree.XMLSyntaxError, ValueError) as error:
         if not markup.strip():
             raise NoTextError("the page holds no text") from error
         raise UnreadableFileError("the page cannot be parsed") from error
+    if any(said.type == etree.ErrorTypes.ERR_RESOURCE_LIMIT for said in parser.error_log):
+        raise HostileFileError("the page is nested far too deep")  # what follows was not parsed
     return tree
+
+
+def _is_deep(tree: etree._Element) -> bool:
+    depth = 0
+    for event, _ in etree.iterwalk(tree, events=("start", "end")):
+        depth += 1 if event == "start" else -1
+        if depth > _MAX_NESTING:
+            return True
+    return False
 
 
 def _main_text(markup: str, title: str) -> Extraction | None:
@@ -129,7 +143,7 @@ class _Walk:
         if level:
             self._flush()
             self._builder.heading(level, "".join(_words(element)))
-        elif tag == "table":
+        elif tag == "table" and not _arranges(element):
             self._flush()
             self._builder.lines(_table(element))
         elif tag in _LISTS:
@@ -147,10 +161,11 @@ class _Walk:
         outer = element.tag in _BLOCKS
         if outer:
             self._flush()
-        self._running.append(element.text or "")
         if depth > _MAX_NESTING:
+            etree.strip_elements(element, *_INVISIBLE, with_tail=False)
             self._running.append(_all_text(element))
         else:
+            self._running.append(element.text or "")
             for child in element:
                 self._visit(child, depth + 1)
                 self._running.append(child.tail or "")
@@ -199,12 +214,15 @@ def _words(element: etree._Element) -> list[str]:
 
 
 def _items(listing: etree._Element, depth: int) -> list[str]:
-    """One line an item; a list in an item follows it, indented."""
-    lines: list[str] = []
+    """One line an item; a list in an item follows it, indented; what is no item has a line, too."""
+    lines = [one_line(listing.text or "")]
     for item in listing.iterchildren():
         if item.tag in _LISTS:
             lines += _items(item, depth + 1)
-        elif item.tag in _ITEMS:
+        elif item.tag not in _ITEMS:
+            holds_items = next(item.iter(*_ITEMS), None) is not None and not _hidden(item)
+            lines += _items(item, depth) if holds_items else [one_line("".join(_words(item)))]
+        else:
             inner = [child for child in item.iterchildren() if child.tag in _LISTS]
             for child in inner:
                 tail = child.tail or ""
@@ -216,14 +234,25 @@ def _items(listing: etree._Element, depth: int) -> list[str]:
                 lines.append(f"{'  ' * depth}- {words}")
             for child in inner:
                 lines += _items(child, depth + 1)
-    return lines
+        lines.append(one_line(item.tail or ""))
+    return [line for line in lines if line]
+
+
+def _arranges(table: etree._Element) -> bool:
+    """Whether a table is no table of data: it holds others, or never two cells in a row."""
+    rows = table.iter("tr", "row")
+    return table.find(".//table") is not None or all(len(_cells(row)) < 2 for row in rows)
+
+
+def _cells(row: etree._Element) -> list[etree._Element]:
+    return list(row.iterchildren("td", "th", "cell"))
 
 
 def _table(table: etree._Element) -> list[str]:
     rows: list[list[str]] = []
     header: bool | None = None
     for row in table.iter("tr", "row"):
-        cells = [cell for cell in row.iterchildren() if cell.tag in {"td", "th", "cell"}]
+        cells = _cells(row)
         if not rows and cells:
             heads = [cell.tag == "th" or cell.get("role") == "head" for cell in cells]
             header = True if all(heads) and len(cells) > 1 else None

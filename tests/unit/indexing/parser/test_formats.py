@@ -26,6 +26,9 @@ PAGE = """<!DOCTYPE html><html><head><title>Dogs on board</title></head><body>
 <p>The fee is paid at the counter before departure, in cash or by card, and never later.</p>
 <script>var hidden = "hidden words";</script></article></body></html>"""
 
+MAIL_OF_HTML = "From: a@example.org\nTo: b@example.org\nSubject: s\nContent-Type: text/html\n\n"
+"""Followed by a page, of which a message keeps all that is visible."""
+
 
 def test_a_page_keeps_headings_and_tables_and_drops_scripts_and_menus() -> None:
     extraction = read(PAGE)
@@ -47,6 +50,34 @@ def test_the_encoding_a_page_declares_is_believed() -> None:
         '<html><head><meta charset="windows-1251"></head><body><p>Причал закрыт</p></body></html>'
     )
     assert "Причал закрыт" in read(page.encode("cp1251")).text
+
+
+@pytest.mark.parametrize("tag", ["div", "font", "b"])
+def test_words_behind_very_many_tags_that_nobody_closed_are_read(tag: str) -> None:
+    words = [f"word{number}" for number in range(500)]
+    source = "".join(f"<{tag}>{word} <script>gone</script>" for word in words)
+    assert read(f"<html><body>{source}").text.split() == words
+
+
+def test_a_page_that_is_cut_off_because_it_is_nested_too_deep_is_hostile() -> None:
+    with pytest.raises(HostileFileError):
+        read("<html><body>" + "<b>word " * 5_000)
+
+
+def test_words_in_tables_that_only_arrange_a_page_are_read_once() -> None:
+    page = "<h1>Tides</h1><p>They turn.</p>"
+    for _ in range(4):
+        page = f"<table><tr><td>{page}</td></tr></table>"
+    assert read(f"<html><body>{page}</body></html>").text.count("They turn.") == 1
+    message = read(f"{MAIL_OF_HTML}{page}")
+    assert message.text.endswith("Subject: s\n\nTides\n\nThey turn.")
+    assert outline(message) == [(1, "Tides", "Tides")]
+
+
+def test_what_stands_in_a_list_beside_its_items_is_read() -> None:
+    listing = "<ul>Ports<div><li>Elsewhere</li></div><p>and</p><li>Nowhere</li>so far</ul>"
+    text = read(f"{MAIL_OF_HTML}<p>List</p>{listing}").text
+    assert text.endswith("List\n\nPorts\n- Elsewhere\nand\n- Nowhere\nso far")
 
 
 def test_a_deeply_nested_page_ends_in_text_or_a_reason() -> None:
@@ -117,6 +148,12 @@ def test_text_of_any_encoding_is_read(encoding: str) -> None:
         else "Паром отходит от причала в полдень"
     )
     assert read(f"{words}. {words}.".encode(encoding)).text.startswith(words)
+
+
+@pytest.mark.parametrize("encoding", ["iso2022_jp", "iso2022_jp_ext"])
+def test_text_that_escapes_from_ascii_is_read_as_what_it_escapes_to(encoding: str) -> None:
+    assert read("港は冬に閉まる。\n".encode(encoding), "a.txt").text.strip() == "港は冬に閉まる。"
+    assert read("\x1b[1mbold\x1b[0m and $B\n", "a.log").text.strip() == "[1mbold[0m and $B"
 
 
 def test_text_is_normalised_and_free_of_control_characters() -> None:

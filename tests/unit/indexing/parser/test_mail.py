@@ -70,6 +70,50 @@ def test_text_with_fields_that_no_message_has_is_no_message() -> None:
     assert read(source).content_type == "text/plain"
 
 
+def mixed(*parts: str) -> str:
+    """A message of these parts, one after another."""
+    content = "".join(f"--m\r\n{part}\r\n" for part in parts)
+    return f'{FIELDS}Content-Type: multipart/mixed; boundary="m"\r\n\r\n{content}--m--\r\n'
+
+
+def test_every_text_of_a_message_is_read_in_order() -> None:
+    picture = 'Content-Type: image/png; name="quay.png"\r\n\r\nx'
+    forwarded = f"Content-Type: message/rfc822\r\n\r\nSubject: Earlier\r\n{ATTACHED}"
+    text = read(
+        mixed("\r\nAbove the picture.", picture, "\r\nBelow it.", forwarded)
+    ).text.partition("plough\n\n")[2]
+    assert text == (
+        "Above the picture.\n\nBelow it.\n\nSubject: Earlier\n\nThe plough for Grömsiel.\n\n"
+        "Attachment: quay.png\nAttachment: plough.png"
+    )
+
+
+def test_a_text_that_is_attached_by_name_is_only_named() -> None:
+    named = 'Content-Disposition: attachment; filename="list.txt"\r\n\r\nsalt'
+    unnamed = "Content-Disposition: attachment\r\n\r\nsand"
+    text = read(mixed("\r\nThe lists.", named, unnamed)).text
+    assert text.endswith("The lists.\n\nsand\n\nAttachment: list.txt")
+
+
+def test_an_empty_plain_form_does_not_hide_the_page() -> None:
+    forms = BOTH.replace("The plough for Gr=F6msiel.", " ")
+    assert read(FIELDS + forms).text.endswith("The red page.")
+
+
+@pytest.mark.parametrize(
+    ("charset", "words"),
+    [
+        ("iso-2022-jp", "こんにちは世界。"),
+        ("iso-2022-kr", "안녕하세요"),
+        ("hz", "你好"),
+        ("utf-7", "Öl"),
+    ],
+)
+def test_a_body_of_seven_bits_is_read_in_its_charset(charset: str, words: str) -> None:
+    fields = f"{FIELDS}Content-Type: text/plain; charset={charset}\r\n\r\n"
+    assert read(fields.encode() + words.encode(charset)).text.endswith(words)
+
+
 @pytest.mark.parametrize(
     "fields",
     [
