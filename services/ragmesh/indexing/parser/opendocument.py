@@ -69,6 +69,7 @@ class _Body:
                 self._apart(child, depth)
             elif child.tag == f"{_TEXT}list":
                 self._builder.lines(_items(child, 0))
+                self._apart(child, depth)
             elif child.tag == f"{_TABLE}table":
                 self._builder.lines(table_lines(list(_rows(child)), header=_header(child)))
             elif child.tag not in _SKIPPED and depth < _MAX_NESTING:
@@ -136,6 +137,8 @@ def _items(listing: etree._Element, depth: int) -> list[str]:
 
 def _rows(table: etree._Element) -> Iterator[list[str]]:
     for row in table.iter(_ROWS):
+        if next(row.iterancestors(f"{_TABLE}table"), None) is not table:
+            continue  # the words of a table in a cell are words of that cell
         cells: list[str] = []
         for cell in row.iterchildren(*_CELLS):
             repeated = cell.get(f"{_TABLE}number-columns-repeated") or "1"

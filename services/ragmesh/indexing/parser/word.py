@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 
 from lxml import etree
 
@@ -33,7 +33,13 @@ def _w(name: str) -> str:
 _PARAGRAPH, _TABLE, _ROW, _CELL = _w("p"), _w("tbl"), _w("tr"), _w("tc")
 _BOX, _VALUE, _PROPERTIES = _w("txbxContent"), _w("val"), _w("pPr")
 _TEXTS = {_w("t"), f"{_MATH}t"}
-_BREAKS = {_w("tab"): "\t", _w("br"): "\n", _w("cr"): "\n", _w("noBreakHyphen"): "-"}
+_BREAKS = {
+    _w("tab"): "\t",
+    _w("ptab"): "\t",
+    _w("br"): "\n",
+    _w("cr"): "\n",
+    _w("noBreakHyphen"): "-",
+}
 _SKIPPED = {_w("del"), _w("moveFrom"), _w("rt"), _BOX, _FALLBACK}
 _SEPARATORS = {"separator", "continuationSeparator", "continuationNotice"}
 _HEADING_NAME = re.compile(r"heading (\d)", re.I)
@@ -182,13 +188,24 @@ def _outline(element: etree._Element) -> int:
     return level if level <= _LEVELS_OF_OUTLINE else 0
 
 
-def _blocks(parent: etree._Element, depth: int = 0) -> Iterator[etree._Element]:
-    """Paragraphs and tables in order, also inside content controls and tracked insertions."""
+def _blocks(parent: etree._Element) -> Iterator[etree._Element]:
+    """Paragraphs and tables in order."""
+    yield from _nearest(parent, {_PARAGRAPH, _TABLE})
+
+
+def _paragraphs(parent: etree._Element) -> Iterator[etree._Element]:
+    """Paragraphs in order, also those in tables; text boxes belong to theirs."""
+    for block in _blocks(parent):
+        yield from _paragraphs(block) if block.tag == _TABLE else (block,)
+
+
+def _nearest(parent: etree._Element, tags: Set[str], depth: int = 0) -> Iterator[etree._Element]:
+    """The first of these in every branch, also inside content controls and tracked insertions."""
     for child in parent.iterchildren():
-        if child.tag in {_PARAGRAPH, _TABLE}:
+        if child.tag in tags:
             yield child
         elif child.tag not in _SKIPPED and depth < _MAX_NESTING:
-            yield from _blocks(child, depth + 1)
+            yield from _nearest(child, tags, depth + 1)
 
 
 def _text(paragraph: etree._Element) -> str:
@@ -197,7 +214,7 @@ def _text(paragraph: etree._Element) -> str:
     _collect(paragraph, pieces)
     for box in paragraph.iter(_BOX):
         if not any(ancestor.tag == _FALLBACK for ancestor in box.iterancestors()):
-            for inner in box.iter(_PARAGRAPH):
+            for inner in _paragraphs(box):
                 pieces.append("\n")
                 _collect(inner, pieces)
     return "".join(pieces)
@@ -217,7 +234,7 @@ def _table(table: etree._Element) -> list[str]:
     """A readable line for every row; a table in a cell becomes words of that cell."""
     rows: list[list[str]] = []
     header: bool | None = None
-    for row in table.iterchildren(_ROW):
+    for row in _nearest(table, {_ROW}):
         if not rows and row.find(f"{_w('trPr')}/{_w('tblHeader')}") is not None:
             header = True
         rows.append(list(_row(row, rows[-1] if rows else [])))
@@ -227,10 +244,10 @@ def _table(table: etree._Element) -> list[str]:
 def _row(row: etree._Element, above: Sequence[str]) -> Iterator[str]:
     """A text for every column: a cell that goes on from above says again what it says there."""
     column = 0
-    for cell in _cells(row):
+    for cell in _nearest(row, {_CELL}):
         merge = cell.find(f"{_w('tcPr')}/{_w('vMerge')}")
         goes_on = merge is not None and merge.get(_VALUE) != "restart"
-        words = " ".join(map(_text, cell.iter(_PARAGRAPH)))
+        words = " ".join(map(_text, _paragraphs(cell)))
         yield above[column] if goes_on and column < len(above) else words
         width = _width(cell)
         yield from [""] * (width - 1)
@@ -241,14 +258,6 @@ def _width(cell: etree._Element) -> int:
     span = cell.find(f"{_w('tcPr')}/{_w('gridSpan')}")
     value = "" if span is None else (span.get(_VALUE) or "")
     return min(max(int(value), 1), _MAX_SPAN) if value.isdecimal() and len(value) < 5 else 1
-
-
-def _cells(row: etree._Element) -> Iterator[etree._Element]:
-    for child in row.iterchildren():
-        if child.tag == _CELL:
-            yield child
-        elif child.tag == _w("sdt"):
-            yield from child.iter(_CELL)
 
 
 def _edge_lines(package: Package, main: str, kind: str) -> list[str]:
@@ -265,7 +274,7 @@ def _notes(package: Package, main: str, kind: str) -> Iterator[str]:
     for name in package.related(main, f"{kind}s")[:1]:
         for note in _plain_names(package.xml(name)).iter(_w(kind)):
             if note.get(_w("type")) not in _SEPARATORS:
-                words = one_line(" ".join(map(_text, note.iter(_PARAGRAPH))))
+                words = one_line(" ".join(map(_text, _paragraphs(note))))
                 if words:
                     yield f"[{note.get(_w('id')) or '*'}] {words}"
 

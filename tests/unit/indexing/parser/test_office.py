@@ -162,14 +162,34 @@ def test_an_encrypted_open_document_is_named_as_such() -> None:
         read(locked)
 
 
-def test_runs_of_spaces_cost_no_more_than_they_show() -> None:
+def open_text(body: str) -> bytes:
+    """An OpenDocument text with this body."""
     names = "urn:oasis:names:tc:opendocument:xmlns"
-    content = (
-        f'<o:document-content xmlns:o="{names}:office:1.0" xmlns:t="{names}:text:1.0"><o:body>'
-        '<o:text><t:p>a<t:s t:c="99999999"/>b</t:p></o:text></o:body></o:document-content>'
+    spaces = f'xmlns:o="{names}:office:1.0" xmlns:t="{names}:text:1.0" xmlns:b="{names}:table:1.0"'
+    content = f"<o:body><o:text>{body}</o:text></o:body>"
+    return packed(
+        {
+            "mimetype": "application/vnd.oasis.opendocument.text",
+            "content.xml": f"<o:document-content {spaces}>{content}</o:document-content>",
+        }
     )
-    kind = "application/vnd.oasis.opendocument.text"
-    assert len(read(packed({"mimetype": kind, "content.xml": content})).text) < 300
+
+
+def test_runs_of_spaces_cost_no_more_than_they_show() -> None:
+    assert len(read(open_text('<t:p>a<t:s t:c="99999999"/>b</t:p>')).text) < 300
+
+
+def test_a_note_of_an_item_follows_its_list() -> None:
+    note = "<t:note><t:note-body><t:p>In winter.</t:p></t:note-body></t:note>"
+    listing = f"<t:list><t:list-item><t:p>Ebb{note}</t:p></t:list-item></t:list>"
+    assert read(open_text(listing)).text == "- Ebb\n\nIn winter."
+
+
+def test_an_open_table_in_a_cell_is_words_of_that_cell() -> None:
+    cells = "".join(f"<b:table-cell><t:p>{word}</t:p></b:table-cell>" for word in ("in", "side"))
+    inner = f"<b:table><b:table-row>{cells}</b:table-row></b:table>"
+    row = f"<b:table-row><b:table-cell>{inner}</b:table-cell>{cells}</b:table-row>"
+    assert read(open_text(f"<b:table>{row}</b:table>")).text == "in side; in; side"
 
 
 # --- what is refused ---

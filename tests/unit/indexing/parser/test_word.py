@@ -15,6 +15,9 @@ from ragmesh.indexing.parser import archives
 from tests.unit.indexing.parser.reads import FILES, lines, outline, read
 from tests.unit.indexing.parser.samples import repacked, word
 
+WORDS = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+MARKUP = "http://schemas.openxmlformats.org/markup-compatibility/2006"
+
 
 def simple_word() -> bytes:
     document = docx.Document()
@@ -103,6 +106,43 @@ def test_merged_cells_keep_every_row_readable_under_its_header() -> None:
         "Port: Elsewhere; Tide: high; Time: 6:00",
         "Port: Elsewhere; Tide: low; Time: 12:00",
     ]
+
+
+def with_body(xml: str) -> bytes:
+    """A Word document with this at the end of its body."""
+    archive = simple_word()
+    part = docx.Document(io.BytesIO(archive)).part.blob
+    names = f'xmlns:mc="{MARKUP}" xmlns:w="{WORDS}"'
+    body = f"<w:sdt {names}>{xml}</w:sdt><w:sectPr".encode()
+    return repacked(archive, {"word/document.xml": part.replace(b"<w:sectPr", body, 1)})
+
+
+def cell(words: str) -> str:
+    return f"<w:tc><w:p><w:r><w:t>{words}</w:t></w:r></w:p></w:tc>"
+
+
+def test_rows_and_cells_in_content_controls_are_rows_and_cells() -> None:
+    held = "<w:sdt><w:sdtContent>{}</w:sdtContent></w:sdt>".format
+    rows = [f"<w:tr>{cell('Port')}{cell('High')}</w:tr>"]
+    rows += [held(held(f"<w:tr>{cell(port)}{held(cell('4.1'))}</w:tr>")) for port in "AB"]
+    table = f"<w:tbl>{''.join(rows)}</w:tbl>"
+    assert lines(read(with_body(table))) == ["Port: A; High: 4.1", "Port: B; High: 4.1"]
+
+
+def test_a_text_box_in_a_cell_is_read_once() -> None:
+    box = "<w:txbxContent><w:p><w:r><w:t>Boxed</w:t></w:r></w:p></w:txbxContent>"
+    both = (
+        f"<mc:AlternateContent><mc:Choice>{box}</mc:Choice><mc:Fallback>{box}</mc:Fallback>"
+        "</mc:AlternateContent>"
+    )
+    row = f"<w:tr><w:tc><w:p><w:r><w:t>Port</w:t>{both}</w:r></w:p></w:tc>{cell('High')}</w:tr>"
+    assert lines(read(with_body(f"<w:tbl>{row}</w:tbl>"))) == ["Port Boxed; High"]
+
+
+def test_a_table_in_a_cell_is_words_of_that_cell() -> None:
+    inner = f"<w:tbl><w:tr>{cell('in')}{cell('side')}</w:tr></w:tbl>"
+    row = f"<w:tr><w:tc>{inner}<w:p/></w:tc>{cell('beside')}</w:tr>"
+    assert lines(read(with_body(f"<w:tbl>{row}</w:tbl>"))) == ["in side; beside"]
 
 
 def test_footnotes_follow_the_body() -> None:
