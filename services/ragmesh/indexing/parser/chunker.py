@@ -146,7 +146,7 @@ class _Splitter:
 
     def _joins(self, before: _Section, after: _Section) -> bool:
         if all(unit.heading for unit in before.units):
-            return True
+            return before.tokens <= self._room.tokens  # a list of headings ends somewhere
         together = before.tokens + after.tokens
         return before.tokens < self._room.tokens // _LEAST_SHARE and together <= self._room.tokens
 

@@ -15,7 +15,7 @@ from ragmesh.indexing.parser.properties import properties_of_fields
 CONTENT_TYPE = "text/markdown"
 
 _FRONT_MATTER = re.compile(r"\A(---|\+\+\+)[ \t]*\n.*?^\1[ \t]*$", re.M | re.S)
-_FRONT_TITLE = re.compile(r"^title\s*[:=]\s*[\"']?(.+?)[\"']?\s*$", re.M | re.I)
+_FRONT_TITLE = re.compile(r"^title[ \t]*[:=](.*)$", re.M | re.I)
 _MAX_HEADING = 2_000
 _LINE_BLOCKS = {"fence", "code_block", "html_block", "table_open"}
 
@@ -55,9 +55,8 @@ def read_markdown(text: str) -> Extraction:
 
 def _title(front: str, headings: list[Heading]) -> str:
     named = _FRONT_TITLE.search(front)
-    if named:
-        return one_line(named.group(1))
-    return next((h.title for h in headings if h.level == 1), "")
+    title = one_line(named.group(1)).strip("\"'") if named else ""
+    return title or next((h.title for h in headings if h.level == 1), "")
 
 
 def _words(heading: str) -> str:

@@ -70,6 +70,7 @@ class _Learned:
 
     code_page: str = _LATIN
     fonts: dict[int, str] = field(default_factory=dict)
+    usual_font: int = 0
     levels: dict[int, int] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
     moments: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -220,7 +221,12 @@ class _Reader:
             self._group = replace(group, code_page=learned.code_page)
         elif name == "f":
             self._font = number
-            self._group = replace(group, code_page=learned.fonts.get(number, learned.code_page))
+            self._group = replace(group, code_page=self._code_page(number))
+        elif name == "deff":
+            learned.usual_font = number
+        elif name == "plain":
+            usual = self._code_page(learned.usual_font)
+            self._group = replace(group, hidden=False, code_page=usual)
         elif name == "fcharset" and group.place == "fonttbl":
             page = _CODE_PAGES.get(number)
             if page is not None and number:
@@ -228,6 +234,9 @@ class _Reader:
         else:
             return False
         return True
+
+    def _code_page(self, font: int) -> str:
+        return self._learned.fonts.get(font, self._learned.code_page)
 
     def _structures(self, name: str, number: int) -> None:
         place = self._group.place
@@ -293,6 +302,8 @@ class _Body:
             self._cells.append("".join(self._running))
             self._running = []
         elif name == "row":
+            if "".join(self._running).strip():
+                self.obey("cell")  # that nobody ended
             self._rows.append(self._cells)
             self._cells, self._running, self._in_table = [], [], False
         elif name in {"par", "sect", "page"}:
@@ -318,8 +329,8 @@ class _Body:
     def _end_paragraph(self) -> None:
         text = "".join(self._running)
         self._running = []
+        self._end_table()
         if text.strip():
-            self._end_table()
             self._builder_calls.append(("heading" if self.level else "", self.level, [text]))
 
     def _end_table(self) -> None:

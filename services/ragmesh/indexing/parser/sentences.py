@@ -60,6 +60,8 @@ _WINDOW = 20_000
 """What sentencex is given at once: its time grows with the square of the length."""
 _REACH = 3
 """A cut may lie this part of the longest piece away from where it is wanted."""
+_MOST_MARKS = 32
+"""More on one letter are no writing, and are cut like letters: Unicode's streams allow 30."""
 _SHORT_LINE = 40
 _SHORT_SHARE = 0.6
 _FULL_SHARE = 0.85
@@ -100,7 +102,7 @@ def _best_cut(text: str, span: Span, longest: int) -> int:
     """Where to cut a first piece off: at the best end of a clause, else of a word, else anywhere.
 
     The piece is as long as all pieces of the span would be, if they were alike. A cut that would
-    tear a combining mark off its letter moves on.
+    tear a combining mark off its letter moves on, past as many as a letter can have.
     """
     length = span.end - span.start
     wanted = span.start + length // -(-length // longest)
@@ -112,9 +114,8 @@ def _best_cut(text: str, span: Span, longest: int) -> int:
         if ends:
             return min(ends, key=lambda end: abs(end - wanted))
     cut = min(wanted, high)
-    while cut < span.end - 1 and _belongs_to_previous(text, cut):
-        cut += 1
-    return cut
+    whole = range(cut, min(cut + _MOST_MARKS, span.end))
+    return next((index for index in whole if not _belongs_to_previous(text, index)), cut)
 
 
 def _belongs_to_previous(text: str, index: int) -> bool:

@@ -122,6 +122,11 @@ def test_a_heading_over_nothing_joins_the_section_below() -> None:
     ]
 
 
+def test_a_long_list_of_headings_is_not_one_section() -> None:
+    chunks = chunks_of(read("".join(f"# Part {n}\n" for n in range(500)), "a.md"))
+    assert len({chunk.headings for chunk in chunks}) > 20
+
+
 def test_an_overlap_repeats_whole_sentences_of_the_same_section() -> None:
     extraction = read(SENTENCE * 6)
     chunks = chunks_of(extraction, max_tokens=60, overlap_tokens=14)

@@ -194,6 +194,11 @@ def test_a_document_has_the_language_it_names_unless_its_words_show_another(
     assert read(page).properties.language == language
 
 
+def test_a_title_of_front_matter_is_its_line_without_quotes() -> None:
+    assert read("---\ntitle: 'Salt  and sand' \n---\nWords.", "a.md").title == "Salt and sand"
+    assert read(f"---\ntitle: a{' ' * 200_000}b\n---\nWords.", "a.md").title == "a b"
+
+
 def test_a_file_without_a_title_is_named_after_its_file() -> None:
     assert read("words", "outage plan.txt").title == "outage plan"
 

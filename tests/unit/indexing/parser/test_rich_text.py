@@ -28,6 +28,8 @@ def rich(body: str) -> str:
         (r"a\~b\\c\{d\}", "a\u00a0b\\c{d}"),
         (r"\ldblquote Quoted\rdblquote\emdash yes", "\u201cQuoted\u201d\u2014yes"),
         (r"shown{\v hidden}{\*\unknown left out}{\deleted gone}", "shown"),
+        (r"shown\v hidden\plain  again", "shown again"),
+        (r"\f1\'cf\plain\'e4", "Пä"),
         (r"see{\field{\*\fldinst HYPERLINK x}{\fldrslt  the quay}}", "see the quay"),
         (r"before{\pict\pngblip 89504e470d0a}\bin4 {}}}after", "beforeafter"),
         ("one\\par\ntwo\\\nthree", "one\n\ntwo\n\nthree"),
@@ -49,6 +51,18 @@ def test_headings_tables_notes_and_page_heads_have_their_place() -> None:
     )
     assert outline(extraction) == [(1, "Tides", "Tides")]
     assert "Port: Elsewhere; High: 4.1" in lines(extraction)
+
+
+def test_a_cell_that_nobody_ended_is_read() -> None:
+    assert rich(r"\trowd\intbl Ebb\cell Flood\row\pard After.\par") == "Ebb; Flood\n\nAfter."
+
+
+def test_an_empty_paragraph_parts_two_tables() -> None:
+    tables = (
+        rf"\trowd\intbl {name}\cell High\cell\row\trowd\intbl A\cell 4.1\cell\row\pard\par"
+        for name in ("Port", "Berth")
+    )
+    assert rich("".join(tables)) == "Port: A; High: 4.1\n\nBerth: A; High: 4.1"
 
 
 def test_rich_text_says_its_title_author_date_and_how_many_pictures() -> None:

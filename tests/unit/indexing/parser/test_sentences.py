@@ -79,6 +79,12 @@ def test_a_cut_never_tears_a_mark_off_its_letter(text: str) -> None:
     assert all(("a" + text)[span.start] not in "\u0301\u200d" for span in spans)
 
 
+def test_marks_without_end_on_one_letter_are_cut_like_letters() -> None:
+    parts = sentences("a" + "\u0301" * 20_000 + " b")
+    assert len(parts) <= 20_000 / LONG_SENTENCE * 2
+    assert max(map(len, parts)) <= LONG_SENTENCE
+
+
 @pytest.mark.parametrize(
     ("text", "language"),
     [
