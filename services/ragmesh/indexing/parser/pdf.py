@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 
 import pypdfium2
 from pypdfium2 import raw
@@ -25,13 +25,14 @@ from ragmesh.indexing.parser.rows import table_lines
 CONTENT_TYPE = "application/pdf"
 
 _SPLIT_WORD = re.compile(r"[\u0002\ufffe\u00ad]\r?\n")
-_DIGITS = re.compile(r"\d+")
+_NUMBER = re.compile(r"\d{1,9}")
 _USELESS_TITLE = re.compile(r"(?:microsoft (?:word|powerpoint)\b.*|untitled.*|.*\.\w{2,4})", re.I)
 _LOCKED = {raw.FPDF_ERR_PASSWORD, raw.FPDF_ERR_SECURITY}
 _DATE = re.compile(r"(?:D:)?(\d{4})(\d\d)?(\d\d)?(?:(\d\d)(\d\d)(\d\d)?)?(Z|[+-]\d\d'?\d\d)?")
 _WIDE = ctypes.POINTER(raw.FPDF_WCHAR)
 _MAX_LANGUAGE_BYTES = 200
 _EDGE_LINES = 2
+_MAX_NUMBERS = 8
 _MAX_BOOKMARKS = 5_000
 
 
@@ -132,26 +133,36 @@ def _without_repeated_edges(pages: Sequence[list[_Line]]) -> list[list[_Line]]:
 
     Such a line stands at the edge of most pages, page numbers aside. Its first page keeps it.
     """
-    edges = [_edges(lines) for lines in pages]
-    counts = Counter(key for page in edges for key in set(page.values()))
+    edges = [_edges(lines, number) for number, lines in enumerate(pages)]
+    counts = Counter(key for page in edges for key in frozenset().union(*page.values()))
     least = max(2, round(len(pages) * 0.6))
     repeated = {key for key, count in counts.items() if count >= least}
     seen: set[str] = set()
     kept = []
     for lines, page in zip(pages, edges, strict=True):
-        dropped = {i for i, key in page.items() if key in repeated and key in seen}
-        seen.update(page.values())
+        dropped = {i for i, keys in page.items() if keys & repeated & seen}
+        seen.update(*page.values())
         kept.append([line for i, line in enumerate(lines) if i not in dropped])
     return kept
 
 
-def _edges(lines: Sequence[_Line]) -> dict[int, str]:
-    """The outermost lines of a page by their index, with their numbers made equal."""
+def _edges(lines: Sequence[_Line], page: int) -> dict[int, frozenset[str]]:
+    """The outermost lines of a page by their index: by which keys they could be a repeated one."""
     filled = [i for i, line in enumerate(lines) if line.text.strip()]
     if len(filled) <= 2 * _EDGE_LINES:
         return {}
     outer = (*filled[:_EDGE_LINES], *filled[-_EDGE_LINES:])
-    return {i: _DIGITS.sub("#", one_line(lines[i].text)) for i in outer if not lines[i].row}
+    return {i: frozenset(_keys(one_line(lines[i].text), page)) for i in outer if not lines[i].row}
+
+
+def _keys(text: str, page: int) -> Iterator[str]:
+    """A line itself, and with each of its numbers as if it were that of the page.
+
+    Numbers are not simply left out: rows of numbers would all be the same line.
+    """
+    yield text
+    for found in islice(_NUMBER.finditer(text), _MAX_NUMBERS):
+        yield f"{text[: found.start()]}page + {int(found.group()) - page}{text[found.end() :]}"
 
 
 def _bookmarks(document: pypdfium2.PdfDocument) -> list[_Bookmark]:

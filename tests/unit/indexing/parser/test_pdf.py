@@ -37,6 +37,20 @@ def test_lines_that_every_page_repeats_are_kept_once() -> None:
     assert text.count("Rule") == 3
 
 
+def test_page_numbers_make_no_repeated_line_another() -> None:
+    pages = [
+        [f"{n} / 4", "Harbour", "One", f"Two {n}", f"Three {n}", f"Manual 2024, page {n}"]
+        for n in range(1, 5)
+    ]
+    text = read(pdf(pages)).text
+    assert [text.count(words) for words in ("/ 4", "Harbour", "Manual", "Two")] == [1, 1, 1, 4]
+
+
+def test_rows_of_numbers_at_the_edges_of_pages_are_all_kept() -> None:
+    rows = [[f"{n}.{row} {n * row}.25 {n + row}" for row in range(9)] for n in range(3, 8)]
+    assert read(pdf(rows)).text.split("\n") == [line for page in rows for line in [*page, ""]][:-1]
+
+
 def test_a_pdf_without_text_is_told_apart_from_a_damaged_one() -> None:
     with pytest.raises(NoTextError):
         read(pdf([[]]))
