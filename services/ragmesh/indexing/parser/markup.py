@@ -49,7 +49,7 @@ def read_markup(content: bytes) -> Extraction:
     properties = _properties(tree)
     whole = every.extraction(title=title, content_type=CONTENT_TYPE, properties=properties)
     main = None if _is_deep(tree) else _main_text(markup, title)
-    if main is None or len(main.text) < _LEAST_KEPT * len(whole.text):
+    if main is None or len(main.text) < _LEAST_KEPT * len(whole.text) or _is_flat(main, whole):
         return whole
     return replace(main, properties=properties)
 
@@ -72,6 +72,11 @@ def _tree(markup: str) -> etree._Element:
     if any(said.type == etree.ErrorTypes.ERR_RESOURCE_LIMIT for said in parser.error_log):
         raise HostileFileError("the page is nested far too deep")  # what follows was not parsed
     return tree
+
+
+def _is_flat(main: Extraction, whole: Extraction) -> bool:
+    """Whether headings became words of one paragraph, as trafilatura does with short pages."""
+    return bool(whole.headings) and "\n" not in main.text
 
 
 def _is_deep(tree: etree._Element) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 
 from ragmesh.core.errors import UnreadableFileError
 from ragmesh.core.reading import Extraction
@@ -12,6 +13,8 @@ from ragmesh.indexing.parser.rows import table_lines
 
 CONTENT_TYPE = "text/csv"
 
+_HINT = re.compile(r"\ufeff?sep=([,;\t|])\r?\n", re.I)
+"""A first line by which spreadsheets tell each other what parts the cells."""
 _DELIMITERS = ",;\t|"
 _SNIFFED_LINES = 50
 _MAX_CELL = 1_000_000
@@ -20,8 +23,11 @@ _MAX_CELL = 1_000_000
 def read_sheet(text: str) -> Extraction:
     """Every row as `column: value; column: value`."""
     text = text.replace("\x00", "")
+    hint = _HINT.match(text)
+    delimiter = hint.group(1) if hint else _delimiter(text)
     csv.field_size_limit(_MAX_CELL)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
+    table = io.StringIO(text[hint.end() :] if hint else text, newline="")
+    reader = csv.reader(table, delimiter=delimiter)
     try:
         rows = list(reader)
     except csv.Error as error:

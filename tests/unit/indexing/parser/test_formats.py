@@ -45,6 +45,11 @@ def test_a_page_without_an_article_falls_back_to_all_visible_text() -> None:
     assert all(f"Berth {n} is free" in text for n in range(30))
 
 
+def test_a_short_page_keeps_its_paragraphs() -> None:
+    page = "<html><body><h1>Tides</h1><p>They turn.</p><p>Twice a day.</p></body></html>"
+    assert read(page).text == "Tides\n\nThey turn.\n\nTwice a day."
+
+
 def test_the_encoding_a_page_declares_is_believed() -> None:
     page = (
         '<html><head><meta charset="windows-1251"></head><body><p>Причал закрыт</p></body></html>'
@@ -108,6 +113,12 @@ def test_a_table_becomes_one_readable_line_a_row(delimiter: str) -> None:
     extraction = read(content, "delays.csv")
     assert lines(extraction) == ["ship: Vela; delay: 48", "ship: Lyra", "ship: Auriga; delay: 12"]
     assert extraction.title == "delays"
+
+
+def test_the_line_that_names_the_delimiter_is_no_row() -> None:
+    assert read("sep=;\r\nPort;High, m\r\nElsewhere;4.1\r\n", "a.csv").text == (
+        "Port: Elsewhere; High, m: 4.1"
+    )
 
 
 def test_a_table_without_a_header_keeps_its_first_row() -> None:
