@@ -36,7 +36,9 @@ OLD_TYPE = "application/vnd.ms-excel"
 
 _MAX_CELLS = 5_000_000
 """Most cells that a sheet may span: calamine keeps room for every one of them, empty or not."""
-_FILLED_CELL = re.compile(rb"<(?:\w+:)?c\s[^>]*?\br=\"([A-Z]{1,3})([0-9]{1,7})\"[^>]*(?<!/)>")
+_FILLED_CELL = re.compile(
+    rb"<(?:\w+:)?c\s[^>]*?\br\s*=\s*[\"']([A-Z]{1,3})([0-9]{1,7})[\"'][^>]*(?<!/)>"
+)
 _OPEN_ROW = re.compile(rb"<table:table-row\b([^>]*)>(.*?)</table:table-row>", re.S)
 _OPEN_CELL = re.compile(rb"<table:(?:covered-)?table-cell\b([^>]*?)(/?)>")
 _REPEATED = re.compile(rb"number-(?:rows|columns)-repeated=\"([0-9]{1,7})\"")
@@ -103,7 +105,9 @@ def _tables(rows: Sequence[Sequence[str]]) -> Iterator[list[str]]:
 def _table(rows: Sequence[Sequence[str]]) -> Iterator[list[str]]:
     """One table; rows of a single cell above its header stand for themselves."""
     first = 0
-    while first + 1 < len(rows) and sum(map(bool, rows[first])) == 1 < sum(map(bool, rows[-1])):
+    counts = [sum(map(bool, row)) for row in rows]
+    widest = max(counts)
+    while first + 1 < len(rows) and counts[first] == 1 < widest:
         yield [cell for cell in rows[first] if cell]
         first += 1
     rows = rows[first:]

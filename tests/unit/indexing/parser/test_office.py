@@ -101,11 +101,21 @@ def book_of(rows: bytes) -> bytes:
     return repacked(sample("book.xlsx"), {"xl/worksheets/sheet1.xml": sheet})
 
 
-def test_a_sheet_that_spans_more_cells_than_memory_holds_is_hostile() -> None:
+@pytest.mark.parametrize("quote", [b'"', b"'"])
+def test_a_sheet_that_spans_more_cells_than_memory_holds_is_hostile(quote: bytes) -> None:
     near = b'<row r="1"><c r="A1"><v>1</v></c></row>'
     far = b'<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'
     with pytest.raises(HostileFileError):
-        read(book_of(near + far))
+        read(book_of((near + far).replace(b'"', quote)))
+
+
+def test_a_table_between_a_title_and_a_note_keeps_its_header() -> None:
+    texts = [["Tides"], ["Port", "High"], ["Elsewhere", "4.1"], ["All in metres"]]
+    rows = "".join(
+        "<row>" + "".join(f'<c t="inlineStr"><is><t>{text}</t></is></c>' for text in row) + "</row>"
+        for row in texts
+    )
+    assert "Port: Elsewhere; High: 4.1" in lines(read(book_of(rows.encode())))
 
 
 @pytest.mark.parametrize(
