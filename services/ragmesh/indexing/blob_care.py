@@ -7,7 +7,7 @@ FAILED then, with a reason, until it is uploaded again; what is published of it 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from ragmesh.core.clock import Clock
 from ragmesh.indexing.ports import BlobStore, Ledger
@@ -28,6 +28,7 @@ class BlobCare:
         self._clock = clock
         self._limits = limits
         self._due_at = 0.0
+        self._looked_at = clock.now(), clock.monotonic()
         self._read_from = clock.monotonic() + limits.read_after_seconds
         self._read_after = ("", 0)
 
@@ -42,12 +43,22 @@ class BlobCare:
             await self._find_damaged(repairs)
 
     async def _sweep(self, repairs: Repairs) -> None:
-        before = self._clock.now() - timedelta(seconds=self._limits.blob_grace_seconds)
+        before = self._latest() - timedelta(seconds=self._limits.blob_grace_seconds)
         async for batch in self._blobs.list_blobs():
             old = [blob.key for blob in batch if blob.stored_at < before]
             unused = sorted(await self._ledger.unreferenced_blobs(old)) if old else []
             await self._blobs.delete_blobs(unused)
             repairs.removed_blobs += len(unused)
+
+    def _latest(self) -> datetime:
+        """The time of day, less what it has jumped forward since the last look.
+
+        A clock that is set, or a machine that slept, must not make a file look old whose upload is
+        still under way.
+        """
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        (then, ran), self._looked_at = self._looked_at, (now, monotonic)
+        return min(now, then + timedelta(seconds=monotonic - ran))
 
     async def _find_missing(self, repairs: Repairs) -> None:
         """Look whether every file that a revision names is there."""

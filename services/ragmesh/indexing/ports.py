@@ -148,7 +148,8 @@ class Repairs(Protocol):
     async def erase_deleted(self, *, deleted_before: datetime, limit: int) -> int:
         """Erase what is kept of documents that were deleted before; how many.
 
-        Their ids and numbers stay, so that revisions never restart.
+        Also of those whose id was used again since; a restore takes the delete back. Their ids and
+        numbers stay, so that revisions never restart.
         """
 
     async def forget_ended(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from ragmesh.core.documents import DocumentState, JobState, NewCollection
 from ragmesh.core.errors import EncryptedFileError, RevisionNotFoundError, StoreDamagedError
@@ -252,6 +254,23 @@ async def test_blobs_that_no_revision_names_go_after_their_grace(tmp_path: Path)
         assert (await reconcile(made)).removed_blobs == 1
         left = {b.key async for batch in made.indexing.blobs.list_blobs() for b in batch}
         assert left == kept - {orphan}
+
+
+async def test_a_clock_that_is_set_forward_makes_no_upload_under_way_look_old(
+    tmp_path: Path,
+) -> None:
+    async with pipeline(tmp_path) as made:
+        reconciler = fresh(made)
+        await reconciler.reconcile()
+        (under_way,) = await made.indexing.blobs.write_blobs([b"not committed yet"])
+        (blob,) = [b async for batch in made.indexing.blobs.list_blobs() for b in batch]
+        await made.clock.advance(ReconcilerLimits().blob_pause_seconds)
+        # Files carry the machine's own time: the clock goes far past it, as after a sleep.
+        made.clock.set_back((made.clock.now() - blob.stored_at).total_seconds() - 86_400)
+        assert (await reconciler.reconcile()).removed_blobs == 0
+        await made.clock.advance(ReconcilerLimits().blob_pause_seconds)
+        assert (await reconciler.reconcile()).removed_blobs == 1
+        assert await made.indexing.blobs.missing_blobs([under_way]) == {under_way}
 
 
 async def test_big_collections_are_compared_less_often_than_small_ones(tmp_path: Path) -> None:
@@ -519,6 +538,45 @@ async def test_a_deleted_document_is_erased_once_it_can_no_longer_be_restored(
         assert (await made.document("a")).state is DocumentState.INDEXED
 
 
+async def test_what_was_deleted_is_erased_although_its_id_was_used_again(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        service = made.indexing.service
+        await made.upload("a", "The secret.")
+        await made.work()
+        await service.delete_document(ADMIN, "docs", "a")
+        await made.upload("a", "What everybody may read.")
+        await made.work()
+        await made.clock.advance(19 * 3_600)
+        assert (await reconcile(made)).erased == 0
+        text = await service.get_document_text(ADMIN, "docs", "a", revision=1)
+        assert text.text == "The secret."
+        await made.clock.advance(2 * 3_600)
+        assert (await reconcile(made)).erased == 1
+        with pytest.raises(RevisionNotFoundError):
+            await service.get_document_text(ADMIN, "docs", "a", revision=1)
+        for path in (tmp_path / "blobs").glob("*/*"):
+            os.utime(path, (0, 0))
+        repairs = await reconcile(made)
+        assert (repairs.removed_blobs, repairs.erased) == (2, 0)
+        text = await service.get_document_text(ADMIN, "docs", "a", revision=None)
+        assert (text.text, text.revision) == ("What everybody may read.", 3)
+
+
+async def test_a_delete_that_was_taken_back_erases_nothing(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        service = made.indexing.service
+        await made.upload("a", "First.")
+        await made.upload("a", "Second.")
+        await made.work()
+        await service.delete_document(ADMIN, "docs", "a")
+        await service.restore_revision(ADMIN, "docs", "a", 2)
+        await made.upload("a", "Third.")
+        await made.work()
+        await made.clock.advance(21 * 3_600)
+        assert (await reconcile(made)).erased == 0
+        assert (await service.restore_revision(ADMIN, "docs", "a", 1)).revision == 6
+
+
 async def test_a_start_reads_no_files(tmp_path: Path) -> None:
     async with pipeline(tmp_path) as made:
         await indexed(made, 1)
@@ -531,3 +589,27 @@ async def test_a_start_reads_no_files(tmp_path: Path) -> None:
         assert (await reconciler.reconcile()).failed == 0
         await made.clock.advance(3_601)
         assert (await reconciler.reconcile()).failed == 1
+
+
+async def test_ended_jobs_are_looked_up_without_reading_every_document(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        await indexed(made)
+        looked_up: list[tuple[str, object]] = []
+        readers = made.indexing.ledger.catalog._readers.sync_engine  # type: ignore[attr-defined]
+
+        @event.listens_for(readers, "before_cursor_execute")
+        def _note(_1: object, _2: object, text: str, values: object, *_more: object) -> None:
+            looked_up.append((text, values))
+
+        await made.clock.advance(timedelta(days=31).total_seconds())
+        await made.indexing.ledger.forget_ended(
+            jobs_before=made.clock.now(), letters_before=made.clock.now(), limit=3
+        )
+        with closing(sqlite3.connect(tmp_path / "catalog.db")) as catalog:
+            plans = [
+                step[3]
+                for text, values in looked_up
+                for step in catalog.execute(f"EXPLAIN QUERY PLAN {text}", values)
+            ]
+        assert any("documents" in plan for plan in plans)
+        assert not [plan for plan in plans if plan.startswith("SCAN documents")]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Table, and_, delete, or_, select, update
+from sqlalchemy import Select, Table, and_, bindparam, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ragmesh.chassis.events.facts import DOCUMENTS_CHANGED
@@ -32,6 +32,18 @@ _FILE_LOST = Failure(
     StoreDamagedError.reason,
     "the stored file is missing or not what was uploaded; upload it again",
 )
+_ERASED: dict[str, Any] = {
+    "deleted": True,
+    "content_sha256": "",
+    "source_blob": None,
+    "text_blob": None,
+    "text_sha256": "",
+    "extracted_title": "",
+    "filename": "",
+    "properties": "{}",
+    "size_bytes": 0,
+}
+"""A revision of which only the number is left."""
 
 
 class SqlCaring(Store):
@@ -102,31 +114,19 @@ class SqlCaring(Store):
 
     async def erase_deleted(self, *, deleted_before: datetime, limit: int) -> int:
         """Erase what is kept of documents deleted before, so that nobody can restore it."""
-        kept = (
-            select(revisions.c.document_uid)
-            .where(revisions.c.document_uid == documents.c.uid, revisions.c.deleted.is_(False))
-            .exists()
-        )
-        statement = (
-            select(documents.c.uid)
-            .where(
-                documents.c.deleted,
-                documents.c.pending.is_(False),
-                documents.c.updated_at < deleted_before,
-                kept,
-            )
-            .limit(limit)
-        )
+        deleted = _select_deleted(deleted_before).limit(limit)
+        replaced = _select_replaced(deleted_before).limit(limit)
 
-        async def find(connection: AsyncConnection) -> Sequence[str]:
-            return (await connection.execute(statement)).scalars().all()
+        async def find(connection: AsyncConnection) -> tuple[Sequence[str], list[dict[str, Any]]]:
+            uids = (await connection.execute(deleted)).scalars().all()
+            return uids, [dict(row) for row in await rows_of(connection, replaced)]
 
-        found = await self._read(find)
-        if not found:
+        uids, below = await self._read(find)
+        if not uids and not below:
             return 0
 
         async def unit(connection: AsyncConnection) -> int:
-            return await _erase(connection, found)
+            return await _erase(connection, uids) + await _erase_below(connection, below)
 
         return await self._write(unit)
 
@@ -134,7 +134,8 @@ class SqlCaring(Store):
         self, *, jobs_before: datetime, letters_before: datetime, limit: int
     ) -> int:
         """Forget jobs that ended before, and dead letters of before; how many."""
-        current = select(documents.c.uid).where(documents.c.job_id == jobs.c.job_id).exists()
+        of_job = and_(documents.c.uid == jobs.c.document_uid, documents.c.job_id == jobs.c.job_id)
+        current = select(documents.c.uid).where(of_job).exists()
         old_jobs = select(jobs.c.job_id).where(jobs.c.ended_at < jobs_before, ~current)
         old_letters = select(dead_letters.c.uid).where(dead_letters.c.created_at < letters_before)
 
@@ -160,6 +161,54 @@ class SqlCaring(Store):
         return await self._write(unit)
 
 
+def _select_deleted(before: datetime) -> Select[Any]:
+    """Documents that were deleted before and of which something is kept."""
+    kept = (
+        select(revisions.c.document_uid)
+        .where(revisions.c.document_uid == documents.c.uid, revisions.c.deleted.is_(False))
+        .exists()
+    )
+    return select(documents.c.uid).where(
+        documents.c.deleted,
+        documents.c.pending.is_(False),
+        documents.c.updated_at < before,
+        kept,
+    )
+
+
+def _select_replaced(before: datetime) -> Select[Any]:
+    """Documents that were deleted before, then uploaded anew, with the tombstone's revision.
+
+    Where the next revision is a restored one, the delete was taken back.
+    """
+    tombstone, following, kept = (revisions.alias(name) for name in ("gone", "next", "kept"))
+    older = and_(
+        kept.c.document_uid == tombstone.c.document_uid, kept.c.revision < tombstone.c.revision
+    )
+    is_restored = kept.c.source_blob == following.c.source_blob
+    return (
+        select(
+            tombstone.c.document_uid.label("of_document"),
+            func.max(tombstone.c.revision).label("of_tombstone"),
+        )
+        .join(
+            following,
+            and_(
+                following.c.document_uid == tombstone.c.document_uid,
+                following.c.revision == tombstone.c.revision + 1,
+            ),
+        )
+        .where(
+            tombstone.c.deleted,
+            tombstone.c.created_at < before,
+            following.c.deleted.is_(False),
+            select(kept.c.revision).where(older, kept.c.deleted.is_(False)).exists(),
+            ~select(kept.c.revision).where(older, is_restored).exists(),
+        )
+        .group_by(tombstone.c.document_uid)
+    )
+
+
 async def _remove(connection: AsyncConnection, table: Table, key: str, ids: Sequence[str]) -> int:
     removed = 0
     for part in batches(ids):
@@ -181,21 +230,20 @@ async def _erase(connection: AsyncConnection, uids: Sequence[str]) -> int:
         )
         erased += len((await connection.execute(emptied)).all())
         await connection.execute(
-            update(revisions)
-            .where(revisions.c.document_uid.in_(deleted))
-            .values(
-                deleted=True,
-                content_sha256="",
-                source_blob=None,
-                text_blob=None,
-                text_sha256="",
-                extracted_title="",
-                filename="",
-                properties="{}",
-                size_bytes=0,
-            )
+            update(revisions).where(revisions.c.document_uid.in_(deleted)).values(_ERASED)
         )
     return erased
+
+
+async def _erase_below(connection: AsyncConnection, below: Sequence[dict[str, Any]]) -> int:
+    """Leave of the revisions below these tombstones their numbers."""
+    if below:
+        older = and_(
+            revisions.c.document_uid == bindparam("of_document"),
+            revisions.c.revision < bindparam("of_tombstone"),
+        )
+        await connection.execute(update(revisions).where(older).values(_ERASED), below)
+    return len(below)
 
 
 def _stored_of(row: Any) -> StoredRevision:
