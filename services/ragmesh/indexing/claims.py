@@ -1,7 +1,7 @@
 """A mutation with an idempotency key is done once, also when it is asked for again after a crash.
 
 The key is written by the transaction of the mutation itself, together with the answer: either both
-are there or neither is. Keys belong to a tenant and to what the request is about; after a day they
+are there or neither is. Keys belong to who asks and to what the request is about; after a day they
 are free again. A refused request leaves its key unused.
 """
 
@@ -20,7 +20,7 @@ from typing import Any, Protocol, TypeVar
 from ragmesh.core.callers import Caller
 from ragmesh.core.documents import UploadOutcome
 from ragmesh.core.errors import IdempotencyKeyInUseError, IdempotencyKeyReusedError
-from ragmesh.indexing.tenancy import tenant_of
+from ragmesh.indexing.tenancy import subject_of, tenant_of
 
 KEPT = timedelta(hours=24)
 """How long a key stands for its request."""
@@ -47,6 +47,8 @@ class Claim:
     """One request's claim on its key; settled by the first transaction that succeeds."""
 
     tenant_uid: str
+    asker: str
+    """Subject of who asks."""
     target: Target
     key: str
     fingerprint: str
@@ -55,8 +57,9 @@ class Claim:
 
     @property
     def place(self) -> tuple[str, str, str]:
-        """What no two requests may claim."""
-        return (self.tenant_uid, self.target.route, self.key)
+        """What no two requests may claim; nobody comes upon the keys of somebody else."""
+        owned = sha256(f"{self.asker}\n{self.key}".encode()).hexdigest()
+        return (self.tenant_uid, self.target.route, owned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,7 @@ class Once:
             return await act()
         # In a thread: what was asked for may be 32 MB of documents.
         fingerprint = await asyncio.to_thread(fingerprint_of, asked)
-        claim = Claim(tenant_of(caller), target, key, fingerprint)
+        claim = Claim(tenant_of(caller), subject_of(caller), target, key, fingerprint)
         with self._alone(claim):
             known = await self.answers.find_answer(claim)
             if known is None:

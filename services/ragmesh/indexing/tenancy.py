@@ -15,6 +15,11 @@ def tenant_of(caller: Caller) -> str:
     return caller.tenant_uid
 
 
+def subject_of(caller: Caller) -> str:
+    """Who it is within the tenant."""
+    return caller.name if isinstance(caller, Machine) else caller.subject
+
+
 def is_of_tenant(caller: Caller, tenant_uid: str) -> bool:
     """Whether the caller may see things of the tenant at all."""
     return not isinstance(caller, Principal) or caller.tenant_uid == tenant_uid

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from ragmesh.chassis.requests import serving
-from ragmesh.core.callers import Access
+from ragmesh.core.callers import Access, Principal
 from ragmesh.core.documents import (
     Accepted,
     CollectionChange,
@@ -29,7 +29,7 @@ from ragmesh.core.errors import (
     IdempotencyKeyReusedError,
 )
 from ragmesh.core.pages import PageRequest
-from ragmesh.testing.catalog_contract import ADA, ALL, DOCS, CatalogBench
+from ragmesh.testing.catalog_contract import ADA, ALL, DOCS, MIA, CatalogBench
 
 
 @contextmanager
@@ -117,6 +117,35 @@ class IdempotencyContract:
         await bench.upload("b")
         with keyed("k"):
             await bench.catalog.delete_document(ADA, "docs", "b")
+
+    async def test_a_request_that_takes_nothing_in_leaves_its_key_unused(
+        self, bench: CatalogBench
+    ) -> None:
+        catalog = bench.catalog
+        await bench.upload("a", access=Access(("hr",)))
+        with keyed("k"):
+            (hidden,) = await catalog.create_documents(MIA, "docs", [Upload(b"y", "a")])
+        assert isinstance(hidden, DocumentNotFoundError)
+        await catalog.update_document(ADA, "docs", "a", DocumentChange(access=Access(("sales",))))
+        with keyed("k"):
+            (made,) = await catalog.create_documents(MIA, "docs", [Upload(b"y", "a")])
+        assert accepted_of(made).revision == 2
+
+    async def test_nobody_is_answered_with_the_key_of_somebody_else(
+        self, bench: CatalogBench
+    ) -> None:
+        catalog = bench.catalog
+        await bench.upload("a", access=Access(("hr",)))
+        changes: tuple[Callable[[Principal], Awaitable[Accepted]], ...] = (
+            lambda caller: catalog.update_document(caller, "docs", "a", DocumentChange("T")),
+            lambda caller: catalog.delete_document(caller, "docs", "a"),
+            lambda caller: catalog.restore_revision(caller, "docs", "a", 1),
+        )
+        for change in changes:
+            with keyed("k"):
+                await change(ADA)
+            with keyed("k"), pytest.raises(DocumentNotFoundError):
+                await change(MIA)
 
     async def test_a_document_is_changed_deleted_and_restored_once(
         self, bench: CatalogBench

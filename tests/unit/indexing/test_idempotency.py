@@ -61,7 +61,7 @@ async def test_two_processes_with_one_key_do_not_both_write(tmp_path: Path) -> N
         target = Target("UpdateDocument", "docs", "a")
         change = DocumentChange("T")
         for attempt in range(2):
-            claim = Claim(row.tenant_uid, target, "k", fingerprint_of(change))
+            claim = Claim(row.tenant_uid, ADMIN.subject, target, "k", fingerprint_of(change))
             with claiming(claim):
                 if attempt == 0:
                     await catalog.change_document(ADMIN, row, "a", change)

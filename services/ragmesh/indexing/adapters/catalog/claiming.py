@@ -37,11 +37,14 @@ async def take(connection: AsyncConnection, claim: Claim, now: datetime) -> None
 async def settle(
     connection: AsyncConnection, claim: Claim, result: Outcome | CollectionRow, now: datetime
 ) -> None:
-    """Write the key with the answer."""
+    """Write the key with the answer; where everything was refused, it stays unused."""
+    if _is_refusal(result):
+        return
+    tenant_uid, route, key = claim.place
     row = {
-        "tenant_uid": claim.tenant_uid,
-        "route": claim.target.route,
-        "key": claim.key,
+        "tenant_uid": tenant_uid,
+        "route": route,
+        "key": key,
         "collection": claim.target.collection,
         "fingerprint": claim.fingerprint,
         "answer": _answer_of(result),
@@ -62,6 +65,11 @@ async def forget_collection(connection: AsyncConnection, collection: CollectionR
 def _at(claim: Claim) -> ColumnElement[bool]:
     tenant_uid, route, key = claim.place
     return and_(_keys.tenant_uid == tenant_uid, _keys.route == route, _keys.key == key)
+
+
+def _is_refusal(result: Outcome | CollectionRow) -> bool:
+    outcomes = result.outcomes if isinstance(result, Outcome) else ()
+    return bool(outcomes) and not any(isinstance(one, Accepted) for one in outcomes)
 
 
 def _answer_of(result: Outcome | CollectionRow) -> str:
