@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import cast
 
 from ragmesh.core.callers import Caller
 from ragmesh.core.documents import Accepted, Job, JobState, Stage, UploadOutcome
+from ragmesh.core.errors import JobNotFoundError
 from ragmesh.gateway.ports import Jobs
 
 _STATES = tuple(JobState)
@@ -52,9 +53,11 @@ class Following:
         try:
             async with asyncio.timeout(seconds) as timer:
                 for job_id in states:
-                    async with aclosing(self.watch(caller, job_id)) as events:
-                        async for event in events:
-                            states[job_id] = event.job.state
+                    # Taken it is, also when its access shuts out who sent it.
+                    with suppress(JobNotFoundError):
+                        async with aclosing(self.watch(caller, job_id)) as events:
+                            async for event in events:
+                                states[job_id] = event.job.state
         except TimeoutError:
             if not timer.expired():
                 raise

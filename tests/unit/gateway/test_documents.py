@@ -7,7 +7,8 @@ from contextlib import aclosing
 
 import pytest
 
-from ragmesh.core.documents import Accepted, JobState, Stage, Upload
+from ragmesh.core.callers import Access, Principal
+from ragmesh.core.documents import Accepted, JobState, Stage, Upload, accepted_of
 from ragmesh.core.errors import (
     BatchTooLargeError,
     CollectionNotFoundError,
@@ -82,6 +83,16 @@ async def test_waiting_that_is_over_shows_how_far_the_jobs_are(mesh: FakeMesh) -
     await mesh.catalog.start(accepted[0].job_id)
     settled = await service.settle(DEVELOPER, accepted, seconds=0.01)
     assert [one.state for one in settled] == [JobState.RUNNING, JobState.QUEUED]
+
+
+async def test_who_may_not_see_what_it_uploaded_is_told_that_it_was_taken(mesh: FakeMesh) -> None:
+    service = mesh.service()
+    clerk = Principal(DEVELOPER.tenant_uid, "clerk")
+    given = [Upload(b"text", "secret", access=Access(("hr",))), upload("a")]
+    accepted = await service.upload_each(clerk, COLLECTION, given)
+    await mesh.catalog.finish(accepted_of(accepted[1]).job_id)
+    settled = await service.settle(clerk, accepted, seconds=30)
+    assert [accepted_of(one).state for one in settled] == [JobState.QUEUED, JobState.SUCCEEDED]
 
 
 async def test_a_job_is_followed_to_its_end_with_growing_numbers(mesh: FakeMesh) -> None:

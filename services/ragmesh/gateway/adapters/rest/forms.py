@@ -7,15 +7,17 @@ that guesses another encoding would store what nobody sent.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from tempfile import SpooledTemporaryFile
+from pathlib import Path
+from tempfile import SpooledTemporaryFile, gettempdir
 from typing import Any
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from ragmesh.chassis.executors import Executor
+from ragmesh.chassis.files import storage_errors
 from ragmesh.core.errors import FormBrokenError, InvalidError, NotUtf8Error, Violation
 from ragmesh.gateway.parsing import refuse_count
 
@@ -58,16 +60,23 @@ class FormFile:
 
     def write(self, piece: bytes) -> None:
         """Keep the next piece."""
-        self._file.write(piece)
+        with self._disk():
+            self._file.write(piece)
 
     def read(self) -> bytes:
         """The whole content."""
-        self._file.seek(0)
-        return self._file.read()
+        with self._disk():  # some of it may not have been written yet
+            self._file.seek(0)
+            return self._file.read()
 
     def close(self) -> None:
-        """Forget the content."""
-        self._file.close()
+        """Forget the content; what finds no room on the disk is not needed any more."""
+        with suppress(OSError):
+            self._file.close()
+
+    def _disk(self) -> AbstractContextManager[None]:
+        """Says when there is no room for what goes to the disk; without one it is not asked for."""
+        return storage_errors(Path(gettempdir(), "spooled")) if self.is_spooled else nullcontext()
 
 
 @dataclass(slots=True)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -13,6 +16,7 @@ from ragmesh.core.errors import (
     FormBrokenError,
     InvalidError,
     NotUtf8Error,
+    StorageFullError,
 )
 from ragmesh.gateway.adapters.rest.forms import SPOOL_BYTES, Form, FormBounds, read_form
 
@@ -44,6 +48,26 @@ async def pieces(body: bytes, size: int) -> AsyncIterator[bytes]:
 async def read(body: bytes, pool: Executor, *, size: int = 7, content_type: str = TYPE) -> Form:
     async with read_form(content_type, pieces(body, size), BOUNDS, pool) as form:
         return form
+
+
+def _full_disk(**_options: object) -> BinaryIO:
+    return Path("/dev/full").open("w+b")
+
+
+async def test_a_form_that_finds_no_room_on_the_disk_is_told_so(
+    pool: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "TemporaryFile", _full_disk)
+    body = part(b"file", b"x" * (SPOOL_BYTES + 1), b"a.txt") + END
+    with pytest.raises(StorageFullError):
+        await read(body, pool, size=65_536)
+
+    async def content() -> bytes:  # the disk says it only when the last of it is written
+        async with read_form(TYPE, pieces(body, 1_000_000), BOUNDS, pool) as form:
+            return form.files[0].read()
+
+    with pytest.raises(StorageFullError):
+        await content()
 
 
 @pytest.mark.parametrize("size", [1, 7, 10_000])
