@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from ragmesh.app.cli.surroundings import Surroundings
 from ragmesh.app.settings import Settings
 from ragmesh.chassis.locks import StoreLock
 from ragmesh.core.documents import Failure
-from ragmesh.core.mending import DeadLetter, Origin
+from ragmesh.core.mending import DeadLetter, Origin, Replayed
 from tests.unit.app.cli.conftest import Program
 from tests.unit.app.cli.fake_mesh import NOON, FakeMesh
 
@@ -76,6 +77,17 @@ def test_dead_letters_are_tried_again_by_id_or_all_of_them(
     assert program("dead-letters", "replay", "l9").code == 1
     assert program("dead-letters", "replay").code == 2
     assert program("dead-letters", "replay", "l1", "--all").code == 2
+
+
+def test_what_is_done_while_all_is_tried_again_is_no_failure(
+    program: Program, buried: FakeMesh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def replay(dead_letter_ids: Sequence[str]) -> Replayed:
+        return Replayed(replayed=len(dead_letter_ids) - 1, gone=1)
+
+    monkeypatch.setattr(buried, "replay_dead_letters", replay)
+    assert program("dead-letters", "replay", "--all").code == 0
+    assert program("dead-letters", "replay", "l1", "l2").code == 1
 
 
 async def test_stores_that_a_mesh_runs_on_are_repaired_by_that_mesh(
