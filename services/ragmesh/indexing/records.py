@@ -258,7 +258,7 @@ class BuriedEvent:
     """An event that was given up before it came to any work; its key says what it was about."""
 
     tenant_uid: str
-    """Empty when the key names nothing."""
+    """The mesh's own when the key names nothing."""
     collection_uid: str
     document_uid: str
     revision: int
