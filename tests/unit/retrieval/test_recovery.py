@@ -382,6 +382,19 @@ async def test_damage_that_a_search_runs_into_is_mended_by_making_it_anew(root: 
         assert (await index.list_digests(spec.index_version_uid, PageRequest())).items == ()
 
 
+async def test_vectors_are_not_given_to_the_wrong_chunks_when_one_of_them_is_lost(
+    root: Path,
+) -> None:
+    spec = index_spec()
+    async with filled(root, spec) as index:
+        await index.write(document_write(spec, "a", "one", "two"))
+    with apsw.Connection(str(root / spec.index_version_uid / "truth.db")) as db:
+        db.execute("DELETE FROM chunks WHERE ordinal = 1")
+    async with embedded_index(root) as index:
+        with pytest.raises(StoreDamagedError):
+            await index.read_chunks(spec.index_version_uid, uid_of("a"), 1)
+
+
 async def test_two_processes_do_not_share_an_index(root: Path) -> None:
     async with embedded_index(root):
         with pytest.raises(StoreInUseError) as caught:

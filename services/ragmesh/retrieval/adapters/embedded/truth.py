@@ -266,17 +266,23 @@ class Truth:
     # -- reading ---------------------------------------------------------------
 
     def chunks(self, document_uid: str, revision: int) -> tuple[Chunk, ...]:
-        """The chunks of the write in force of a revision, with their vectors, by ordinal."""
+        """The chunks of the write in force of a revision, with their vectors, by ordinal.
+
+        ValueError when they are not all there: the vectors of all lie side by side.
+        """
         found = self._db.execute(
-            "SELECT key, vectors FROM writes"
+            "SELECT key, chunk_count, vectors FROM writes"
             " WHERE retired_at IS NULL AND document_uid = ? AND revision = ?",
             (document_uid, revision),
         ).get
         if found is None:
             return ()
-        key, vectors = found
-        rows = self._db.execute(f"{_CHUNKS} WHERE c.key = ? ORDER BY c.ordinal", (key,))
-        return chunks_of([ChunkRow(*row) for row in rows], vectors)
+        key, count, vectors = found
+        stored = self._db.execute(f"{_CHUNKS} WHERE c.key = ? ORDER BY c.ordinal", (key,))
+        rows = [ChunkRow(*row) for row in stored]
+        if len(rows) != count:
+            raise ValueError(f"{len(rows)} of {count} chunks are there")
+        return chunks_of(rows, vectors)
 
     def held(self, document_uid: str, revision: int) -> Held | None:
         """The write in force of a revision."""
