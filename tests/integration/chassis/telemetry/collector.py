@@ -49,6 +49,8 @@ class Collector:
     """By process and name: the latest message of each."""
     raw: list[bytes] = field(default_factory=list)
     """Every request as bytes, to search for what must not be in one."""
+    delay_seconds: float = 0.0
+    """How long it thinks about each request before it takes it."""
     _arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def until(self, seen: Callable[[], bool]) -> None:
@@ -64,6 +66,7 @@ class Collector:
 
     async def Export(self, request: Any, _context: Any) -> Any:
         """Take spans or metrics."""
+        await asyncio.sleep(self.delay_seconds)
         self.raw.append(request.SerializeToString())
         async with self._arrived:
             if isinstance(request, trace_service_pb2.ExportTraceServiceRequest):

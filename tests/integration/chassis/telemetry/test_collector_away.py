@@ -1,4 +1,4 @@
-"""With its collector down or silent a process answers as ever and ends in time."""
+"""With its collector down, silent or slow a process answers as ever and ends in time."""
 
 from __future__ import annotations
 
@@ -18,9 +18,14 @@ from google.protobuf.wrappers_pb2 import StringValue
 from ragmesh.chassis.grpc_channels import channel
 from ragmesh.chassis.grpc_servers import ServerOptions, serve
 from ragmesh.chassis.telemetry.hooks import CallTelemetry
+from ragmesh.chassis.telemetry.metering import Meter
 from ragmesh.chassis.telemetry.signals import DROPPED, QUEUED
 from tests.integration.chassis.echo import SERVICE, Echo, Stub
-from tests.integration.chassis.telemetry.collector import Collector, telemetry_of
+from tests.integration.chassis.telemetry.collector import (
+    Collector,
+    collecting_aside,
+    telemetry_of,
+)
 
 pytestmark = pytest.mark.faults
 
@@ -64,6 +69,37 @@ async def timed(folder: Path, telemetry: CallTelemetry | None, calls: int) -> li
     return took
 
 
+def dropped_spans(meter: Meter) -> float:
+    """How many spans were counted as dropped."""
+    return sum(
+        one.value
+        for reading in meter.read()
+        if reading.metric is DROPPED
+        for one in reading.series
+        if ("ragmesh.telemetry.signal", "traces") in one.attributes
+    )
+
+
+async def test_a_slow_collector_gets_what_it_takes_and_the_rest_is_counted(tmp_path: Path) -> None:
+    # OT-8
+    with collecting_aside() as collector:
+        collector.delay_seconds = 1.0
+        async with telemetry_of(
+            "far", collector, queue_spans=200, export_timeout_seconds=3, shutdown_seconds=1
+        ) as telemetry:
+            took = await timed(tmp_path, telemetry.calls, 1_500)
+            # Waiting for a request in turn would cost the calls seconds.
+            assert max(took) < 1_000 * collector.delay_seconds
+            assert telemetry.meter is not None
+            began = time.monotonic()
+        assert time.monotonic() - began < 6
+        dropped = dropped_spans(telemetry.meter)
+        assert collector.spans
+        assert dropped > 0
+        # Each side of a call has a span; what is not counted was under way at the end.
+        assert 3_000 - 512 <= len(collector.spans) + dropped <= 3_000
+
+
 @pytest.mark.parametrize("away", [nobody, black_hole])
 async def test_no_call_fails_the_queue_is_bounded_and_the_end_comes_in_time(
     away: type, tmp_path: Path
@@ -86,13 +122,7 @@ async def test_no_call_fails_the_queue_is_bounded_and_the_end_comes_in_time(
             assert said[QUEUED] <= 200
             began = time.monotonic()
         assert time.monotonic() - began < 6
-        dropped = sum(
-            one.value
-            for reading in telemetry.meter.read()
-            if reading.metric is DROPPED
-            for one in reading.series
-            if ("ragmesh.telemetry.signal", "traces") in one.attributes
-        )
+        dropped = dropped_spans(telemetry.meter)
         # Of 1,000 calls each side has a span; what is not counted was under way at the end.
         assert 2_000 - 512 <= dropped <= 2_000
     for name, found in (("off", off), ("on", on)):
