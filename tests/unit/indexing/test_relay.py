@@ -147,6 +147,7 @@ async def test_a_full_disk_is_waited_for(tmp_path: Path) -> None:
             await made.clock.until_asleep()
             await made.clock.advance(1)
         await log.until(1)
+        assert len(log.events) == 1
 
 
 async def test_a_damaged_store_ends_the_relay(tmp_path: Path) -> None:

@@ -32,12 +32,19 @@ from ragmesh.indexing.parser.structured import read_structured
 READABLE = "PDF, DOCX, PPTX, XLSX, ODT, RTF, HTML, Markdown, CSV, JSON, EML and plain text are read"
 
 
+_NEVER_OF_A_FILE = (NameError, ImportError)
+"""What no content can raise: a slip of ours, or a module that was not loaded before the seal."""
+
+
 def extract(source: SourceFile) -> Extraction:
-    """The text of a file; every file ends in text or in one of the reading errors."""
+    """The text of a file; every file ends in text or in one of the reading errors.
+
+    Whatever else is raised is a defect of the process and no verdict on the file.
+    """
     kind = kind_of(source)
     try:
         extraction = _READERS[kind](source.content)
-    except (RagmeshError, MemoryError):
+    except (RagmeshError, MemoryError, *_NEVER_OF_A_FILE):
         raise
     except RecursionError as error:
         raise HostileFileError("the file is nested far too deep") from error

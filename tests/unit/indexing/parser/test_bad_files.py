@@ -13,9 +13,10 @@ from ragmesh.core.errors import (
     UnreadableFileError,
     UnsupportedFormatError,
 )
-from ragmesh.core.reading import SourceFile
-from ragmesh.indexing.parser import archives, builder
+from ragmesh.core.reading import Extraction, SourceFile
+from ragmesh.indexing.parser import archives, builder, extraction
 from ragmesh.indexing.parser.extraction import extract
+from ragmesh.indexing.parser.kinds import SourceKind
 from ragmesh.indexing.parser.messages import VERDICTS
 from ragmesh.indexing.parser.samples import samples
 from tests.unit.indexing.parser.reads import FILES, read
@@ -125,6 +126,18 @@ def test_a_part_larger_than_it_declares_is_damaged() -> None:
 @pytest.mark.parametrize("raw", [b"\xff\xfe\xfd words \x80\x81", b"words \xc3\x28 \xf0\x9f words"])
 def test_bytes_of_no_encoding_are_read_as_the_likeliest(raw: bytes) -> None:
     assert len(read(raw * 20, "a.txt").text) >= 100
+
+
+@pytest.mark.parametrize("defect", [UnboundLocalError("x"), ModuleNotFoundError("late")])
+def test_a_defect_of_a_parser_is_not_blamed_on_the_file(
+    defect: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_content: bytes) -> Extraction:
+        raise defect
+
+    monkeypatch.setitem(extraction._READERS, SourceKind.MARKDOWN, broken)
+    with pytest.raises(type(defect)):
+        extract(SourceFile(b"# Words", "a.md"))
 
 
 def test_a_file_without_bytes_has_no_text() -> None:
