@@ -76,11 +76,12 @@ class GatewaySettings(Section):
                 "gateway.file_megabytes must not be above gateway.body_megabytes: no HTTP body "
                 "could bring such a file"
             )
-        if self.body_megabytes > self.upload_megabytes:
-            raise ValueError(
-                "gateway.body_megabytes must not be above gateway.upload_megabytes: there would "
-                "never be room for such a body"
-            )
+        for name in ("body_megabytes", "message_megabytes"):
+            if getattr(self, name) > self.upload_megabytes:
+                raise ValueError(
+                    f"gateway.{name} must not be above gateway.upload_megabytes: there would "
+                    "never be room for the largest"
+                )
         return self
 
     @property

@@ -44,3 +44,8 @@ def test_a_body_for_which_there_is_never_room_is_not_promised() -> None:
     assert GatewaySettings(upload_megabytes=64).limits.upload_bytes == 64 * 1024 * 1024
     with pytest.raises(ValidationError, match="upload_megabytes"):
         GatewaySettings(upload_megabytes=16)
+
+
+def test_a_message_for_which_there_is_never_room_is_not_promised() -> None:
+    with pytest.raises(ValidationError, match="message_megabytes"):
+        GatewaySettings(upload_megabytes=32, message_megabytes=64)
