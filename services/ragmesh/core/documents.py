@@ -77,6 +77,8 @@ class Collection:
     chunks: int
     created_at: datetime
     updated_at: datetime
+    warnings: tuple[str, ...] = ()
+    """Sentences for whoever has just made it; nobody else is told."""
 
 
 @dataclass(frozen=True, slots=True)

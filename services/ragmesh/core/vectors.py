@@ -5,7 +5,7 @@ from __future__ import annotations
 import array
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from hashlib import sha256
@@ -142,6 +142,8 @@ class TextEmbeddings:
     fingerprint: Fingerprint
     vectors: tuple[Vector, ...]
     cut_tokens: tuple[int, ...]
+    languages: tuple[str, ...] = ()
+    """Those that the encoder was made for; see `made_for`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,5 +161,16 @@ class EncoderDescription:
     name: str
     fingerprint: Fingerprint
     languages: tuple[str, ...]
+    """Those that it was made for, as ISO 639-1 codes; empty for one that knows no bounds."""
     content_tokens: int
     """Most tokens of one chunk, special tokens not counted."""
+
+
+def made_for(languages: Collection[str], language: str) -> bool:
+    """Whether an encoder made for the languages knows this one; one that names none knows all."""
+    return not languages or primary(language) in map(primary, languages)
+
+
+def primary(language: str) -> str:
+    """The language of a tag such as `pt-BR`, without its region."""
+    return language.casefold().partition("-")[0]

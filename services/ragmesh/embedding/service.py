@@ -77,6 +77,7 @@ class EmbeddingService:
             fingerprint=lanes.encoder.description.fingerprint,
             vectors=tuple(text.vector for text in encoded),
             cut_tokens=tuple(text.cut_tokens for text in encoded),
+            languages=lanes.encoder.description.languages,
         )
 
     async def embed_passages(

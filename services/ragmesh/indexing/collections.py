@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from ragmesh.core.callers import Caller, Machine
@@ -10,7 +10,7 @@ from ragmesh.core.documents import Collection, CollectionChange, NewCollection, 
 from ragmesh.core.errors import CollectionNotFoundError, EncoderNotFoundError, RagmeshError
 from ragmesh.core.ids import new_uid
 from ragmesh.core.pages import Page, PageRequest
-from ragmesh.core.vectors import EncoderDescription
+from ragmesh.core.vectors import EncoderDescription, made_for
 from ragmesh.indexing.heads import HeadFeed
 from ragmesh.indexing.paging import key_of, page_of
 from ragmesh.indexing.ports import Embedder, IndexRegistry
@@ -50,7 +50,8 @@ class Collections:
         row = await self.catalog.create_collection(draft)
         self.table.forget(tenant_uid, row.name)
         await self._provision(row)
-        return row.collection(documents=0, chunks=0)
+        made = row.collection(documents=0, chunks=0)
+        return replace(made, warnings=_warnings(encoder, draft.language))
 
     async def get(self, caller: Caller, name: str) -> Collection:
         """The collection with what the caller may count."""
@@ -130,6 +131,15 @@ class Collections:
             await self.catalog.delete_collection(row)
             self.table.forget(row.tenant_uid, row.name)
             raise
+
+
+def _warnings(encoder: EncoderDescription, language: str) -> tuple[str, ...]:
+    if made_for(encoder.languages, language):
+        return ()
+    return (
+        f"the encoder {encoder.name} was made for {', '.join(encoder.languages)}, not for "
+        f"{language}: texts are found by their words rather than by their meaning",
+    )
 
 
 def _draft(tenant_uid: str, new: NewCollection, encoder: EncoderDescription) -> CollectionDraft:

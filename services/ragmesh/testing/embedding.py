@@ -101,6 +101,7 @@ class FakeEncoder:
 
     name: str = "fake"
     max_tokens: int = 256
+    languages: tuple[str, ...] = ("en",)
     failure: RagmeshError | None = None
     """Raised by every call while it is set."""
     text_batches: list[tuple[str, ...]] = field(default_factory=list)
@@ -112,7 +113,7 @@ class FakeEncoder:
         return EncoderDescription(
             name=self.name,
             fingerprint=fake_fingerprint(self.name, max_tokens=self.max_tokens),
-            languages=("en",),
+            languages=self.languages,
             content_tokens=self.max_tokens - _SPECIAL_TOKENS,
         )
 
@@ -182,6 +183,7 @@ class FakeEmbedder:
             fingerprint=self.fingerprint,
             vectors=tuple(text.vector for text in encoded),
             cut_tokens=tuple(text.cut_tokens for text in encoded),
+            languages=self.encoder.languages,
         )
 
     async def embed_passages(

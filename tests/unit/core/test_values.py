@@ -24,7 +24,7 @@ from ragmesh.core.reading import (
     Sandbox,
 )
 from ragmesh.core.spans import Span
-from ragmesh.core.vectors import Fingerprint, SentenceKind, SentenceVectors, Vector
+from ragmesh.core.vectors import Fingerprint, SentenceKind, SentenceVectors, Vector, made_for
 
 INDEX_VERSION = "018f4e5a-0000-7000-8000-000000000001"
 
@@ -289,3 +289,13 @@ def test_a_seal_is_required_where_it_can_be_had(
 ) -> None:
     monkeypatch.setattr("sys.platform", platform)
     assert Sandbox.default() is default
+
+
+@pytest.mark.parametrize(
+    ("languages", "language", "known"),
+    [(("en",), "en", True), (("en",), "de", False), (("pt",), "pt-BR", True), ((), "de", True)],
+)
+def test_an_encoder_knows_the_languages_that_it_names_or_all(
+    languages: tuple[str, ...], language: str, known: bool
+) -> None:
+    assert made_for(languages, language) is known

@@ -62,6 +62,12 @@ async def test_the_first_encoder_is_the_default_and_the_others_have_names() -> N
     assert await service.get_tokenizer("second") == FakeEncoder().tokenizer
 
 
+async def test_vectors_say_which_languages_their_encoder_was_made_for() -> None:
+    service = serve(FakeEncoder("first", languages=("en", "de")), FakeEncoder("any", languages=()))
+    assert (await service.embed_texts(["x"])).languages == ("en", "de")
+    assert (await service.embed_texts(["x"], encoder="any")).languages == ()
+
+
 def test_two_encoders_of_one_name_or_none_at_all_make_no_service() -> None:
     with pytest.raises(ValueError, match="same name"):
         serve(FakeEncoder("same"), FakeEncoder("same"))

@@ -51,6 +51,20 @@ async def test_a_collection_that_could_not_be_made_leaves_its_name_free(tmp_path
         assert (await made.service.resolve_route(ADMIN, "new")).collection == "new"
 
 
+async def test_a_language_that_the_encoder_was_not_made_for_is_told_to_whoever_chose_it(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as made:
+        (warning,) = (
+            await made.service.create_collection(ADMIN, NewCollection("de", language="de"))
+        ).warnings
+        assert "fake was made for en, not for de" in warning
+        for name, language in (("silent", ""), ("english", "en")):
+            new = NewCollection(name, language=language)
+            assert (await made.service.create_collection(ADMIN, new)).warnings == ()
+        assert (await made.service.get_collection(ADMIN, "de")).warnings == ()
+
+
 async def test_another_tenant_sees_nothing_and_may_use_the_same_name(tmp_path: Path) -> None:
     async with world(tmp_path) as made:
         accepted = await made.upload("a")

@@ -25,6 +25,7 @@ def collections() -> None:
 @click.argument("name")
 @click.option("--description", default="", help="What the collection is for.")
 @click.option("--language", default="", metavar="CODE", help="Language of most documents (en, de).")
+@click.option("--encoder", default="", metavar="NAME", help="Its encoder; by default the server's.")
 @click.option(
     "--restricted", is_flag=True, help="Documents without access of their own are for admins only."
 )
@@ -35,11 +36,12 @@ def collections() -> None:
     help="Metadata field that ranges work on; KIND is number or datetime. May be repeated.",
 )
 @client_options
-def create(
+def create(  # noqa: PLR0913 - one parameter an option
     client: Client,
     name: str,
     description: str,
     language: str,
+    encoder: str,
     restricted: bool,
     sortable: tuple[str, ...],
 ) -> None:
@@ -51,6 +53,7 @@ def create(
         name=collection_name(name),
         description=description,
         language=language,
+        encoder=encoder,
         default_access=DefaultAccess.RESTRICTED if restricted else DefaultAccess.OPEN,
         sortable=tuple(_sortable(slot, text) for slot, text in enumerate(sortable)),
     )
@@ -59,6 +62,8 @@ def create(
         print_json(collection)
     else:
         click.echo(f"Made the collection {collection.name} ({collection.encoder}).")
+        for warning in collection.warnings:
+            click.echo(f"Mind: {one_line(warning)}.", err=True)
 
 
 @collections.command("list")

@@ -14,7 +14,7 @@ import click
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _HIDDEN = frozenset({"document_uid", "uid", "tenant_uid", "generation"})
 """Fields that never leave the mesh, and are empty in what a client reads."""
-_OPTIONAL = frozenset({"page", "error", "scores", "count"})
+_OPTIONAL = frozenset({"page", "error", "scores", "count", "warnings"})
 """Fields that are left out when there is nothing to say."""
 _STAGES = ("route", "cache_lookup", "retrieve", "generate", "cache_store", "total")
 

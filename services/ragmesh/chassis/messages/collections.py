@@ -96,6 +96,7 @@ def collection_to_message(collection: Collection) -> catalog_pb2.Collection:
         chunks=collection.chunks,
         created_at=moment_to_message(collection.created_at),
         updated_at=moment_to_message(collection.updated_at),
+        warnings=collection.warnings,
     )
 
 
@@ -118,6 +119,7 @@ def collection_from_message(message: catalog_pb2.Collection) -> Collection:
         chunks=message.chunks,
         created_at=moment_from_message(message.created_at, field="collection.created_at"),
         updated_at=moment_from_message(message.updated_at, field="collection.updated_at"),
+        warnings=tuple(message.warnings),
     )
 
 

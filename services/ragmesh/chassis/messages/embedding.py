@@ -54,6 +54,7 @@ def text_embeddings_to_message(embeddings: TextEmbeddings) -> pb.EmbedTextsRespo
         fingerprint=fingerprint_to_message(embeddings.fingerprint),
         vectors=[vector_to_message(vector) for vector in embeddings.vectors],
         cut_tokens=embeddings.cut_tokens,
+        languages=embeddings.languages,
     )
 
 
@@ -72,6 +73,7 @@ def text_embeddings_from_message(message: pb.EmbedTextsResponse) -> TextEmbeddin
             for position, vector in enumerate(message.vectors)
         ),
         cut_tokens=tuple(message.cut_tokens),
+        languages=tuple(message.languages),
     )
 
 

@@ -140,6 +140,7 @@ def collection_of(message: collection_pb.Collection) -> Collection:
         chunks=message.chunks,
         created_at=_moment(message.created_at),
         updated_at=_moment(message.updated_at),
+        warnings=tuple(message.warnings),
     )
 
 

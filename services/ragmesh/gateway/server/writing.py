@@ -128,6 +128,7 @@ def collection_message(collection: Collection) -> collection_pb.Collection:
         chunks=collection.chunks,
         created_at=_timestamp(collection.created_at),
         updated_at=_timestamp(collection.updated_at),
+        warnings=collection.warnings,
     )
 
 

@@ -148,6 +148,7 @@ class FakeMesh:
             chunks=0,
             created_at=NOON,
             updated_at=NOON,
+            warnings=("MiniLM was made for en",) if new.language == "de" else (),
         )
         return made
 

@@ -188,6 +188,17 @@ def test_a_collection_is_described_changed_and_deleted(
     assert mesh.collections == {}
 
 
+def test_what_is_to_be_minded_of_a_new_collection_stands_beside_its_output(
+    program: Program, mesh: FakeMesh
+) -> None:
+    said = program("collections", "create", "briefe", "--language", "de")
+    assert (said.out, said.err) == (
+        "Made the collection briefe (MiniLM).\n",
+        "Mind: MiniLM was made for en.\n",
+    )
+    assert program("collections", "create", "letters", "--language", "en").err == ""
+
+
 def test_a_collection_is_not_deleted_without_a_yes(
     program: Program, mesh: FakeMesh, notes: str
 ) -> None:

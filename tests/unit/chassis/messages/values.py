@@ -93,7 +93,10 @@ def text_embeddings(draw: st.DrawFn) -> TextEmbeddings:
     fingerprint = draw(fingerprints)
     made = draw(st.lists(st.tuples(vectors(fingerprint.dimension), counts), max_size=3))
     return TextEmbeddings(
-        fingerprint, tuple(vector for vector, _ in made), tuple(cut for _, cut in made)
+        fingerprint,
+        tuple(vector for vector, _ in made),
+        tuple(cut for _, cut in made),
+        draw(names),
     )
 
 

@@ -188,6 +188,7 @@ def test_documents_revisions_and_collections_come_back_as_they_were() -> None:
     collection = Collection(
         "uid", "", "a", "b", "en", "fake", Chunking(1, 0), DefaultAccess.OPEN,
         declare_sortable({"day": "datetime", "year": "number"}), "v1-00000000", 5, 6, NOW, NOW,
+        ("mind this",),
     )  # fmt: skip
     assert replies.collection_of(writing.collection_message(collection)) == collection
 

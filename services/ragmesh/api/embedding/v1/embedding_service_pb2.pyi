@@ -86,6 +86,7 @@ class EmbedTextsResponse(_message.Message):
     FINGERPRINT_FIELD_NUMBER: _builtins.int
     VECTORS_FIELD_NUMBER: _builtins.int
     CUT_TOKENS_FIELD_NUMBER: _builtins.int
+    LANGUAGES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def fingerprint(self) -> _vector_pb2.Fingerprint:
         """Fingerprint of the encoder that made them."""
@@ -100,16 +101,21 @@ class EmbedTextsResponse(_message.Message):
         all of it is. In the order of the request.
         """
 
+    @_builtins.property
+    def languages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Languages the encoder was made for, as ISO 639-1 codes; empty when it knows no bounds."""
+
     def __init__(
         self,
         *,
         fingerprint: _vector_pb2.Fingerprint | None = ...,
         vectors: _abc.Iterable[_vector_pb2.Vector] | None = ...,
         cut_tokens: _abc.Iterable[_builtins.int] | None = ...,
+        languages: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["fingerprint", b"fingerprint"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cut_tokens", b"cut_tokens", "fingerprint", b"fingerprint", "vectors", b"vectors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cut_tokens", b"cut_tokens", "fingerprint", b"fingerprint", "languages", b"languages", "vectors", b"vectors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -277,7 +283,7 @@ class EncoderDescription(_message.Message):
 
     @_builtins.property
     def languages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Languages it was trained for, as ISO 639-1 codes."""
+        """Languages it was made for, as ISO 639-1 codes; empty when it knows no bounds."""
 
     def __init__(
         self,

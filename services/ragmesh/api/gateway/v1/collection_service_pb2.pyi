@@ -61,6 +61,7 @@ class Collection(_message.Message):
     CHUNKS_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name, unique in its tenant: [a-z][a-z0-9-]{0,62}."""
     uid: _builtins.str
@@ -95,6 +96,10 @@ class Collection(_message.Message):
     def updated_at(self) -> _timestamp_pb2.Timestamp:
         """When its settings last changed."""
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What whoever makes it should know, in sentences; only in the answer to its creation."""
+
     def __init__(
         self,
         *,
@@ -111,10 +116,11 @@ class Collection(_message.Message):
         chunks: _builtins.int = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["chunking", b"chunking", "created_at", b"created_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunking", b"chunking", "chunks", b"chunks", "created_at", b"created_at", "default_access", b"default_access", "description", b"description", "documents", b"documents", "encoder", b"encoder", "index_version", b"index_version", "language", b"language", "name", b"name", "sortable", b"sortable", "uid", b"uid", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunking", b"chunking", "chunks", b"chunks", "created_at", b"created_at", "default_access", b"default_access", "description", b"description", "documents", b"documents", "encoder", b"encoder", "index_version", b"index_version", "language", b"language", "name", b"name", "sortable", b"sortable", "uid", b"uid", "updated_at", b"updated_at", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

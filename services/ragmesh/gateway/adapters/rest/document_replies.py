@@ -55,6 +55,8 @@ class CollectionReply(BaseModel):
     chunks: int
     created_at: datetime
     updated_at: datetime
+    warnings: list[str]
+    """Sentences for whoever has just made it; empty ever after."""
 
     @classmethod
     def of(cls, collection: Collection) -> CollectionReply:
@@ -75,6 +77,7 @@ class CollectionReply(BaseModel):
             chunks=collection.chunks,
             created_at=collection.created_at,
             updated_at=collection.updated_at,
+            warnings=list(collection.warnings),
         )
 
 
