@@ -23,6 +23,7 @@ RUN_PAGES = (
     "docs/how-to/ask-and-search.md",
     "docs/how-to/use-grpc.md",
     "docs/how-to/run-a-mesh.md",
+    "docs/how-to/choose-an-encoder.md",
     "docs/how-to/rotate-service-keys.md",
     "docs/how-to/see-what-a-mesh-does.md",
 )

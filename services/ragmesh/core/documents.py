@@ -30,7 +30,7 @@ class Chunking:
     """How revisions are split; part of an index version."""
 
     max_tokens: int = 0
-    """Most content tokens of a chunk; 0 = what the encoder's window holds."""
+    """Most content tokens of a chunk; 0 = what the encoder's window holds, 512 at most."""
     overlap_tokens: int = 0
 
 

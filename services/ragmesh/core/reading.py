@@ -21,6 +21,10 @@ MIN_CHUNK_TOKENS = 16
 """Chunks smaller than this could not hold a sentence."""
 
 
+CHARACTERS_PER_TOKEN = 2.5
+"""What a token is taken for where no tokenizer is known; few languages have more tokens."""
+
+
 @dataclass(frozen=True, slots=True)
 class SourceFile:
     """A file as it was uploaded; the bytes decide what it is, the names only tell texts apart."""
@@ -36,7 +40,7 @@ class ChunkPlan:
     """How a text is split: in tokens of the encoder that will read the chunks."""
 
     tokenizer: bytes = field(repr=False)
-    """The encoder's `tokenizer.json`."""
+    """The encoder's `tokenizer.json`; empty when it has none: see `CHARACTERS_PER_TOKEN`."""
     max_tokens: int
     """Most content tokens of a chunk."""
     overlap_tokens: int = 0

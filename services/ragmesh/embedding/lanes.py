@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ragmesh.core.clock import Clock
@@ -68,10 +68,18 @@ class _Request:
     texts: tuple[str, ...]
     encoded: tuple[EncodedText, ...] | None = None
     failure: Exception | None = None
+    moved: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when it was encoded, failed, or waits again because who encoded it went away."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.encoded is not None or self.failure is not None
 
 
 class QueryLane:
-    """Encodes what waits together in one call, in the order of arrival."""
+    """Encodes what waits together in one call, in the order of arrival; as many calls at a time as
+    suits the encoder."""
 
     def __init__(self, encoder: Encoder, limits: EmbeddingLimits, clock: Clock) -> None:
         self._encoder = encoder
@@ -79,7 +87,7 @@ class QueryLane:
         self._clock = clock
         self._queue = _Queue(Lane.QUERY, limits.query_queue_texts, clock)
         self._waiting: deque[_Request] = deque()
-        self._turn = asyncio.Lock()
+        self._turns = asyncio.Semaphore(encoder.query_calls)
         self._last_seen: float | None = None
 
     async def encode(self, texts: Sequence[str]) -> tuple[EncodedText, ...]:
@@ -89,9 +97,7 @@ class QueryLane:
         self._waiting.append(request)
         self._last_seen = self._clock.monotonic()
         try:
-            async with self._turn:
-                if request.encoded is None and request.failure is None:
-                    await self._encode_waiting()
+            await self._see_through(request)
         finally:
             self._queue.leave(len(texts))
             self._last_seen = self._clock.monotonic()
@@ -100,6 +106,16 @@ class QueryLane:
         if request.failure is not None:
             raise request.failure
         return request.encoded or ()
+
+    async def _see_through(self, request: _Request) -> None:
+        """Return when the request has ended; whoever gets a turn encodes for all that wait."""
+        while not request.ended:
+            async with self._turns:
+                if request in self._waiting:
+                    await self._encode_waiting()
+                    continue
+            await request.moved.wait()  # another caller has it in a call
+            request.moved.clear()
 
     @property
     def calm(self) -> bool:
@@ -110,7 +126,7 @@ class QueryLane:
 
     async def let_pass(self) -> None:
         """Return once every query that waits now is done; later ones are not waited for."""
-        async with self._turn:
+        async with self._turns:
             return
 
     async def _encode_waiting(self) -> None:
@@ -123,16 +139,19 @@ class QueryLane:
         except asyncio.CancelledError:
             # Only this caller went away: the others go first in the next turn.
             self._waiting.extendleft(reversed(batch))
+            _move(batch)
             raise
         except Exception as error:
             for request in batch:
                 request.failure = error
+            _move(batch)
             raise
         start = 0
         for request in batch:
             end = start + len(request.texts)
             request.encoded = tuple(encoded[start:end])
             start = end
+        _move(batch)
 
     def _take(self) -> list[_Request]:
         batch = [self._waiting.popleft()]
@@ -143,8 +162,14 @@ class QueryLane:
         return batch
 
 
+def _move(batch: Sequence[_Request]) -> None:
+    for request in batch:
+        request.moved.set()
+
+
 class BulkLane:
-    """Encodes as many batches at a time as suits the encoder; small ones beside queries."""
+    """Encodes as many batches at a time as suits the encoder; small ones beside queries that it
+    would keep waiting."""
 
     def __init__(
         self, encoder: Encoder, limits: EmbeddingLimits, clock: Clock, queries: QueryLane
@@ -178,7 +203,8 @@ class BulkLane:
             async def take_turns() -> None:
                 while waiting:
                     async with self._turns:
-                        await self._queries.let_pass()
+                        if self._encoder.bulk_batch_tokens is None:
+                            await self._queries.let_pass()
                         if not waiting:  # taken by the other turns meanwhile
                             return
                         batch = waiting.take(self._budget)
@@ -192,6 +218,9 @@ class BulkLane:
 
     @property
     def _budget(self) -> int:
+        elsewhere = self._encoder.bulk_batch_tokens
+        if elsewhere is not None:
+            return elsewhere
         return self._limits.batch_tokens if self._queries.calm else 0
 
 

@@ -29,8 +29,17 @@ class Encoder(Protocol):
         """The tokenizer as tokenizer.json, neither cutting nor padding; empty when it has none."""
 
     @property
+    def query_calls(self) -> int:
+        """How many batches of the query lane are best encoded at the same time."""
+
+    @property
     def bulk_calls(self) -> int:
         """How many batches of the bulk lane are best encoded at the same time."""
+
+    @property
+    def bulk_batch_tokens(self) -> int | None:
+        """Most tokens of one bulk call where it keeps no query waiting, because others do the
+        work; None where it does, and the service bounds it and lets queries go first."""
 
     async def count_tokens(self, texts: Sequence[str]) -> tuple[int, ...]:
         """How long each text is in tokens, special tokens counted, nothing cut."""

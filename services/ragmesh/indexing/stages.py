@@ -35,6 +35,9 @@ _OFF_LOOP_BYTES = 262_144
 _Likeness: TypeAlias = "tuple[str, tuple[Span, ...]]"
 """What decides the vectors of a passage: its text, and where its sentences stand."""
 
+_WIDEST_TOKENS = 512
+"""Of a chunk whose size nobody chose: some encoders take a book, whose vector means nothing."""
+
 _PARSE_PERCENT = 5
 _EMBED_PERCENT = 25
 _WRITE_PERCENT = 85
@@ -125,7 +128,7 @@ class Stages:
         chunking = work.index.chunking
         return ChunkPlan(
             tokenizer=await self.embedder.get_tokenizer(name),
-            max_tokens=chunking.max_tokens or encoder.content_tokens,
+            max_tokens=chunking.max_tokens or min(encoder.content_tokens, _WIDEST_TOKENS),
             overlap_tokens=chunking.overlap_tokens,
             language=work.index.language,
         )

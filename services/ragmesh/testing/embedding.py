@@ -102,6 +102,9 @@ class FakeEncoder:
     name: str = "fake"
     max_tokens: int = 256
     languages: tuple[str, ...] = ("en",)
+    remote_batch_tokens: int | None = None
+    """Set, the fake stands for an encoder whose work others do."""
+    queries_at_once: int = 1
     failure: RagmeshError | None = None
     """Raised by every call while it is set."""
     text_batches: list[tuple[str, ...]] = field(default_factory=list)
@@ -123,9 +126,19 @@ class FakeEncoder:
         return fake_tokenizer()
 
     @property
+    def query_calls(self) -> int:
+        """One, so that batches come in an order that tests can name; more if the test says so."""
+        return self.queries_at_once
+
+    @property
     def bulk_calls(self) -> int:
         """One, so that batches come in an order that tests can name."""
         return 1
+
+    @property
+    def bulk_batch_tokens(self) -> int | None:
+        """As the test has it."""
+        return self.remote_batch_tokens
 
     async def count_tokens(self, texts: Sequence[str]) -> tuple[int, ...]:
         """Words and runs of punctuation, plus two."""
@@ -237,9 +250,19 @@ class CountingEncoder:
         return self.encoder.tokenizer
 
     @property
+    def query_calls(self) -> int:
+        """The wrapped encoder's."""
+        return self.encoder.query_calls
+
+    @property
     def bulk_calls(self) -> int:
         """The wrapped encoder's."""
         return self.encoder.bulk_calls
+
+    @property
+    def bulk_batch_tokens(self) -> int | None:
+        """The wrapped encoder's."""
+        return self.encoder.bulk_batch_tokens
 
     async def count_tokens(self, texts: Sequence[str]) -> tuple[int, ...]:
         """The wrapped encoder's; counting tokens encodes nothing."""

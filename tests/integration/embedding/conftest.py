@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from ragmesh.embedding.adapters.export import export, locate_wheel_model
+from ragmesh.embedding.adapters.manifest import FAST
 from ragmesh.embedding.adapters.onnx import OnnxEncoder, open_onnx_encoder
 
 
@@ -19,6 +20,12 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     export(locate_wheel_model(), folder)
     yield folder
     shutil.rmtree(folder)  # 90 MB that nobody looks at afterwards
+
+
+@pytest.fixture(scope="session")
+def fast_folder(model_folder: Path) -> Path:
+    export(locate_wheel_model(), model_folder / FAST, FAST)
+    return model_folder / FAST
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ragmesh.embedding.adapters.export import export_if_needed, main
-from ragmesh.embedding.adapters.manifest import MANIFEST_FILE, MODEL_FILE, read_checked_manifest
+from ragmesh.embedding.adapters.manifest import (
+    EXACT,
+    FAST,
+    MANIFEST_FILE,
+    MODEL_FILE,
+    read_checked_manifest,
+)
 
 
-def test_a_whole_model_stays_as_it_is(
-    model_folder: Path, capsys: pytest.CaptureFixture[str]
+def test_whole_models_stay_as_they_are(
+    model_folder: Path, fast_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    written = (model_folder / MODEL_FILE).stat().st_mtime_ns
+    models = [folder / MODEL_FILE for folder in (model_folder, fast_folder)]
+    written = [model.stat().st_mtime_ns for model in models]
     assert main(["--out", str(model_folder)]) == 0
-    assert capsys.readouterr().out.endswith("up to date\n")
-    assert (model_folder / MODEL_FILE).stat().st_mtime_ns == written
+    assert capsys.readouterr().out.count("up to date\n") == 2
+    assert [model.stat().st_mtime_ns for model in models] == written
+
+
+def test_exact_weights_where_fast_ones_belong_are_replaced(
+    fast_folder: Path, tmp_path: Path
+) -> None:
+    for path in fast_folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    assert not export_if_needed(tmp_path, FAST)
+    exact = replace(read_checked_manifest(tmp_path), precision=EXACT)
+    (tmp_path / MANIFEST_FILE).write_bytes(exact.to_json())
+    assert export_if_needed(tmp_path, FAST)
+    assert read_checked_manifest(tmp_path).precision == FAST
 
 
 def test_an_export_that_was_interrupted_is_made_whole(tmp_path: Path, model_folder: Path) -> None:

@@ -56,11 +56,11 @@ async def test_a_passage_one_token_over_the_window_is_refused(encoder: OnnxEncod
     assert caught.value.metadata == {"position": "0", "limit": "256"}
 
 
-async def test_the_configured_encoders_are_opened_in_their_order(model_folder) -> None:
+async def test_the_configured_encoders_are_opened_in_their_order(model_folder, tmp_path) -> None:
     settings = EmbeddingSettings(
         encoders=tuple(
             EncoderSettings(name=name, path=model_folder, threads=1) for name in ("b", "a")
         )
     )
-    async with open_encoders(settings) as encoders:
+    async with open_encoders(settings, probes=tmp_path, clock=SystemClock()) as encoders:
         assert [encoder.description.name for encoder in encoders] == ["b", "a"]

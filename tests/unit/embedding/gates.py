@@ -17,6 +17,8 @@ class GatedEncoder:
 
     inner: FakeEncoder = field(default_factory=FakeEncoder)
     bulk_calls: int = 1
+    query_calls: int = 1
+    bulk_batch_tokens: int | None = None
     calls: list[str] = field(default_factory=list)
     _arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
     _passes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))

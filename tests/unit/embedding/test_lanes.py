@@ -242,3 +242,43 @@ async def test_the_first_of_two_calls_to_fail_speaks_for_the_request() -> None:
     gate.release(4)
     with pytest.raises(UnavailableError):
         await service.embed_passages(passages("a", "b", "c", "d"))
+
+
+async def test_bulk_work_that_others_do_comes_whole_and_stands_back_for_nobody() -> None:
+    encoder = FakeEncoder(remote_batch_tokens=1_000)
+    service = serve(encoder, batch_tokens=256)
+    await service.embed_texts(["somebody asks"])
+    await service.embed_passages(passages("one", "two", "three", "four"))
+    assert [len(batch) for batch in encoder.passage_batches] == [4]
+
+
+async def test_a_call_that_hangs_holds_up_no_question_where_calls_go_side_by_side() -> None:
+    gate = GatedEncoder(query_calls=2)
+    service = serve(gate)
+    async with asyncio.TaskGroup() as group:
+        for text in ("hangs", "answered", "waits"):
+            group.create_task(service.embed_texts([text]))
+        await gate.until_called(2)
+        await settle()
+        assert gate.calls == ["query:hangs", "query:answered"]
+        gate.release(3)
+    assert gate.calls[2] == "query:waits"
+
+
+async def test_who_shares_a_call_is_encoded_when_its_caller_goes_away_side_by_side() -> None:
+    gate = GatedEncoder(query_calls=2)
+    service = serve(gate)
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(service.embed_texts(["busy"])) for _ in range(2)]
+        await gate.until_called(2)
+        caller, sharer = (group.create_task(service.embed_texts([text])) for text in ("a", "b"))
+        await settle()
+        gate.release(1)
+        await gate.until_called(3)
+        assert gate.calls[2] == "query:a b"
+        caller.cancel()
+        await gate.until_called(4)
+        assert gate.calls[3] == "query:b"
+        gate.release(2)
+        assert (await sharer).vectors[0] == hashed_vector("b")
+        await asyncio.gather(*tasks)

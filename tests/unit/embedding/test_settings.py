@@ -8,7 +8,12 @@ import pytest
 from pydantic import ValidationError
 
 from ragmesh.embedding.limits import EmbeddingLimits
-from ragmesh.embedding.settings import EmbeddingSettings, EncoderSettings, default_model_folder
+from ragmesh.embedding.settings import (
+    EmbeddingSettings,
+    EncoderKind,
+    EncoderSettings,
+    default_model_folder,
+)
 
 
 def test_the_defaults_are_minilm_and_the_services_own_limits() -> None:
@@ -38,6 +43,36 @@ def test_the_model_lies_in_the_users_cache(monkeypatch: pytest.MonkeyPatch) -> N
     assert default_model_folder("tiny", {"XDG_CACHE_HOME": "/var/cache"}) == Path(
         "/var/cache/ragmesh/models/tiny"
     )
+
+
+def test_fast_weights_lie_beside_the_exact_ones() -> None:
+    exact, fast = EncoderSettings(), EncoderSettings(name="any", kind=EncoderKind.FAST)
+    assert fast.folder == exact.folder.with_name("all-MiniLM-L6-v2-int8")
+
+
+def test_an_endpoint_is_given_exactly_to_a_remote_encoder(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("secret\n")
+    given = {"url": "https://api.openai.com/v1", "model": "m", "dimension": 8}
+    remote = EncoderSettings.model_validate(
+        {
+            "name": "far",
+            "kind": "openai",
+            "languages": ["en"],
+            "endpoint": {**given, "api_key_file": tmp_path / "key"},
+        }
+    )
+    assert remote.endpoint is not None
+    assert remote.endpoint.api_key is not None
+    assert remote.endpoint.api_key.get_secret_value() == "secret"
+    for wrong in (
+        {"kind": "openai"},
+        {"endpoint": given},
+        {"kind": "openai", "endpoint": given, "path": "/models"},
+        {"languages": ["de"]},
+        {"kind": "openai", "endpoint": {**given, "url": "https://key@host/v1"}},
+    ):
+        with pytest.raises(ValidationError):
+            EncoderSettings.model_validate(wrong)
 
 
 def test_a_path_of_its_own_comes_first() -> None:

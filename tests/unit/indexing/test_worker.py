@@ -99,6 +99,19 @@ async def test_files_are_split_as_their_collection_asks(tmp_path: Path) -> None:
         assert [(plan.max_tokens, plan.overlap_tokens) for plan in made.reader.plans] == [(20, 6)]
 
 
+async def test_chunks_whose_size_nobody_chose_do_not_fill_a_window_of_thousands(
+    tmp_path: Path,
+) -> None:
+    async with pipeline(tmp_path) as made:
+        made.embedder.encoder.max_tokens = 8_192
+        for name, chosen in (("wide", 0), ("wider", 4_000)):
+            wanted = NewCollection(name, chunking=Chunking(max_tokens=chosen))
+            await made.indexing.service.create_collection(ADMIN, wanted)
+            await made.indexing.service.create_documents(ADMIN, name, [Upload(b"Tides.", "a")])
+        await made.work()
+        assert sorted(plan.max_tokens for plan in made.reader.plans) == [512, 4_000]
+
+
 async def test_an_event_that_comes_again_does_nothing(tmp_path: Path) -> None:
     async with pipeline(tmp_path) as made:
         await made.upload()

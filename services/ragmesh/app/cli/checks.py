@@ -139,6 +139,9 @@ def _port(address: str, *, mesh_runs: bool) -> Finding:
 
 def _model(encoder: EncoderSettings) -> Finding:
     subject = f"model {encoder.name}"
+    if encoder.endpoint is not None:
+        message = f"is behind {encoder.endpoint.url}, which is asked when there is work for it"
+        return Finding(subject, State.NOTE, message)
     try:
         manifest = read_checked_manifest(encoder.folder)
     except RagmeshError as error:

@@ -15,7 +15,8 @@ async def open_embedding(wiring: Wiring) -> AsyncIterator[EmbeddingService]:
     """Every configured encoder, ready to encode."""
     settings = wiring.settings.embedding
     cache = await wiring.port("cache")
-    async with open_encoders(settings) as encoders:
+    probes = wiring.settings.data_dir / "encoders"
+    async with open_encoders(settings, probes=probes, clock=wiring.clock) as encoders:
         service = EmbeddingService(
             encoders, cache=cache, clock=wiring.clock, limits=settings.limits
         )

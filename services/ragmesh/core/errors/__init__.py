@@ -46,12 +46,20 @@ from ragmesh.core.errors.doors import (
 )
 from ragmesh.core.errors.indexes import (
     EmbedderOverloadedError,
+    EncoderChangedError,
     EncoderNotFoundError,
     FingerprintMismatchError,
     HeadsStaleError,
     IndexDamagedError,
     IndexVersionGoneError,
     InvalidVectorError,
+)
+from ragmesh.core.errors.providers import (
+    ProviderOverloadedError,
+    ProviderRefusedError,
+    ProviderReplyError,
+    ProviderTimeoutError,
+    ProviderUnavailableError,
 )
 from ragmesh.core.errors.reading import (
     EncryptedFileError,
@@ -146,6 +154,7 @@ __all__ = [
     "EmptyFileError",
     "EmptyQuestionError",
     "EmptyTextError",
+    "EncoderChangedError",
     "EncoderNotFoundError",
     "EncryptedFileError",
     "ExhaustedError",
@@ -199,6 +208,11 @@ __all__ = [
     "PeerUnavailableError",
     "PortInUseError",
     "PreconditionError",
+    "ProviderOverloadedError",
+    "ProviderRefusedError",
+    "ProviderReplyError",
+    "ProviderTimeoutError",
+    "ProviderUnavailableError",
     "PublicKeysUnusableError",
     "QuestionTooLongError",
     "RagmeshError",

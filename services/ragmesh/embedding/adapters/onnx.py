@@ -1,4 +1,4 @@
-"""An encoder with local weights on ONNX Runtime, in exact (fp32) arithmetic.
+"""An encoder with local weights on ONNX Runtime: exact (fp32), or fast (int8, one text a call).
 
 Queries and bulk work have a session and a thread each. The bulk thread and the threads that its
 session starts run at a lower priority, so that the system prefers a query to a bulk call that
@@ -7,7 +7,7 @@ cannot be interrupted.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ from ragmesh.core.vectors import (
     Vector,
 )
 from ragmesh.embedding.adapters.manifest import (
+    EXACT,
     IDS,
     MASK,
     MODEL_FILE,
@@ -40,7 +41,7 @@ from ragmesh.embedding.adapters.manifest import (
     Manifest,
     read_checked_manifest,
 )
-from ragmesh.embedding.adapters.pooling import pool_sentences
+from ragmesh.embedding.adapters.pooling import pool_sentences, vector_of
 from ragmesh.embedding.batching import batches
 from ragmesh.embedding.ports import EncodedText
 
@@ -75,6 +76,7 @@ class OnnxEncoder:
         self._tokenizer.no_padding()
         self._lanes = lanes
         self._window = manifest.max_tokens
+        self._alone = manifest.precision != EXACT
         self._description = _describe(name, manifest)
 
     @property
@@ -88,10 +90,20 @@ class OnnxEncoder:
         return self._tokenizer_json
 
     @property
+    def query_calls(self) -> int:
+        """One, on all threads: two would only take them from each other."""
+        return 1
+
+    @property
     def bulk_calls(self) -> int:
         """One a thread: each call has one, because a barrier between threads of low priority
         would have all of them wait for the one that another process keeps off its core."""
         return self._lanes[Lane.BULK].threads.threads
+
+    @property
+    def bulk_batch_tokens(self) -> None:
+        """The service's own bound: queries wait for the same processor."""
+        return None
 
     async def count_tokens(self, texts: Sequence[str]) -> tuple[int, ...]:
         """How long each text is in tokens, special tokens counted, nothing cut."""
@@ -102,6 +114,8 @@ class OnnxEncoder:
         work = self._lanes[lane]
         # Bulk batches come planned; what waits together in the query lane has any length.
         budget = _QUERY_BATCH_TOKENS if lane is Lane.QUERY else len(texts) * self._window
+        if self._alone:
+            budget = 0
         return await work.threads.run(self._encode_texts, work.session, texts, budget)
 
     async def encode_passages(self, passages: Sequence[Passage]) -> tuple[PassageEmbedding, ...]:
@@ -125,7 +139,7 @@ class OnnxEncoder:
         for batch in batches([len(ids) for ids in fitting], budget):
             (found,) = session.run([SENTENCE_VECTORS], _inputs([fitting[i] for i in batch]))
             for position, row in zip(batch, found, strict=True):
-                vectors[position] = _vector(row)
+                vectors[position] = vector_of(row)
         return tuple(
             EncodedText(vector, len(ids) - len(kept))
             for vector, ids, kept in zip(vectors, tokens, fitting, strict=True)
@@ -142,20 +156,19 @@ class OnnxEncoder:
         encodings = self._tokenize([passage.text for passage in passages])
         if any(len(encoding.ids) > self._window for encoding in encodings):
             raise ValueError("a passage that does not fit the window is refused by the service")
-        tokens, vectors = session.run(
-            [TOKEN_VECTORS, SENTENCE_VECTORS], _inputs([encoding.ids for encoding in encodings])
-        )
+        size = 1 if self._alone else len(passages)
         return tuple(
-            _embed_passage(passage, encoding, rows, vector)
-            for passage, encoding, rows, vector in zip(
-                passages, encodings, tokens, vectors, strict=True
+            embedding
+            for start in range(0, len(passages), size)
+            for embedding in _embed_together(
+                session, passages[start : start + size], encodings[start : start + size]
             )
         )
 
 
 @asynccontextmanager
 async def open_onnx_encoder(
-    name: str, folder: Path, *, threads: int | None = None
+    name: str, folder: Path, *, precision: str = EXACT, threads: int | None = None
 ) -> AsyncIterator[OnnxEncoder]:
     """The encoder whose files are in the folder, checked, loaded and warm; its threads end with
     the block. MODEL_MISSING and MODEL_CORRUPT say what is wrong with the files."""
@@ -165,6 +178,11 @@ async def open_onnx_encoder(
         executor(f"{name}-bulk", threads, niceness=BULK_NICENESS) as bulk,
     ):
         manifest = await query.run(read_checked_manifest, folder)
+        if manifest.precision != precision:
+            raise ModelCorruptError(
+                f"{folder} holds a model in {manifest.precision}, not in {precision}",
+                metadata={"path": str(folder)},
+            )
         tokenizer = await query.run((folder / TOKENIZER_FILE).read_bytes)
         lanes = {
             lane: _LaneOfWork(pool, await pool.run(_open_session, folder / MODEL_FILE, each))
@@ -221,8 +239,13 @@ def _inputs(tokens: Sequence[Sequence[int]]) -> dict[str, Integers]:
     return {IDS: ids, MASK: mask}
 
 
-def _vector(row: Floats) -> Vector:
-    return Vector(row.astype("<f4").tobytes())
+def _embed_together(
+    session: Any, passages: Sequence[Passage], encodings: Sequence[Encoding]
+) -> Iterator[PassageEmbedding]:
+    tokens, vectors = session.run(
+        [TOKEN_VECTORS, SENTENCE_VECTORS], _inputs([encoding.ids for encoding in encodings])
+    )
+    return map(_embed_passage, passages, encodings, tokens, vectors)
 
 
 def _embed_passage(
@@ -232,5 +255,5 @@ def _embed_passage(
     content = np.flatnonzero(np.array(encoding.special_tokens_mask) == 0)
     starts = np.array(encoding.offsets, np.int64)[content, 0]
     return PassageEmbedding(
-        vector=_vector(vector), sentences=pool_sentences(rows[content], starts, passage.sentences)
+        vector=vector_of(vector), sentences=pool_sentences(rows[content], starts, passage.sentences)
     )

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ragmesh.core.spans import Span
-from ragmesh.core.vectors import SentenceVectors
+from ragmesh.core.vectors import SentenceVectors, Vector
 
 INT8_SCALE = 127
 
@@ -27,5 +27,14 @@ def pool_sentences(
         if first < end:
             mean = tokens[first:end].mean(axis=0)
             row[:] = mean / max(float(np.linalg.norm(mean)), np.finfo(np.float32).tiny)
-    int8 = np.rint(rows * INT8_SCALE).astype(np.int8)
-    return SentenceVectors(tokens.shape[1], int8.tobytes())
+    return int8_rows(rows)
+
+
+def int8_rows(rows: npt.NDArray[np.float32]) -> SentenceVectors:
+    """Rows of unit length, or of zeros, in a quarter of the room."""
+    return SentenceVectors(rows.shape[1], np.rint(rows * INT8_SCALE).astype(np.int8).tobytes())
+
+
+def vector_of(row: npt.NDArray[np.float32]) -> Vector:
+    """A row as it crosses ports."""
+    return Vector(row.astype("<f4").tobytes())

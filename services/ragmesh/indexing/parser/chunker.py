@@ -18,7 +18,7 @@ from ragmesh.core.spans import Span
 from ragmesh.indexing.parser.languages import language_of
 from ragmesh.indexing.parser.packing import Room, Unit, pack
 from ragmesh.indexing.parser.sentences import sentences_of, shortened, trimmed
-from ragmesh.indexing.parser.tokens import TokenCounter
+from ragmesh.indexing.parser.tokens import Counter
 
 _CHARACTERS_PER_TOKEN = 16
 """A chunk is bounded in characters too: a tokenizer may see a long word as one unknown token."""
@@ -40,13 +40,13 @@ class _Section:
         return sum(unit.tokens for unit in self.units)
 
 
-def split(extraction: Extraction, plan: ChunkPlan, counter: TokenCounter) -> list[ChunkDraft]:
+def split(extraction: Extraction, plan: ChunkPlan, counter: Counter) -> list[ChunkDraft]:
     """The chunks of a text in order."""
     return _Splitter(extraction, plan, counter).chunks()
 
 
 class _Splitter:
-    def __init__(self, extraction: Extraction, plan: ChunkPlan, counter: TokenCounter) -> None:
+    def __init__(self, extraction: Extraction, plan: ChunkPlan, counter: Counter) -> None:
         self._text = extraction.text
         self._extraction = extraction
         self._plan = plan

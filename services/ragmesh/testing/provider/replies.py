@@ -9,7 +9,6 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ragmesh.testing.embedding import hashed_floats
 from ragmesh.testing.provider.faults import FaultKind
 
 Json = dict[str, Any]
@@ -62,11 +61,13 @@ def _chat_head(kind: str, model: str) -> Json:
     return {"id": "chatcmpl-1", "object": kind, "created": 0, "model": model}
 
 
-def embeddings(request: Mapping[str, Any], wrong: FaultKind | None) -> Json:
-    """One vector a text, as floats or base64, as the request asks for."""
-    texts = _texts(request["input"])
+def embeddings(
+    request: Mapping[str, Any], made: Sequence[Sequence[float]], wrong: FaultKind | None
+) -> Json:
+    """The vectors that were made of the texts, as floats or base64, as the request asks for."""
+    texts = texts_of(request)
     as_base64 = request.get("encoding_format") == "base64"
-    vectors = [_vector(text, request.get("dimensions"), wrong) for text in texts]
+    vectors = [_vector(list(vector), request.get("dimensions"), wrong) for vector in made]
     used = sum(len(tokens_of(text)) for text in texts)
     return {
         "object": "list",
@@ -83,7 +84,9 @@ def embeddings(request: Mapping[str, Any], wrong: FaultKind | None) -> Json:
     }
 
 
-def _texts(given: Any) -> list[str]:
+def texts_of(request: Mapping[str, Any]) -> list[str]:
+    """The texts of an embeddings request, which may send tokens instead."""
+    given = request["input"]
     if isinstance(given, str):
         return [given]
     if given and all(isinstance(item, int) for item in given):
@@ -91,8 +94,7 @@ def _texts(given: Any) -> list[str]:
     return [item if isinstance(item, str) else " ".join(map(str, item)) for item in given]
 
 
-def _vector(text: str, dimension: int | None, wrong: FaultKind | None) -> list[float]:
-    numbers = hashed_floats(text)
+def _vector(numbers: list[float], dimension: int | None, wrong: FaultKind | None) -> list[float]:
     if wrong is FaultKind.CHANGED_MODEL:
         numbers.reverse()
     if dimension is not None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from ragmesh.testing.embedding import hashed_floats
 from ragmesh.testing.provider import replies
 from ragmesh.testing.provider.faults import Area, Fault, FaultKind, Script
 from ragmesh.testing.provider.wire import Exchange, converse
@@ -26,6 +27,13 @@ _UNAUTHORIZED = 401
 _JSON = "application/json"
 Reply = str | Sequence[str] | Callable[[Mapping[str, Any]], str | Sequence[str]]
 """A text, which is cut into words, or its tokens, or what makes either of a request."""
+
+Embed = Callable[[Sequence[str]], Awaitable[Sequence[Sequence[float]]]]
+"""What makes a vector of each text."""
+
+
+async def _hashed(texts: Sequence[str]) -> Sequence[Sequence[float]]:
+    return [hashed_floats(text) for text in texts]
 
 
 @dataclass(slots=True, eq=False)
@@ -69,6 +77,8 @@ class FakeProvider:
 
     reply: Reply = "The documents say so [1]."
     """What chat answers."""
+    embed: Embed = _hashed
+    """What makes the vectors; unless it is given, words are hashed."""
     models: tuple[str, ...] = ("fake-chat", "fake-embedding", "fake-rerank")
     api_key: str | None = None
     """When given, requests without it are refused with 401."""
@@ -139,11 +149,15 @@ class FakeProvider:
             case Area.CHAT:
                 await self._chat(exchange, call, fault)
             case Area.EMBEDDINGS:
-                await _send_json(exchange, replies.embeddings(call.body, wrong), fault=fault)
+                await _send_json(exchange, await self._embeddings(call.body, wrong), fault=fault)
             case Area.RERANK:
                 await _send_json(exchange, replies.reranking(call.body, wrong), fault=fault)
             case Area.MODELS:
                 await _send_json(exchange, replies.models(self.models), fault=fault)
+
+    async def _embeddings(self, request: Mapping[str, Any], wrong: FaultKind | None) -> Any:
+        vectors = await self.embed(replies.texts_of(request))
+        return replies.embeddings(request, vectors, wrong)
 
     async def _chat(self, exchange: Exchange, call: ProviderCall, fault: Fault | None) -> None:
         tokens = self._tokens(call.body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import unicodedata
 from itertools import pairwise
 
@@ -169,3 +170,13 @@ def test_a_shelf_keeps_the_counters_used_last() -> None:
 def test_a_plan_that_cannot_work_is_refused(max_tokens: int, overlap: int) -> None:
     with pytest.raises(ValueError, match="chunk"):
         ChunkPlan(b"", max_tokens, overlap)
+
+
+def test_without_a_tokenizer_chunks_are_sized_at_two_and_a_half_characters_a_token() -> None:
+    text = "Tides rise twice a day. " * 40
+    shelf = CounterShelf()
+    counter = shelf.get(shelf.put(b""))
+    chunks = split(Extraction(text, "", "text/plain"), ChunkPlan(b"", 40), counter)
+    assert len(chunks) == 10
+    for chunk in chunks:
+        assert chunk.token_count == math.ceil(len(chunk.text) / 2.5) <= 40

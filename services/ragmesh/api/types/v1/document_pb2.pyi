@@ -118,7 +118,7 @@ class Chunking(_message.Message):
     MAX_TOKENS_FIELD_NUMBER: _builtins.int
     OVERLAP_TOKENS_FIELD_NUMBER: _builtins.int
     max_tokens: _builtins.int
-    """Most content tokens of a chunk; 0 for what the encoder's window holds."""
+    """Most content tokens of a chunk; 0 for what the encoder's window holds, 512 at most."""
     overlap_tokens: _builtins.int
     """Tokens that neighbouring chunks share; less than max_tokens."""
     def __init__(

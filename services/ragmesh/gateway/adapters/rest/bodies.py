@@ -116,7 +116,7 @@ class ChunkingBody(Body):
     """How documents are split."""
 
     max_tokens: int = Field(
-        0, description="Most tokens of a chunk; 0 for what the encoder's window holds."
+        0, description="Most tokens of a chunk; 0 for what the encoder's window holds, 512 at most."
     )
     overlap_tokens: int = Field(0, description="Tokens that neighbouring chunks share.")
 
