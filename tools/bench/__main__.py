@@ -23,25 +23,29 @@ ROWS: Mapping[str, str] = MappingProxyType(
         "I4": "ingest:measure_again",
         "S3": "killing:measure_kills",
         "S4": "writing:measure_reading",
+        "E": "encoding:measure_encoding",
+        "Q3": "kinds:measure_kinds",
         "P1": "lanes:measure_lanes",
         "upload": "uploads:measure_uploads",
     }
 )
 """Where each benchmark is written; its file is imported when it is run."""
+NEEDS_FOLDER = frozenset({"Q3"})
+"""Left out of a run of all unless a folder is given."""
 
 
 async def main(arguments: list[str]) -> int:
     """Measure and write; 1 when the load generator cannot be trusted."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("rows", nargs="*", help=f"of {', '.join(ROWS)}; all when none is named")
-    parser.add_argument("--folder", type=Path, help="documents of your own, for I1, I2 and I4")
+    parser.add_argument("--folder", type=Path, help="documents of your own, for I1, I2, I4 and Q3")
     chosen = parser.parse_args(arguments)
     if unknown := set(chosen.rows) - ROWS.keys():
         parser.error(f"there is no {' or '.join(sorted(unknown))}, but {', '.join(ROWS)}")
     if not await shows_a_stall():
         print("the load generator hides a planted stall: nothing was measured")
         return 1
-    for name in chosen.rows or ROWS:
+    for name in chosen.rows or [name for name in ROWS if name not in NEEDS_FOLDER or chosen.folder]:
         measure: Measure = resolve_name(f"tools.bench.{ROWS[name]}")
         table = await measure(chosen.folder)
         for goal in table.goals:

@@ -65,10 +65,10 @@ async def measure_lanes(_folder: Path | None) -> Table:
 @asynccontextmanager
 async def open_embedder() -> AsyncIterator[EmbeddingService]:
     """The default encoder as the mesh runs it."""
-    settings = EmbeddingSettings()
-    async with open_encoders(settings) as encoders:
+    settings, clock = EmbeddingSettings(), SystemClock()
+    async with open_encoders(settings, probes=Path(), clock=clock) as encoders:
         yield EmbeddingService(
-            encoders, cache=NullVectorCache(), clock=SystemClock(), limits=settings.limits
+            encoders, cache=NullVectorCache(), clock=clock, limits=settings.limits
         )
 
 
