@@ -22,6 +22,7 @@ from ragmesh.core.errors import (
     ProviderUnavailableError,
     RagmeshError,
     StoreDamagedError,
+    StoreUnusableError,
 )
 from ragmesh.core.spans import Span
 from ragmesh.core.vectors import Lane, Passage, SentenceKind
@@ -295,6 +296,28 @@ async def test_what_was_first_answered_is_not_guessed_from_a_damaged_file(
     with pytest.raises(StoreDamagedError, match="delete"):
         async with opener():
             pytest.fail("opened an encoder whose model cannot be recognised")
+
+
+async def test_a_model_that_could_not_be_recognised_later_gives_no_vectors(
+    opener: Open, tmp_path: Path
+) -> None:
+    (tmp_path / "probes").write_bytes(b"a file where the folder should be")
+    async with opener() as encoder:
+        with pytest.raises(StoreUnusableError, match="cannot be kept"):
+            await encoder.encode_texts(["tides"], Lane.QUERY)
+
+
+async def test_what_is_no_setting_is_not_sent(
+    opener: Open, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_ORG_ID", "somebody")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", "a key of another program")
+    async with opener() as encoder:
+        await encoder.encode_texts(["tides"], Lane.QUERY)
+    headers = provider.calls[0].headers
+    assert "openai-organization" not in headers
+    assert headers["authorization"] == "Bearer none"
 
 
 async def test_a_tokenizer_that_is_none_keeps_a_mesh_from_starting(

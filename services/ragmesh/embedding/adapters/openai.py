@@ -144,6 +144,8 @@ async def open_openai_encoder(
     a mesh starts without it. Its connections end with the block."""
     key = remote.api_key.get_secret_value() if remote.api_key else _NO_KEY
     client = openai.AsyncOpenAI(base_url=remote.url, api_key=key, max_retries=0)
+    # The library reads these from the environment; here, settings are what is configured.
+    client.organization = client.project = None
     async with client, executor(f"{settings.name}-count", 1) as threads:
         counter = await threads.run(counter_of, remote.tokenizer)
         description = _describe(settings, remote, counter)

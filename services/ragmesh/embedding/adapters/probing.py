@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from ragmesh.chassis.files import make_folder_durably, write_durably
 from ragmesh.core.clock import Clock
-from ragmesh.core.errors import EncoderChangedError, StoreDamagedError
+from ragmesh.core.errors import EncoderChangedError, StoreDamagedError, StoreUnusableError
 from ragmesh.core.vectors import Fingerprint
 
 PROBES = (
@@ -72,7 +72,7 @@ def _read(path: Path) -> Floats | None:
         kept = json.loads(path.read_bytes())
         rows: Sequence[bytes] = [base64.b64decode(row) for row in kept["vectors"]]
         known = np.array([np.frombuffer(row, "<f4") for row in rows])
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, KeyError, TypeError) as error:
         raise _damaged(path) from error
@@ -89,6 +89,12 @@ def _damaged(path: Path) -> StoreDamagedError:
 
 
 def _write(path: Path, vectors: Floats) -> None:
-    make_folder_durably(path.parent)
     rows = [base64.b64encode(row.astype("<f4").tobytes()).decode() for row in vectors]
-    write_durably(path, json.dumps({"probes": PROBES, "vectors": rows}).encode())
+    try:
+        make_folder_durably(path.parent)
+        write_durably(path, json.dumps({"probes": PROBES, "vectors": rows}).encode())
+    except OSError as error:
+        raise StoreUnusableError(
+            f"what a model answers first cannot be kept in {path.parent}: {error.strerror}",
+            metadata={"path": str(path)},
+        ) from error
