@@ -9,8 +9,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
@@ -22,6 +22,7 @@ from ragmesh.chassis.clocks import SystemClock
 from ragmesh.chassis.executors import usable_cores
 from ragmesh.core.vectors import Lane
 from ragmesh.embedding.adapters.export import locate_wheel_model
+from ragmesh.embedding.adapters.onnx import BULK_NICENESS
 from ragmesh.embedding.adapters.opening import open_encoders
 from ragmesh.embedding.service import EmbeddingService
 from ragmesh.embedding.settings import (
@@ -38,19 +39,19 @@ from tools.bench.texts import documents
 
 Floats = npt.NDArray[np.float32]
 ROUNDS = 5
-SHORT, CHUNKS, MIXED, QUERIES = 384, 48, 96, 30
+SHORT, CHUNKS, MIXED, QUERIES = 192, 24, 64, 30
 FAST = "fast"
 _WORDS_A_CHUNK = 200
 _TORCH_FOR_GPUS = ("nvidia", "triton", "cuda", "libtorch_cuda", "libc10_cuda", "libcaffe2_nvrtc")
 
 ABOUT = f"""\
 The same texts are embedded by the service (bulk lane, no cache) and by sentence-transformers in
-fp32 with its batches of 32, on as many threads, in turns; figures are the medians of {ROUNDS}
-rounds, ratios are of the same round. E1: {SHORT} sentences. E2: {CHUNKS} chunks of
-{_WORDS_A_CHUNK} words; nDCG@10 of finding the chunk that a sentence was taken out of. E3: one
-question at a time; from the start of a process to its first vector; size of what is installed for
-it with the weights, torch without its parts for GPUs. E4: each text alone and beside the others.
-E5: {MIXED} texts of 3 to 250 words, three of them over the window; the other side takes them in
+fp32 with its batches of 32, on as many threads of the same priority, in turns; figures are the
+medians of {ROUNDS} rounds, ratios are of the same round. E1: {SHORT} sentences. E2: {CHUNKS}
+chunks of {_WORDS_A_CHUNK} words; nDCG@10 of finding the chunk that a sentence was taken out of. E3:
+one question at a time; from the start of a process to its first vector; size of what is installed
+for it with the weights, torch without its parts for GPUs. E4: each text alone and beside the
+others. E5: {MIXED} texts of 3 to 122 words and three over the window; the other side takes them in
 batches of 32 as they come."""
 
 
@@ -125,28 +126,27 @@ async def measure_encoding(_folder: Path | None) -> Table:
         service = EmbeddingService(
             encoders, cache=NullVectorCache(), clock=clock, limits=settings.limits
         )
-        vectors = folder / "vectors.npy"
-        started = stack.enter_context(
-            rival(
-                "sentence-transformers",
-                "sentence_transformers_side.py",
-                vectors,
-                locate_wheel_model(),
-                usable_cores(),
-            )
-        )
-        sides = Sides(service, started, vectors)
-        goals = [
-            *await _short(sides),
-            *await _chunks(sides),
-            *await _queries(sides),
-            *await _alone(sides),
-            *await _mixed(sides),
-        ]
+        goals: list[Goal] = []
+        with _beside(service, folder, niceness=BULK_NICENESS) as sides:
+            for measure in (_short, _chunks, _alone, _mixed):
+                goals += await measure(sides)
+        with _beside(service, folder, niceness=0) as sides:
+            goals += await _queries(sides)
+            started = sides.rival
     versions = ", ".join(f"{name} {version}" for name, version in started.versions.items())
     about = f"{ABOUT}\nThe other side: {versions}."
     title = "E: encoders beside sentence-transformers"
     return Table(title, about, tuple(goals), beside="sentence-transformers")
+
+
+@contextmanager
+def _beside(service: EmbeddingService, folder: Path, *, niceness: int) -> Iterator[Sides]:
+    """The service with the rival at the priority of the lane that it is compared with."""
+    vectors = folder / "vectors.npy"
+    arguments = (vectors, locate_wheel_model(), usable_cores())
+    program = "sentence_transformers_side.py"
+    with rival("sentence-transformers", program, *arguments, niceness=niceness) as started:
+        yield Sides(service, started, vectors)
 
 
 async def _short(sides: Sides) -> list[Goal]:

@@ -56,10 +56,11 @@ def environment(name: str) -> Path:
 
 
 @contextmanager
-def rival(name: str, program: str, *arguments: object) -> Iterator[Rival]:
+def rival(name: str, program: str, *arguments: object, niceness: int = 0) -> Iterator[Rival]:
     """The program of this folder in the rival's environment, ready, for the time of the block."""
     python = environment(name) / "bin" / "python"
-    command = [str(python), str(HERE / program), *map(str, arguments)]
+    command = ["nice", "-n", str(niceness), str(python), str(HERE / program)]
+    command += map(str, arguments)
     begun = time.perf_counter()
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=HERE
