@@ -1,11 +1,19 @@
-"""What the generation service needs: engines that write answers."""
+"""What the generation service needs: engines that write answers, and what those rest on."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Protocol
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
-from ragmesh.core.answers import EngineDescription, GenerateQuery, GenerationEvent
+from ragmesh.core.answers import EngineDescription, GenerateQuery, GenerationEvent, Usage
+
+ENGINE_LOST = "ENGINE_LOST"
+"""Degraded: the engine died in mid-answer; what came before stands."""
+ANSWER_CUT = "ANSWER_CUT"
+"""Degraded: the engine stopped before its answer was whole, at its limit or its filter."""
+UNGROUNDED = "UNGROUNDED"
+"""Degraded: no sentence of the answer is supported by what it cites."""
 
 
 class Engine(Protocol):
@@ -20,3 +28,51 @@ class Engine(Protocol):
 
     def describe(self) -> EngineDescription:
         """Everything besides question and evidence that decides what it answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """One message of a conversation with a model."""
+
+    role: Literal["system", "user", "assistant"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChatText:
+    """The next piece of what the model says, as the provider cut it."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChatEnd:
+    """The model has said all it will."""
+
+    whole: bool
+    """False when it stopped at its limit or was stopped by a filter."""
+    model: str
+    """What the provider says answered; empty when it does not say."""
+    prompt_tokens: int | None
+    """None when the provider does not count."""
+    completion_tokens: int | None
+
+
+ChatPiece = ChatText | ChatEnd
+
+
+class ChatEndpoint(Protocol):
+    """A model behind an endpoint; its errors are the Provider* errors.
+
+    The stream is texts, then exactly one ChatEnd. Whoever closes it stops the model.
+    """
+
+    def complete(self, messages: Sequence[ChatMessage]) -> AsyncGenerator[ChatPiece, None]:
+        """Stream the model's next message."""
+
+
+class Spending(Protocol):
+    """Counts what was paid for answers that nobody read to their end."""
+
+    def abandoned(self, model: str, usage: Usage) -> None:
+        """An answer was left, and this is what it had cost by then."""

@@ -18,12 +18,10 @@ from ragmesh.core.answers import (
 )
 from ragmesh.core.callers import Caller
 from ragmesh.core.errors import InternalError, RagmeshError
-from ragmesh.generation.ports import Engine
+from ragmesh.generation.ports import ENGINE_LOST, Engine
 
 FALLBACK_ENGINE = "FALLBACK_ENGINE"
 """Degraded: a preferred engine could not be reached and another one answered."""
-ENGINE_LOST = "ENGINE_LOST"
-"""Degraded: the engine died in mid-answer; what came before stands."""
 
 _log = logging.getLogger(__name__)
 

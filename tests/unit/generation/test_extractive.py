@@ -22,11 +22,10 @@ from ragmesh.core.answers import (
 from ragmesh.core.questions import Question
 from ragmesh.core.search import Sentence
 from ragmesh.core.spans import Span
-from ragmesh.generation.adapters.extractive import (
-    MAX_QUOTE_CHARACTERS,
-    ExtractiveEngine,
-    no_context_sentence,
-)
+from ragmesh.generation.adapters.evidence import weigh
+from ragmesh.generation.adapters.extractive import ExtractiveEngine
+from ragmesh.generation.adapters.languages import no_context_sentence
+from ragmesh.generation.adapters.quoting import MAX_QUOTE_CHARACTERS
 from ragmesh.generation.ports import Engine
 from ragmesh.testing.generation import ask_of, found
 from ragmesh.testing.generation_contract import EngineContract
@@ -303,10 +302,30 @@ def _drained(stream: object) -> list[GenerationEvent]:
             return events
 
 
-async def test_question_words_that_a_small_collection_lacks_count_for_little() -> None:
-    async def drop(language: str) -> float:
-        plain = await run(ask_of("bicycles travel free", [FERRY], language=language))
-        asked = await run(ask_of("may you bicycles travel free", [FERRY], language=language))
-        return plain[2].confidence - asked[2].confidence
+def test_question_words_that_a_small_collection_lacks_count_for_little() -> None:
+    def drop(language: str) -> float:
+        plain = weigh(found("bicycles travel free", [FERRY]), language)
+        asked = weigh(found("may you bicycles travel free", [FERRY]), language)
+        return plain.confidence - asked.confidence
 
-    assert 2 * await drop("en") < await drop("fr")
+    assert 2 * drop("en") < drop("fr")
+
+
+async def test_the_refusal_speaks_the_language_of_the_question() -> None:
+    for question, language in [
+        ("Welche Hunde schlafen nachts?", "de"),
+        ("¿Dónde duermen los perros?", "es"),
+        ("คำถามนี้ไม่มีคำตอบ", "th"),
+        ("Где спят собаки?", "ru"),
+    ]:
+        text, citations, end = await run(ask_of(question, [FERRY]), min_confidence=0.9)
+        assert (text, citations) == (no_context_sentence(language), [])
+        assert end.status is AnswerStatus.NO_CONTEXT
+
+
+async def test_what_nobody_sees_is_quoted_but_not_said() -> None:
+    planted = "Dogs are fine\u200b\U000e0041 says <p style='background:url(//evil.example)'>it</p>."
+    text, (citation,), _ = await run(ask_of("Are dogs fine?", [planted]))
+    assert citation.quote == planted
+    assert not {"\u200b", "\U000e0041"} & set(text)
+    assert "<p style" not in text

@@ -8,7 +8,8 @@ from ragmesh.core.answers import AnswerStatus, Delta, Generated, GenerationEvent
 from ragmesh.core.callers import Principal
 from ragmesh.core.errors import InternalError, InvalidError, UnavailableError
 from ragmesh.generation.adapters.extractive import ExtractiveEngine
-from ragmesh.generation.service import ENGINE_LOST, FALLBACK_ENGINE, GenerationService
+from ragmesh.generation.ports import ENGINE_LOST
+from ragmesh.generation.service import FALLBACK_ENGINE, GenerationService
 from ragmesh.testing.generation import FakeEngine, ask_of
 
 CALLER = Principal("tenant", "alice")

@@ -2,15 +2,57 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from ragmesh.app.wiring import Wiring
 from ragmesh.generation.adapters.extractive import ExtractiveEngine
+from ragmesh.generation.adapters.language_model import LanguageModelEngine, ModelRules
+from ragmesh.generation.adapters.openai_chat import OpenAIEndpoint, open_openai_chat
+from ragmesh.generation.adapters.patience import Patience
+from ragmesh.generation.ports import Engine
+from ragmesh.generation.prices import FREE
 from ragmesh.generation.service import GenerationService
+from ragmesh.generation.settings import EXTRACTIVE, EndpointSettings
+
+_log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
 async def open_generation(wiring: Wiring) -> AsyncIterator[GenerationService]:
     """The engines in their order of preference."""
-    yield GenerationService((ExtractiveEngine(wiring.settings.generation.min_confidence),))
+    async with AsyncExitStack() as stack:
+        engines = [
+            await _open_engine(wiring, endpoint, stack)
+            for endpoint in wiring.settings.generation.endpoints
+        ]
+        yield GenerationService(tuple(engines))
+
+
+async def _open_engine(wiring: Wiring, endpoint: EndpointSettings, stack: AsyncExitStack) -> Engine:
+    settings = wiring.settings.generation
+    if endpoint.kind == EXTRACTIVE:
+        return ExtractiveEngine(settings.min_confidence, endpoint.name)
+    url, model = str(endpoint.url), str(endpoint.model)
+    price = settings.prices.price_of(model)
+    if price == FREE:
+        _log.info("answers of a model count as free", extra={"engine": endpoint.name})
+    chat = await stack.enter_async_context(
+        open_openai_chat(OpenAIEndpoint(url, model, endpoint.parameters, settings.key_of(endpoint)))
+    )
+    rules = ModelRules(
+        name=endpoint.name,
+        model=model,
+        min_confidence=settings.min_confidence,
+        context_tokens=endpoint.context_tokens,
+        settings_digest=endpoint.digest,
+        patience=Patience(
+            attempts=endpoint.attempts,
+            first_token_seconds=endpoint.first_token_seconds,
+            token_seconds=endpoint.token_seconds,
+            total_seconds=endpoint.total_seconds,
+        ),
+        price=price,
+    )
+    return LanguageModelEngine(rules, chat, wiring.telemetry.spending(), wiring.clock)

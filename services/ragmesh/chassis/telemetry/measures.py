@@ -18,7 +18,7 @@ from ragmesh.chassis.telemetry.signals import (
     REQUEST_LATENCY,
     REQUESTS,
 )
-from ragmesh.core.answers import Answer, Delta, Generated
+from ragmesh.core.answers import Answer, Delta, Generated, Usage
 from ragmesh.core.errors import error_classes
 
 ANSWERED, FAILED, CANCELLED = "ANSWERED", "FAILED", "CANCELLED"
@@ -128,6 +128,18 @@ class _Generation:
             return
         self._meter.count(LLM_CALLS, done.model, done.status.value).add()
         self._meter.count(LLM_COST, done.model).add(done.usage.cost_dollars)
+
+
+class AbandonedAnswers:
+    """Counts the cost of answers that nobody read to their end; a `Spending` of generation."""
+
+    def __init__(self, meter: Meter | None) -> None:
+        self._meter = meter
+
+    def abandoned(self, model: str, usage: Usage) -> None:
+        """See `Spending`."""
+        if self._meter is not None:
+            self._meter.count(LLM_COST, model).add(usage.cost_dollars)
 
 
 def outcome_of(reason: str) -> str:

@@ -32,7 +32,7 @@ from ragmesh.chassis.telemetry.eventing import EventLogTelemetry
 from ragmesh.chassis.telemetry.hooks import CallTelemetry, EventTelemetry
 from ragmesh.chassis.telemetry.http import ObservedHttp
 from ragmesh.chassis.telemetry.loop_lag import measure_loop_lag
-from ragmesh.chassis.telemetry.measures import measures
+from ragmesh.chassis.telemetry.measures import AbandonedAnswers, measures
 from ragmesh.chassis.telemetry.metering import Meter
 from ragmesh.chassis.telemetry.observing import observed
 from ragmesh.chassis.telemetry.sending import Exporter, Sender, SendingLimits
@@ -77,6 +77,10 @@ class Telemetry:
     def stages(self, name: str) -> Stages:
         """What shows the stages of that service's use cases."""
         return Stages(name, self._tracer)
+
+    def spending(self) -> AbandonedAnswers:
+        """What counts the cost of answers that were left."""
+        return AbandonedAnswers(self.meter)
 
     async def metrics_page(self, accept: str) -> Page:
         """The page of METRICS_PATH for the internal HTTP listener."""

@@ -144,7 +144,7 @@ LLM_COST = Metric(
     DOLLARS,
     Instrument.COUNTER,
     ("gen_ai.response.model",),
-    "What generations cost.",
+    "What generations cost, also those that nobody read to their end.",
 )
 EVENTS_HANDLED = Metric(
     "ragmesh.events.handled",

@@ -1,0 +1,47 @@
+"""The settings of an endpoint reach the provider: its key, its parameters, its price."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from ragmesh.app.modules.generation import open_generation
+from ragmesh.app.settings import Settings
+from ragmesh.app.wiring import Wiring
+from ragmesh.chassis.clocks import SystemClock
+from ragmesh.chassis.telemetry.opening import OFF
+from ragmesh.core.answers import AnswerStatus
+from ragmesh.testing.generation import ask_of
+from ragmesh.testing.generation_contract import CALLER, said
+from ragmesh.testing.provider import fake_provider, refuse
+
+QUERY = ask_of("Do dogs bark at strangers?", ["Dogs bark at strangers."])
+PRICES = {"version": "1", "models": [{"model": "fake-chat", "completion_dollars": 500_000}]}
+
+
+def wiring_of(endpoints: list[dict[str, Any]]) -> Wiring:
+    generation = {"endpoints": endpoints, "api_key": "sesame", "prices": PRICES}
+    settings = Settings.model_validate({"generation": generation})
+    return Wiring(settings, cast("Any", None), SystemClock(), False, {"telemetry": OFF})
+
+
+async def test_an_endpoint_answers_as_its_settings_say_and_quotes_stand_in_for_it() -> None:
+    async with fake_provider("Dogs bark at strangers [1].") as provider:
+        provider.api_key = "sesame"
+        main = {
+            "name": "main",
+            "kind": "openai",
+            "url": provider.url,
+            "model": "fake-chat",
+            "parameters": {"temperature": 0.5},
+            "attempts": 1,
+        }
+        async with open_generation(wiring_of([main, {}])) as service:
+            names = [engine.engine for engine in await service.list_models()]
+            assert names == ["main", "extractive"]
+            answer = await said(service.generate(CALLER, QUERY))
+            assert answer.end.status is AnswerStatus.ANSWERED
+            assert (answer.end.model, answer.end.usage.cost_dollars) == ("fake-chat", 2.5)
+            assert provider.calls[0].body["temperature"] == 0.5
+            provider.fail(refuse(500))
+            quoted = await said(service.generate(CALLER, QUERY))
+            assert (quoted.end.model, quoted.end.degraded) == ("extractive", ("FALLBACK_ENGINE",))
