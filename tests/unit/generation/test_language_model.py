@@ -18,6 +18,7 @@ from ragmesh.core.errors import (
     ProviderUnavailableError,
     RagmeshError,
 )
+from ragmesh.generation.adapters.breaker import REST_SECONDS
 from ragmesh.generation.adapters.language_model import LanguageModelEngine, ModelRules
 from ragmesh.generation.adapters.languages import no_context_sentence
 from ragmesh.generation.adapters.patience import Patience
@@ -337,3 +338,22 @@ async def test_hidden_orders_in_a_document_stay_data() -> None:
     assert not {"\u200b", "\U000e0041"} & set(prompt)
     assert all(citation.quote in poisoned for citation in answer.citations)
     assert isinstance(answer.citations[0], Citation)
+
+
+async def test_a_provider_that_keeps_failing_is_left_alone_and_tried_again_later() -> None:
+    clock = ManualClock()
+    once = replace(RULES, patience=Patience(attempts=1))
+    engine = engine_of((AWAY,), (AWAY,), (AWAY,), (AWAY,), TOKENS, rules=once, clock=clock)
+    for _ in range(3):
+        assert isinstance(await _outcome(engine), ProviderUnavailableError)
+    refused = await _outcome(engine)
+    assert isinstance(refused, ProviderUnavailableError)
+    assert (len(chat_of(engine).calls), refused.retry_after_seconds) == (3, REST_SECONDS)
+    await clock.advance(REST_SECONDS)
+    assert isinstance(await _outcome(engine), ProviderUnavailableError)  # tried, in vain
+    await _outcome(engine)
+    assert len(chat_of(engine).calls) == 4
+    await clock.advance(REST_SECONDS)
+    assert isinstance(await _outcome(engine), Said)
+    assert isinstance(await _outcome(engine), Said)
+    assert len(chat_of(engine).calls) == 6

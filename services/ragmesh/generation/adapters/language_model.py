@@ -19,6 +19,7 @@ from ragmesh.core.answers import (
 )
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import ProviderRefusedError, RagmeshError
+from ragmesh.generation.adapters.breaker import Breaker
 from ragmesh.generation.adapters.evidence import weigh
 from ragmesh.generation.adapters.languages import language_of, no_context_sentence
 from ragmesh.generation.adapters.patience import Patience
@@ -54,8 +55,12 @@ class LanguageModelEngine:
     spending: Spending
     clock: Clock
     jitter: Callable[[], float] = random.random
+    _breaker: Breaker = field(init=False)
     _reported: str = ""
     """The model that the provider last said answered."""
+
+    def __post_init__(self) -> None:
+        self._breaker = Breaker(self.clock)
 
     async def generate(self, query: GenerateQuery) -> AsyncGenerator[GenerationEvent, None]:
         """Stream the answer; the model is not asked about evidence that is too weak."""
@@ -79,6 +84,7 @@ class LanguageModelEngine:
 
     async def _write(self, paper: Paper) -> AsyncGenerator[GenerationEvent, None]:
         """Ask the provider, and again while that may help and nothing has been said."""
+        self._breaker.enter()
         tries = self.rules.patience.begin(self.clock, self.jitter)
         while True:
             writing = Writing(paper, self.spending, self._saw_model)
@@ -86,14 +92,17 @@ class LanguageModelEngine:
             try:
                 async with aclosing(writing.events(stream)) as events:
                     async for event in events:
+                        self._breaker.answered()
                         yield event
             except ProviderRefusedError:
                 # It will refuse again until its operator has changed something.
+                self._breaker.failed()
                 _log.exception("a provider refuses", extra={"engine": self.rules.name})
                 raise
             except RagmeshError as error:
                 wait = None if writing.begun else tries.wait_after(error)
                 if wait is None:
+                    self._breaker.failed()
                     raise
                 _log.info("a provider is asked again", extra={"reason": error.reason})
                 await self.clock.sleep(wait)
