@@ -18,7 +18,7 @@ LogFormat = Literal["json", "human"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 # Libraries that tell at INFO what concerns only their own authors.
-_TALKATIVE = ("asyncio", "uvicorn.error", "httpx", "httpcore", "alembic")
+_TALKATIVE = ("asyncio", "uvicorn.error", "httpx", "httpcore", "alembic", "httpx2", "openai")
 # `color_message` is uvicorn's copy of its message for terminals; `taskName` says nothing here.
 _NOT_SHOWN = frozenset(
     {

@@ -79,6 +79,7 @@ def test_records_below_the_level_are_dropped_and_talkative_libraries_hushed() ->
     log.debug("detail")
     logging.getLogger("uvicorn.error").info("Started server process")
     logging.getLogger("alembic.runtime.plugins").info("setup plugin")
+    logging.getLogger("httpx2").info("HTTP Request: POST")
     assert stream.getvalue() == ""
     configure("json", "debug", stream=stream)
     log.debug("detail")

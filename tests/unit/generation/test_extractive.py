@@ -145,10 +145,12 @@ async def test_overlapping_chunks_of_a_document_do_not_repeat_a_sentence() -> No
     assert all(a.end <= b.start for a, b in pairwise(spans))
 
 
-async def test_only_the_first_three_passages_are_quoted() -> None:
+async def test_only_the_first_five_passages_are_quoted() -> None:
     best = "Dogs stay on the car deck."
-    _, citations, _ = await run(ask_of("Dogs stay where?", [WEATHER, HARBOUR, WEATHER, best]))
-    assert "document-3" not in {citation.document_id for citation in citations}
+    _, citations, _ = await run(
+        ask_of("Dogs stay where?", [WEATHER, HARBOUR, WEATHER, HARBOUR, WEATHER, best])
+    )
+    assert "document-5" not in {citation.document_id for citation in citations}
 
 
 async def test_weak_evidence_is_no_context_instead_of_a_guess() -> None:
@@ -306,9 +308,9 @@ def test_question_words_that_a_small_collection_lacks_count_for_little() -> None
     def drop(language: str) -> float:
         plain = weigh(found("bicycles travel free", [FERRY]), language)
         asked = weigh(found("may you bicycles travel free", [FERRY]), language)
-        return plain.confidence - asked.confidence
+        return plain.sentences[0].overlap - asked.sentences[0].overlap
 
-    assert 2 * drop("en") < drop("fr")
+    assert 1.5 * drop("en") < drop("fr")
 
 
 async def test_the_refusal_speaks_the_language_of_the_question() -> None:

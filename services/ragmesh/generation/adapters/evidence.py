@@ -19,16 +19,19 @@ from ragmesh.core.search import Hit, QueryTerm, Retrieval
 from ragmesh.core.vectors import SentenceVectors, Vector
 from ragmesh.generation.adapters.words import function_words
 
-PASSAGES = 3
+PASSAGES = 5
 """Passages whose sentences may be quoted."""
-_RANK_COST = 0.08
+_SUPPORTING_PASSAGES = 3
+"""Passages that may support an answer as a whole."""
+_RANK_COST = 0.04
 """What a sentence loses for each passage that was ranked before its own."""
 _LEAST_IDF = 2.0
 """A word that every chunk holds is still a word of the question. Without this floor a collection
 of one document would find its own words worthless and refuse what it can answer."""
 _MOST_IDF_OF_FUNCTION_WORDS = 1.0
 """A small collection may lack "which"; that does not make it telling."""
-_COSINE_WEIGHT = 0.5
+_SENTENCE_COSINE = 0.75
+_PASSAGE_COSINE = 0.5
 """Cosines order sentences better than they tell answerable from unanswerable."""
 _STEM_CHARACTERS = 4
 """Shorter stems begin too many other words."""
@@ -48,7 +51,7 @@ class Calibration:
         return 1.0 / (1.0 + math.exp(max(-60.0, min(60.0, exponent))))
 
 
-_ENGLISH = Calibration(1.39, 0.17)
+_ENGLISH = Calibration(1.50, 0.19)
 _ENGLISH_WORDS = Calibration(0.90, 0.15)
 _OTHER = Calibration(1.17, 0.22)
 _OTHER_WORDS = Calibration(0.71, 0.18)
@@ -92,11 +95,10 @@ def weigh(retrieval: Retrieval, language: str) -> Evidence:
     if not scored:
         return Evidence((), 0.0)
     scored.sort(key=lambda sentence: (-sentence.score, sentence.rank, sentence.position))
-    overlap = max(_overlap(_terms(hit, retrieval.terms), weights) for hit in hits)
-    strength = scored[0].overlap + overlap
+    # Where the question was not embedded every cosine is 0, and the curve another one.
+    strength = scored[0].overlap + _SENTENCE_COSINE * scored[0].cosine
+    strength += max(_support(hit, retrieval.terms, weights) for hit in hits[:_SUPPORTING_PASSAGES])
     dense = retrieval.query_vector is not None
-    if dense:
-        strength += _COSINE_WEIGHT * (scored[0].cosine + max(hit.similarity for hit in hits))
     return Evidence(tuple(scored), _calibration(code, dense=dense).confidence(strength))
 
 
@@ -116,6 +118,11 @@ def _term_weights(terms: Sequence[QueryTerm], functional: frozenset[str]) -> tup
     ]
     total = sum(raw)
     return tuple(weight / total for weight in raw) if total > 0 else tuple(0.0 for _ in raw)
+
+
+def _support(hit: Hit, terms: Sequence[QueryTerm], weights: Sequence[float]) -> float:
+    """What a passage as a whole says for the answer being in it."""
+    return _overlap(_terms(hit, terms), weights) + _PASSAGE_COSINE * hit.similarity
 
 
 def _terms(hit: Hit, terms: Sequence[QueryTerm]) -> set[int]:

@@ -94,10 +94,11 @@ class LanguageModelEngine:
                     async for event in events:
                         self._breaker.answered()
                         yield event
-            except ProviderRefusedError:
+            except ProviderRefusedError as error:
                 # It will refuse again until its operator has changed something.
                 self._breaker.failed()
-                _log.exception("a provider refuses", extra={"engine": self.rules.name})
+                extra = {"engine": self.rules.name, "detail": error.message}
+                _log.warning("a provider refuses", extra=extra)
                 raise
             except RagmeshError as error:
                 wait = None if writing.begun else tries.wait_after(error)

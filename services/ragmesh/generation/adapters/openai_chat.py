@@ -147,7 +147,8 @@ def _mapped() -> Iterator[None]:
     except openai.APIConnectionError as error:
         raise ProviderUnavailableError("the provider cannot be reached") from error
     except openai.APIStatusError as error:
-        raise _of_status(error.status_code, error.response.headers) from error
+        # Not chained: what a provider says of a refused request may repeat its key or its text.
+        raise _of_status(error.status_code, error.response.headers) from None
     except (openai.APIResponseValidationError, ValueError, TypeError) as error:
         raise ProviderReplyError("the provider's reply is not that of a chat") from error
     except openai.APIError as error:
