@@ -53,7 +53,7 @@ class Calibration:
 
 _ENGLISH = Calibration(1.50, 0.19)
 _ENGLISH_WORDS = Calibration(0.90, 0.15)
-_OTHER = Calibration(1.17, 0.22)
+_OTHER = Calibration(1.27, 0.22)
 _OTHER_WORDS = Calibration(0.71, 0.18)
 
 
