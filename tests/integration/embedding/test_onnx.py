@@ -191,7 +191,7 @@ async def test_a_damaged_model_is_not_loaded(
 
 
 def copy_damaged(source: Path, target: Path, damage: str) -> None:
-    for file in source.iterdir():
+    for file in (path for path in source.iterdir() if path.is_file()):
         (target / file.name).write_bytes(file.read_bytes())
     with (target / MODEL_FILE).open("r+b") as model:
         if damage == "cut":
