@@ -42,10 +42,10 @@ async def provider() -> AsyncIterator[FakeProvider]:
 
 @pytest.fixture
 async def mesh(provider: FakeProvider) -> AsyncIterator[FakeMesh]:
-    endpoint = OpenAIEndpoint(provider.url, "fake-chat", {}, "")
+    endpoint = OpenAIEndpoint("main", provider.url, "fake-chat", {}, "")
     patience = Patience(attempts=1, first_token_seconds=ENOUGH, token_seconds=ENOUGH)
     rules = ModelRules("main", "fake-chat", 0.0, 8_000, patience=patience, price=PRICE)
-    async with open_openai_chat(endpoint) as chat:
+    async with open_openai_chat(endpoint, SystemClock()) as chat:
         engine = LanguageModelEngine(rules, chat, CountedSpending(), SystemClock())
         mesh = FakeMesh(generator=GenerationService((engine,)), clock=SystemClock())  # type: ignore[arg-type]
         yield await mesh.with_collection()

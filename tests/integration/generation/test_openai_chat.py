@@ -9,6 +9,7 @@ from contextlib import aclosing, suppress
 
 import pytest
 
+from ragmesh.chassis.clocks import SystemClock
 from ragmesh.core.answers import AnswerStatus, GenerateQuery, Usage
 from ragmesh.core.errors import (
     Kind,
@@ -58,9 +59,9 @@ async def provider() -> AsyncIterator[FakeProvider]:
 
 @pytest.fixture
 async def engine(provider: FakeProvider) -> AsyncIterator[LanguageModelEngine]:
-    endpoint = OpenAIEndpoint(provider.url, "fake-chat", {"temperature": 0}, "sesame")
+    endpoint = OpenAIEndpoint("main", provider.url, "fake-chat", {"temperature": 0}, "sesame")
     rules = ModelRules("main", "fake-chat", 0.2, 8_000, patience=_QUICK, price=PRICE)
-    async with open_openai_chat(endpoint) as chat:
+    async with open_openai_chat(endpoint, SystemClock()) as chat:
         yield LanguageModelEngine(rules, chat, CountedSpending(), _RealTime(), lambda: 0.0)
 
 
@@ -117,7 +118,7 @@ BEFORE = {
     "cut before the headers": (cut(), ProviderUnavailableError, None),
     "cut before the first token": (cut(at_token=0), ProviderUnavailableError, None),
     "ended before the first token": (end_early(0), ProviderUnavailableError, None),
-    "an error instead of tokens": (error_event(0), ProviderUnavailableError, None),
+    "an error instead of tokens": (error_event(0), ProviderReplyError, None),
     "no JSON": (wrong_json(), ProviderReplyError, None),
 }
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from importlib import import_module
 
 from ragmesh.app.wiring import Wiring
 from ragmesh.generation.adapters.extractive import ExtractiveEngine
 from ragmesh.generation.adapters.language_model import LanguageModelEngine, ModelRules
-from ragmesh.generation.adapters.openai_chat import OpenAIEndpoint, open_openai_chat
 from ragmesh.generation.adapters.patience import Patience
 from ragmesh.generation.ports import Engine
-from ragmesh.generation.prices import FREE
+from ragmesh.generation.prices import FREE, Price
 from ragmesh.generation.service import GenerationService
 from ragmesh.generation.settings import EXTRACTIVE, EndpointSettings
 
+_OPENAI_CHAT = "ragmesh.generation.adapters.openai_chat"
 _log = logging.getLogger(__name__)
 
 
@@ -34,17 +36,29 @@ async def _open_engine(wiring: Wiring, endpoint: EndpointSettings, stack: AsyncE
     settings = wiring.settings.generation
     if endpoint.kind == EXTRACTIVE:
         return ExtractiveEngine(settings.min_confidence, endpoint.name)
+    # Takes a second, and only meshes with such an endpoint take it.
+    await asyncio.to_thread(import_module, _OPENAI_CHAT)
+    from ragmesh.generation.adapters.openai_chat import OpenAIEndpoint, open_openai_chat
+
     url, model = str(endpoint.url), str(endpoint.model)
     price = settings.prices.price_of(model)
     if price == FREE:
         _log.info("answers of a model count as free", extra={"engine": endpoint.name})
-    chat = await stack.enter_async_context(
-        open_openai_chat(OpenAIEndpoint(url, model, endpoint.parameters, settings.key_of(endpoint)))
+    remote = OpenAIEndpoint(
+        endpoint.name, url, model, endpoint.parameters, settings.key_of(endpoint)
     )
-    rules = ModelRules(
+    chat = await stack.enter_async_context(open_openai_chat(remote, wiring.clock))
+    rules = _rules(endpoint, model, settings.min_confidence, price)
+    return LanguageModelEngine(rules, chat, wiring.telemetry.spending(), wiring.clock)
+
+
+def _rules(
+    endpoint: EndpointSettings, model: str, min_confidence: float, price: Price
+) -> ModelRules:
+    return ModelRules(
         name=endpoint.name,
         model=model,
-        min_confidence=settings.min_confidence,
+        min_confidence=min_confidence,
         context_tokens=endpoint.context_tokens,
         settings_digest=endpoint.digest,
         patience=Patience(
@@ -55,4 +69,3 @@ async def _open_engine(wiring: Wiring, endpoint: EndpointSettings, stack: AsyncE
         ),
         price=price,
     )
-    return LanguageModelEngine(rules, chat, wiring.telemetry.spending(), wiring.clock)
