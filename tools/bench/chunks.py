@@ -25,6 +25,7 @@ from ragmesh.core.spans import Span
 from ragmesh.core.vectors import Fingerprint, SentenceKind, SentenceVectors, Vector
 from ragmesh.retrieval.adapters.embedded.index import EmbeddedIndex
 from ragmesh.retrieval.ports import RankRequest
+from ragmesh.retrieval.wording import Wording
 from tools.bench.texts import documents
 
 DIMENSION = 384
@@ -112,7 +113,7 @@ async def fill(writer: Writer, chunks: int) -> float:
 
 async def search(index: EmbeddedIndex, spec: IndexSpec, vector: Vector, words: str) -> list[str]:
     """Uids of the documents of the ten best chunks, by meaning and by words."""
-    request = RankRequest(READER, words, vector, True, None, 100)
+    request = RankRequest(READER, Wording(words), vector, True, None, 100)
     async with index.read(spec.index_version_uid) as view:
         ranked = await view.rank(request)
         best = sorted(ranked.candidates.values(), key=lambda one: -one.similarity)[:10]

@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from contextvars import copy_context
 from functools import partial
@@ -46,6 +46,15 @@ class Executor:
         ExhaustedError when the queue is full. Cancelling takes back what has not begun; what
         has begun runs to its end and keeps its place until then.
         """
+        return await asyncio.wrap_future(self.submit(function, *args, **kwargs))
+
+    def submit(
+        self,
+        function: Callable[Arguments, Result],
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> Future[Result]:
+        """The same for a caller that waits for something else than the function's result."""
         if not self._room.acquire(blocking=False):
             raise ExhaustedError(
                 f"the {self.name} threads have too much waiting",
@@ -59,7 +68,7 @@ class Executor:
             self._room.release()
             raise UnavailableError(f"the {self.name} threads are stopping") from error
         work.add_done_callback(lambda _work: self._room.release())
-        return await asyncio.wrap_future(work)
+        return work
 
     def close(self) -> None:
         """Drop what has not begun and return when the rest is done; blocks."""

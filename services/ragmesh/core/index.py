@@ -11,6 +11,8 @@ from ragmesh.core.metadata import SortableField
 from ragmesh.core.spans import Span
 from ragmesh.core.vectors import Fingerprint, SentenceVectors, Vector
 
+_LONGEST_GAP = 16
+
 
 @dataclass(frozen=True, slots=True)
 class IndexSpec:
@@ -43,6 +45,9 @@ class ChunkDraft:
     token_count: int
     sentences: tuple[Span, ...]
     """Sentences as spans within the chunk's text, in order."""
+    gap: str = ""
+    """White space between the chunk before and this one, without which they cannot be joined to
+    the text that they stand in; empty when they touch or overlap, and where it is long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +144,12 @@ class IndexDescription:
     documents: int
     chunks: int
     heads_sequence: int
+
+
+def gap_between(text: str, end: int, start: int) -> str:
+    """What stands between a chunk that ends and the next one that starts, as it is kept."""
+    gap = text[end:start]
+    return gap if len(gap) <= _LONGEST_GAP and gap.isspace() else ""
 
 
 def chunks_digest(chunks: Iterable[tuple[int, Span, str]]) -> str:

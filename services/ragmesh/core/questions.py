@@ -13,6 +13,7 @@ from ragmesh.core.errors import (
     QuestionTooLongError,
     Violation,
 )
+from ragmesh.core.invisible import without_invisible
 
 MAX_QUESTION_CHARACTERS = 8_000
 """Longer than any question a person types; a document belongs into a collection."""
@@ -40,7 +41,7 @@ class Question:
             )
         refuse_controls(raw, field=field)
         text = unicodedata.normalize("NFC", raw).strip()
-        if not text:
+        if not without_invisible(text).strip():
             raise EmptyQuestionError(
                 f"{field} must not be blank", violations=[Violation(field, "must not be blank")]
             )

@@ -42,10 +42,10 @@ class RetrieveQuery:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How one ranking saw a hit: its rank from 1 and its own score."""
+    """How one stage saw a hit: its rank from 1 and its own score."""
 
     ranking: str
-    """`dense` or `keyword`."""
+    """`dense`, `keyword`, `fusion` or `rerank`, in this order."""
     rank: int
     score: float
 
@@ -71,7 +71,8 @@ class Hit:
     title: str
     text: str
     score: float
-    """Fused score in [0, 1]; comparable within one search only."""
+    """Score in [0, 1] by which hits are ordered, fused or the reranker's; comparable within one
+    search only."""
     similarity: float
     """Cosine of question and chunk in [-1, 1]; comparable between questions."""
     span: Span

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from ragmesh.core.search import Score
 from ragmesh.retrieval.ports import Candidate, Ranking
 
+FUSION = "fusion"
+"""Name under which a fused rank and score are told."""
 RRF_K = 60
 """The constant of the original paper; how much the first ranks stand out."""
+_EQUAL: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,33 +23,41 @@ class FusedCandidate:
     candidate: Candidate
     score: float
     scores: tuple[Score, ...]
+    """How each ranking saw it, then how all of them together."""
 
 
 def fuse(
-    rankings: Sequence[Ranking], candidates: Mapping[int, Candidate]
+    rankings: Sequence[Ranking],
+    candidates: Mapping[int, Candidate],
+    weights: Mapping[str, float] = _EQUAL,
 ) -> tuple[FusedCandidate, ...]:
     """All candidates, best first; ties go by similarity, then document id and ordinal.
 
-    A ranking that found nothing says nothing about the others' candidates, so it does not count
-    when the scores are brought into [0, 1].
+    A ranking counts with its weight, 1 without one. One that found nothing says nothing about the
+    others' candidates, so it does not count when the scores are brought into [0, 1].
     """
     found: dict[int, list[Score]] = {place: [] for place in candidates}
+    sums = dict.fromkeys(candidates, 0.0)
+    most = 0.0
     for ranking in rankings:
+        weight = weights.get(ranking.name, 1.0)
+        if ranking.places:
+            most += weight / (RRF_K + 1)
         for rank, (place, score) in enumerate(
             zip(ranking.places, ranking.scores, strict=True), start=1
         ):
             found[place].append(Score(ranking.name, rank, score))
-    most = sum(1 for ranking in rankings if ranking.places) / (RRF_K + 1)
+            sums[place] += weight / (RRF_K + rank)
     fused = [
-        FusedCandidate(
-            candidates[place],
-            min(1.0, sum(1 / (RRF_K + score.rank) for score in scores) / most),
-            tuple(scores),
-        )
+        FusedCandidate(candidates[place], min(1.0, sums[place] / most), tuple(scores))
         for place, scores in found.items()
         if scores
     ]
-    return tuple(sorted(fused, key=_order))
+    fused.sort(key=_order)
+    return tuple(
+        replace(one, scores=(*one.scores, Score(FUSION, rank, one.score)))
+        for rank, one in enumerate(fused, start=1)
+    )
 
 
 def _order(fused: FusedCandidate) -> tuple[float, float, str, int]:

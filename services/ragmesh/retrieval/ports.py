@@ -22,6 +22,7 @@ from ragmesh.core.pages import Page, PageRequest
 from ragmesh.core.search import QueryTerm, Sentence
 from ragmesh.core.spans import Span
 from ragmesh.core.vectors import Lane, SentenceVectors, TextEmbeddings, Vector
+from ragmesh.retrieval.wording import Wording
 
 
 class Embedder(Protocol):
@@ -54,11 +55,12 @@ class RankRequest:
 
     caller: Caller
     """Only what this caller may see takes part."""
-    question: str
+    wording: Wording
+    """The question's words, and what a hit must hold."""
     vector: Vector | None
     """Ranks by likeness; None = no dense ranking."""
     keyword: bool
-    """Whether to rank by the question's words."""
+    """Whether to rank by the wording."""
     filter: Filter | None
     candidates: int
     """Most candidates of each ranking."""
@@ -103,6 +105,7 @@ class StoredChunk:
     document_uid: str
     document_id: str
     revision: int
+    ordinal: int
     title: str
     text: str
     span: Span
@@ -112,6 +115,8 @@ class StoredChunk:
     token_count: int
     sentences: tuple[Sentence, ...]
     sentence_vectors: SentenceVectors | None
+    gap: str = ""
+    """White space between the chunk before and this one, where it is known."""
 
 
 class IndexView(Protocol):
@@ -132,6 +137,16 @@ class IndexView(Protocol):
         self, places: Sequence[int], terms: Sequence[QueryTerm]
     ) -> tuple[StoredChunk, ...]:
         """The chunks at these places of this view, in the order asked for."""
+
+
+class Reranker(Protocol):
+    """A stronger model that judges texts against a query; too slow for more than a few."""
+
+    async def rerank(self, query: str, texts: Sequence[str]) -> tuple[float, ...]:
+        """How well each text answers the query, in their order, more is better.
+
+        ExhaustedError or UnavailableError when it does not answer or answers something else.
+        """
 
 
 class VectorIndex(Protocol):

@@ -31,17 +31,19 @@ from ragmesh.core.index import (
 )
 from ragmesh.core.pages import Page, PageRequest
 from ragmesh.core.questions import parse_limit
-from ragmesh.core.search import Hit, Retrieval, RetrieveQuery, SearchMode
+from ragmesh.core.search import Retrieval, RetrieveQuery, SearchMode
 from ragmesh.core.vectors import Fingerprint, Lane, Vector
+from ragmesh.retrieval.choosing import Chooser
 from ragmesh.retrieval.follower import HeadsFollower
 from ragmesh.retrieval.fusion import FusedCandidate, fuse
 from ragmesh.retrieval.ports import (
     Embedder,
     HeadsSource,
     RankRequest,
-    StoredChunk,
     VectorIndex,
 )
+from ragmesh.retrieval.reranking import Reranking
+from ragmesh.retrieval.wording import Wording
 
 QUESTION_CUT = "QUESTION_CUT"
 """Marks an answer to a question whose end did not fit into the encoder's window."""
@@ -64,6 +66,8 @@ class RetrievalService:
     index: VectorIndex
     follower: HeadsFollower
     clock: Clock
+    reranking: Reranking | None = None
+    """What reorders the best candidates; None = their fused order is the last word."""
 
     async def follow(self, heads: HeadsSource) -> None:
         """Keep every index version up to date with the published heads, until cancelled."""
@@ -160,7 +164,7 @@ class RetrievalService:
     ) -> Retrieval:
         request = RankRequest(
             caller=caller,
-            question=query.question.text,
+            wording=_wording(query),
             vector=embedded.vector,
             keyword=query.mode is not SearchMode.DENSE,
             filter=query.filter,
@@ -169,26 +173,34 @@ class RetrievalService:
         with _sound(query.index_version_uid):
             async with self.index.read(query.index_version_uid) as view:
                 ranked = await view.rank(request)
+                fused = fuse(ranked.rankings, ranked.candidates)
                 watch.lap("rank")
-                chosen = _choose(fuse(ranked.rankings, ranked.candidates), query)
-                chunks = await view.load([one.candidate.place for one in chosen], ranked.terms)
+                chooser = Chooser(view, query, ranked.terms)
+                candidates, marks = await self._reranked(chooser, fused, watch)
+                hits = await chooser.hits(candidates)
                 sequence = view.heads_sequence
                 missing = (INDEX_INCOMPLETE,) if view.missing_documents else ()
-        hits = [
-            _hit(one, chunk, explain=query.explain)
-            for one, chunk in zip(chosen, chunks, strict=True)
-        ]
         watch.lap("load")
         return Retrieval(
-            hits=_within_budget(hits, query.context_tokens),
+            hits=hits,
             index_version_uid=query.index_version_uid,
             heads_sequence=sequence,
             query_vector=embedded.vector,
             fingerprint=embedded.spec.fingerprint,
             terms=ranked.terms,
-            degraded=(*embedded.degraded, *missing),
+            degraded=(*embedded.degraded, *marks, *missing),
             timings_ms=watch.laps(),
         )
+
+    async def _reranked(
+        self, chooser: Chooser, fused: Sequence[FusedCandidate], watch: _Stopwatch
+    ) -> tuple[Sequence[FusedCandidate], tuple[str, ...]]:
+        """The candidates in the order of the reranker, if there is one."""
+        if self.reranking is None:
+            return fused, ()
+        ordered = await chooser.reranked(fused, self.reranking)
+        watch.lap("rerank")
+        return ordered
 
     async def _embed(
         self, query: RetrieveQuery, spec: IndexSpec
@@ -240,43 +252,11 @@ def candidates_for(limit: int) -> int:
     return min(MAX_CANDIDATES, max(_FEWEST_CANDIDATES, _CANDIDATES_PER_HIT * limit))
 
 
-def _choose(fused: Sequence[FusedCandidate], query: RetrieveQuery) -> list[FusedCandidate]:
-    least = query.score_threshold
-    good = [one for one in fused if least is None or one.score >= least]
-    return good[: query.limit]
-
-
-def _within_budget(hits: Sequence[Hit], budget: int | None) -> tuple[Hit, ...]:
-    """The hits that fit together, best first; one that is too long gives way to shorter ones."""
-    if budget is None:
-        return tuple(hits)
-    kept, left = [], budget
-    for hit in hits:
-        if hit.token_count <= left:
-            kept.append(hit)
-            left -= hit.token_count
-    return tuple(kept)
-
-
-def _hit(fused: FusedCandidate, chunk: StoredChunk, *, explain: bool) -> Hit:
-    return Hit(
-        chunk_id=chunk.chunk_id,
-        document_uid=chunk.document_uid,
-        document_id=chunk.document_id,
-        revision=chunk.revision,
-        title=chunk.title,
-        text=chunk.text,
-        score=fused.score,
-        similarity=fused.candidate.similarity,
-        span=chunk.span,
-        page=chunk.page,
-        headings=chunk.headings,
-        metadata=chunk.metadata,
-        token_count=chunk.token_count,
-        scores=fused.scores if explain else (),
-        sentences=chunk.sentences,
-        sentence_vectors=chunk.sentence_vectors,
-    )
+def _wording(query: RetrieveQuery) -> Wording:
+    """A keyword search may name phrases and fields; prose puts quotation marks to other uses."""
+    if query.mode is SearchMode.KEYWORD:
+        return Wording.parse(query.question.text)
+    return Wording(query.question.text)
 
 
 def _refuse_foreigner(caller: Caller, spec: IndexSpec) -> None:

@@ -2,12 +2,52 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pathlib import Path
+
+from pydantic import Field, SecretStr
 
 from ragmesh.chassis.settings import Section
 from ragmesh.retrieval.follower import Patience
+from ragmesh.retrieval.reranking import RerankApi, RerankEndpoint, RerankLimits
 
 _PATIENCE = Patience()
+_RERANK = RerankLimits()
+
+
+class RerankerSettings(Section):
+    """A stronger model behind HTTP that reorders the best candidates."""
+
+    url: str = Field(
+        pattern=r"^https?://[^\s@?#]+$",
+        description="Whole address of its rerank call, such as https://api.cohere.com/v2/rerank.",
+    )
+    api: RerankApi = Field(
+        RerankApi.COHERE,
+        description="cohere = also Jina, vLLM and others; tei = text-embeddings-inference.",
+    )
+    model: str = Field("", max_length=200, description="Name of the model, where it has one.")
+    api_key: SecretStr | None = Field(None, description="Key that is sent, if any.")
+    api_key_file: Path | None = Field(None, description="File that holds the key.")
+    candidates: int = Field(
+        _RERANK.candidates, ge=1, le=200, description="Candidates that it judges."
+    )
+    timeout_seconds: float = Field(
+        _RERANK.seconds,
+        gt=0,
+        le=30,
+        description="Longest wait; then hits stand in the fused order, marked RERANK_SKIPPED.",
+    )
+
+    @property
+    def limits(self) -> RerankLimits:
+        """How much it is asked, and how long it is waited for."""
+        return RerankLimits(candidates=self.candidates, seconds=self.timeout_seconds)
+
+    @property
+    def endpoint(self) -> RerankEndpoint:
+        """Where it is and how it is spoken to."""
+        key = "" if self.api_key is None else self.api_key.get_secret_value()
+        return RerankEndpoint(self.url, self.api, self.model, key)
 
 
 class RetrievalSettings(Section):
@@ -30,6 +70,8 @@ class RetrievalSettings(Section):
         description="Silence of the catalog after which restricted collections are not searched"
         " and open ones answer as of the last moment known.",
     )
+
+    reranker: RerankerSettings | None = Field(None)
 
     @property
     def patience(self) -> Patience:

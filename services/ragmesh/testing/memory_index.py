@@ -28,6 +28,7 @@ from ragmesh.core.index import (
 from ragmesh.core.pages import Page, PageRequest
 from ragmesh.core.search import QueryTerm, Sentence
 from ragmesh.retrieval.ports import Candidate, Ranking, Rankings, RankRequest, StoredChunk
+from ragmesh.retrieval.wording import Field, Wording
 
 
 @dataclass(slots=True)
@@ -171,7 +172,7 @@ class MemoryView:
 
     async def rank(self, request: RankRequest) -> Rankings:
         """Rank by cosine and by the number of common words."""
-        words = list(dict.fromkeys(request.question.casefold().split()))
+        words = list(dict.fromkeys(_words(request.wording.text)))
         found = {
             place: (write, one)
             for place, (write, one) in self._placed().items()
@@ -182,8 +183,8 @@ class MemoryView:
             for place, (_, one) in found.items()
         }
         common = {
-            place: float(len(set(words) & set(one.draft.text.casefold().split())))
-            for place, (_, one) in found.items()
+            place: _count_of_words(request.wording, write, one)
+            for place, (write, one) in found.items()
         }
         candidates = {
             place: Candidate(
@@ -234,6 +235,7 @@ class MemoryView:
             document_uid=write.document_uid,
             document_id=given.document_id,
             revision=write.revision,
+            ordinal=draft.ordinal,
             title=given.title,
             text=draft.text,
             span=draft.span,
@@ -245,7 +247,31 @@ class MemoryView:
                 Sentence(span, _matched(span.of(draft.text), terms)) for span in draft.sentences
             ),
             sentence_vectors=one.sentence_vectors,
+            gap=draft.gap,
         )
+
+
+def _count_of_words(wording: Wording, write: DocumentWrite, one: Chunk) -> float:
+    """How many words the chunk has of those asked for; none if it lacks a phrase."""
+    held = {
+        Field.TEXT: _words(one.draft.text),
+        Field.TITLE: _words(write.attributes.title),
+        Field.HEADINGS: _words(" ".join(one.draft.headings)),
+    }
+    for clause in wording.clauses:
+        fields = Field if clause.field is None else [clause.field]
+        if not any(_stands_in(_words(clause.text), held[field]) for field in fields):
+            return 0.0
+    every = {word for words in held.values() for word in words}
+    return float(len(every.intersection(_words(wording.text))))
+
+
+def _stands_in(phrase: Sequence[str], words: Sequence[str]) -> bool:
+    return any(words[at : at + len(phrase)] == phrase for at in range(len(words)))
+
+
+def _words(text: str) -> list[str]:
+    return text.casefold().split()
 
 
 def _head_of(version: _Version, write: DocumentWrite) -> Head | None:
@@ -285,5 +311,5 @@ def _ranking(
 
 
 def _matched(sentence: str, terms: Sequence[QueryTerm]) -> tuple[int, ...]:
-    words = set(sentence.casefold().split())
+    words = set(_words(sentence))
     return tuple(i for i, term in enumerate(terms) if term.text in words)

@@ -20,6 +20,7 @@ from ragmesh.core.index import DocumentDigest, HeadBatch
 from ragmesh.core.metadata import Metadata
 from ragmesh.core.pages import PageRequest
 from ragmesh.retrieval.ports import RankRequest, VectorIndex
+from ragmesh.retrieval.wording import Wording
 from ragmesh.testing.embedding import hashed_vector
 from ragmesh.testing.retrieval import (
     attributes,
@@ -39,6 +40,7 @@ from ragmesh.testing.retrieval_finding import (
     found,
     publish,
 )
+from ragmesh.testing.retrieval_wording import WordingContract
 
 Reopen = Callable[[], Awaitable[VectorIndex]]
 
@@ -127,7 +129,7 @@ class VisibilityContract:
     ) -> None:
         spec, publisher = await created(index)
         await publish(index, document_write(spec, "a", "old cat"), publisher)
-        request = RankRequest(EVERYBODY, "cat", hashed_vector("cat"), True, None, 10)
+        request = RankRequest(EVERYBODY, Wording("cat"), hashed_vector("cat"), True, None, 10)
         async with index.read(spec.index_version_uid) as view:
             before = view.heads_sequence
             await publish(index, document_write(spec, "a", "new cat", revision=2), publisher)
@@ -281,7 +283,7 @@ class KeepingContract:
             assert chunk.sentence_vectors == written.sentence_vectors
 
 
-class VectorIndexContract(VisibilityContract, FilterContract, KeepingContract):
+class VectorIndexContract(VisibilityContract, FilterContract, WordingContract, KeepingContract):
     """All that needs no restart."""
 
 

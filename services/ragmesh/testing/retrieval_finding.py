@@ -9,6 +9,7 @@ from ragmesh.core.filters import Filter
 from ragmesh.core.index import DocumentWrite, IndexSpec
 from ragmesh.core.metadata import SortableField, SortKind
 from ragmesh.retrieval.ports import RankRequest, StoredChunk, VectorIndex
+from ragmesh.retrieval.wording import Wording
 from ragmesh.testing.embedding import hashed_vector
 from ragmesh.testing.retrieval import (
     TENANT,
@@ -35,7 +36,7 @@ async def find(
     """Everything that one ranking finds, best first."""
     request = RankRequest(
         caller=caller,
-        question=question,
+        wording=Wording.parse(question) if keyword else Wording(question),
         vector=None if keyword else hashed_vector(question),
         keyword=keyword,
         filter=node,

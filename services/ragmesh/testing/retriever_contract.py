@@ -105,7 +105,7 @@ class SearchingContract(RetrieverContract):
             query = replace(library.query("dog barks"), mode=mode, explain=True)
             found = await library.retrieve(query)
             assert found.hits[0].document_id == "dogs.md"
-            assert [score.ranking for score in found.hits[0].scores] == rankings
+            assert [score.ranking for score in found.hits[0].scores] == [*rankings, "fusion"]
             assert (found.query_vector is None) is (mode is SearchMode.KEYWORD)
 
     async def test_filters_thresholds_and_budgets_hold(self, library: Library) -> None:

@@ -82,6 +82,38 @@ def test_each_sentence_has_its_own_terms_and_the_rest_comes_last() -> None:
     assert lines == [["a", "cat", "sat"], ["it", "slept"], ["heading"]]
 
 
+@pytest.mark.parametrize(
+    ("phrase", "text"),
+    [
+        ("well known author", "a well-known author"),
+        ("well-known", "that is well known"),
+        ("import os", "import os.path now"),
+        ("path now", "import os.path now"),
+        ("US Army", "of the U.S. Army"),
+        ("running dogs", "the dog runs, a dog ran, the run dog"),
+        ("version 1.5 of C++", "in version 1.5 of C++ alone"),
+        ("東京都", "東京都庁"),
+    ],
+)
+def test_a_phrase_stands_in_a_text_term_by_term(phrase: str, text: str) -> None:
+    analyzer = Analyzer("en")
+    wanted, terms = analyzer.phrase(phrase), analyzer.terms(text)
+    assert any(terms[at : at + len(wanted)] == wanted for at in range(len(terms)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("p\u200bass\u00adword", id="zero-width space and soft hyphen"),
+        pytest.param("pass\u200d\u2060word\ufeff", id="joiners and a byte order mark"),
+        pytest.param("\u202epassword\u202c", id="marks of direction"),
+        pytest.param("pass\U000e0068\U000e0069word\ufe0f", id="tags and a variation selector"),
+    ],
+)
+def test_characters_that_nobody_sees_hide_no_word(text: str) -> None:
+    assert Analyzer("en").terms(text) == ["password"]
+
+
 @given(st.text())
 def test_terms_hold_no_white_space_and_are_never_empty(text: str) -> None:
     for language in ("en", ""):

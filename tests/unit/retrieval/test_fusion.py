@@ -58,7 +58,16 @@ def test_each_ranking_says_how_it_saw_a_candidate() -> None:
     assert [(score.ranking, score.rank) for score in second.scores] == [
         ("dense", 2),
         ("keyword", 1),
+        ("fusion", 1),
     ]
+
+
+def test_a_heavier_ranking_decides_and_the_score_stays_within_one() -> None:
+    rankings = [ranking("dense", 1, 2), ranking("keyword", 2, 1)]
+    assert fuse(rankings, candidates(1, 2), {"keyword": 2})[0].candidate.place == 2
+    assert fuse(rankings, candidates(1, 2), {"dense": 2})[0].candidate.place == 1
+    agreed = [ranking("dense", 1), ranking("keyword", 1)]
+    assert fuse(agreed, candidates(1), {"keyword": 3})[0].score == pytest.approx(1.0)
 
 
 @given(st.permutations(range(8)), st.permutations(range(8)))

@@ -6,7 +6,7 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -39,6 +39,7 @@ from ragmesh.testing.retrieval import (
     uid_of,
 )
 from ragmesh.testing.retrieval_contract import found, publish
+from ragmesh.testing.retrieval_finding import find
 
 
 @pytest.fixture
@@ -115,6 +116,52 @@ async def test_keyword_indexes_that_are_spoiled_are_built_anew(root: Path, spoil
     spoil(root / spec.index_version_uid / "words")
     async with embedded_index(root) as index:
         assert await shown(index, spec, "a", "b") == {"a", "b"}
+
+
+def undo_the_analysis(truth: apsw.Connection) -> None:
+    truth.execute("UPDATE chunks SET words = 'other', heading_words = ''")
+    truth.execute("UPDATE state SET analysis = 'en/0'")
+
+
+def go_back_to_the_first_format(truth: apsw.Connection) -> None:
+    truth.execute("UPDATE chunks SET words = 'other'")
+    truth.execute("ALTER TABLE state DROP COLUMN analysis; ALTER TABLE chunks DROP COLUMN gap")
+    truth.pragma("user_version", 1)
+
+
+@pytest.mark.parametrize("age", [undo_the_analysis, go_back_to_the_first_format])
+async def test_words_of_an_older_analysis_are_made_anew_from_the_stored_texts(
+    root: Path, age: Callable[[apsw.Connection], None]
+) -> None:
+    spec = index_spec()
+    async with filled(root, spec, "a", "b"):
+        pass
+    with apsw.Connection(str(root / spec.index_version_uid / "truth.db")) as db:
+        age(db)
+    shutil.rmtree(root / spec.index_version_uid / "words")
+    for _ in range(2):  # and it stays so
+        async with embedded_index(root) as index:
+            assert await shown(index, spec, "a", "b") == {"a", "b"}
+            assert not await find(index, spec, "other", keyword=True)
+
+
+@pytest.mark.parametrize("cut", ["within a number", "between two vectors"])
+async def test_vectors_cut_short_are_damage_and_not_the_vectors_of_other_chunks(
+    root: Path, cut: str
+) -> None:
+    spec = index_spec()
+    async with embedded_index(root) as index:
+        await index.create(spec)
+        await index.write(document_write(spec, "a", "one cat", "two cats"))
+    length = 2 if cut == "within a number" else 4 * spec.fingerprint.dimension
+    with apsw.Connection(str(root / spec.index_version_uid / "truth.db")) as db:
+        db.execute("UPDATE writes SET vectors = substr(vectors, 1, length(vectors) - ?)", (length,))
+    async with embedded_index(root) as index:
+        with pytest.raises(StoreDamagedError):
+            await index.get_spec(spec.index_version_uid)
+        assert await index.create(spec)  # as the reconciler has it made anew
+        await index.write(document_write(spec, "a", "one cat", "two cats"))
+        assert await shown(index, spec, "a") == {"a"}
 
 
 async def test_a_kill_between_both_commits_converges(root: Path, tmp_path: Path) -> None:

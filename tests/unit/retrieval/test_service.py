@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -18,13 +18,17 @@ from ragmesh.core.errors import (
     InvalidLimitError,
     InvalidVectorError,
     StoreDamagedError,
+    UnavailableError,
 )
+from ragmesh.core.filters import And, Exists, Not, Or
 from ragmesh.core.index import IndexSpec
 from ragmesh.core.pages import PageRequest
 from ragmesh.core.questions import Question
 from ragmesh.core.search import Retrieval, RetrieveQuery, SearchMode
 from ragmesh.core.vectors import Vector
 from ragmesh.retrieval.follower import STALE_HEADS, HeadsFollower, Patience
+from ragmesh.retrieval.ports import Reranker
+from ragmesh.retrieval.reranking import RERANK_SKIPPED, Reranking, RerankLimits
 from ragmesh.retrieval.service import (
     INDEX_INCOMPLETE,
     MAX_CANDIDATES,
@@ -94,12 +98,32 @@ class Bench:
         return await self.service.retrieve(SOMEBODY, query)
 
 
+class Backwards:
+    """A Reranker that prefers what was found last."""
+
+    async def rerank(self, query: str, texts: Sequence[str]) -> tuple[float, ...]:
+        return tuple(place / (len(texts) - 1) for place in range(len(texts)))
+
+
+class Away:
+    """A Reranker that does not answer."""
+
+    async def rerank(self, query: str, texts: Sequence[str]) -> tuple[float, ...]:
+        raise UnavailableError("away")
+
+
 @asynccontextmanager
-async def bench(*, restricted: bool = False, max_tokens: int = 256) -> AsyncIterator[Bench]:
+async def bench(
+    *, restricted: bool = False, max_tokens: int = 256, reranker: Reranker | None = None
+) -> AsyncIterator[Bench]:
     clock, heads, index = ManualClock(), ManualHeads(), MemoryIndex()
     embedder = FakeEmbedder(FakeEncoder(max_tokens=max_tokens))
     service = RetrievalService(
-        embedder, index, HeadsFollower(index, clock, Patience(first_heads_seconds=0.01)), clock
+        embedder,
+        index,
+        HeadsFollower(index, clock, Patience(first_heads_seconds=0.01)),
+        clock,
+        None if reranker is None else Reranking(reranker, clock, RerankLimits()),
     )
     spec = replace(
         index_spec(default_restricted=restricted),
@@ -158,6 +182,7 @@ async def test_scores_are_explained_only_when_asked_for() -> None:
         assert [(one.ranking, one.rank) for one in explained.scores] == [
             ("dense", 1),
             ("keyword", 1),
+            ("fusion", 1),
         ]
         assert explained.score == pytest.approx(1.0)
 
@@ -183,6 +208,83 @@ async def test_the_context_budget_holds_and_shorter_hits_use_what_is_left() -> N
         retrieval = await b.retrieve(replace(b.query(), context_tokens=6))
         assert {hit.document_id for hit in retrieval.hits} == {"a", "c"}
         assert sum(hit.token_count for hit in retrieval.hits) <= 6
+
+
+async def test_a_context_says_nothing_twice_and_copies_make_room_for_others() -> None:
+    async with bench() as b:
+        for name in "abc":
+            await b.add(name, "the cat sat on the mat")
+        await b.add("d", "a cat may sleep")
+        everything = (await b.retrieve(b.query(limit=4))).hits
+        assert len(everything) == 4  # a search shows them all
+        context = (await b.retrieve(replace(b.query(limit=2), context_tokens=100))).hits
+        assert [hit.document_id for hit in context] == ["a", "d"]
+
+
+async def test_neighbours_that_were_found_are_one_passage_of_a_context() -> None:
+    async with bench() as b:
+        write = document_write(b.spec, "a", "The cat sat.", "A cat slept.", "Nothing here.")
+        chunks = [
+            replace(one, draft=replace(one.draft, gap="\n" if one.draft.ordinal else ""))
+            for one in write.chunks
+        ]
+        await b.service.write_chunks(INDEXER, replace(write, chunks=tuple(chunks)))
+        await b.heads.say(b.publisher.publish("a"))
+        query = b.query(limit=2)
+        assert len((await b.retrieve(query)).hits) == 2
+        (passage,) = (await b.retrieve(replace(query, context_tokens=100))).hits
+        assert passage.text == "The cat sat.\nA cat slept."
+        assert [one.span.of(passage.text) for one in passage.sentences] == [
+            "The cat sat.",
+            "A cat slept.",
+        ]
+
+
+async def test_a_reranker_reorders_and_its_score_is_the_hits() -> None:
+    async with bench(reranker=Backwards()) as b:
+        for name in "abc":
+            await b.add(name, f"cat {name}")
+        found = await b.retrieve(replace(b.query(limit=2), explain=True))
+        assert [hit.document_id for hit in found.hits] == ["c", "b"]
+        assert [hit.score for hit in found.hits] == [1.0, 0.5]
+        assert [one.ranking for one in found.hits[0].scores] == [
+            "dense",
+            "keyword",
+            "fusion",
+            "rerank",
+        ]
+        assert [stage for stage, _ in found.timings_ms] == ["embed", "rank", "rerank", "load"]
+        kept = await b.retrieve(replace(b.query(), score_threshold=0.4))
+        assert [hit.document_id for hit in kept.hits] == ["c", "b"]
+
+
+async def test_a_reranker_that_is_away_costs_its_order_and_not_the_answer() -> None:
+    async with bench(reranker=Away()) as b:
+        for name in "abc":
+            await b.add(name, f"cat {name}")
+        found = await b.retrieve(b.query())
+        assert [hit.document_id for hit in found.hits] == ["a", "b", "c"]
+        assert found.degraded == (RERANK_SKIPPED,)
+
+
+async def test_quotation_marks_are_phrases_in_keyword_mode_alone() -> None:
+    async with bench() as b:
+        await b.add("a", "the cat sat")
+        await b.add("b", "sat the cat")
+        keyword = replace(b.query('"cat sat"'), mode=SearchMode.KEYWORD)
+        assert [hit.document_id for hit in (await b.retrieve(keyword)).hits] == ["a"]
+        assert len((await b.retrieve(b.query('"cat sat"'))).hits) == 2
+
+
+async def test_filters_that_contradict_themselves_find_nothing_and_fail_nothing() -> None:
+    async with bench() as b:
+        await b.add("a", "the cat sat")
+        never = And((Exists("x"), Not(Exists("x"))))
+        for mode in SearchMode:
+            found = await b.retrieve(replace(b.query(), mode=mode, filter=never))
+            assert (found.hits, found.degraded) == ((), ())
+        always = Or((Exists("x"), Not(Exists("x"))))
+        assert len((await b.retrieve(replace(b.query(), filter=always))).hits) == 1
 
 
 async def test_a_question_that_was_cut_is_marked() -> None:

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from ragmesh.retrieval.follower import Patience
+from ragmesh.retrieval.reranking import RerankApi, RerankEndpoint, RerankLimits
 from ragmesh.retrieval.settings import RetrievalSettings
 
 
@@ -22,3 +23,33 @@ def test_settings_reach_the_follower() -> None:
 def test_none_of_them_may_be_zero(field: str) -> None:
     with pytest.raises(ValidationError, match=field):
         RetrievalSettings.model_validate({field: 0})
+
+
+def test_a_reranker_is_there_once_it_has_an_address() -> None:
+    assert RetrievalSettings().reranker is None
+    url = "http://reranker:8080/rerank"
+    plain = RetrievalSettings.model_validate({"reranker": {"url": url}}).reranker
+    assert plain is not None
+    assert (plain.endpoint, plain.limits) == (RerankEndpoint(url), RerankLimits())
+
+
+def test_settings_of_a_reranker_reach_it() -> None:
+    given = {
+        "url": "https://api.jina.ai/v1/rerank",
+        "api": "tei",
+        "model": "m",
+        "api_key": "secret",
+        "candidates": 7,
+        "timeout_seconds": 0.5,
+    }
+    settings = RetrievalSettings.model_validate({"reranker": given}).reranker
+    assert settings is not None
+    assert settings.endpoint == RerankEndpoint(str(given["url"]), RerankApi.TEI, "m", "secret")
+    assert settings.limits == RerankLimits(candidates=7, seconds=0.5)
+    assert "secret" not in repr(settings)
+
+
+@pytest.mark.parametrize("url", ["", "reranker", "ftp://x", "http://user:pass@x/", "http://x/?k=1"])
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(ValidationError, match="url"):
+        RetrievalSettings.model_validate({"reranker": {"url": url}})

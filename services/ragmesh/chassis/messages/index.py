@@ -107,6 +107,7 @@ def chunk_to_message(chunk: Chunk) -> pb.IndexedChunk:
             page=draft.page,
             token_count=draft.token_count,
             sentences=[span_to_message(sentence) for sentence in draft.sentences],
+            gap=draft.gap,
         ),
         vector=vector_to_message(chunk.vector),
         sentence_vectors=None if sentences is None else sentence_vectors_to_message(sentences),
@@ -135,6 +136,7 @@ def chunk_from_message(message: pb.IndexedChunk, *, field: str = "chunk") -> Chu
                 span_from_message(sentence, field=f"{field}.sentences")
                 for sentence in piece.sentences
             ),
+            gap=piece.gap,
         ),
         vector=vector_from_message(message.vector, field=f"{field}.vector"),
         sentence_vectors=sentences,

@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ragmesh.core.index import ChunkDraft
+from ragmesh.core.index import ChunkDraft, gap_between
 from ragmesh.core.reading import ChunkPlan, Extraction, Heading
 from ragmesh.core.spans import Span
 from ragmesh.indexing.parser.languages import language_of
@@ -66,7 +66,7 @@ class _Splitter:
                     lead = self._lead(before)
                     whole = (*lead, *units)
                     count = self._count(whole) if lead else tokens
-                    drafts.append(self._draft(len(drafts), section.path, whole, count))
+                    drafts.append(self._draft(drafts, section.path, whole, count))
                     before = units
         return drafts
 
@@ -175,14 +175,18 @@ class _Splitter:
         return before[first:]
 
     def _draft(
-        self, ordinal: int, path: tuple[str, ...], units: Sequence[Unit], tokens: int
+        self,
+        before: Sequence[ChunkDraft],
+        path: tuple[str, ...],
+        units: Sequence[Unit],
+        tokens: int,
     ) -> ChunkDraft:
         span = Span(units[0].span.start, units[-1].span.end)
         text = span.of(self._text)
         # Rules of tables and the like are part of the text, but nothing to quote.
         body = [u.span for u in units if not u.heading and _says_something(u.span.of(self._text))]
         return ChunkDraft(
-            ordinal=ordinal,
+            ordinal=len(before),
             text=text,
             span=span,
             headings=path,
@@ -191,6 +195,7 @@ class _Splitter:
             sentences=tuple(
                 sentence.shifted(-span.start) for sentence in body or [u.span for u in units]
             ),
+            gap=gap_between(self._text, before[-1].span.end, span.start) if before else "",
         )
 
     def _page(self, offset: int) -> int | None:

@@ -24,7 +24,7 @@ from ragmesh.core.errors import (
     UnreadableFileError,
     UnsupportedFormatError,
 )
-from ragmesh.core.index import ChunkDraft
+from ragmesh.core.index import ChunkDraft, gap_between
 from ragmesh.core.reading import Confinement, Extraction, MissingWall, StartCost
 from ragmesh.core.spans import Span
 from ragmesh.indexing.parser.frames import MAX_ANSWER, Frame, FrameError
@@ -171,12 +171,15 @@ def read_chunks(frame: Frame, extraction: Extraction) -> tuple[ChunkDraft, ...]:
         raise FrameError("an answer without a size")
     try:
         rows = json.loads(frame.body[size:])
-        return tuple(_chunk(ordinal, row, extraction.text) for ordinal, row in enumerate(rows))
+        drafts: list[ChunkDraft] = []
+        for row in rows:
+            drafts.append(_chunk(drafts, row, extraction.text))
+        return tuple(drafts)
     except (ValueError, TypeError, RecursionError) as error:
         raise FrameError("an answer's chunks are malformed") from error
 
 
-def _chunk(ordinal: int, row: list[Any], text: str) -> ChunkDraft:
+def _chunk(before: Sequence[ChunkDraft], row: list[Any], text: str) -> ChunkDraft:
     start, end, headings, page, tokens, positions = row
     span = Span(start, end)
     content = span.of(text)
@@ -192,7 +195,8 @@ def _chunk(ordinal: int, row: list[Any], text: str) -> ChunkDraft:
     )
     if wrong:
         raise ValueError("a chunk does not fit its text")
-    return ChunkDraft(ordinal, content, span, _names(headings), page, tokens, sentences)
+    gap = gap_between(text, before[-1].span.end, start) if before else ""
+    return ChunkDraft(len(before), content, span, _names(headings), page, tokens, sentences, gap)
 
 
 def _names(value: Any) -> tuple[str, ...]:

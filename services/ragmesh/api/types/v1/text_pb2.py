@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fragmesh/api/types/v1/text.proto\x12\x14ragmesh.api.types.v1\".\n\x04Span\x12\x14\n\x05start\x18\x01 \x01(\rR\x05start\x12\x10\n\x03\x65nd\x18\x02 \x01(\rR\x03\x65nd\"\xfe\x01\n\x05\x43hunk\x12\x18\n\x07ordinal\x18\x01 \x01(\rR\x07ordinal\x12\x12\n\x04text\x18\x02 \x01(\tR\x04text\x12.\n\x04span\x18\x03 \x01(\x0b\x32\x1a.ragmesh.api.types.v1.SpanR\x04span\x12\x1a\n\x08headings\x18\x04 \x03(\tR\x08headings\x12\x17\n\x04page\x18\x05 \x01(\rH\x00R\x04page\x88\x01\x01\x12\x1f\n\x0btoken_count\x18\x06 \x01(\rR\ntokenCount\x12\x38\n\tsentences\x18\x07 \x03(\x0b\x32\x1a.ragmesh.api.types.v1.SpanR\tsentencesB\x07\n\x05_pageb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fragmesh/api/types/v1/text.proto\x12\x14ragmesh.api.types.v1\".\n\x04Span\x12\x14\n\x05start\x18\x01 \x01(\rR\x05start\x12\x10\n\x03\x65nd\x18\x02 \x01(\rR\x03\x65nd\"\x90\x02\n\x05\x43hunk\x12\x18\n\x07ordinal\x18\x01 \x01(\rR\x07ordinal\x12\x12\n\x04text\x18\x02 \x01(\tR\x04text\x12.\n\x04span\x18\x03 \x01(\x0b\x32\x1a.ragmesh.api.types.v1.SpanR\x04span\x12\x1a\n\x08headings\x18\x04 \x03(\tR\x08headings\x12\x17\n\x04page\x18\x05 \x01(\rH\x00R\x04page\x88\x01\x01\x12\x1f\n\x0btoken_count\x18\x06 \x01(\rR\ntokenCount\x12\x38\n\tsentences\x18\x07 \x03(\x0b\x32\x1a.ragmesh.api.types.v1.SpanR\tsentences\x12\x10\n\x03gap\x18\x08 \x01(\tR\x03gapB\x07\n\x05_pageb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,5 +34,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SPAN']._serialized_start=57
   _globals['_SPAN']._serialized_end=103
   _globals['_CHUNK']._serialized_start=106
-  _globals['_CHUNK']._serialized_end=360
+  _globals['_CHUNK']._serialized_end=378
 # @@protoc_insertion_point(module_scope)

@@ -59,6 +59,7 @@ class Chunk(_message.Message):
     PAGE_FIELD_NUMBER: _builtins.int
     TOKEN_COUNT_FIELD_NUMBER: _builtins.int
     SENTENCES_FIELD_NUMBER: _builtins.int
+    GAP_FIELD_NUMBER: _builtins.int
     ordinal: _builtins.int
     """Position among the chunks of its revision, from 0."""
     text: _builtins.str
@@ -67,6 +68,10 @@ class Chunk(_message.Message):
     """Page on which the chunk starts, from 1; missing when the format has no pages."""
     token_count: _builtins.int
     """Length of the text in content tokens of the index version's encoder."""
+    gap: _builtins.str
+    """White space between the chunk before and this one, needed to join both to the text they stand
+    in; empty when they touch or overlap, and where it is long.
+    """
     @_builtins.property
     def span(self) -> Global___Span:
         """Where the chunk stands in the document's stored text."""
@@ -89,10 +94,11 @@ class Chunk(_message.Message):
         page: _builtins.int | None = ...,
         token_count: _builtins.int = ...,
         sentences: _abc.Iterable[Global___Span] | None = ...,
+        gap: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "page", b"page", "span", b"span"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "headings", b"headings", "ordinal", b"ordinal", "page", b"page", "sentences", b"sentences", "span", b"span", "text", b"text", "token_count", b"token_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page", b"_page", "gap", b"gap", "headings", b"headings", "ordinal", b"ordinal", "page", b"page", "sentences", b"sentences", "span", b"span", "text", b"text", "token_count", b"token_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__page: _TypeAlias = _typing.Literal["page"]  # noqa: Y015
     _WhichOneofArgType__page: _TypeAlias = _typing.Literal["_page", b"_page"]  # noqa: Y015

@@ -1,9 +1,13 @@
 """Keyword analysis is retrieval's own, so that every store ranks by the same words.
 
-Text becomes terms: NFKC and casefolding, a Unicode word split that keeps combining marks,
-identifiers whole and in parts (`snake_case`, `os.path`), numbers whole (`1.5`), names such as
-`C++` and `C#`, pairs of characters for scripts without spaces, and stems for the languages that
-have a stemmer here.
+Text becomes terms: NFKC and casefolding without invisible characters, a Unicode word split that
+keeps combining marks, identifiers in parts and whole (`snake_case`, `os.path`), numbers whole
+(`1.5`), names such as `C++` and `C#`, pairs of characters for scripts without spaces, and stems
+for the languages that have a stemmer here.
+
+The terms of a text come in two parts: its words one after the other, in which phrases are looked
+for, and behind them the wholes of which it holds parts. So a phrase may begin or end within
+`os.path`, and `well-known` is the phrase "well known".
 """
 
 from __future__ import annotations
@@ -17,10 +21,11 @@ from functools import cache
 
 import Stemmer
 
+from ragmesh.core.invisible import without_invisible
 from ragmesh.core.spans import Span
 
-ANALYSIS_VERSION = 1
-"""Counts up whenever the same text gives other terms: derived indexes are then built anew."""
+ANALYSIS_VERSION = 2
+"""Counts up whenever the same text gives other terms: what is stored is then analysed anew."""
 MAX_TERM_CHARACTERS = 64
 """Longer runs are no words; only their beginning is a term."""
 _STEMMERS = {"en": "english", "de": "german"}
@@ -50,13 +55,13 @@ class Analyzer:
         self._turn = threading.Lock()  # a stemmer keeps a buffer of its own
 
     def terms(self, text: str) -> list[str]:
-        """The terms of a text in their order, repeated as often as they occur."""
-        folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-        whole: list[str] = []
-        words: list[str] = []
-        for token in _word_pattern().findall(folded):
-            _split(token, whole, words)
-        return whole + self._stems(words)
+        """The terms of a text, repeated as often as they occur: its words, then its wholes."""
+        words, wholes = self._analysed(text)
+        return [*words, *wholes]
+
+    def phrase(self, text: str) -> list[str]:
+        """The terms that stand one after the other wherever the text does."""
+        return self._analysed(text)[0]
 
     def sentence_terms(self, text: str, sentences: Sequence[Span]) -> list[list[str]]:
         """The terms of each sentence, then those of what stands in no sentence."""
@@ -68,32 +73,66 @@ class Analyzer:
         rest.append(text[end:])
         return [*lines, self.terms(" ".join(rest))]
 
-    def _stems(self, words: list[str]) -> list[str]:
-        if self._stemmer is None:
+    def _analysed(self, text: str) -> tuple[list[str], list[str]]:
+        """The words of a text in their order, and the wholes that some of them are parts of."""
+        text = without_invisible(text)
+        folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+        split = _Split()
+        for token in _word_pattern().findall(folded):
+            split.take(token)
+        return self._stemmed(split), split.wholes
+
+    def _stemmed(self, split: _Split) -> list[str]:
+        words = split.words
+        if self._stemmer is None or not split.plain:
             return words
         with self._turn:
-            stems: list[str] = self._stemmer.stemWords(words)
-        return stems
+            stems: list[str] = self._stemmer.stemWords([words[at] for at in split.plain])
+        for at, stem in zip(split.plain, stems, strict=True):
+            words[at] = stem
+        return words
 
 
-def _split(token: str, whole: list[str], words: list[str]) -> None:
-    """File the token's terms under those kept as they are and those to be stemmed."""
-    if _NUMBER.fullmatch(token):
-        whole.append(token[:MAX_TERM_CHARACTERS])
-        return
-    if _is_unspaced(token[0]):
-        whole.extend(_pairs(token))
-        return
-    token = token.replace("\u2019", "'").removesuffix("'s")
-    parts = [part for part in _JOINERS.split(token) if part]
-    if len(parts) == 1 and not token.endswith(("+", "#")):
-        words.append(parts[0][:MAX_TERM_CHARACTERS])
-        return
-    whole.append(token.strip("._'-")[:MAX_TERM_CHARACTERS])
-    if all(len(part) == 1 for part in parts):
-        whole.append("".join(parts)[:MAX_TERM_CHARACTERS])  # U.S. is also asked for as US
-    elif len(parts) > 1:
-        words.extend(part.rstrip("+#")[:MAX_TERM_CHARACTERS] for part in parts)
+class _Split:
+    """Words of a text in their order, which of them are to be stemmed, and wholes of parts."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+        self.plain: list[int] = []
+        """Positions of the words that have a stem; numbers and names are kept as they are."""
+        self.wholes: list[str] = []
+
+    def take(self, token: str) -> None:
+        """File one token of folded text."""
+        if _NUMBER.fullmatch(token):
+            self._keep(token)
+            return
+        if _is_unspaced(token[0]):
+            self.words.extend(_pairs(token))
+            return
+        token = token.replace("\u2019", "'").removesuffix("'s")
+        parts = [part for part in _JOINERS.split(token) if part]
+        if len(parts) > 1:
+            self._take_parts(parts)
+            self.wholes.append(token.strip("._'-")[:MAX_TERM_CHARACTERS])
+        elif token.endswith(("+", "#")):
+            self._keep(token.strip("._'-"))
+        elif parts:
+            self._stem(parts[0])
+
+    def _take_parts(self, parts: Sequence[str]) -> None:
+        if all(len(part) == 1 for part in parts):
+            self._keep("".join(parts))  # U.S. is also asked for as US
+            return
+        for part in parts:
+            self._stem(part.rstrip("+#"))
+
+    def _keep(self, word: str) -> None:
+        self.words.append(word[:MAX_TERM_CHARACTERS])
+
+    def _stem(self, word: str) -> None:
+        self.plain.append(len(self.words))
+        self.words.append(word[:MAX_TERM_CHARACTERS])
 
 
 def _pairs(run: str) -> list[str]:

@@ -40,6 +40,11 @@ _COMPARE = {
 }
 
 
+def filter_key(node: Filter) -> str:
+    """What equal filters have in common; equality will not do: True == 1 in Python."""
+    return json.dumps(tree_of(node))
+
+
 class Columns:
     """Entries (one a write) and attributes (one a generation) by number; one thread appends."""
 
@@ -75,8 +80,7 @@ class Columns:
 
     def passing(self, node: Filter, count: int) -> Mask:
         """Which of the first `count` attributes pass the filter."""
-        # Equality of the trees will not do as a key: Eq("f", True) == Eq("f", 1) in Python.
-        key = (json.dumps(tree_of(node)), count)
+        key = (filter_key(node), count)
         with self._turn:
             mask = self._masks.get(key)
             if mask is not None:

@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,10 +38,10 @@ from ragmesh.core.index import (
     IndexSpec,
 )
 from ragmesh.core.pages import Page, PageRequest
-from ragmesh.core.search import QueryTerm
+from ragmesh.retrieval.adapters.embedded.desk import Desk
 from ragmesh.retrieval.adapters.embedded.records import PreparedChunk
 from ragmesh.retrieval.adapters.embedded.shard import Shard
-from ragmesh.retrieval.adapters.embedded.snapshot import Snapshot
+from ragmesh.retrieval.adapters.embedded.view import EmbeddedView
 from ragmesh.retrieval.adapters.embedded.writing import (
     DeleteRevisions,
     Outcome,
@@ -49,7 +49,6 @@ from ragmesh.retrieval.adapters.embedded.writing import (
     Work,
     WriteDocument,
 )
-from ragmesh.retrieval.ports import Rankings, RankRequest, StoredChunk
 
 _UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _WAITING_WRITES = 4_096
@@ -110,6 +109,7 @@ class EmbeddedIndex:
     def __init__(self, root: Path, threads: Threads) -> None:
         self._root = root
         self._threads = threads
+        self._desk = Desk(threads.search)
         self._shards: dict[str, Shard] = {}
         self._damaged: dict[str, StoreDamagedError] = {}
         """What could not be opened: nobody tries again before it is dropped, or a restart."""
@@ -202,7 +202,7 @@ class EmbeddedIndex:
         snapshot = shard.begin_read()
         try:
             with self._noting(index_version_uid):
-                yield EmbeddedView(shard, snapshot, self._threads.search)
+                yield EmbeddedView(shard, snapshot, self._desk)
         finally:
             shard.end_read(snapshot)
 
@@ -340,35 +340,6 @@ class EmbeddedIndex:
             return None
         folder = self._root / index_version_uid
         return folder if folder.is_dir() else None
-
-
-@dataclass(frozen=True, slots=True)
-class EmbeddedView:
-    """One snapshot of one index version."""
-
-    shard: Shard
-    snapshot: Snapshot
-    readers: Executor
-
-    @property
-    def heads_sequence(self) -> int:
-        """The sequence up to which heads decided what is visible."""
-        return self.snapshot.heads_sequence
-
-    @property
-    def missing_documents(self) -> int:
-        """How many documents are published, and their chunks are not here."""
-        return self.snapshot.missing_documents
-
-    async def rank(self, request: RankRequest) -> Rankings:
-        """The best visible chunks that the caller may see and the filter lets pass."""
-        return await self.readers.run(self.shard.ranker(self.snapshot).rank, request)
-
-    async def load(
-        self, places: Sequence[int], terms: Sequence[QueryTerm]
-    ) -> tuple[StoredChunk, ...]:
-        """The chunks at these places of this view, in the order asked for."""
-        return await self.readers.run(self.shard.load, self.snapshot, places, terms)
 
 
 def _prepare(shard: Shard, write: DocumentWrite) -> WriteDocument:

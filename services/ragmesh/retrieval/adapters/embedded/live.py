@@ -142,8 +142,8 @@ class LiveState:
                 entry = self._add(held, known + len(positions))
                 positions.append(self._columns.add_attributes(held))
                 touched.add(held.document_uid)
-                if vectors:
-                    new_rows.append(NewRows(entry, held.first_row, vectors))
+                if held.chunk_count:
+                    new_rows.append(NewRows(entry, held.first_row, held.chunk_count, vectors))
             for held in change.attributed:
                 reassigned[self._owners[held.key][0]] = self._columns.add_attributes(held)
         self._alive = np.concatenate([self._alive, np.ones(len(positions), np.bool_)])

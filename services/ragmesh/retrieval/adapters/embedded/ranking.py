@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -14,11 +15,21 @@ import tantivy
 from ragmesh.chassis.requests import checkpoint
 from ragmesh.core.search import QueryTerm
 from ragmesh.retrieval.adapters.embedded.analysis import Analyzer
+from ragmesh.retrieval.adapters.embedded.segments import Mask, Segment
 from ragmesh.retrieval.adapters.embedded.snapshot import Selection, Snapshot
-from ragmesh.retrieval.adapters.embedded.words import KeywordHit, search, search_among
+from ragmesh.retrieval.adapters.embedded.words import (
+    KeywordHit,
+    KeywordQuery,
+    Phrase,
+    search,
+    search_among,
+)
 from ragmesh.retrieval.ports import Candidate, Ranking, Rankings, RankRequest
+from ragmesh.retrieval.wording import Field, Wording
 
 Scores = npt.NDArray[np.float32]
+Scored = Iterator[tuple[int, float]]
+"""Rows and their scores."""
 
 FEW_ROWS = 2_000
 """Below this many permitted rows the keyword query asks for these rows alone."""
@@ -33,6 +44,20 @@ _DECIMALS = 6
 """Scores are rounded so that equal texts rank equally wherever their rows stand."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A request, its vector at unit length, and the rows that it may find."""
+
+    request: RankRequest
+    vector: Scores | None
+    selection: Selection
+
+    @property
+    def wanted(self) -> int:
+        """How many rows a ranking takes."""
+        return self.request.candidates
+
+
 @dataclass(frozen=True, slots=True)
 class Ranker:
     """Answers rank requests over one snapshot."""
@@ -41,17 +66,51 @@ class Ranker:
     analyzer: Analyzer
     schema: tantivy.Schema
 
-    def rank(self, request: RankRequest) -> Rankings:
-        """Both rankings over the rows that the caller may find, and who they are."""
-        terms = self._terms(request.question)
+    def prepare(self, request: RankRequest) -> Prepared:
+        """The request with the rows that its caller may find and its filter lets pass."""
+        checkpoint()
+        vector = None if request.vector is None else _unit(request.vector.values)
         selection = self.snapshot.select(request.caller, request.filter)
-        query = _unit(request.vector.values) if request.vector is not None else None
-        dense = {} if query is None else self._dense(query, selection, request.candidates)
-        words = self._keyword(terms, selection, request.candidates) if request.keyword else {}
-        candidates = self._candidates([*dense, *words], query)
+        return Prepared(request, vector, selection)
+
+    def scan(
+        self, prepared: Sequence[Prepared], checkpoint: Callable[[], None]
+    ) -> list[tuple[int, ...]]:
+        """The best rows for each vector, best first; all share the product with each segment."""
+        best: list[dict[int, float]] = [{} for _ in prepared]
+        for number, segment in enumerate(self.snapshot.segments):
+            checkpoint()
+            dense = []
+            for at, one in enumerate(prepared):
+                count = one.selection.counts[number]
+                if one.vector is None or count == 0:
+                    continue
+                if count >= _SPARSE * len(segment):
+                    dense.append((at, one.vector))
+                else:
+                    mask = one.selection.masks[number]
+                    best[at].update(_best_of_few(segment, mask, one.vector, one.wanted))
+            products = _products(segment, [vector for _, vector in dense])
+            for (at, _), scores in zip(dense, products, strict=True):
+                one = prepared[at]
+                mask = one.selection.masks[number]
+                best[at].update(_best_of_many(segment, mask, scores, one.wanted))
+        return [
+            tuple(heapq.nlargest(one.wanted, rows, key=rows.__getitem__))
+            for one, rows in zip(prepared, best, strict=True)
+        ]
+
+    def finish(self, prepared: Prepared, alike: Sequence[int]) -> Rankings:
+        """The rankings asked for, with the rows that the scan found alike."""
+        request, vector = prepared.request, prepared.vector
+        terms = self._terms(request.wording.text)
+        words = self._keyword(request, terms, prepared.selection) if request.keyword else {}
+        candidates = self._candidates([*alike, *words], vector)
         rankings = []
-        if query is not None:
-            rankings.append(_ranking("dense", dense, candidates, request.candidates))
+        if vector is not None:
+            # Not the scan's own numbers: in the last digit they depend on who was scanned beside.
+            scores = {row: candidates[row].similarity for row in alike}
+            rankings.append(_ranking("dense", scores, candidates, request.candidates))
         if request.keyword:
             rankings.append(_ranking("keyword", words, candidates, request.candidates))
         return Rankings(tuple(rankings), candidates, terms)
@@ -66,36 +125,13 @@ class Ranker:
             terms.append(QueryTerm(text, math.log(1 + (count - found + 0.5) / (found + 0.5))))
         return tuple(terms)
 
-    def _dense(self, query: Scores, selection: Selection, wanted: int) -> dict[int, float]:
-        """Score by row of the best rows of each segment."""
-        best: dict[int, float] = {}
-        for segment, mask, count in zip(
-            self.snapshot.segments, selection.masks, selection.counts, strict=True
-        ):
-            if count == 0:
-                continue
-            checkpoint()
-            if count < _SPARSE * len(segment):
-                positions = np.flatnonzero(mask)
-                scores = segment.vectors[positions] @ query
-            else:
-                positions = None
-                scores = segment.vectors @ query
-                if count < len(segment):
-                    scores[~mask] = -np.inf
-            top = _top(scores, min(wanted, count))
-            rows = segment.rows[top if positions is None else positions[top]]
-            best.update(zip(rows.tolist(), scores[top].tolist(), strict=True))
-        return _first(dict(sorted(best.items(), key=lambda item: -item[1])), wanted)
-
     def _keyword(
-        self, terms: Sequence[QueryTerm], selection: Selection, wanted: int
+        self, request: RankRequest, terms: Sequence[QueryTerm], selection: Selection
     ) -> dict[int, float]:
-        """Score by row of the best rows that hold a term."""
-        searched = sorted(terms, key=lambda term: -term.idf)[:_MAX_QUERY_TERMS]
-        if not searched or selection.rows == 0:
+        """Score by row of the best rows that hold what the wording asks for."""
+        query, wanted = self._keyword_query(request.wording, terms), request.candidates
+        if query.finds_nothing or selection.rows == 0:
             return {}
-        texts = [term.text for term in searched]
         searcher = self.snapshot.searcher
         if selection.rows <= FEW_ROWS:
             rows = [
@@ -103,17 +139,32 @@ class Ranker:
                 for segment, mask in zip(self.snapshot.segments, selection.masks, strict=True)
                 for row in segment.rows[mask].tolist()
             ]
-            hits = search_among(searcher, self.schema, texts, rows)
+            hits = search_among(searcher, self.schema, query, rows)
             return _first(self._permitted(hits, selection), wanted)
         most = searcher.doc_freq("every", "1")
         limit = _WIDENING * wanted
         while True:
             checkpoint()
-            hits = search(searcher, self.schema, texts, limit)
+            hits = search(searcher, self.schema, query, limit)
             found = self._permitted(hits, selection)
             if len(found) >= wanted or len(hits) < limit or limit >= most:
                 return _first(found, wanted)
             limit *= _WIDENING
+
+    def _keyword_query(self, wording: Wording, terms: Sequence[QueryTerm]) -> KeywordQuery:
+        """The rarest terms, and every phrase that holds a word at all."""
+        words = set(self.analyzer.terms(wording.words)) if wording.clauses else None
+        searched = [term for term in terms if words is None or term.text in words]
+        searched.sort(key=lambda term: -term.idf)
+        phrases = []
+        for clause in wording.clauses:
+            phrase = tuple(self.analyzer.phrase(clause.text)[:_MAX_QUERY_TERMS])
+            if phrase:
+                fields = tuple(Field) if clause.field is None else (clause.field,)
+                phrases.append(Phrase(phrase, fields))
+        return KeywordQuery(
+            tuple(term.text for term in searched[:_MAX_QUERY_TERMS]), tuple(phrases)
+        )
 
     def _permitted(self, hits: Sequence[KeywordHit], selection: Selection) -> dict[int, float]:
         rows = np.array([hit.row for hit in hits], np.int64)
@@ -137,7 +188,8 @@ class Ranker:
             if query is None:
                 similarities = np.zeros(len(places))
             else:
-                similarities = np.clip(segment.vectors[places] @ query, -1.0, 1.0)
+                exact = segment.vectors[places].astype(np.float64) @ query
+                similarities = np.clip(exact, -1.0, 1.0)
             for index, entry, similarity in zip(
                 chosen.tolist(),
                 segment.entries[places].tolist(),
@@ -152,6 +204,32 @@ class Ranker:
                     similarity=round(similarity, _DECIMALS),
                 )
         return candidates
+
+
+def _products(segment: Segment, vectors: Sequence[Scores]) -> Sequence[Scores]:
+    """A row of scores for each vector; the segment is read from memory once."""
+    if not vectors:
+        return ()
+    if len(vectors) == 1:
+        return (segment.vectors @ vectors[0],)
+    return tuple(np.stack(vectors) @ segment.vectors.T)
+
+
+def _best_of_many(segment: Segment, mask: Mask, scores: Scores, wanted: int) -> Scored:
+    """The best permitted rows by scores of all."""
+    count = int(np.count_nonzero(mask))
+    if count < len(mask):
+        scores[~mask] = -np.inf
+    top = _top(scores, min(wanted, count))
+    return zip(segment.rows[top].tolist(), scores[top].tolist(), strict=True)
+
+
+def _best_of_few(segment: Segment, mask: Mask, vector: Scores, wanted: int) -> Scored:
+    """The best permitted rows, gathered first."""
+    positions = np.flatnonzero(mask)
+    scores = segment.vectors[positions] @ vector
+    top = _top(scores, wanted)
+    return zip(segment.rows[positions[top]].tolist(), scores[top].tolist(), strict=True)
 
 
 def _ranking(

@@ -61,6 +61,7 @@ class ChunkRow:
     words: str
     sentence_dimension: int | None
     sentence_vectors: bytes | None
+    gap: str
 
     def stored(
         self,
@@ -76,6 +77,7 @@ class ChunkRow:
             document_uid=self.document_uid,
             document_id=document_id,
             revision=self.revision,
+            ordinal=self.ordinal,
             title=title,
             text=self.text,
             span=Span(self.span_start, self.span_end),
@@ -85,6 +87,7 @@ class ChunkRow:
             token_count=self.token_count,
             sentences=self._sentences(terms),
             sentence_vectors=self.sentence_values(),
+            gap=self.gap,
         )
 
     def draft(self) -> ChunkDraft:
@@ -96,7 +99,8 @@ class ChunkRow:
             headings=tuple(json.loads(self.headings)),
             page=self.page,
             token_count=self.token_count,
-            sentences=tuple(Span(start, end) for start, end in json.loads(self.sentences)),
+            sentences=_spans(self.sentences),
+            gap=self.gap,
         )
 
     def sentence_values(self) -> SentenceVectors | None:
@@ -116,6 +120,18 @@ class ChunkRow:
 
 
 @dataclass(frozen=True, slots=True)
+class UnanalysedRow:
+    """What the words of a chunk are made of."""
+
+    row: int
+    text: str
+    headings: str
+    """JSON."""
+    sentences: str
+    """JSON."""
+
+
+@dataclass(frozen=True, slots=True)
 class PreparedChunk:
     """A chunk whose words are analysed, ready to be kept."""
 
@@ -128,12 +144,7 @@ class PreparedChunk:
     def of(cls, chunk: Chunk, analyzer: Analyzer) -> PreparedChunk:
         """Analyse a chunk; this is most of the work of a write."""
         draft = chunk.draft
-        lines = analyzer.sentence_terms(draft.text, draft.sentences)
-        return cls(
-            chunk,
-            words="\n".join(" ".join(line) for line in lines),
-            heading_words=" ".join(analyzer.terms(" ".join(draft.headings))),
-        )
+        return cls(chunk, *_words(analyzer, draft.text, draft.headings, draft.sentences))
 
     def row(self, row: int, key: int) -> tuple[Any, ...]:
         """The values of its row."""
@@ -153,7 +164,26 @@ class PreparedChunk:
             self.heading_words,
             None if vectors is None else vectors.dimension,
             None if vectors is None else vectors.values,
+            draft.gap,
         )
+
+
+def analysed_anew(row: UnanalysedRow, analyzer: Analyzer) -> tuple[str, str]:
+    """Words and heading words of a chunk that is kept."""
+    return _words(analyzer, row.text, json.loads(row.headings), _spans(row.sentences))
+
+
+def _words(
+    analyzer: Analyzer, text: str, headings: Sequence[str], sentences: Sequence[Span]
+) -> tuple[str, str]:
+    """The words of the text, a line a sentence and one for the rest, and those of the headings."""
+    lines = analyzer.sentence_terms(text, sentences)
+    above = analyzer.terms(" ".join(headings))
+    return "\n".join(" ".join(line) for line in lines), " ".join(above)
+
+
+def _spans(sentences: str) -> tuple[Span, ...]:
+    return tuple(Span(start, end) for start, end in json.loads(sentences))
 
 
 def chunks_of(rows: Sequence[ChunkRow], vectors: bytes) -> tuple[Chunk, ...]:

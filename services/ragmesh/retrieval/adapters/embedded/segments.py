@@ -42,6 +42,7 @@ class NewRows:
 
     entry: int
     first_row: int
+    count: int
     vectors: bytes
     """Little-endian float32, one row after the other."""
 
@@ -52,7 +53,9 @@ def build(written: Sequence[NewRows], dimension: int) -> list[Segment]:
     batch: list[NewRows] = []
     rows = 0
     for new in written:
-        count = len(new.vectors) // (4 * dimension)
+        count = new.count
+        if len(new.vectors) != 4 * dimension * count:
+            raise ValueError("there are not as many vectors as chunks")
         if batch and rows + count > MAX_ROWS:
             segments.append(_build_one(batch, dimension))
             batch, rows = [], 0
@@ -96,7 +99,7 @@ def _merge(older: Segment, newer: Segment, alive: Mask) -> Segment:
 
 
 def _build_one(written: Sequence[NewRows], dimension: int) -> Segment:
-    counts = [len(new.vectors) // (4 * dimension) for new in written]
+    counts = [new.count for new in written]
     rows = np.concatenate(
         [
             np.arange(new.first_row, new.first_row + count)

@@ -28,8 +28,10 @@ from ragmesh.core.search import QueryTerm
 from ragmesh.retrieval.adapters.embedded.analysis import Analyzer
 from ragmesh.retrieval.adapters.embedded.live import Change, LiveState, Rulings
 from ragmesh.retrieval.adapters.embedded.ranking import Ranker
+from ragmesh.retrieval.adapters.embedded.records import analysed_anew
+from ragmesh.retrieval.adapters.embedded.schema import damaged, store_errors
 from ragmesh.retrieval.adapters.embedded.snapshot import Snapshot
-from ragmesh.retrieval.adapters.embedded.truth import Truth, damaged, store_errors
+from ragmesh.retrieval.adapters.embedded.truth import Truth
 from ragmesh.retrieval.adapters.embedded.words import Words
 from ragmesh.retrieval.adapters.embedded.writing import Outcome, Work
 from ragmesh.retrieval.ports import StoredChunk
@@ -87,9 +89,20 @@ class Shard:
         self._snapshot: Snapshot
         with suppress(StorageFullError), truth.transaction():  # what is retired can wait for room
             truth.purge(truth.version())
+        self._analyse_anew(truth)
         self._words.catch_up(truth)
         self._words.check(truth)
         self._load()
+
+    def _analyse_anew(self, truth: Truth) -> None:
+        """Let the truth hold the words of this analysis; the keyword index follows by its mark."""
+        analyzer = self.analyzer
+        count = truth.analyse_anew(analyzer.name, lambda row: analysed_anew(row, analyzer))
+        if count:
+            _log.warning(
+                "an index version was analysed anew",
+                extra={"index_version": self.spec.index_version_uid, "chunks": count},
+            )
 
     @classmethod
     def create(cls, folder: Path, spec: IndexSpec) -> None:

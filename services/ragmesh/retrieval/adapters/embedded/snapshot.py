@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +17,13 @@ import tantivy
 
 from ragmesh.core.callers import Access, Caller, Principal
 from ragmesh.core.filters import Filter
-from ragmesh.retrieval.adapters.embedded.columns import Columns, Mask
+from ragmesh.retrieval.adapters.embedded.columns import Columns, Mask, filter_key
 from ragmesh.retrieval.adapters.embedded.segments import Segment
 
 Numbers = npt.NDArray[np.int32]
-_KEPT_MASKS = 8
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+_KEPT_MASKS = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,24 +39,41 @@ class Selection:
         return sum(self.counts)
 
 
+Asked = tuple[frozenset[str] | None, str]
+"""What a selection depends on: the caller's groups (None = everything is admitted), the filter."""
+
+
 class SelectionCache:
-    """The last few selections of one snapshot, by the caller's groups."""
+    """The last few selections of one snapshot."""
 
     def __init__(self) -> None:
         self._turn = threading.Lock()
-        self._kept: OrderedDict[frozenset[str] | None, Selection] = OrderedDict()
+        self._kept: OrderedDict[Asked, Selection] = OrderedDict()
+        self._permitted: OrderedDict[frozenset[str] | None, Mask] = OrderedDict()
 
-    def get(self, groups: frozenset[str] | None) -> Selection | None:
-        """The selection that was kept for these groups."""
-        with self._turn:
-            return self._kept.get(groups)
+    def selection(self, asked: Asked, make: Callable[[], Selection]) -> Selection:
+        """The selection that was kept, or is made now."""
+        return _kept(self._kept, self._turn, asked, make)
 
-    def put(self, groups: frozenset[str] | None, selection: Selection) -> None:
-        """Keep a selection, and forget the oldest."""
-        with self._turn:
-            self._kept[groups] = selection
-            while len(self._kept) > _KEPT_MASKS:
-                self._kept.popitem(last=False)
+    def permitted(self, groups: frozenset[str] | None, make: Callable[[], Mask]) -> Mask:
+        """The entries that these groups may see, kept or made now."""
+        return _kept(self._permitted, self._turn, groups, make)
+
+
+def _kept(
+    cache: OrderedDict[Key, Value], turn: threading.Lock, key: Key, make: Callable[[], Value]
+) -> Value:
+    """What is kept under the key; the least recently used goes. Two may make the same at once."""
+    with turn:
+        if key in cache:
+            cache.move_to_end(key)
+            return cache[key]
+    value = make()
+    with turn:
+        cache[key] = value
+        while len(cache) > _KEPT_MASKS:
+            cache.popitem(last=False)
+    return value
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,15 +100,17 @@ class Snapshot:
 
     def select(self, caller: Caller, node: Filter | None) -> Selection:
         """The rows that are published, that the caller may see and that pass the filter."""
-        if node is None:
-            groups = _groups(caller)
-            selection = self.cache.get(groups)
-            if selection is None:
-                selection = self._selection(self._permitted(caller))
-                self.cache.put(groups, selection)
-            return selection
-        passing = self.columns.passing(node, self.attribute_count)
-        return self._selection(self._permitted(caller) & passing[self.attributes_of])
+        groups = _groups(caller)
+        key = "" if node is None else filter_key(node)
+
+        def make() -> Selection:
+            permitted = self.cache.permitted(groups, lambda: self._permitted(caller))
+            if node is None:
+                return self._selection(permitted)
+            passing = self.columns.passing(node, self.attribute_count)
+            return self._selection(permitted & passing[self.attributes_of])
+
+        return self.cache.selection((groups, key), make)
 
     def count_visible(self) -> tuple[int, int]:
         """Documents and chunks that are published."""

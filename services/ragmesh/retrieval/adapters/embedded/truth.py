@@ -8,8 +8,8 @@ the keyword index can be brought up to date after a kill at any point.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,49 +17,27 @@ from typing import Any
 import apsw
 
 from ragmesh.chassis.files import make_folder_durably
-from ragmesh.chassis.sqlite_errors import sqlite_errors
-from ragmesh.core.errors import NewerFormatError, StoreDamagedError
 from ragmesh.core.index import Chunk, DocumentDigest, IndexSpec
 from ragmesh.retrieval.adapters.embedded.records import (
     ChunkRow,
     Held,
+    UnanalysedRow,
     chunks_of,
-    decode_spec,
     encode_spec,
 )
+from ragmesh.retrieval.adapters.embedded.schema import (
+    FORMAT_VERSION,
+    SCHEMA,
+    checked_spec,
+    connect,
+    damaged,
+    migrate,
+    store_errors,
+)
 
-FORMAT_VERSION = 1
-"""Counts up with every change of the schema."""
 _KEPT_LOG = 10_000
 """Changes kept beyond what is needed, for a keyword index whose mark is older than thought."""
-_BUSY_MILLISECONDS = 5_000
-_SCHEMA = """
-CREATE TABLE state (
-    one INTEGER PRIMARY KEY CHECK (one = 1), spec TEXT NOT NULL, version INTEGER NOT NULL,
-    next_row INTEGER NOT NULL, chunks INTEGER NOT NULL, log_start INTEGER NOT NULL) STRICT;
-CREATE TABLE writes (
-    key INTEGER PRIMARY KEY AUTOINCREMENT, document_uid TEXT NOT NULL, revision INTEGER NOT NULL,
-    first_row INTEGER NOT NULL, chunk_count INTEGER NOT NULL, digest TEXT NOT NULL,
-    vectors BLOB NOT NULL, retired_at INTEGER) STRICT;
-CREATE UNIQUE INDEX writes_in_force ON writes (document_uid, revision) WHERE retired_at IS NULL;
-CREATE INDEX writes_retired ON writes (retired_at) WHERE retired_at IS NOT NULL;
-CREATE TABLE attributes (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, key INTEGER NOT NULL, generation INTEGER NOT NULL,
-    document_id TEXT NOT NULL, title TEXT NOT NULL, content_type TEXT NOT NULL,
-    metadata TEXT NOT NULL, tokens TEXT NOT NULL, slots TEXT NOT NULL,
-    retired_at INTEGER) STRICT;
-CREATE INDEX attributes_of ON attributes (key, retired_at);
-CREATE INDEX attributes_retired ON attributes (retired_at) WHERE retired_at IS NOT NULL;
-CREATE TABLE chunks (
-    row INTEGER PRIMARY KEY, key INTEGER NOT NULL, ordinal INTEGER NOT NULL, text TEXT NOT NULL,
-    span_start INTEGER NOT NULL, span_end INTEGER NOT NULL, headings TEXT NOT NULL, page INTEGER,
-    token_count INTEGER NOT NULL, sentences TEXT NOT NULL, words TEXT NOT NULL,
-    heading_words TEXT NOT NULL, sentence_dimension INTEGER, sentence_vectors BLOB) STRICT;
-CREATE INDEX chunks_of ON chunks (key);
-CREATE TABLE log (
-    version INTEGER NOT NULL, key INTEGER NOT NULL, PRIMARY KEY (version, key)
-) STRICT, WITHOUT ROWID;
-"""
+_ANALYSED_AT_ONCE = 500
 _HELD = (
     "SELECT w.key, w.document_uid, w.revision, w.first_row, w.chunk_count, a.number,"
     " a.generation, a.document_id, a.title, a.tokens, a.slots"
@@ -68,7 +46,7 @@ _HELD = (
 _CHUNKS = (
     "SELECT c.row, w.document_uid, w.revision, c.ordinal, c.text, c.span_start, c.span_end,"
     " c.headings, c.page, c.token_count, c.sentences, c.words, c.sentence_dimension,"
-    " c.sentence_vectors FROM chunks c JOIN writes w ON w.key = c.key"
+    " c.sentence_vectors, c.gap FROM chunks c JOIN writes w ON w.key = c.key"
 )
 _TITLES = "SELECT number, document_id, title, metadata FROM attributes"
 
@@ -80,20 +58,6 @@ class KeywordRow:
     row: int
     words: str
     heading_words: str
-
-
-def store_errors(path: Path) -> AbstractContextManager[None]:
-    """Map what SQLite says about the file into the project's errors."""
-    return sqlite_errors(path, lambda: damaged(path, "it is not a database of this program"))
-
-
-def damaged(path: Path, what: str) -> StoreDamagedError:
-    """The error about a file that cannot be read as its format promises."""
-    return StoreDamagedError(
-        f"{path} is damaged: {what}; restore the data directory from a backup,"
-        " or remove this folder and index its collection again",
-        metadata={"path": str(path)},
-    )
 
 
 class Truth:
@@ -109,11 +73,13 @@ class Truth:
         """Make the file with its schema and spec, all of it or nothing."""
         make_folder_durably(path.parent)
         with store_errors(path):
-            db = _connect(path)
+            db = connect(path)
             try:
                 with db:
-                    db.execute(_SCHEMA)
-                    db.execute("INSERT INTO state VALUES (1, ?, 0, 1, 0, 0)", (encode_spec(spec),))
+                    db.execute(SCHEMA)
+                    db.execute(
+                        "INSERT INTO state VALUES (1, ?, 0, 1, 0, 0, '')", (encode_spec(spec),)
+                    )
                     db.pragma("user_version", FORMAT_VERSION)
             finally:
                 db.close()
@@ -122,9 +88,11 @@ class Truth:
     def open(cls, path: Path, *, read_only: bool = False) -> Truth:
         """The file as it is; NewerFormatError or StoreDamagedError when it cannot be read."""
         with store_errors(path):
-            db = _connect(path)
+            db = connect(path)
             try:
-                spec = _checked_spec(db, path)
+                spec = checked_spec(db, path)
+                if not read_only:
+                    migrate(db)
                 db.pragma("query_only", int(read_only))
             except BaseException:
                 db.close()
@@ -219,7 +187,7 @@ class Truth:
     def insert_chunks(self, rows: Iterable[tuple[Any, ...]]) -> None:
         """Keep chunks; the values stand in the order of the table."""
         self._db.executemany(
-            "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
+            "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
         )
 
     def insert_attributes(self, key: int, values: Sequence[Any]) -> int:
@@ -262,6 +230,34 @@ class Truth:
             "DELETE FROM writes WHERE retired_at IS NOT NULL AND retired_at <= ?", (up_to,)
         )
         return self._db.changes()
+
+    def analyse_anew(self, name: str, analyse: Callable[[UnanalysedRow], tuple[str, str]]) -> int:
+        """Keep other words of every chunk, unless they are of that analysis; how many there were.
+
+        All of it or nothing, and only then is the analysis the one that is named.
+        """
+        if self._db.execute("SELECT analysis FROM state").get == name:
+            return 0
+        count = 0
+        with self.transaction():
+            rows = self._unanalysed(0)
+            while rows:
+                self._db.executemany(
+                    "UPDATE chunks SET words = ?, heading_words = ? WHERE row = ?",
+                    [(*analyse(row), row.row) for row in rows],
+                )
+                count += len(rows)
+                rows = self._unanalysed(rows[-1].row)
+            self._db.execute("UPDATE state SET analysis = ?", (name,))
+        return count
+
+    def _unanalysed(self, after: int) -> list[UnanalysedRow]:
+        """The next chunks after a row."""
+        rows = self._db.execute(
+            "SELECT row, text, headings, sentences FROM chunks WHERE row > ? ORDER BY row LIMIT ?",
+            (after, _ANALYSED_AT_ONCE),
+        )
+        return [UnanalysedRow(*row) for row in rows]
 
     # -- reading ---------------------------------------------------------------
 
@@ -373,26 +369,3 @@ class Truth:
         marks = ",".join("?" * len(numbers))
         rows = self._db.execute(f"{_TITLES} WHERE number IN ({marks})", tuple(numbers))
         return {number: (document_id, title, rest) for number, document_id, title, rest in rows}
-
-
-def _connect(path: Path) -> apsw.Connection:
-    db = apsw.Connection(str(path))
-    db.set_busy_timeout(_BUSY_MILLISECONDS)
-    db.pragma("journal_mode", "wal")
-    db.pragma("synchronous", "full")
-    return db
-
-
-def _checked_spec(db: apsw.Connection, path: Path) -> IndexSpec:
-    version = int(db.pragma("user_version"))
-    if version > FORMAT_VERSION:
-        raise NewerFormatError(
-            f"{path} has format {version}; this program reads up to {FORMAT_VERSION}",
-            metadata={"path": str(path), "format": str(version)},
-        )
-    if version < 1:
-        raise damaged(path, "it holds no index")
-    try:
-        return decode_spec(db.execute("SELECT spec FROM state").get)
-    except (ValueError, KeyError, TypeError, apsw.SQLError) as error:
-        raise damaged(path, "its description cannot be read") from error

@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import tantivy
 
@@ -19,13 +20,14 @@ from ragmesh.chassis.files import storage_errors
 from ragmesh.core.errors import InternalError, StorageFullError
 from ragmesh.retrieval.adapters.embedded.analysis import Analyzer
 from ragmesh.retrieval.adapters.embedded.truth import Truth
+from ragmesh.retrieval.wording import Field
 
-WORDS_VERSION = 1
+WORDS_VERSION = 2
 """Counts up with every change of the fields."""
 HEAP_BYTES = 15_000_000
 """What one writing thread of tantivy may buffer; the least that it accepts."""
-HEADING_WEIGHT = 0.3
-"""Weight of a word in title or headings, against 1 in the text."""
+WEIGHTS = MappingProxyType({Field.TEXT: 1.0, Field.TITLE: 0.3, Field.HEADINGS: 0.3})
+"""What a word is worth by where it stands."""
 _MOST_DELETED = 0.2
 _FEW_DELETED = 256
 _MARK = "applied.json"
@@ -39,6 +41,28 @@ class KeywordHit:
 
     row: int
     score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """Terms that stand one after the other in one of the fields."""
+
+    terms: tuple[str, ...]
+    fields: tuple[Field, ...] = tuple(Field)
+
+
+@dataclass(frozen=True, slots=True)
+class KeywordQuery:
+    """What is looked for, analysed."""
+
+    terms: tuple[str, ...]
+    """None of them is needed, as long as there is one or a phrase."""
+    phrases: tuple[Phrase, ...] = ()
+
+    @property
+    def finds_nothing(self) -> bool:
+        """Whether nothing was asked for."""
+        return not (self.terms or self.phrases)
 
 
 class Words:
@@ -129,8 +153,9 @@ class Words:
             document.add_unsigned("row", row.row)
             document.add_text("key", str(key))
             document.add_text("every", "1")
-            document.add_text("text", row.words)
-            document.add_text("headings", f"{title_words} {row.heading_words}")
+            document.add_text(Field.TEXT.value, row.words)
+            document.add_text(Field.TITLE.value, title_words)
+            document.add_text(Field.HEADINGS.value, row.heading_words)
             writer.add_document(document)
 
     def _begin(self) -> tantivy.IndexWriter:
@@ -193,23 +218,23 @@ class Words:
 
 
 def search(
-    searcher: tantivy.Searcher, schema: tantivy.Schema, terms: Sequence[str], limit: int
+    searcher: tantivy.Searcher, schema: tantivy.Schema, query: KeywordQuery, limit: int
 ) -> list[KeywordHit]:
-    """The best rows for the terms, whether visible or not."""
-    return _run(searcher, _query(schema, terms), limit)
+    """The best rows for the query, whether visible or not."""
+    return _run(searcher, _query(schema, query), limit)
 
 
 def search_among(
-    searcher: tantivy.Searcher, schema: tantivy.Schema, terms: Sequence[str], rows: Sequence[int]
+    searcher: tantivy.Searcher, schema: tantivy.Schema, query: KeywordQuery, rows: Sequence[int]
 ) -> list[KeywordHit]:
-    """Every one of these rows that holds a term, best first."""
+    """Every one of these rows that the query finds, best first."""
     among = tantivy.Query.const_score_query(
         tantivy.Query.term_set_query(schema, "row", list(rows)), 0.0
     )
-    query = tantivy.Query.boolean_query(
-        [(tantivy.Occur.Must, _query(schema, terms)), (tantivy.Occur.Must, among)]
+    both = tantivy.Query.boolean_query(
+        [(tantivy.Occur.Must, _query(schema, query)), (tantivy.Occur.Must, among)]
     )
-    return _run(searcher, query, len(rows))
+    return _run(searcher, both, len(rows))
 
 
 def _run(searcher: tantivy.Searcher, query: tantivy.Query, limit: int) -> list[KeywordHit]:
@@ -222,14 +247,32 @@ def _run(searcher: tantivy.Searcher, query: tantivy.Query, limit: int) -> list[K
     ]
 
 
-def _query(schema: tantivy.Schema, terms: Sequence[str]) -> tantivy.Query:
-    parts = []
-    for term in terms:
-        in_text = tantivy.Query.term_query(schema, "text", term, "freq")
-        in_headings = tantivy.Query.term_query(schema, "headings", term, "freq")
-        parts.append((tantivy.Occur.Should, in_text))
-        parts.append((tantivy.Occur.Should, tantivy.Query.boost_query(in_headings, HEADING_WEIGHT)))
+def _query(schema: tantivy.Schema, query: KeywordQuery) -> tantivy.Query:
+    """Every phrase must be found, the terms add to the score."""
+    parts = [(tantivy.Occur.Must, _phrase_query(schema, phrase)) for phrase in query.phrases]
+    for term in query.terms:
+        for field, weight in WEIGHTS.items():
+            found = tantivy.Query.term_query(schema, field.value, term, "freq")
+            parts.append((tantivy.Occur.Should, _weighted(found, weight)))
     return tantivy.Query.boolean_query(parts)
+
+
+def _phrase_query(schema: tantivy.Schema, phrase: Phrase) -> tantivy.Query:
+    """The phrase in one of its fields."""
+    found = []
+    for field in phrase.fields:
+        # A phrase of one word is refused there.
+        query = (
+            tantivy.Query.phrase_query(schema, field.value, list(phrase.terms))
+            if len(phrase.terms) > 1
+            else tantivy.Query.term_query(schema, field.value, phrase.terms[0], "freq")
+        )
+        found.append((tantivy.Occur.Should, _weighted(query, WEIGHTS[field])))
+    return tantivy.Query.boolean_query(found)
+
+
+def _weighted(query: tantivy.Query, weight: float) -> tantivy.Query:
+    return query if weight == 1 else tantivy.Query.boost_query(query, weight)
 
 
 def _schema() -> tantivy.Schema:
@@ -237,6 +280,6 @@ def _schema() -> tantivy.Schema:
     builder.add_unsigned_field("row", indexed=True, fast=True)
     builder.add_text_field("key", tokenizer_name="raw", index_option="basic")
     builder.add_text_field("every", tokenizer_name="raw", index_option="basic")
-    builder.add_text_field("text", tokenizer_name="whitespace", index_option="freq")
-    builder.add_text_field("headings", tokenizer_name="whitespace", index_option="freq")
+    for field in Field:  # with positions, for phrases
+        builder.add_text_field(field.value, tokenizer_name="whitespace", index_option="position")
     return builder.build()
