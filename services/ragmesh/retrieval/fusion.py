@@ -13,7 +13,11 @@ FUSION = "fusion"
 """Name under which a fused rank and score are told."""
 RRF_K = 60
 """The constant of the original paper; how much the first ranks stand out."""
-_EQUAL: Mapping[str, float] = MappingProxyType({})
+EQUAL: Mapping[str, float] = MappingProxyType({})
+"""Every ranking counts alike."""
+FOREIGN: Mapping[str, float] = MappingProxyType({"keyword": 3.0})
+"""Weights where the encoder was not made for the collection's language: words are the same in
+every language, meaning is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class FusedCandidate:
 def fuse(
     rankings: Sequence[Ranking],
     candidates: Mapping[int, Candidate],
-    weights: Mapping[str, float] = _EQUAL,
+    weights: Mapping[str, float] = EQUAL,
 ) -> tuple[FusedCandidate, ...]:
     """All candidates, best first; ties go by similarity, then document id and ordinal.
 

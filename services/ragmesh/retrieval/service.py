@@ -5,9 +5,9 @@ from __future__ import annotations
 import array
 import asyncio
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from ragmesh.core.callers import Caller, Machine, Principal
@@ -32,10 +32,10 @@ from ragmesh.core.index import (
 from ragmesh.core.pages import Page, PageRequest
 from ragmesh.core.questions import parse_limit
 from ragmesh.core.search import Retrieval, RetrieveQuery, SearchMode
-from ragmesh.core.vectors import Fingerprint, Lane, Vector
+from ragmesh.core.vectors import Fingerprint, Lane, Vector, made_for
 from ragmesh.retrieval.choosing import Chooser
 from ragmesh.retrieval.follower import HeadsFollower
-from ragmesh.retrieval.fusion import FusedCandidate, fuse
+from ragmesh.retrieval.fusion import EQUAL, FOREIGN, FusedCandidate, fuse
 from ragmesh.retrieval.ports import (
     Embedder,
     HeadsSource,
@@ -155,9 +155,10 @@ class RetrievalService:
         stale = await self.follower.trust(
             query.index_version_uid, restricted=spec.default_restricted
         )
-        vector, cut = await self._embed(query, spec)
+        embedded = await self._embed(query, spec)
         watch.lap("embed")
-        return await self._search(caller, query, _Embedded(spec, vector, (*stale, *cut)), watch)
+        found = await self._search(caller, query, embedded, watch)
+        return replace(found, degraded=(*stale, *found.degraded))
 
     async def _search(
         self, caller: Caller, query: RetrieveQuery, embedded: _Embedded, watch: _Stopwatch
@@ -173,7 +174,7 @@ class RetrievalService:
         with _sound(query.index_version_uid):
             async with self.index.read(query.index_version_uid) as view:
                 ranked = await view.rank(request)
-                fused = fuse(ranked.rankings, ranked.candidates)
+                fused = fuse(ranked.rankings, ranked.candidates, embedded.weights)
                 watch.lap("rank")
                 chooser = Chooser(view, query, ranked.terms)
                 candidates, marks = await self._reranked(chooser, fused, watch)
@@ -202,17 +203,20 @@ class RetrievalService:
         watch.lap("rerank")
         return ordered
 
-    async def _embed(
-        self, query: RetrieveQuery, spec: IndexSpec
-    ) -> tuple[Vector | None, tuple[str, ...]]:
-        """The question's vector, if the mode needs one, and what it must be marked with."""
+    async def _embed(self, query: RetrieveQuery, spec: IndexSpec) -> _Embedded:
+        """The question with its vector, if the mode needs one."""
         if query.mode is SearchMode.KEYWORD:
-            return None, ()
+            return _Embedded(spec, None, (), EQUAL)
         embeddings = await self.embedder.embed_texts(
             [query.question.text], encoder=spec.encoder, lane=Lane.QUERY
         )
         _require_fingerprint(spec, embeddings.fingerprint)
-        return embeddings.vectors[0], (QUESTION_CUT,) if embeddings.cut_tokens[0] else ()
+        return _Embedded(
+            spec,
+            embeddings.vectors[0],
+            degraded=(QUESTION_CUT,) if embeddings.cut_tokens[0] else (),
+            weights=EQUAL if made_for(embeddings.languages, spec.language) else FOREIGN,
+        )
 
     async def _spec(self, caller: Caller, index_version_uid: str) -> IndexSpec:
         with _sound(index_version_uid):
@@ -228,6 +232,8 @@ class _Embedded:
     spec: IndexSpec
     vector: Vector | None
     degraded: tuple[str, ...]
+    weights: Mapping[str, float]
+    """What each ranking counts."""
 
 
 class _Stopwatch:

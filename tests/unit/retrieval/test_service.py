@@ -114,7 +114,11 @@ class Away:
 
 @asynccontextmanager
 async def bench(
-    *, restricted: bool = False, max_tokens: int = 256, reranker: Reranker | None = None
+    *,
+    restricted: bool = False,
+    max_tokens: int = 256,
+    reranker: Reranker | None = None,
+    language: str = "en",
 ) -> AsyncIterator[Bench]:
     clock, heads, index = ManualClock(), ManualHeads(), MemoryIndex()
     embedder = FakeEmbedder(FakeEncoder(max_tokens=max_tokens))
@@ -126,7 +130,7 @@ async def bench(
         None if reranker is None else Reranking(reranker, clock, RerankLimits()),
     )
     spec = replace(
-        index_spec(default_restricted=restricted),
+        index_spec(default_restricted=restricted, language=language),
         fingerprint=fake_fingerprint(max_tokens=max_tokens),
     )
     async with asyncio.TaskGroup() as group:
@@ -265,6 +269,22 @@ async def test_a_reranker_that_is_away_costs_its_order_and_not_the_answer() -> N
         found = await b.retrieve(b.query())
         assert [hit.document_id for hit in found.hits] == ["a", "b", "c"]
         assert found.degraded == (RERANK_SKIPPED,)
+
+
+@pytest.mark.parametrize(("language", "first"), [("en", "like"), ("de", "worded")])
+async def test_fusion_leans_on_words_where_the_encoder_was_not_made_for_the_language(
+    language: str, first: str
+) -> None:
+    async with bench(language=language) as b:
+        question = "cat dog cow"
+        await b.add("worded", "cat dog cow and hen and pig and duck and goose and horse")
+        await b.add("like", "cat dog")
+        found = await b.retrieve(replace(b.query(question), explain=True))
+        ranks = {
+            hit.document_id: {one.ranking: one.rank for one in hit.scores} for hit in found.hits
+        }
+        assert ranks["like"] == {"dense": 1, "keyword": 2, "fusion": 1 + (first != "like")}
+        assert found.hits[0].document_id == first
 
 
 async def test_quotation_marks_are_phrases_in_keyword_mode_alone() -> None:

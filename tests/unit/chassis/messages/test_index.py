@@ -63,6 +63,7 @@ CHUNKS = st.builds(
         st.one_of(st.none(), NUMBERS),
         NUMBERS,
         st.lists(SPANS, max_size=3).map(tuple),
+        TEXTS,
     ),
     st.lists(FLOATS, min_size=1, max_size=4).map(Vector.from_floats),
     st.one_of(
