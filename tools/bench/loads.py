@@ -52,6 +52,25 @@ async def offer(call: Call, *, a_second: float, seconds: float) -> Latencies:
     return Latencies(tuple(sorted(taken)), failed)
 
 
+async def bursts(call: Call, *, count: int, at_once: int, every_seconds: float) -> Latencies:
+    """So many calls begin in the same moment, again and again by schedule."""
+    begun = time.perf_counter()
+    taken: list[float] = []
+
+    async def one(moment: float) -> None:
+        await call()
+        taken.append(time.perf_counter() - moment)
+
+    async with asyncio.TaskGroup() as group:
+        for burst in range(count):
+            moment = begun + burst * every_seconds
+            if (early := moment - time.perf_counter()) > 0:
+                await asyncio.sleep(early)
+            for _ in range(at_once):
+                group.create_task(one(moment))
+    return Latencies(tuple(sorted(taken)))
+
+
 async def one_by_one(call: Call, count: int) -> Latencies:
     """The time of each call with nothing else under way: what a hop costs, not what it bears."""
     taken: list[float] = []

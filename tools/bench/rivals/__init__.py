@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,14 +57,29 @@ def environment(name: str) -> Path:
 
 
 @contextmanager
-def rival(name: str, program: str, *arguments: object, niceness: int = 0) -> Iterator[Rival]:
-    """The program of this folder in the rival's environment, ready, for the time of the block."""
+def rival(
+    name: str,
+    program: str,
+    *arguments: object,
+    niceness: int = 0,
+    beside: Sequence[str] = (),
+) -> Iterator[Rival]:
+    """The program of this folder in the rival's environment, ready, for the time of the block.
+
+    What is installed for others `beside` it can be imported too: nobody wants torch twice.
+    """
     python = environment(name) / "bin" / "python"
+    others = [str(next(environment(other).glob("lib/python*/site-packages"))) for other in beside]
     command = ["nice", "-n", str(niceness), str(python), str(HERE / program)]
     command += map(str, arguments)
     begun = time.perf_counter()
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=HERE
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=HERE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(others)},
     ) as process:
         try:
             first = process.stdout.readline() if process.stdout else ""
