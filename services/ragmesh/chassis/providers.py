@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
-import openai
-
 from ragmesh.core.errors import (
     ProviderOverloadedError,
     ProviderRefusedError,
@@ -27,8 +25,11 @@ _LONGEST_RETRY_SECONDS = 3_600.0
 def provider_errors(name: str, now: datetime) -> Iterator[None]:
     """Say of a call in this block what its provider did; `now` is what Retry-After counts from.
 
-    Nothing that a provider wrote gets into an error: it may repeat the text that it was sent.
+    Nothing that a provider wrote gets into an error: it may repeat the key or text it was sent.
     """
+    # A second of imports that a mesh without endpoints must not pay.
+    import openai
+
     try:
         yield
     except openai.APITimeoutError as error:
@@ -38,7 +39,7 @@ def provider_errors(name: str, now: datetime) -> Iterator[None]:
             f"{name} cannot be reached or broke off", metadata=_of(name)
         ) from error
     except openai.APIStatusError as error:
-        raise _refusal(name, error.status_code, error.response.headers, now) from error
+        raise _refusal(name, error.status_code, error.response.headers, now) from None
     except (openai.OpenAIError, ValueError, TypeError, AttributeError) as error:
         # The library reads replies without checking them, so a wrong one fails anywhere in it.
         raise ProviderReplyError(
