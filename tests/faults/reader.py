@@ -7,6 +7,7 @@ import itertools
 import re
 from dataclasses import dataclass, field
 
+from ragmesh.retrieval.follower import STALE_HEADS
 from tests.faults.doors import AwayError, Doors
 from tests.faults.script import ANCHOR, parts_of
 
@@ -54,7 +55,7 @@ class Reader:
 
 
 async def found_of(doors: Doors, name: str, mode: str) -> list[tuple[int, int, int]] | None:
-    """(revision, edition, part) of every hit of a document; None while the mesh refuses."""
+    """(revision, edition, part) of every hit; None while the mesh refuses or says it is late."""
     search = {
         "query": f"owl {name} edition part",
         "mode": mode,
@@ -65,8 +66,11 @@ async def found_of(doors: Doors, name: str, mode: str) -> list[tuple[int, int, i
     if reply.status_code == 503:
         return None
     assert reply.status_code == 200, reply.text
+    answer = reply.json()
+    if STALE_HEADS in answer["degraded"]:
+        return None
     found = []
-    for hit in reply.json()["hits"]:
+    for hit in answer["hits"]:
         told = _TELLS.match(hit["text"])
         assert told is not None, hit
         assert told[1] == hit["document_id"] == name, hit

@@ -188,6 +188,13 @@ def test_two_stores_in_one_file_are_refused(tmp_path: Path) -> None:
         settings_for(tmp_path, **both)
 
 
+def test_a_publication_that_waits_less_than_searches_trust_old_heads_is_refused(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(InvalidSettingsError, match="publish_wait_seconds must be above"):
+        settings_for(tmp_path, **{"indexing.publish_wait_seconds": 5.0})
+
+
 def test_the_indexer_alone_is_refused_without_stores_that_can_be_shared(tmp_path: Path) -> None:
     with pytest.raises(InvalidSettingsError, match="target indexer needs PostgreSQL and Kafka"):
         settings_for(tmp_path, target="indexer")

@@ -186,6 +186,15 @@ class Settings(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _refuse_silent_lateness(self) -> Self:
+        if self.indexing.publish_wait_seconds <= self.retrieval.stale_after_seconds:
+            raise ValueError(
+                "indexing.publish_wait_seconds must be above retrieval.stale_after_seconds:"
+                " searches that are late with a deletion would not say so"
+            )
+        return self
+
     @property
     def internal_grpc(self) -> str | None:
         """Address of the internal gRPC listener; None = the target has none."""

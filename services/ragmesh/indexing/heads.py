@@ -4,7 +4,8 @@ A follower is sent what moved since its own sequence, read from the catalog, so 
 live are one path and nothing can be lost or reordered. Coming back for the next batch says that
 the last one is applied; over gRPC the follower acknowledges it then (`server/heads.py`), so that
 both are the same to a publication. It waits for followers of its own process only and no longer
-than `wait_seconds`: who is late, or follows another process, sees it within a second.
+than `wait_seconds`. That is longer than a search trusts heads that are not said to be the newest:
+who is late answers as of a moment ago, but says so.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Protocol
 
 from ragmesh.core.answers import Invalidation
@@ -44,6 +46,8 @@ class _Follower:
     def __init__(self, index_version_uid: str, sequence: int) -> None:
         self.index_version_uid = index_version_uid
         self.applied = sequence
+        self.announced = sequence
+        """The newest publication of this process."""
         self.woken = asyncio.Event()
         self.left = False
         self.is_late = False
@@ -129,6 +133,8 @@ class HeadFeed:
                 )
                 if batch is None:
                     raise IndexVersionGoneError("the index version does not exist any more")
+                if batch.sequence < follower.announced:  # read before something was published
+                    batch = replace(batch, caught_up=False)
                 yield batch
                 follower.advance(batch.sequence)
                 if not batch.caught_up:
@@ -162,6 +168,7 @@ class HeadFeed:
             reached[version] = max(reached.get(version, 0), move.sequence)
         following = [f for f in self._followers if f.index_version_uid in reached]
         for follower in following:
+            follower.announced = max(follower.announced, reached[follower.index_version_uid])
             follower.woken.set()
         await self._invalidate(moves)
         waiting = [follower for follower in following if not follower.is_late]

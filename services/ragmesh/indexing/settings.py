@@ -55,10 +55,11 @@ class IndexingSettings(Section):
         1.0, gt=0, le=4, description="Seconds between two signs of life to followers of heads."
     )
     publish_wait_seconds: float = Field(
-        1.0,
+        10.0,
         gt=0,
-        le=30,
-        description="Longest time in seconds that a publication waits for its followers.",
+        le=120,
+        description="Longest time in seconds that a publication waits for its followers; longer"
+        " than retrieval.stale_after_seconds, so that a follower who is later still says so.",
     )
     job_reread_seconds: float = Field(
         5.0, gt=0, le=60, description="Seconds after which a watched job is read again anyway."

@@ -48,6 +48,7 @@ class _Following:
     """How far one index version has been followed."""
 
     heard_at: float
+    """When what is applied was last said to be the newest."""
     sequence: int = 0
     caught_up: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -152,6 +153,7 @@ class HeadsFollower:
 
     async def _apply(self, batch: HeadBatch, following: _Following) -> bool:
         """Hand the heads over; False when the index version is damaged and will take none."""
+        heard_at = self._clock.monotonic()  # before what may take long, and grow old meanwhile
         if batch.heads or batch.sequence > following.sequence:
             try:
                 await self._index.apply_heads(batch)
@@ -160,8 +162,8 @@ class HeadsFollower:
                 # this one when it is made anew.
                 return False
         following.sequence = max(following.sequence, batch.sequence)
-        following.heard_at = self._clock.monotonic()
         if batch.caught_up:
+            following.heard_at = heard_at
             following.caught_up.set()
         return True
 

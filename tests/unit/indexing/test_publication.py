@@ -19,6 +19,7 @@ from ragmesh.core.errors import (
 )
 from ragmesh.core.index import Head, HeadBatch
 from ragmesh.indexing.heads import HeadFeed
+from ragmesh.indexing.rows import Move
 from tests.unit.indexing.world import ADMIN, FakeInvalidations, World, world
 
 RETRIEVAL = Machine("retrieval")
@@ -109,11 +110,16 @@ class MovedHeads:
 
     def __init__(self) -> None:
         self.heads: list[Head] = []
+        self.asked = asyncio.Event()
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
 
     async def heads_after(
         self, index_version_uid: str, sequence: int, *, limit: int
     ) -> HeadBatch | None:
         heads = tuple(head for head in self.heads if head.sequence > sequence)
+        self.asked.set()
+        await self.may_answer.wait()
         seen = heads[-1].sequence if heads else sequence
         return HeadBatch(index_version_uid, heads, seen, True)
 
@@ -128,6 +134,26 @@ async def test_a_publication_whose_caller_left_reaches_the_followers() -> None:
             source.heads.append(Head("a", 1, 1, OPEN, 1, "digest", 1))  # committed, then:
             raise asyncio.CancelledError
     assert [head.sequence for head in (await anext(stream)).heads] == [1]
+    await stream.aclose()
+
+
+async def test_heads_read_before_a_publication_are_not_said_to_be_the_newest() -> None:
+    source = MovedHeads()
+    feed = HeadFeed(source, FakeInvalidations(), heartbeat_seconds=4, wait_seconds=0.01)
+    stream = feed.watch("v1", from_sequence=0)
+    await anext(stream)
+    source.may_answer.clear()
+    source.asked.clear()
+    feed.wake()
+    reading = asyncio.create_task(anext(stream))
+    await source.asked.wait()
+    async with feed.publication() as moved:
+        source.heads.append(Head("a", 1, 1, OPEN, 1, "digest", 1))
+        moved([Move("v1", "c1", "a", 1)])
+    source.may_answer.set()
+    old = await reading
+    new = await anext(stream)
+    assert [(b.sequence, b.caught_up) for b in (old, new)] == [(0, False), (1, True)]
     await stream.aclose()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -104,6 +105,36 @@ async def test_after_silence_open_collections_are_marked_and_restricted_ones_ref
         assert caught.value.retry_after_seconds
         await heads.say(Publisher(spec, sequence=1).heartbeat())
         assert await follower.trust(uid, restricted=True) == ()
+
+
+async def test_heads_behind_which_more_are_waiting_are_not_taken_for_the_newest() -> None:
+    spec, heads, clock = index_spec(), ManualHeads(), ManualClock()
+    publisher = Publisher(spec)
+    async with following(spec, heads=heads, clock=clock) as (follower, _):
+        uid = spec.index_version_uid
+        await heads.say(publisher.publish("a"))
+        await clock.advance(5.1)
+        await heads.say(replace(publisher.publish("b"), caught_up=False))
+        assert await follower.trust(uid, restricted=False) == (STALE_HEADS,)
+        await heads.say(publisher.publish("c"))
+        assert await follower.trust(uid, restricted=False) == ()
+
+
+async def test_heads_that_took_long_to_apply_are_as_old_as_their_coming(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spec, heads, clock = index_spec(), ManualHeads(), ManualClock()
+    async with following(spec, heads=heads, clock=clock) as (follower, index):
+        apply_heads = index.apply_heads
+
+        async def slowly(batch: HeadBatch) -> None:
+            await clock.advance(5.1)
+            await apply_heads(batch)
+
+        monkeypatch.setattr(index, "apply_heads", slowly)
+        await heads.say(Publisher(spec).publish("a"))
+        trusted = await follower.trust(spec.index_version_uid, restricted=False)
+        assert trusted == (STALE_HEADS,)
 
 
 async def test_a_broken_stream_goes_on_from_where_it_was() -> None:
