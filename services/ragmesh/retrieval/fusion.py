@@ -27,7 +27,7 @@ class FusedCandidate:
     candidate: Candidate
     score: float
     scores: tuple[Score, ...]
-    """How each ranking saw it, then how all of them together."""
+    """How each ranking saw it."""
 
 
 def fuse(
@@ -58,6 +58,11 @@ def fuse(
         if scores
     ]
     fused.sort(key=_order)
+    return tuple(fused)
+
+
+def explained(fused: Sequence[FusedCandidate]) -> tuple[FusedCandidate, ...]:
+    """The same with what fusion made of each: its rank and score."""
     return tuple(
         replace(one, scores=(*one.scores, Score(FUSION, rank, one.score)))
         for rank, one in enumerate(fused, start=1)

@@ -35,7 +35,7 @@ from ragmesh.core.search import Retrieval, RetrieveQuery, SearchMode
 from ragmesh.core.vectors import Fingerprint, Lane, Vector, made_for
 from ragmesh.retrieval.choosing import Chooser
 from ragmesh.retrieval.follower import HeadsFollower
-from ragmesh.retrieval.fusion import EQUAL, FOREIGN, FusedCandidate, fuse
+from ragmesh.retrieval.fusion import EQUAL, FOREIGN, FusedCandidate, explained, fuse
 from ragmesh.retrieval.ports import (
     Embedder,
     HeadsSource,
@@ -175,6 +175,8 @@ class RetrievalService:
             async with self.index.read(query.index_version_uid) as view:
                 ranked = await view.rank(request)
                 fused = fuse(ranked.rankings, ranked.candidates, embedded.weights)
+                if query.explain:
+                    fused = explained(fused)
                 watch.lap("rank")
                 chooser = Chooser(view, query, ranked.terms)
                 candidates, marks = await self._reranked(chooser, fused, watch)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragmesh.retrieval.fusion import RRF_K, fuse
+from ragmesh.retrieval.fusion import RRF_K, explained, fuse
 from ragmesh.retrieval.ports import Candidate, Ranking
 
 
@@ -53,7 +53,7 @@ def test_ties_go_by_similarity_then_by_document_id() -> None:
 
 
 def test_each_ranking_says_how_it_saw_a_candidate() -> None:
-    fused = fuse([ranking("dense", 1, 2), ranking("keyword", 2)], candidates(1, 2))
+    fused = explained(fuse([ranking("dense", 1, 2), ranking("keyword", 2)], candidates(1, 2)))
     (second,) = [one for one in fused if one.candidate.place == 2]
     assert [(score.ranking, score.rank) for score in second.scores] == [
         ("dense", 2),

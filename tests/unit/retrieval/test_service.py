@@ -296,6 +296,15 @@ async def test_quotation_marks_are_phrases_in_keyword_mode_alone() -> None:
         assert len((await b.retrieve(b.query('"cat sat"'))).hits) == 2
 
 
+async def test_a_question_in_a_language_of_no_document_finds_no_word_and_fails_nothing() -> None:
+    async with bench() as b:
+        await b.add("a", "the cat sat")
+        question = b.query("何時に猫は眠りますか")
+        found = await b.retrieve(replace(question, explain=True))
+        assert [one.ranking for one in found.hits[0].scores] == ["dense", "fusion"]
+        assert (await b.retrieve(replace(question, mode=SearchMode.KEYWORD))).hits == ()
+
+
 async def test_filters_that_contradict_themselves_find_nothing_and_fail_nothing() -> None:
     async with bench() as b:
         await b.add("a", "the cat sat")

@@ -33,6 +33,8 @@ Scored = Iterator[tuple[int, float]]
 
 FEW_ROWS = 2_000
 """Below this many permitted rows the keyword query asks for these rows alone."""
+_FEW_SHARE = 0.5
+"""Of all rows; where most are permitted, most of the best hits are."""
 MAX_TERMS = 256
 """Most terms of a question that are looked at."""
 _MAX_QUERY_TERMS = 64
@@ -133,16 +135,17 @@ class Ranker:
         if query.finds_nothing or selection.rows == 0:
             return {}
         searcher = self.snapshot.searcher
-        if selection.rows <= FEW_ROWS:
+        if selection.rows <= min(FEW_ROWS, _FEW_SHARE * searcher.num_docs):
             rows = [
                 row
                 for segment, mask in zip(self.snapshot.segments, selection.masks, strict=True)
                 for row in segment.rows[mask].tolist()
             ]
-            hits = search_among(searcher, self.schema, query, rows)
+            hits = search_among(searcher, self.schema, query, rows, wanted)
             return _first(self._permitted(hits, selection), wanted)
         most = searcher.doc_freq("every", "1")
-        limit = _WIDENING * wanted
+        everything = selection.rows == searcher.num_docs
+        limit = wanted if everything else _WIDENING * wanted
         while True:
             checkpoint()
             hits = search(searcher, self.schema, query, limit)

@@ -225,16 +225,20 @@ def search(
 
 
 def search_among(
-    searcher: tantivy.Searcher, schema: tantivy.Schema, query: KeywordQuery, rows: Sequence[int]
+    searcher: tantivy.Searcher,
+    schema: tantivy.Schema,
+    query: KeywordQuery,
+    rows: Sequence[int],
+    limit: int,
 ) -> list[KeywordHit]:
-    """Every one of these rows that the query finds, best first."""
+    """The best of these rows for the query."""
     among = tantivy.Query.const_score_query(
         tantivy.Query.term_set_query(schema, "row", list(rows)), 0.0
     )
     both = tantivy.Query.boolean_query(
         [(tantivy.Occur.Must, _query(schema, query)), (tantivy.Occur.Must, among)]
     )
-    return _run(searcher, both, len(rows))
+    return _run(searcher, both, limit)
 
 
 def _run(searcher: tantivy.Searcher, query: tantivy.Query, limit: int) -> list[KeywordHit]:
