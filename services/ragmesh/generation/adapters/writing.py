@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ragmesh.core.answers import AnswerStatus, Delta, Generated, GenerationEvent, Usage
 from ragmesh.core.errors import ProviderReplyError, RagmeshError
@@ -139,8 +139,8 @@ class Writing:
         if not end.whole:
             yield self._generated(AnswerStatus.PARTIAL, usage, ANSWER_CUT)
             return
-        marks = () if self._citer.groundedness() else (UNGROUNDED,)
-        yield self._generated(AnswerStatus.ANSWERED, usage, *marks)
+        answered = self._generated(AnswerStatus.ANSWERED, usage)
+        yield answered if answered.groundedness else replace(answered, degraded=(UNGROUNDED,))
 
     def _generated(self, status: AnswerStatus, usage: Usage, *degraded: str) -> Generated:
         self._told = True
