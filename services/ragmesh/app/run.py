@@ -31,9 +31,12 @@ async def run_target(
     `in_cluster` says that the process runs in a pod, where developer mode is refused. What is
     needed of other processes is dialled and may come later: no order of starts is asked for.
     """
-    for name in TARGETS[settings.target]:
+    modules = [MODULES[name] for name in TARGETS[settings.target]]
+    for module in modules:
+        module.refuse(settings, in_cluster)
+    for module in modules:
         # Takes seconds, in which a signal is better answered without a lifecycle.
-        MODULES[name].load()
+        module.load()
     async with Lifecycle() as life:
         wiring = Wiring(settings, life, SystemClock(), in_cluster)
         await build(wiring)
@@ -43,11 +46,8 @@ async def run_target(
 
 async def build(wiring: Wiring) -> None:
     """Open the target's modules; they are closed with the lifecycle."""
-    modules = {name: MODULES[name] for name in TARGETS[wiring.settings.target]}
-    for module in modules.values():
-        module.refuse(wiring)
     make_folder_durably(wiring.settings.data_dir)
-    await open_modules(wiring, tuple(modules))
+    await open_modules(wiring, TARGETS[wiring.settings.target])
 
 
 async def open_modules(wiring: Wiring, names: Sequence[str]) -> None:

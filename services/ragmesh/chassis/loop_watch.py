@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from types import FrameType
 
 _log = logging.getLogger(__name__)
 _MARKS_PER_LIMIT = 4
+_LOOKS_PER_LIMIT = 2
+"""Enough to look in the middle of whatever holds the loop up for longer than the limit."""
 _FRAMES = 6
 
 
@@ -67,7 +69,8 @@ class _Watch:
         self._on_block = on_block
         self._ident = threading.get_ident()
         self._marked = time.monotonic()
-        self._starved = _waited_for_a_core()
+        self._waits = _CoreWaits()
+        self._starved = self._waits.seconds()
         self._where = ""
         self._timer: asyncio.TimerHandle | None = None
         self._enough = threading.Event()
@@ -81,20 +84,22 @@ class _Watch:
         self._enough.set()
         if self._timer is not None:
             self._timer.cancel()
+        self._waits.close()
 
     def _mark(self) -> None:
         """Leave a mark; runs in the loop, late if something held it up."""
-        now, starved = time.monotonic(), _waited_for_a_core()
+        now, starved = time.monotonic(), self._waits.seconds()
         blocked = now - self._marked - self._pause - (starved - self._starved)
         where, self._where = self._where, ""
         if blocked > self._limit:
             self._on_block(Block(blocked, where))
-        # What was done to tell it is not the loop's fault.
-        self._marked, self._starved = time.monotonic(), _waited_for_a_core()
+            # What was done to tell it is not the loop's fault.
+            now, starved = time.monotonic(), self._waits.seconds()
+        self._marked, self._starved = now, starved
         self._timer = self._loop.call_later(self._pause, self._mark)
 
     def _look(self) -> None:
-        while not self._enough.wait(self._pause):
+        while not self._enough.wait(self._limit / _LOOKS_PER_LIMIT):
             overdue = time.monotonic() - self._marked - self._pause
             if overdue > self._limit / 2 and not self._where:
                 self._where = _stack(sys._current_frames().get(self._ident))
@@ -109,10 +114,25 @@ def _stack(frame: FrameType | None) -> str:
     return " > ".join(reversed(calls))
 
 
-def _waited_for_a_core() -> float:
-    """Seconds that the current thread was ready to run and did not; 0 where nobody counts it."""
-    try:
-        text = Path("/proc/thread-self/schedstat").read_text("ascii")
-    except OSError:
-        return 0.0
-    return int(text.split()[1]) / 1e9
+class _CoreWaits:
+    """How long the thread that makes this was ready to run and did not; 0 where nobody counts it.
+
+    The file stays open: a mark is left forty times a second for as long as the process lives.
+    """
+
+    def __init__(self) -> None:
+        path = f"/proc/self/task/{threading.get_native_id()}/schedstat"
+        try:
+            self._file: int | None = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            self._file = None
+
+    def seconds(self) -> float:
+        if self._file is None:
+            return 0.0
+        return int(os.pread(self._file, 64, 0).split()[1]) / 1e9
+
+    def close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None

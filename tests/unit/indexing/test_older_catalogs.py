@@ -1,28 +1,24 @@
-"""A catalog of an earlier version opens, and what waited in it is still sent."""
+"""A catalog of an earlier version opens, as one that is new, and what waited in it is sent."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import create_engine, text
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, create_engine, text
 
-from ragmesh.indexing.adapters.catalog import migrating
+from ragmesh.indexing.adapters.catalog.migrating import migrate, revisions, upgrade
 from ragmesh.indexing.adapters.catalog.opening import open_sqlite_catalog
+from ragmesh.indexing.adapters.catalog.tables import schema
 from ragmesh.testing.clocks import ManualClock
 
 
 def make_first_version(path: Path) -> None:
     """A catalog as it was before outbox rows knew their trace, with one row that waits."""
-    config = Config()
-    folder = Path(migrating.__file__).with_name("migrations")
-    config.set_main_option("script_location", str(folder))
-    config.set_main_option("path_separator", "os")
     engine = create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
+        upgrade(connection, "0001")
         connection.execute(
             text(
                 "INSERT INTO outbox (event_uid, topic, lane, occurred_at, tenant_uid,"
@@ -39,3 +35,33 @@ async def test_rows_that_waited_in_an_older_catalog_belong_to_no_trace(tmp_path:
     async with open_sqlite_catalog(path, ManualClock()) as catalog:
         (row,) = await catalog.take_outbox(limit=10, window=10)
     assert (row.event_uid, row.sequence, row.traceparent) == ("e", 7, "")
+
+
+def shape(connection: Connection) -> dict[str, set[tuple[object, ...]]]:
+    """Tables with their columns in whatever order, and indexes with what they leave out."""
+    made = connection.execute(text("SELECT type, name, sql FROM sqlite_master")).all()
+    found: dict[str, set[tuple[object, ...]]] = {
+        name: {tuple(row)[1:] for row in connection.execute(text(f"PRAGMA table_info('{name}')"))}
+        for kind, name, _ in made
+        if kind == "table"
+    }
+    found["indexes"] = {
+        (name, sql and " ".join(sql.split()))
+        for kind, name, sql in made
+        if kind == "index" and not name.startswith("sqlite_")
+    }
+    return found
+
+
+def test_a_new_catalog_is_what_all_migrations_make() -> None:
+    fresh, migrated = create_engine("sqlite://"), create_engine("sqlite://")
+    with fresh.begin() as new, migrated.begin() as old:
+        migrate(new)
+        upgrade(old)
+        assert shape(new) == shape(old)
+        for connection in (new, old):
+            context = MigrationContext.configure(connection)
+            assert compare_metadata(context, schema) == []
+            assert context.get_current_revision() == revisions()[-1]
+    fresh.dispose()
+    migrated.dispose()

@@ -20,7 +20,6 @@ from ragmesh.core.errors import (
     StoreInUseError,
     UnavailableError,
 )
-from ragmesh.indexing.adapters.catalog import sqlite
 from ragmesh.indexing.adapters.catalog.opening import SqlCatalog, open_sqlite_catalog
 from ragmesh.indexing.adapters.catalog.tables import tenants
 from ragmesh.indexing.adapters.catalog.writer import GroupWriter, mapped_error
@@ -205,23 +204,3 @@ async def test_a_catalog_is_opened_once_at_a_time(tmp_path: Path) -> None:
         with pytest.raises(StoreInUseError):
             async with open_sqlite_catalog(path, CLOCK):
                 pass
-
-
-async def test_migrations_make_exactly_the_tables_that_the_code_knows(tmp_path: Path) -> None:
-    from alembic.autogenerate import compare_metadata
-    from alembic.migration import MigrationContext
-
-    from ragmesh.indexing.adapters.catalog.tables import schema
-
-    path = tmp_path / "catalog.db"
-    async with open_sqlite_catalog(path, CLOCK):
-        pass
-    engine = sqlite.writer_engine(path)
-    try:
-        async with engine.connect() as connection:
-            differences = await connection.run_sync(
-                lambda sync: compare_metadata(MigrationContext.configure(sync), schema)
-            )
-    finally:
-        await engine.dispose()
-    assert differences == []

@@ -12,9 +12,9 @@ from enum import Enum
 from pathlib import Path
 
 from ragmesh.app.cli.surroundings import SERVER_VARIABLE, Surroundings
+from ragmesh.app.modules.refusals import refuse_held
 from ragmesh.app.settings import Settings
 from ragmesh.chassis.addresses import Address, bound_socket
-from ragmesh.chassis.locks import StoreLock
 from ragmesh.core.errors import (
     DeadlineError,
     PortInUseError,
@@ -107,12 +107,10 @@ def stores_in_use(settings: Settings) -> RagmeshError | None:
     """Why the first of the stores that cannot be opened cannot; mostly a mesh runs on it."""
     stores = (settings.catalog_path, settings.events_path, settings.index_path / "index")
     for store in stores:
-        if store.with_name(f"{store.name}.lock").exists():
-            try:
-                with StoreLock(store):
-                    pass
-            except RagmeshError as error:
-                return error
+        try:
+            refuse_held(store)
+        except RagmeshError as error:
+            return error
     return None
 
 

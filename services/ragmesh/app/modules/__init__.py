@@ -13,6 +13,7 @@ from pkgutil import resolve_name
 from types import MappingProxyType
 from typing import Any
 
+from ragmesh.app.settings import Settings
 from ragmesh.app.wiring import Wiring
 
 _HERE = __name__
@@ -27,7 +28,7 @@ class Module:
     needs: tuple[str, ...] = ()
     """What must be there before it; what does not run in its process is dialled."""
     refusal: str | None = None
-    """Function that raises what can be known to be wrong before anything is opened."""
+    """Function of `refusals` that raises what is known to be wrong before anything is loaded."""
 
     def load(self) -> None:
         """Import what it is made of."""
@@ -38,10 +39,10 @@ class Module:
         opened: AbstractAsyncContextManager[Any] = resolve_name(f"{_HERE}.{self.home}")(wiring)
         return opened
 
-    def refuse(self, wiring: Wiring) -> None:
+    def refuse(self, settings: Settings, in_cluster: bool) -> None:
         """Raise what is wrong already."""
         if self.refusal is not None:
-            resolve_name(f"{_HERE}.{self.refusal}")(wiring)
+            resolve_name(f"{_HERE}.refusals:{self.refusal}")(settings, in_cluster)
 
 
 MODULES = MappingProxyType(
@@ -50,15 +51,21 @@ MODULES = MappingProxyType(
         "identity": Module("identity:open_identity"),
         "health": Module("internal:open_health"),
         "internal_http": Module(
-            "internal:open_internal_http", needs=("health",), refusal="internal:refuse_listening"
+            "internal:open_internal_http", needs=("health",), refusal="refuse_internal_listening"
         ),
         "internal_grpc": Module("internal:open_internal_grpc", needs=("health", "identity")),
         "cache": Module("cache:open_cache"),
         "embedding": Module("embedding:open_embedding", needs=("cache",)),
-        "retrieval": Module("retrieval:open_retrieval", needs=("embedding",)),
+        "retrieval": Module(
+            "retrieval:open_retrieval", needs=("embedding",), refusal="refuse_index"
+        ),
         "generation": Module("generation:open_generation"),
-        "events": Module("indexing:open_events"),
-        "catalog": Module("indexing:open_catalog", needs=("cache", "embedding", "retrieval")),
+        "events": Module("indexing:open_events", refusal="refuse_events"),
+        "catalog": Module(
+            "indexing:open_catalog",
+            needs=("cache", "embedding", "retrieval"),
+            refusal="refuse_catalog",
+        ),
         "indexing": Module("indexing:open_indexing", needs=("catalog", "events", "retrieval")),
         "heads": Module("retrieval:follow_heads", needs=("retrieval", "indexing")),
         "indexer": Module(
@@ -68,7 +75,7 @@ MODULES = MappingProxyType(
         "gateway": Module(
             "gateway:open_gateway",
             needs=("health", "cache", "retrieval", "generation", "indexing"),
-            refusal="gateway:refuse_listening",
+            refusal="refuse_public_listening",
         ),
     }
 )

@@ -7,25 +7,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 
 from ragmesh.app.wiring import Wiring
-from ragmesh.chassis.addresses import Address, bound_socket
 from ragmesh.chassis.executors import executor
 from ragmesh.chassis.grpc_servers import ServerOptions, serve
 from ragmesh.chassis.health import Health
 from ragmesh.chassis.http_servers import HttpOptions, serve_http
 from ragmesh.gateway.adapters.rest.app import make_app
-from ragmesh.gateway.developer_mode import developer_mode_refusal
 from ragmesh.gateway.identity import DeveloperIdentity
 from ragmesh.gateway.room import UploadRoom
 from ragmesh.gateway.server import SERVICE_NAMES, add_gateway
 from ragmesh.gateway.service import GatewayService
-
-
-def refuse_listening(wiring: Wiring) -> None:
-    """Raise when developer mode may not serve there, or when another process has the port."""
-    for address in (wiring.settings.gateway.http, wiring.settings.gateway.grpc):
-        if refusal := developer_mode_refusal(address, wiring.in_cluster):
-            raise refusal
-        bound_socket(Address.parse(address)).close()
 
 
 async def _service(wiring: Wiring) -> GatewayService:

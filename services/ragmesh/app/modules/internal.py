@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Any
 
 from ragmesh.app.wiring import Wiring
-from ragmesh.chassis.addresses import Address, bound_socket, listening_address
 from ragmesh.chassis.grpc_channels import peer_probe
 from ragmesh.chassis.grpc_servers import GrpcServer, ServerOptions, serve
 from ragmesh.chassis.health import Dependency, Health
@@ -63,14 +62,6 @@ NEEDS: Mapping[str, Mapping[str, Need]] = MappingProxyType(
     }
 )
 """The table of docs/explanation/health.md, as far as it goes over the wire."""
-
-
-def refuse_listening(wiring: Wiring) -> None:
-    """Raise when an internal address is not this machine's, or when another process has it."""
-    for address in (wiring.settings.internal_grpc, wiring.settings.internal_http):
-        if address is not None:
-            listening_address(address, allow_remote=False)
-            bound_socket(Address.parse(address)).close()
 
 
 @asynccontextmanager

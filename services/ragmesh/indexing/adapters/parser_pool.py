@@ -1,9 +1,9 @@
-"""A bounded number of parser processes at work, and some kept warm ahead of need.
+"""A bounded number of parser processes at work, and one of each family kept warm once it is needed.
 
 PDF, DOCX and HTML run through complex parsers: each such file gets a process of its own, which
-ends with it. Plain texts share processes that are replaced after many documents. What a file does
-to its process never reaches another file: when a process that has read others dies, the file is
-read again in a fresh one before it is blamed.
+ends with it, while the next of its family warms up. Plain texts share processes that are replaced
+after many documents. What a file does to its process never reaches another file: when a process
+that has read others dies, the file is read again in a fresh one before it is blamed.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
+from ragmesh.chassis.executors import usable_cores
 from ragmesh.core.errors import (
     OutputTooLargeError,
     ParserCrashError,
@@ -42,7 +44,7 @@ from ragmesh.indexing.adapters.parser_process import KilledFromOutsideError, Par
 from ragmesh.indexing.parser import messages
 from ragmesh.indexing.parser.confinement import Limits
 from ragmesh.indexing.parser.frames import Frame, FrameError, FrameTooLargeError
-from ragmesh.indexing.parser.kinds import kind_of
+from ragmesh.indexing.parser.kinds import Family, kind_of
 
 _MEGABYTE = 1_000_000
 
@@ -51,16 +53,12 @@ _log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
 
-def _cores() -> int:
-    return os.cpu_count() or 1
-
-
 @dataclass(frozen=True, slots=True)
 class PoolLimits:
     """How many parsers run, and how long anything may take."""
 
-    size: int = field(default_factory=_cores)
-    """Files read at the same time, and processes kept warm."""
+    size: int = field(default_factory=usable_cores)
+    """Files read at the same time."""
     wall_seconds: float = 20.0
     """Longest time from the first byte of a file to the last of its text and chunks."""
     share_per_megabyte: float = 0.25
@@ -85,6 +83,7 @@ class _Task(Generic[Answer]):
     """A request that is encoded, and an answer that is checked, off the event loop."""
 
     operation: str
+    family: Family
     plan: ChunkPlan
     names: dict[str, str]
     body: Callable[[], bytes]
@@ -119,7 +118,8 @@ class ParserPool:
         )
         self._slots = asyncio.Semaphore(self._limits.size)
         self._waiting = 0
-        self._warm: deque[asyncio.Future[ParserProcess]] = deque()
+        self._warm: dict[Family, deque[asyncio.Future[ParserProcess]]]
+        self._warm = {family: deque() for family in Family}
         self._shared: list[ParserProcess] = []
         self._alive: set[ParserProcess] = set()
         self._closing = asyncio.Event()
@@ -144,7 +144,7 @@ class ParserPool:
     async def _close(self) -> None:
         """End every process, also those at work, and the threads that held them."""
         self._closing.set()
-        started = await asyncio.gather(*self._warm, return_exceptions=True)
+        started = await asyncio.gather(*chain(*self._warm.values()), return_exceptions=True)
         self._warm.clear()
         self._shared.clear()
         self._alive.update(process for process in started if isinstance(process, ParserProcess))
@@ -163,7 +163,7 @@ class ParserPool:
         ParsersNotSealedError when one is missing that is required; ParserUnavailableError when
         none starts.
         """
-        process = await self._fresh()
+        process = await self._fresh(Family.TEXTS)
         try:
             confinement = await self._in_thread(process, lambda: self._wait_ready(process))
         except BaseException:
@@ -179,10 +179,10 @@ class ParserPool:
             return ReadDocument(*messages.read_answer(frame))
 
         names = {"filename": source.filename, "content_type": source.content_type}
-        plain = kind_of(source).plain
-        size = len(source.content) if plain else 0
-        task = _Task("read", plan, names, lambda: source.content, understand, size)
-        return await self._run(task, alone=not plain)
+        kind = kind_of(source)
+        size = len(source.content) if kind.plain else 0
+        task = _Task("read", kind.family, plan, names, lambda: source.content, understand, size)
+        return await self._run(task)
 
     async def split(self, extraction: Extraction, plan: ChunkPlan) -> tuple[ChunkDraft, ...]:
         """The chunks of a text that was read before."""
@@ -191,15 +191,18 @@ class ParserPool:
             return messages.read_chunks(frame, extraction)
 
         size = len(extraction.text)
-        task = _Task("split", plan, {}, extraction.to_json, understand, size)
-        return await self._run(task, alone=False)
+        task = _Task("split", Family.TEXTS, plan, {}, extraction.to_json, understand, size)
+        return await self._run(task)
 
-    async def _run(self, task: _Task[Answer], *, alone: bool) -> Answer:
+    async def _run(self, task: _Task[Answer]) -> Answer:
         async with self._slot():
-            process = self._shared.pop() if self._shared and not alone else await self._fresh()
+            if task.family is Family.TEXTS and self._shared:
+                process = self._shared.pop()
+            else:
+                process = await self._fresh(task.family)
             had_others = process.documents > 0
             try:
-                return await self._once(process, task, alone=alone)
+                return await self._once(process, task)
             except KilledFromOutsideError:
                 _log.warning("a parser process was killed; its file is read again")
             except (ParserCrashError, ParserMemoryError):
@@ -207,14 +210,14 @@ class ParserPool:
                     raise
                 _log.warning("a shared parser process died; its file is read again")
             try:
-                return await self._once(await self._fresh(), task, alone=alone)
+                return await self._once(await self._fresh(task.family), task)
             except KilledFromOutsideError as error:
                 # Killed twice on one file: the kernel's memory limit is the one who does that.
                 raise ParserMemoryError(
                     "the parser was killed on this file, most likely for its memory"
                 ) from error
 
-    async def _once(self, process: ParserProcess, task: _Task[Answer], *, alone: bool) -> Answer:
+    async def _once(self, process: ParserProcess, task: _Task[Answer]) -> Answer:
         """The answer of one process, which is shared again or ended afterwards."""
         healthy = False
         try:
@@ -228,7 +231,8 @@ class ParserPool:
             raise
         finally:
             spent = process.documents >= self._limits.documents_per_process
-            if healthy and not alone and not spent and not self._closing.is_set():
+            shared = task.family is Family.TEXTS and not spent
+            if healthy and shared and not self._closing.is_set():
                 self._shared.append(process)
             else:
                 await self._end(process)
@@ -282,16 +286,16 @@ class ParserPool:
                 future.exception()  # the death that was just asked for
             raise
 
-    async def _fresh(self) -> ParserProcess:
-        """A process that has read nothing yet; the next one starts warming up."""
+    async def _fresh(self, family: Family) -> ParserProcess:
+        """A process that has read nothing yet; what is used once has its successor warm up."""
         if self._closing.is_set():
             raise ParserUnavailableError("the parsers are shutting down")
-        self._restock(1)
-        starting = self._warm.popleft()
+        self._start(family)
+        starting = self._warm[family].popleft()
         try:
             process = await asyncio.shield(starting)
         except asyncio.CancelledError:
-            self._warm.appendleft(starting)
+            self._warm[family].appendleft(starting)
             raise
         except OSError as error:
             raise ParserUnavailableError("a parser process could not be started") from error
@@ -299,15 +303,16 @@ class ParserPool:
         if self._closing.is_set():  # while it started; `_close` has not seen it
             await self._end(process)
             raise ParserUnavailableError("the parsers are shutting down")
-        self._restock(self._limits.size)
+        if family is not Family.TEXTS:
+            self._start(family)
         return process
 
-    def _restock(self, wanted: int) -> None:
-        loop = asyncio.get_running_loop()
-        while len(self._warm) < wanted and not self._closing.is_set():
-            self._warm.append(
-                loop.run_in_executor(self._spawner, ParserProcess, self._limits.document)
-            )
+    def _start(self, family: Family) -> None:
+        """Have one process of the family ready or on its way."""
+        if not self._warm[family] and not self._closing.is_set():
+            work = partial(ParserProcess, family, self._limits.document)
+            loop = asyncio.get_running_loop()
+            self._warm[family].append(loop.run_in_executor(self._spawner, work))
 
     async def _end(self, process: ParserProcess) -> None:
         process.kill()

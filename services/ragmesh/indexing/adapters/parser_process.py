@@ -20,6 +20,7 @@ from ragmesh.core.errors import (
 from ragmesh.core.reading import Confinement
 from ragmesh.indexing.parser.confinement import Limits
 from ragmesh.indexing.parser.frames import EXIT_MEMORY, MAX_ANSWER, Frame, FrameError, read_frame
+from ragmesh.indexing.parser.kinds import Family
 from ragmesh.indexing.parser.messages import confinement_of
 
 _BLOCK = 1 << 20
@@ -48,12 +49,14 @@ class ParserProcess:
     It must be spawned on a thread that outlives it: the kernel ends it with that thread.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, family: Family, limits: Limits) -> None:
+        self.family = family
+        """Of the files that it can read."""
         self._complaints, complaints = os.pipe()
         try:
             os.set_blocking(self._complaints, False)
             os.set_blocking(complaints, False)  # a chatty library loses words, it does not hang
-            self._process = _start(limits, complaints)
+            self._process = _start(family, limits, complaints)
         except BaseException:
             os.close(self._complaints)
             raise
@@ -187,11 +190,12 @@ class ParserProcess:
             raise _OutOfTimeError
 
 
-def _start(limits: Limits, complaints: int) -> subprocess.Popen[bytes]:
+def _start(family: Family, limits: Limits, complaints: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module
         [
             *(sys.executable, "-I", "-X", "utf8", *_PROGRAM),
-            *(str(os.getpid()), str(limits.cpu_seconds), str(limits.address_space_bytes)),
+            *(family.value, str(os.getpid())),
+            *(str(limits.cpu_seconds), str(limits.address_space_bytes)),
         ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""`python -m ragmesh.indexing.parser PARENT_PID CPU_SECONDS ADDRESS_SPACE_BYTES`."""
+"""`python -m ragmesh.indexing.parser FAMILY PARENT_PID CPU_SECONDS ADDRESS_SPACE_BYTES`."""
 
 from __future__ import annotations
 

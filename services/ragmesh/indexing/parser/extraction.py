@@ -1,4 +1,8 @@
-"""One file to its text: the kind is told by the bytes, the parser by the kind."""
+"""One file to its text: the kind is told by the bytes, the parser by the kind.
+
+A parser is imported when it is first asked for. In a parser process the warm-up does that, so that
+it holds the libraries of its family of kinds and no others.
+"""
 
 from __future__ import annotations
 
@@ -15,25 +19,23 @@ from ragmesh.core.errors import (
 from ragmesh.core.properties import FileProperties
 from ragmesh.core.reading import Extraction, SourceFile
 from ragmesh.indexing.parser.builder import one_line
-from ragmesh.indexing.parser.decoding import decoded
-from ragmesh.indexing.parser.kinds import SourceKind, foreign_name, kind_of
+from ragmesh.indexing.parser.kinds import Family, SourceKind, foreign_name, kind_of
 from ragmesh.indexing.parser.languages import LANGUAGES, shown_language
-from ragmesh.indexing.parser.mail import read_mail
-from ragmesh.indexing.parser.markdown import read_markdown
-from ragmesh.indexing.parser.markup import read_markup
-from ragmesh.indexing.parser.office import read_package
-from ragmesh.indexing.parser.ole import read_ole
-from ragmesh.indexing.parser.pdf import read_pdf
-from ragmesh.indexing.parser.plain import read_plain
-from ragmesh.indexing.parser.rich_text import read_rich_text
-from ragmesh.indexing.parser.sheets import read_sheet
-from ragmesh.indexing.parser.structured import read_structured
 
 READABLE = "PDF, DOCX, PPTX, XLSX, ODT, RTF, HTML, Markdown, CSV, JSON, EML and plain text are read"
 
 
+Reader = Callable[[bytes], Extraction]
+
 _NEVER_OF_A_FILE = (NameError, ImportError)
 """What no content can raise: a slip of ours, or a module that was not loaded before the seal."""
+
+
+def load(family: Family) -> None:
+    """Import the parsers of every kind in the family."""
+    for kind, loader in _LOADERS.items():
+        if kind.family is family:
+            loader()
 
 
 def extract(source: SourceFile) -> Extraction:
@@ -43,7 +45,7 @@ def extract(source: SourceFile) -> Extraction:
     """
     kind = kind_of(source)
     try:
-        extraction = _READERS[kind](source.content)
+        extraction = _LOADERS[kind]()(source.content)
     except (RagmeshError, MemoryError, *_NEVER_OF_A_FILE):
         raise
     except RecursionError as error:
@@ -74,24 +76,84 @@ def _with_language(extraction: Extraction) -> FileProperties:
     return replace(properties, language=shown)
 
 
-def _text(content: bytes) -> Extraction:
-    text = decoded(content)
-    return read_structured(text) or read_plain(text)
+def _pdf() -> Reader:
+    from ragmesh.indexing.parser.pdf import read_pdf
+
+    return read_pdf
 
 
-def _other(content: bytes) -> Extraction:
-    raise UnsupportedFormatError(f"{foreign_name(content)}; {READABLE}")
+def _package() -> Reader:
+    from ragmesh.indexing.parser.office import read_package
+
+    return read_package
 
 
-_READERS: dict[SourceKind, Callable[[bytes], Extraction]] = {
-    SourceKind.PDF: read_pdf,
-    SourceKind.ZIP: read_package,
-    SourceKind.OLE: read_ole,
-    SourceKind.RTF: read_rich_text,
-    SourceKind.MAIL: read_mail,
-    SourceKind.HTML: read_markup,
-    SourceKind.MARKDOWN: lambda content: read_markdown(decoded(content)),
-    SourceKind.CSV: lambda content: read_sheet(decoded(content)),
+def _ole() -> Reader:
+    from ragmesh.indexing.parser.ole import read_ole
+
+    return read_ole
+
+
+def _rich_text() -> Reader:
+    from ragmesh.indexing.parser.rich_text import read_rich_text
+
+    return read_rich_text
+
+
+def _mail() -> Reader:
+    from ragmesh.indexing.parser.mail import read_mail
+
+    return read_mail
+
+
+def _markup() -> Reader:
+    from ragmesh.indexing.parser.markup import read_markup
+
+    return read_markup
+
+
+def _markdown() -> Reader:
+    from ragmesh.indexing.parser.decoding import decoded
+    from ragmesh.indexing.parser.markdown import read_markdown
+
+    return lambda content: read_markdown(decoded(content))
+
+
+def _sheet() -> Reader:
+    from ragmesh.indexing.parser.decoding import decoded
+    from ragmesh.indexing.parser.sheets import read_sheet
+
+    return lambda content: read_sheet(decoded(content))
+
+
+def _text() -> Reader:
+    from ragmesh.indexing.parser.decoding import decoded
+    from ragmesh.indexing.parser.plain import read_plain
+    from ragmesh.indexing.parser.structured import read_structured
+
+    def read_text(content: bytes) -> Extraction:
+        text = decoded(content)
+        return read_structured(text) or read_plain(text)
+
+    return read_text
+
+
+def _other() -> Reader:
+    def refuse(content: bytes) -> Extraction:
+        raise UnsupportedFormatError(f"{foreign_name(content)}; {READABLE}")
+
+    return refuse
+
+
+_LOADERS: dict[SourceKind, Callable[[], Reader]] = {
+    SourceKind.PDF: _pdf,
+    SourceKind.ZIP: _package,
+    SourceKind.OLE: _ole,
+    SourceKind.RTF: _rich_text,
+    SourceKind.MAIL: _mail,
+    SourceKind.HTML: _markup,
+    SourceKind.MARKDOWN: _markdown,
+    SourceKind.CSV: _sheet,
     SourceKind.TEXT: _text,
     SourceKind.OTHER: _other,
 }

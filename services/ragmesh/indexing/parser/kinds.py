@@ -12,6 +12,16 @@ from ragmesh.core.reading import SourceFile
 _SNIFFED = 4_096
 
 
+class Family(Enum):
+    """Kinds that are read by the same libraries: a parser process loads those of one family."""
+
+    TEXTS = "texts"
+    PDFS = "pdfs"
+    OFFICE = "office"
+    PAGES = "pages"
+    """Web pages, and mails, which hold them."""
+
+
 class SourceKind(Enum):
     """A kind of file, as its first bytes look; the value is the content type of those we read."""
 
@@ -31,6 +41,20 @@ class SourceKind(Enum):
         """Whether reading it runs no parser of a complex format."""
         return self in {SourceKind.MARKDOWN, SourceKind.CSV, SourceKind.TEXT}
 
+    @property
+    def family(self) -> Family:
+        """Where its parser is."""
+        return _FAMILIES.get(self, Family.TEXTS)
+
+
+_FAMILIES = {
+    SourceKind.PDF: Family.PDFS,
+    SourceKind.ZIP: Family.OFFICE,
+    SourceKind.OLE: Family.OFFICE,
+    SourceKind.RTF: Family.OFFICE,
+    SourceKind.MAIL: Family.PAGES,
+    SourceKind.HTML: Family.PAGES,
+}
 
 _SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "a PNG image"),

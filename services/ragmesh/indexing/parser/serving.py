@@ -18,6 +18,7 @@ from ragmesh.indexing.parser.chunker import split
 from ragmesh.indexing.parser.confinement import Limits, allow_cpu, confine
 from ragmesh.indexing.parser.extraction import extract
 from ragmesh.indexing.parser.frames import EXIT_MEMORY, MAX_REQUEST, Frame, read_frame
+from ragmesh.indexing.parser.kinds import Family
 from ragmesh.indexing.parser.tokens import CounterShelf
 from ragmesh.indexing.parser.warmup import warm_up
 from ragmesh.indexing.parser.watching import LateLoads
@@ -27,10 +28,11 @@ _PIPE_BLOCK = 1 << 20
 
 def main(arguments: list[str], *, began: float) -> NoReturn:
     """Serve until the pipe ends; `began` is when the process did."""
-    parent_pid, cpu_seconds, address_space_bytes = map(int, arguments)
+    family = Family(arguments[0])
+    parent_pid, cpu_seconds, address_space_bytes = map(int, arguments[1:])
     limits = Limits(cpu_seconds=cpu_seconds, address_space_bytes=address_space_bytes)
     answers = _take_stdout()
-    warm_up()
+    warm_up(family)
     late = LateLoads()
     resident_bytes = _resident_bytes()
     warm = time.perf_counter()

@@ -1,13 +1,14 @@
 """A parser process that has fallen: it does what a file of a certain name says.
 
-`python obedient.py PARENT_PID CPU_SECONDS ADDRESS_SPACE_BYTES`, in place of the real program; every
-other file is read as ever. It tells what came of the attack as the text of the file.
+`python obedient.py FAMILY PARENT_PID CPU_SECONDS ADDRESS_SPACE_BYTES`, in place of the real
+program; every other file is read as ever. It tells what came of the attack as the text of the file.
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
+import math
 import mmap
 import os
 import resource
@@ -21,6 +22,7 @@ from typing import Any
 
 from ragmesh.core.reading import Extraction, SourceFile
 from ragmesh.indexing.parser import serving
+from ragmesh.indexing.parser.kinds import Family
 
 ATTACK = "attack.txt"
 REFUSALS = {errno.EPERM, errno.EACCES}
@@ -43,6 +45,7 @@ def call(name: str, *arguments: Any) -> int:
 TOOLS = {
     "call": call,
     "ctypes": ctypes,
+    "math": math,
     "mmap": mmap,
     "os": os,
     "resource": resource,
@@ -71,9 +74,9 @@ def extract_or_obey(source: SourceFile) -> Extraction:
     return Extraction(str(names.get("text", told)), "", "text/plain")
 
 
-def obey() -> None:
+def obey(family: Family) -> None:
     """Fall as soon as everything is loaded."""
-    _warm_up()
+    _warm_up(family)
     serving.extract = extract_or_obey  # type: ignore[attr-defined]
 
 

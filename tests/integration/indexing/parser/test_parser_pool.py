@@ -29,6 +29,8 @@ from ragmesh.indexing.adapters.parser_pool import ParserPool, PoolLimits
 from ragmesh.indexing.adapters.parser_process import KilledFromOutsideError, ParserProcess
 from ragmesh.indexing.parser.confinement import Limits
 from ragmesh.indexing.parser.frames import Frame
+from ragmesh.indexing.parser.kinds import Family
+from tests.integration.indexing.parser.hosting import ATTACK, OBEDIENT
 from tests.integration.indexing.parser.processes import is_alive, wait_until
 from tests.unit.indexing.parser.samples import pdf, word, word_tokenizer
 
@@ -89,16 +91,24 @@ async def test_the_pool_says_which_walls_stand(pool: ParserPool) -> None:
     assert confinement.mode == "sealed"
 
 
-async def test_texts_share_a_process_and_a_pdf_has_its_own(pool: ParserPool) -> None:
-    await pool.read(TEXT, PLAN)
+async def test_a_pool_starts_with_one_process_and_texts_share_it(pool: ParserPool) -> None:
     (shared,) = pool._shared
-    await pool.read(TEXT, PLAN)
+    for _ in range(2):
+        await pool.read(TEXT, PLAN)
     assert [process.pid for process in pool._shared] == [shared.pid]
-    before = children()
+    assert children() == {shared.pid}
+
+
+async def test_a_pdf_has_its_own_process_and_the_next_of_its_kind_is_kept_warm(
+    pool: ParserPool,
+) -> None:
+    (shared,) = pool._shared
     await pool.read(PDF, PLAN)
-    used = before - children()
-    assert len(used) == 1
-    assert shared.pid not in used
+    await asyncio.to_thread(wait_until, lambda: len(children()) == 2)
+    (spare,) = children() - {shared.pid}
+    await pool.read(PDF, PLAN)
+    assert not is_alive(spare)
+    assert is_alive(shared.pid)
 
 
 async def test_a_shared_process_is_replaced_after_its_number_of_documents() -> None:
@@ -132,14 +142,22 @@ async def test_a_file_that_takes_too_much_cpu_is_a_timeout() -> None:
             await pool.read(HUGE, PLAN)
 
 
-async def test_a_large_plain_text_is_given_time_by_its_size() -> None:
-    content = b"One word and another one. " * 120_000
-    limits = PoolLimits(size=1, document=Limits(cpu_seconds=1))
+async def test_a_large_plain_text_is_given_time_by_its_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(parser_process, "_PROGRAM", (str(OBEDIENT),))
+    slow = (
+        b"time.sleep(1)\nlimit = resource.getrlimit(resource.RLIMIT_CPU)[0]\n"
+        b"text = str(limit - math.ceil(time.process_time()))\n"
+    )
+    large = SourceFile(slow + b"#" * 1_000_000, ATTACK)
+    limits = PoolLimits(size=1, wall_seconds=0.5, document=Limits(cpu_seconds=2))
     async with ParserPool(replace(limits, share_per_megabyte=0.0)) as pool:
         with pytest.raises(ParserTimeoutError):
-            await pool.read(SourceFile(content, "large.txt"), PLAN)
-    async with ParserPool(replace(limits, share_per_megabyte=10.0)) as pool:
-        assert (await pool.read(SourceFile(content, "large.txt"), PLAN)).chunks
+            await pool.read(large, PLAN)
+    async with ParserPool(replace(limits, share_per_megabyte=50.0)) as pool:
+        seconds = int((await pool.read(large, PLAN)).extraction.text)
+        assert seconds in {102, 103}  # a little more than 51 times as much
 
 
 async def test_a_file_that_takes_too_much_memory_is_told_apart() -> None:
@@ -223,7 +241,7 @@ def test_every_death_has_its_cause(
 ) -> None:
     imposter(monkeypatch, f"{READY}\nsys.stdin.buffer.read(1)\n{code}")
     monkeypatch.setattr(parser_process, "_ENDING_SECONDS", 0.2)
-    process = ParserProcess(Limits())
+    process = ParserProcess(Family.TEXTS, Limits())
     try:
         process.wait_ready(10)
         with pytest.raises(error):

@@ -16,6 +16,7 @@ from ragmesh.indexing.parser.chunker import split
 from ragmesh.indexing.parser.confinement import Limits
 from ragmesh.indexing.parser.extraction import extract
 from ragmesh.indexing.parser.frames import Frame
+from ragmesh.indexing.parser.kinds import Family, kind_of
 from ragmesh.indexing.parser.tokens import TokenCounter
 from tests.integration.indexing.parser.zoo import zoo
 from tests.unit.indexing.parser.samples import word_tokenizer
@@ -30,14 +31,15 @@ Reading = tuple[Extraction, tuple[ChunkDraft, ...]] | tuple[str, str]
 
 
 @pytest.fixture(scope="module")
-def process() -> Iterator[ParserProcess]:
-    """One sealed process, which reads everything."""
-    started = ParserProcess(Limits(cpu_seconds=600))
+def processes() -> Iterator[dict[Family, ParserProcess]]:
+    """One sealed process of each family, which reads everything of it."""
+    started = {family: ParserProcess(family, Limits(cpu_seconds=600)) for family in Family}
     try:
-        assert started.wait_ready(SECONDS).mode == "sealed"
+        assert {process.wait_ready(SECONDS).mode for process in started.values()} == {"sealed"}
         yield started
     finally:
-        started.end()
+        for process in started.values():
+            process.end()
 
 
 def sealed(process: ParserProcess, source: SourceFile) -> tuple[Reading, tuple[str, ...]]:
@@ -69,11 +71,13 @@ def unsealed(source: SourceFile) -> Reading:
     return extraction, tuple(split(extraction, PLAN, TokenCounter(TOKENIZER)))
 
 
-def test_the_walls_change_nothing_of_what_is_read(process: ParserProcess) -> None:
+def test_the_walls_change_nothing_of_what_is_read(
+    processes: dict[Family, ParserProcess],
+) -> None:
     different = []
     missed: set[str] = set()
     for source in zoo():
-        reading, late = sealed(process, source)
+        reading, late = sealed(processes[kind_of(source).family], source)
         missed.update(late)
         if reading != unsealed(source):
             different.append(source.filename)

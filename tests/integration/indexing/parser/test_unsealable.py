@@ -85,7 +85,7 @@ async def test_a_process_with_more_than_one_thread_is_not_sealed(
         "import sys, threading, time\n"
         "from ragmesh.indexing.parser import serving\n"
         "threading.Thread(target=time.sleep, args=[60], daemon=True).start()\n"
-        "serving.warm_up = lambda: None\n"
+        "serving.warm_up = lambda _family: None\n"
         "serving.main(sys.argv[1:], began=0.0)\n"
     )
     monkeypatch.setattr("ragmesh.indexing.adapters.parser_process._PROGRAM", (str(program),))

@@ -135,7 +135,7 @@ def test_a_defect_of_a_parser_is_not_blamed_on_the_file(
     def broken(_content: bytes) -> Extraction:
         raise defect
 
-    monkeypatch.setitem(extraction._READERS, SourceKind.MARKDOWN, broken)
+    monkeypatch.setitem(extraction._LOADERS, SourceKind.MARKDOWN, lambda: broken)
     with pytest.raises(type(defect)):
         extract(SourceFile(b"# Words", "a.md"))
 

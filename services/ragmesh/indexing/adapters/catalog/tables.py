@@ -65,13 +65,13 @@ collections = Table(
     Column("updated_at", Moment, nullable=False),
 )
 # A deleted collection keeps its row until its index is dropped; its name is free at once.
+# (An index that is said for PostgreSQL, too, has its dialect imported here: a sixth of a second.)
 Index(
     "collections_live_name",
     collections.c.tenant_uid,
     collections.c.name,
     unique=True,
     sqlite_where=text("deleted_at IS NULL"),
-    postgresql_where=text("deleted_at IS NULL"),
 )
 
 index_versions = Table(
@@ -130,7 +130,6 @@ Index(
     "documents_pending",
     documents.c.uid,
     sqlite_where=text("pending"),
-    postgresql_where=text("pending"),
 )
 
 document_tokens = Table(

@@ -1,0 +1,51 @@
+"""What can be known to be wrong with settings before anything of a target is imported or opened.
+
+What a target is made of takes seconds to import: who mistyped a port is told before.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ragmesh.app.settings import Settings
+from ragmesh.chassis.addresses import Address, bound_socket, listening_address
+from ragmesh.chassis.locks import StoreLock
+from ragmesh.gateway.developer_mode import developer_mode_refusal
+
+
+def refuse_public_listening(settings: Settings, in_cluster: bool) -> None:
+    """Raise when developer mode may not serve there, or when another process has the port."""
+    for address in (settings.gateway.http, settings.gateway.grpc):
+        if refusal := developer_mode_refusal(address, in_cluster):
+            raise refusal
+        bound_socket(Address.parse(address)).close()
+
+
+def refuse_internal_listening(settings: Settings, _in_cluster: bool) -> None:
+    """Raise when an internal address is not this machine's, or when another process has it."""
+    for address in (settings.internal_grpc, settings.internal_http):
+        if address is not None:
+            listening_address(address, allow_remote=False)
+            bound_socket(Address.parse(address)).close()
+
+
+def refuse_catalog(settings: Settings, _in_cluster: bool) -> None:
+    """Raise when another process has the catalog open."""
+    refuse_held(settings.catalog_path)
+
+
+def refuse_events(settings: Settings, _in_cluster: bool) -> None:
+    """Raise when another process has the event log open."""
+    refuse_held(settings.events_path)
+
+
+def refuse_index(settings: Settings, _in_cluster: bool) -> None:
+    """Raise when another process has the index open."""
+    refuse_held(settings.index_path / "index")
+
+
+def refuse_held(store: Path) -> None:
+    """Raise when another process holds the lock of a store; where there is none, make none."""
+    if store.with_name(f"{store.name}.lock").exists():
+        with StoreLock(store):
+            pass
