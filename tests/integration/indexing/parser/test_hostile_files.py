@@ -134,7 +134,7 @@ async def test_what_a_parser_should_have_loaded_before_is_told_once(
 def bomb(entries: dict[str, bytes]) -> SourceFile:
     """A DOCX that is small until it is unpacked."""
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.writestr("[Content_Types].xml", "<Types/>")
         for name, content in entries.items():
             archive.writestr(name, content)
@@ -159,7 +159,7 @@ async def test_bombs_are_refused_before_they_take_memory() -> None:
         bomb({"word/document.xml": b" " * 70_000_000}),
         bomb({f"word/media/{n}.png": b"\0" * 30_000_000 for n in range(9)}),
     ]
-    assert all(len(source.content) < 1_000_000 for source in bombs)
+    assert all(len(source.content) < 2_000_000 for source in bombs)
     little = Limits(address_space_bytes=256 << 20)
     async with ParserPool(PoolLimits(size=1, document=little)) as pool:
         assert {type(ending) for ending in await endings(pool, bombs)} == {HostileFileError}
