@@ -41,6 +41,7 @@ def test_every_target_is_a_list_of_modules() -> None:
             "telemetry",
             "health",
             "internal_http",
+            "parsers",
             "cache",
             "embedding",
             "retrieval",
@@ -57,8 +58,16 @@ def test_every_target_is_a_list_of_modules() -> None:
         "retrieval": (*around, "retrieval", "heads", "internal_grpc"),
         "generation": (*around, "generation", "internal_grpc"),
         "cache": (*around, "cache", "internal_grpc"),
-        "indexing": (*around, "events", "catalog", "indexing", "indexer", "internal_grpc"),
-        "indexer": (*around, "events", "catalog", "indexer"),
+        "indexing": (
+            *around,
+            "parsers",
+            "events",
+            "catalog",
+            "indexing",
+            "indexer",
+            "internal_grpc",
+        ),
+        "indexer": (*around, "parsers", "events", "catalog", "indexer"),
     }
     assert set(TARGETS) == set(get_args(Target))
 

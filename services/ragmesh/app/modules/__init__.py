@@ -60,6 +60,7 @@ MODULES = MappingProxyType(
             "retrieval:open_retrieval", needs=("embedding",), refusal="refuse_index"
         ),
         "generation": Module("generation:open_generation"),
+        "parsers": Module("indexing:open_parsers"),
         "events": Module("indexing:open_events", refusal="refuse_events"),
         "catalog": Module(
             "indexing:open_catalog",
@@ -70,7 +71,7 @@ MODULES = MappingProxyType(
         "heads": Module("retrieval:follow_heads", needs=("retrieval", "indexing")),
         "indexer": Module(
             "indexing:open_indexer",
-            needs=("cache", "catalog", "embedding", "events", "retrieval"),
+            needs=("cache", "catalog", "embedding", "events", "parsers", "retrieval"),
         ),
         "gateway": Module(
             "gateway:open_gateway",
@@ -86,6 +87,8 @@ TARGETS = MappingProxyType(
             "telemetry",
             "health",
             "internal_http",
+            # Processes that warm up while the encoders are loaded.
+            "parsers",
             "cache",
             "embedding",
             "retrieval",
@@ -104,8 +107,16 @@ TARGETS = MappingProxyType(
         "generation": (*_INTERNAL, "generation", "internal_grpc"),
         "cache": (*_INTERNAL, "cache", "internal_grpc"),
         # One process a SQLite file: the indexer works on the same catalog and event log.
-        "indexing": (*_INTERNAL, "events", "catalog", "indexing", "indexer", "internal_grpc"),
-        "indexer": (*_INTERNAL, "events", "catalog", "indexer"),
+        "indexing": (
+            *_INTERNAL,
+            "parsers",
+            "events",
+            "catalog",
+            "indexing",
+            "indexer",
+            "internal_grpc",
+        ),
+        "indexer": (*_INTERNAL, "parsers", "events", "catalog", "indexer"),
     }
 )
 """The modules of each target, needs first; what a target needs and does not run is dialled."""

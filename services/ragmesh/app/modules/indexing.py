@@ -20,6 +20,16 @@ from ragmesh.indexing.worker import Indexer, Invalidator
 
 
 @asynccontextmanager
+async def open_parsers(wiring: Wiring) -> AsyncIterator[ParserPool]:
+    """The processes that read files; the first warms up while the modules behind it are opened."""
+    pool = ParserPool(sandbox=wiring.settings.indexing.sandbox)
+    async with AsyncExitStack() as stack:
+        stack.push_async_exit(pool)  # whoever reads waits for it
+        pool.prepare()
+        yield pool
+
+
+@asynccontextmanager
 async def open_events(wiring: Wiring) -> AsyncIterator[EventLog]:
     """The log of events between catalog and indexer."""
     path, telemetry = wiring.settings.events_path, wiring.telemetry.events
@@ -67,10 +77,9 @@ async def open_indexer(wiring: Wiring) -> AsyncIterator[Indexer]:
     catalog: Indexing = await wiring.port("catalog")
     log, retrieval = await wiring.port("events"), await wiring.port("retrieval")
     embedder, cache = await wiring.port("embedding"), await wiring.port("cache")
+    reader: ParserPool = await wiring.port("parsers")
+    await reader.prove()
     async with AsyncExitStack() as stack:
-        reader = await stack.enter_async_context(
-            ParserPool(sandbox=wiring.settings.indexing.sandbox)
-        )
         limits = StageLimits(refused_types=wiring.settings.indexing.refused_types)
         clock = wiring.clock
         stages = Stages(catalog.ledger, catalog.blobs, reader, embedder, retrieval, clock, limits)

@@ -126,11 +126,10 @@ class ParserPool:
 
     async def __aenter__(self) -> Self:
         try:
-            confinement = await self.confinement()
+            await self.prove()
         except BaseException:
             await self._close()
             raise
-        _tell(confinement)
         return self
 
     async def __aexit__(
@@ -156,6 +155,14 @@ class ParserPool:
             await self._end(process)
         await asyncio.to_thread(self._threads.shutdown)
         await asyncio.to_thread(self._spawner.shutdown)
+
+    def prepare(self) -> None:
+        """Have the first process warm up while the caller does something else."""
+        self._start(Family.TEXTS)
+
+    async def prove(self) -> None:
+        """Return once a process reads behind walls, and say which; raises as `confinement`."""
+        _tell(await self.confinement())
 
     async def confinement(self) -> Confinement:
         """Which walls stand around the parsers.

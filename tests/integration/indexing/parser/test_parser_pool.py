@@ -99,6 +99,14 @@ async def test_a_pool_starts_with_one_process_and_texts_share_it(pool: ParserPoo
     assert children() == {shared.pid}
 
 
+async def test_a_pool_that_was_prepared_opens_on_the_process_it_has() -> None:
+    pool = ParserPool(PoolLimits(size=1))
+    pool.prepare()
+    async with pool:
+        assert len(children()) == 1
+    assert children() == set()
+
+
 async def test_a_pdf_has_its_own_process_and_the_next_of_its_kind_is_kept_warm(
     pool: ParserPool,
 ) -> None:
@@ -161,7 +169,7 @@ async def test_a_large_plain_text_is_given_time_by_its_size(
 
 
 async def test_a_file_that_takes_too_much_memory_is_told_apart() -> None:
-    limits = Limits(address_space_bytes=160 << 20)
+    limits = Limits(address_space_bytes=96 << 20)
     async with ParserPool(PoolLimits(size=1, document=limits)) as pool:
         with pytest.raises(ParserMemoryError):
             await pool.read(SourceFile(b"word " * 3_000_000, "big.txt"), PLAN)
