@@ -250,6 +250,7 @@ async def test_an_internal_listener_serves_its_target_and_nothing_else(tmp_path:
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
         "ragmesh.api.cache.v1.CacheService",
+        "ragmesh.api.cache.v1.HitCacheService",
     }
 
 

@@ -18,6 +18,8 @@ ROWS: Mapping[str, str] = MappingProxyType(
     {
         "H1": "hop:measure_hop",
         "split": "question:measure_question",
+        "C1": "repeats:measure_repeats",
+        "L1": "users:measure_users",
         "I1": "ingest:measure_ingest",
         "I2": "messy:measure_messy",
         "I4": "ingest:measure_again",
@@ -39,7 +41,11 @@ async def main(arguments: list[str]) -> int:
     """Measure and write; 1 when the load generator cannot be trusted."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("rows", nargs="*", help=f"of {', '.join(ROWS)}; all when none is named")
-    parser.add_argument("--folder", type=Path, help="documents of your own, for I1, I2, I4 and Q3")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        help="documents of your own, for I1, I2, I4 and Q3; questions of your own, for C1",
+    )
     chosen = parser.parse_args(arguments)
     if unknown := set(chosen.rows) - ROWS.keys():
         parser.error(f"there is no {' or '.join(sorted(unknown))}, but {', '.join(ROWS)}")

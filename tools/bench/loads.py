@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 Call = Callable[[], Awaitable[object]]
@@ -28,28 +28,48 @@ class Latencies:
         return self.seconds[min(round(share * len(self.seconds)), len(self.seconds) - 1)]
 
 
-async def offer(call: Call, *, a_second: float, seconds: float) -> Latencies:
-    """Begin calls at that rate for so long; return when the last of them has ended."""
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One call of a load."""
+
+    seconds: float
+    """From the moment at which it should have begun."""
+    result: object = None
+    failed: bool = False
+
+
+async def serve(call: Call, moments: Sequence[float]) -> list[Served]:
+    """Begin a call at each of these seconds from now; return when the last of them has ended."""
     # Not the loop's own clock, which counts milliseconds.
-    begun, pause = time.perf_counter(), 1 / a_second
-    taken: list[float] = []
-    failed = 0
+    begun = time.perf_counter()
+    served: list[Served] = []
 
     async def one(moment: float) -> None:
-        nonlocal failed
         try:
-            await call()
+            result = await call()
         except Exception:
-            failed += 1
-        taken.append(time.perf_counter() - moment)
+            served.append(Served(time.perf_counter() - moment, failed=True))
+        else:
+            served.append(Served(time.perf_counter() - moment, result))
 
     async with asyncio.TaskGroup() as group:
-        for number in range(round(a_second * seconds)):
-            moment = begun + number * pause
+        for planned in moments:
+            moment = begun + planned
             if (early := moment - time.perf_counter()) > 0:
                 await asyncio.sleep(early)
             group.create_task(one(moment))
-    return Latencies(tuple(sorted(taken)), failed)
+    return served
+
+
+async def offer(call: Call, *, a_second: float, seconds: float) -> Latencies:
+    """Begin calls at that rate for so long; return when the last of them has ended."""
+    return latencies(await serve(call, [n / a_second for n in range(round(a_second * seconds))]))
+
+
+def latencies(served: Sequence[Served]) -> Latencies:
+    """How long the calls took, those that failed as well."""
+    failed = sum(one.failed for one in served)
+    return Latencies(tuple(sorted(one.seconds for one in served)), failed)
 
 
 async def bursts(call: Call, *, count: int, at_once: int, every_seconds: float) -> Latencies:

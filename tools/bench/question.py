@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import json
 import os
 import statistics
 import subprocess
@@ -15,16 +13,15 @@ from pathlib import Path
 
 from ragmesh.clients.gateway import GatewayClient, gateway_client
 from ragmesh.core.answers import AskQuery, CacheMode
-from ragmesh.core.documents import NewCollection, Upload
 from ragmesh.core.questions import Question
+from tools.bench.handbook import HANDBOOK, fill_handbook, new_questions
 from tools.bench.loads import one_by_one
-from tools.bench.page import NOT_SAID, ROOT, Goal, Table
+from tools.bench.page import NOT_SAID, Goal, Table
 from tools.quickstart import running_mesh
 from tools.split import SplitMesh
 
 ROUNDS = 9
 QUESTIONS = 30
-COLLECTION = "handbook"
 MOST_ADDED = 0.006
 
 ABOUT = f"""\
@@ -39,22 +36,14 @@ class Side:
     """One of the two meshes."""
 
     client: GatewayClient
-    asked: Iterator[Question] = field(default_factory=lambda: _questions())
+    asked: Iterator[Question] = field(default_factory=new_questions)
     rounds: list[float] = field(default_factory=list)
     """Median seconds of a question, one a round."""
 
     async def ask(self) -> object:
         """Have the next question answered."""
-        query = AskQuery(COLLECTION, next(self.asked), cache=CacheMode.BYPASS)
+        query = AskQuery(HANDBOOK, next(self.asked), cache=CacheMode.BYPASS)
         return await self.client.ask(query)
-
-
-def _questions() -> Iterator[Question]:
-    """Questions about the handbook without end, no two alike."""
-    known = json.loads((ROOT / "examples/questions.json").read_text(encoding="utf-8"))
-    for number in itertools.count():
-        for example in known["answerable"]:
-            yield Question.parse(f"{example['question']} Asked {number} times before.")
 
 
 async def measure_question(_folder: Path | None) -> Table:
@@ -92,12 +81,7 @@ def _separate(data_dir: Path) -> Iterator[str]:
 async def _side(address: str) -> AsyncIterator[Side]:
     """A mesh that knows the handbook and is warm."""
     async with gateway_client(address) as client:
-        await client.create_collection(NewCollection(COLLECTION))
-        for path in sorted((ROOT / "examples/handbook").iterdir()):
-            upload = Upload(path.read_bytes(), document_id=path.name, filename=path.name)
-            accepted = await client.create_document(COLLECTION, upload)
-            async for _ in client.watch_job(accepted.job_id):
-                pass
+        await fill_handbook(client)
         side = Side(client)
         await one_by_one(side.ask, QUESTIONS)
         yield side

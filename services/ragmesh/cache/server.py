@@ -13,21 +13,27 @@ from ragmesh.chassis.callers import current_caller
 from ragmesh.chassis.messages.cache import (
     cache_stats_to_message,
     invalidation_from_message,
+    read_mark_from_message,
     stored_answer_from_message,
     stored_answer_to_message,
+    stored_hits_from_message,
 )
 from ragmesh.chassis.messages.parts import refuse_missing
+from ragmesh.chassis.messages.search import retrieval_to_message
 from ragmesh.chassis.messages.vectors import vector_from_message, vector_to_message
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
-SERVICE_NAMES = (pb.DESCRIPTOR.services_by_name["CacheService"].full_name,)
-"""Everything that this service serves; hits are not cached yet, so HitCacheService is absent."""
+SERVICE_NAMES = tuple(
+    pb.DESCRIPTOR.services_by_name[name].full_name for name in ("CacheService", "HitCacheService")
+)
+"""Everything that this service serves."""
 
 
 def add_cache(server: grpc.aio.Server, service: CacheService) -> None:
     """Register the cache's services; SERVICE_NAMES lists them."""
     pb_grpc.add_CacheServiceServicer_to_server(CacheServicer(service), server)
+    pb_grpc.add_HitCacheServiceServicer_to_server(HitCacheServicer(service), server)
 
 
 class CacheServicer(pb_grpc.CacheServiceServicer):
@@ -54,6 +60,14 @@ class CacheServicer(pb_grpc.CacheServiceServicer):
         return pb.StoreAnswerResponse(
             stored=await self._service.store_answer(current_caller(), entry)
         )
+
+    async def CheckRead(
+        self, request: pb.CheckReadRequest, _context: Context
+    ) -> pb.CheckReadResponse:
+        """Judge a read."""
+        refuse_missing(request, "read")
+        read = read_mark_from_message(request.read)
+        return pb.CheckReadResponse(holds=await self._service.check_read(current_caller(), read))
 
     async def LookupVectors(
         self, request: pb.LookupVectorsRequest, _context: Context
@@ -91,3 +105,26 @@ class CacheServicer(pb_grpc.CacheServiceServicer):
     ) -> pb.GetStatsResponse:
         """Count what is held and what happened."""
         return cache_stats_to_message(await self._service.get_stats())
+
+
+class HitCacheServicer(pb_grpc.HitCacheServiceServicer):
+    """Hits of searches over gRPC."""
+
+    def __init__(self, service: CacheService) -> None:
+        self._service = service
+
+    async def LookupHits(
+        self, request: pb.LookupHitsRequest, _context: Context
+    ) -> pb.LookupHitsResponse:
+        """Look the hits of a search up."""
+        found = await self._service.lookup_hits(current_caller(), request.key)
+        return pb.LookupHitsResponse(
+            retrieval=None if found is None else retrieval_to_message(found)
+        )
+
+    async def StoreHits(
+        self, request: pb.StoreHitsRequest, _context: Context
+    ) -> pb.StoreHitsResponse:
+        """Keep the hits of a search."""
+        entry = stored_hits_from_message(request)
+        return pb.StoreHitsResponse(stored=await self._service.store_hits(current_caller(), entry))

@@ -6,18 +6,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from ragmesh.cache.ports import AnswerStore, VectorStore
-from ragmesh.core.answers import AnswerStatus, CacheStats, Invalidation, StoredAnswer
+from ragmesh.cache.ports import AnswerStore, HitStore, VectorStore
+from ragmesh.core.answers import (
+    AnswerStatus,
+    CacheStats,
+    Invalidation,
+    ReadMark,
+    StoredAnswer,
+)
 from ragmesh.core.callers import Caller, Machine
 from ragmesh.core.errors import InvalidError
+from ragmesh.core.search import Retrieval, StoredHits
 from ragmesh.core.vectors import Vector
 
 
 @dataclass(frozen=True, slots=True)
 class CacheService:
-    """Keeps complete grounded answers and vectors of texts."""
+    """Keeps complete grounded answers, hits of searches and vectors of texts."""
 
     answers: AnswerStore
+    hits: HitStore
     vectors: VectorStore
 
     async def lookup_answer(self, caller: Caller, key: str) -> StoredAnswer | None:
@@ -32,6 +40,25 @@ class CacheService:
             return False
         return await self.answers.keep(replace(entry, key=_owned_key(caller, entry.key)))
 
+    async def check_read(
+        self,
+        caller: Caller,  # noqa: ARG002 - uids say what was read, and give nothing of it away
+        read: ReadMark,
+    ) -> bool:
+        """Whether an answer from this read would be served now; False when nobody can tell."""
+        return await self.answers.holds(read)
+
+    async def lookup_hits(self, caller: Caller, key: str) -> Retrieval | None:
+        """The hits of the search with this key, None when there are none that are still true."""
+        entry = await self.hits.find(_owned_key(caller, key))
+        return None if entry is None else entry.retrieval
+
+    async def store_hits(self, caller: Caller, entry: StoredHits) -> bool:
+        """Keep the hits; False when they are degraded, too old or overtaken by a change."""
+        if entry.retrieval.degraded:
+            return False
+        return await self.hits.keep(replace(entry, key=_owned_key(caller, entry.key)))
+
     async def invalidate(
         self,
         caller: Caller,  # noqa: ARG002 - who may call is the door's table; uids say what changed
@@ -39,6 +66,7 @@ class CacheService:
     ) -> None:
         """Once this returns, nothing older than these changes is served or stored any more."""
         await self.answers.invalidate(invalidations)
+        await self.hits.invalidate([widened(one) for one in invalidations])
 
     async def lookup_vectors(
         self, fingerprint: str, texts: Sequence[str]
@@ -57,13 +85,22 @@ class CacheService:
 
     async def get_stats(self) -> CacheStats:
         """What is held and what happened since the process started."""
-        return CacheStats(await self.answers.count(), await self.vectors.count())
+        return CacheStats(
+            answers=await self.answers.count(),
+            hits=await self.hits.count(),
+            vectors=await self.vectors.count(),
+        )
 
 
 def _owned_key(caller: Caller, key: str) -> str:
     """Nobody reads another tenant's entry, not even with its key."""
     owner = f"machine:{caller.name}" if isinstance(caller, Machine) else caller.tenant_uid
     return f"{owner}/{key}"
+
+
+def widened(change: Invalidation) -> Invalidation:
+    """The change as hits see it: what a search did not find counts as well as what it found."""
+    return replace(change, document_uid="")
 
 
 def refuse_untagged(entry: StoredAnswer) -> None:

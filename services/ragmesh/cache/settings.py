@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ragmesh.cache.ports import AnswerLimits
+from ragmesh.cache.ports import EntryLimits
 from ragmesh.chassis.settings import Section
 
 
@@ -19,10 +19,22 @@ class CacheSettings(Section):
     answer_megabytes: float = Field(
         64.0, gt=0, description="Most megabytes of answers kept; those used last stay."
     )
+    answer_ttl_seconds: float = Field(3600.0, gt=0, description="How long an answer may be served.")
+    hit_megabytes: float = Field(
+        32.0, gt=0, description="Most megabytes of hits of searches kept; those used last stay."
+    )
+    hit_ttl_seconds: float = Field(
+        300.0,
+        gt=0,
+        description="How long the hits of a search may be served while nothing in their "
+        "collection changes.",
+    )
     vector_megabytes: float = Field(
         32.0, gt=0, description="Most megabytes of query vectors kept; those used last stay."
     )
-    ttl_seconds: float = Field(3600.0, gt=0, description="How long an answer may be served.")
+    vector_ttl_seconds: float = Field(
+        86_400.0, gt=0, description="How long the vector of a query is kept."
+    )
     refresh_seconds: float = Field(
         60.0,
         ge=0,
@@ -40,16 +52,30 @@ class CacheSettings(Section):
         description="Most changes of documents remembered; above it fewer answers are kept.",
     )
 
-    def answer_limits(self) -> AnswerLimits:
+    def answer_limits(self) -> EntryLimits:
         """The limits that these settings put on an answer store."""
-        return AnswerLimits(
-            size_bytes=int(self.answer_megabytes * 1_000_000),
-            ttl_seconds=self.ttl_seconds,
+        return EntryLimits(
+            size_bytes=_bytes(self.answer_megabytes),
+            ttl_seconds=self.answer_ttl_seconds,
             refresh_seconds=self.refresh_seconds,
+            memory_seconds=self.memory_seconds,
+            memory_entries=self.memory_changes,
+        )
+
+    def hit_limits(self) -> EntryLimits:
+        """The limits that these settings put on a hit store: it serves nothing older at all."""
+        return EntryLimits(
+            size_bytes=_bytes(self.hit_megabytes),
+            ttl_seconds=self.hit_ttl_seconds,
+            refresh_seconds=0.0,
             memory_seconds=self.memory_seconds,
             memory_entries=self.memory_changes,
         )
 
     def vector_bytes(self) -> int:
         """Most bytes of vectors kept."""
-        return int(self.vector_megabytes * 1_000_000)
+        return _bytes(self.vector_megabytes)
+
+
+def _bytes(megabytes: float) -> int:
+    return int(megabytes * 1_000_000)

@@ -111,3 +111,20 @@ def serving(request_id: str, *, timeout_seconds: float | None = None) -> Iterato
         # Not reset(token): an abandoned async generator is closed in another context, where the
         # token is refused.
         _current.set(outer)
+
+
+@contextmanager
+def apart(timeout_seconds: float) -> Iterator[Request]:
+    """Work that others wait for as well: it keeps the id, and has time of its own.
+
+    The request that began it may end before; what it waits for must not end with it.
+    """
+    outer = _current.get()
+    request_id = "" if outer is None else outer.request_id
+    request = Request(request_id, time.monotonic() + timeout_seconds)
+    _current.set(request)
+    try:
+        yield request
+    finally:
+        request.over = True
+        _current.set(outer)

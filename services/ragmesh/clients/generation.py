@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -20,7 +21,7 @@ from ragmesh.clients.replies import opened, reading
 from ragmesh.core.answers import EngineDescription, Generated, GenerateQuery, GenerationEvent
 from ragmesh.core.callers import Caller
 from ragmesh.core.clock import Clock
-from ragmesh.core.errors import InternalError, InvalidError
+from ragmesh.core.errors import InternalError, InvalidError, RagmeshError
 
 _SERVICE = pb.DESCRIPTOR.services_by_name["GenerationService"].full_name
 IDEMPOTENT_METHODS = (f"{_SERVICE}/ListModels",)
@@ -35,6 +36,11 @@ gateway keeps none of another model than the key's). Only new rules under the ol
 are filed under the old key, to be found by a mesh that goes back to the old rules within the
 entry's life. Without the memory the same race remains between two replicas of a rollout.
 """
+
+DESCRIBE_SECONDS = 2.0
+"""How long the description is waited for; it is ready in memory."""
+
+_log = logging.getLogger(__name__)
 
 
 class GenerationClient:
@@ -73,16 +79,31 @@ class GenerationClient:
             raise InternalError("generation stopped without saying how its answer ended")
 
     async def describe_engine(self) -> EngineDescription:
-        """The engine that answers unless it is away, as it was at most REMEMBERED_SECONDS ago."""
+        """The engine that answers unless it is away, as it was at most REMEMBERED_SECONDS ago.
+
+        While generation does not answer, it is taken for what it was: what is cached needs no
+        engine, and what is not fails where the engine is needed.
+        """
         now = self._clock.monotonic()
         if self._described is not None and now < self._described[1]:
             return self._described[0]
+        try:
+            engine = await self._ask_for_engine()
+        except RagmeshError as error:
+            if self._described is None or not error.kind.transient:
+                raise
+            engine = self._described[0]
+            _log.warning("generation is taken for what it was", extra={"reason": error.reason})
+        self._described = engine, self._clock.monotonic() + REMEMBERED_SECONDS
+        return engine
+
+    async def _ask_for_engine(self) -> EngineDescription:
         reply = await self._stub.ListModels(
-            pb.ListModelsRequest(page_size=1), metadata=self._signer.metadata()
+            pb.ListModelsRequest(page_size=1),
+            timeout=DESCRIBE_SECONDS,
+            metadata=self._signer.metadata(),
         )
         with reading("generation"):
             if not reply.models:
                 raise InvalidError.of("models", "must hold at least one")
-            engine = engine_from_message(reply.models[0])
-        self._described = engine, now + REMEMBERED_SECONDS
-        return engine
+            return engine_from_message(reply.models[0])

@@ -1,4 +1,4 @@
-"""The key of a cached answer: equal keys, equal answers; anything new is in it by default."""
+"""Keys of cached answers and hits: equal keys, equal results; what is new is in by default."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ragmesh.core.answers import AskQuery, EngineDescription
 from ragmesh.core.callers import Caller, Machine
 from ragmesh.core.documents import Route
 from ragmesh.core.questions import Question
+from ragmesh.core.search import RetrieveQuery
 
 _FORMAT = 1
 """Grows when equal questions would get other keys, so that caches that outlive us start anew."""
@@ -39,6 +40,25 @@ def answer_key(caller: Caller, query: AskQuery, route: Route, engine: EngineDesc
         "index_version": route.index_version_uid,
         "language": route.language,
         "engine": _canonical(engine),
+    }
+    return sha256(_encoded(parts)).hexdigest()
+
+
+def hits_key(caller: Caller, query: RetrieveQuery, tenant_uid: str) -> str:
+    """The key under which the hits of this search may be shared, 64 hex digits.
+
+    The words are taken as they are: hits are shown with scores, which any mark may move.
+    """
+    parts = {
+        "format": _FORMAT,
+        "query": [
+            [field.name, _canonical(getattr(query, field.name))]
+            for field in fields(query)
+            if field.name != "question"
+        ],
+        "words": query.question.text,
+        "tenant": tenant_uid,
+        "groups": groups_digest(caller),
     }
     return sha256(_encoded(parts)).hexdigest()
 

@@ -161,6 +161,17 @@ class StoredAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadMark:
+    """What a question read and when, so that somebody can say whether it still holds."""
+
+    collection_uid: str
+    heads_sequence: int
+    tags: tuple[str, ...]
+    """Uids of every document that was read."""
+    read_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Invalidation:
     """A document changed: no answer that used an older state of it may be served or stored."""
 
@@ -178,8 +189,10 @@ class EntryStats:
     size_bytes: int
     hits: int
     misses: int
-    refusals: int
+    refusals: int = 0
     """Stores refused because a document had changed, or because the read was too old."""
+    evictions: int = 0
+    """Entries dropped for want of room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,4 +200,5 @@ class CacheStats:
     """The counts of a cache by kind of entry."""
 
     answers: EntryStats
+    hits: EntryStats
     vectors: EntryStats

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 
 from ragmesh.core.errors import InvalidError
@@ -109,6 +110,27 @@ class Retrieval:
     terms: tuple[QueryTerm, ...]
     degraded: tuple[str, ...] = ()
     timings_ms: Timings = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredHits:
+    """What one search found, as the cache keeps it."""
+
+    key: str
+    collection_uid: str
+    retrieval: Retrieval
+    read_at: datetime
+    """When the search began (UTC)."""
+
+    @property
+    def heads_sequence(self) -> int:
+        """The sequence that the search read at."""
+        return self.retrieval.heads_sequence
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Uids of every document that was found."""
+        return tuple(sorted({hit.document_uid for hit in self.retrieval.hits}))
 
 
 @dataclass(frozen=True, slots=True)

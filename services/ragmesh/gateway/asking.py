@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TypeVar, cast
+from typing import cast
 
 from ragmesh.core.answer_keys import answer_key
 from ragmesh.core.answers import (
@@ -23,21 +22,21 @@ from ragmesh.core.answers import (
     Generated,
     GenerateQuery,
     GenerationEvent,
+    ReadMark,
     StoredAnswer,
     Usage,
 )
 from ragmesh.core.callers import Caller, Machine
 from ragmesh.core.clock import Clock
 from ragmesh.core.documents import Route
-from ragmesh.core.errors import IndexVersionGoneError, InternalError, Kind, RagmeshError
+from ragmesh.core.errors import IndexVersionGoneError, InternalError
 from ragmesh.core.search import Retrieval, RetrieveQuery
+from ragmesh.gateway.bypass import Bypass
+from ragmesh.gateway.flights import Flight, Flights, Reading
 from ragmesh.gateway.limits import GatewayLimits
-from ragmesh.gateway.ports import AnswerCache, Generator, Retriever, Router, StageSpans
+from ragmesh.gateway.ports import AnswerCache, Apart, Generator, Retriever, Router, StageSpans
 from ragmesh.gateway.replay import replay
 from ragmesh.gateway.stopwatch import Stopwatch
-
-CACHE_UNAVAILABLE = "CACHE_UNAVAILABLE"
-Found = TypeVar("Found")
 
 _log = logging.getLogger(__name__)
 
@@ -58,18 +57,32 @@ class Asking:
     clock: Clock
     limits: GatewayLimits
     spans: StageSpans
+    flights: Flights
+    apart: Apart
 
     async def stream(
         self, caller: Caller, query: AskQuery, *, request_id: str
     ) -> AsyncGenerator[AnswerEvent, None]:
-        """Deltas and citations, then exactly one Answer; closing it stops the engine."""
-        run = _Run(caller, query, request_id, Stopwatch(self.clock, self.spans))
+        """Deltas and citations, then exactly one Answer; closing it stops the engine.
+
+        Unless others wait for the same answer: then it stops when the last of them leaves.
+        """
+        watch = Stopwatch(self.clock, self.spans)
+        run = _Run(caller, query, request_id, watch, Bypass(self.limits.cache_seconds))
         stored = await self._find(run)
         if stored is not None:
             for piece in replay(stored.answer):
                 yield piece
-            yield run.again(stored)
+            yield run.again(stored.answer)
             return
+        # Who asks for an answer of their own gets one.
+        shared = query.cache is CacheMode.USE
+        events = self._follow(run, await self._board(run)) if shared else self._answer(run)
+        async with aclosing(events):
+            async for event in events:
+                yield event
+
+    async def _answer(self, run: _Run) -> AsyncGenerator[AnswerEvent, None]:
         retrieval = await self._evidence(run)
         async with aclosing(self._write(run, retrieval)) as events:
             async for event in events:
@@ -78,6 +91,56 @@ class Asking:
         await self._keep(run, retrieval, answer)
         # What keeping it took, and whether it worked, is part of what the caller is told.
         yield replace(answer, timings_ms=run.watch.read(), degraded=run.all_degraded())
+
+    async def _board(self, run: _Run) -> Flight:
+        """The flight that this question is answered by; whoever gets it leaves it again."""
+        key, refused = run.key(), None
+        while True:
+            flight = self.flights.find(key)
+            if flight is None or flight is refused:
+                return self.flights.begin(key, self._apart(run), run.reading)
+            flight.join()
+            try:
+                if await self._holds(run, flight.reading):
+                    return flight
+            except BaseException:
+                await flight.leave()
+                raise
+            await flight.leave()
+            refused = flight
+
+    async def _apart(self, run: _Run) -> AsyncGenerator[AnswerEvent, None]:
+        """The answer, made in the time of all who wait for it instead of that of the first."""
+        with self.apart(self.limits.question_seconds):
+            async with aclosing(self._answer(run)) as events:
+                async for event in events:
+                    yield event
+
+    async def _holds(self, run: _Run, reading: Reading) -> bool:
+        """Whether what that question reads is what this one would read from now on."""
+        if not reading.begun:
+            return True
+        with run.watch.stage("cache_lookup"):
+            await reading.ended.wait()
+            if reading.mark is None:
+                return False
+            check = self.cache.check_read(run.caller, reading.mark)
+            return bool(await run.bypass.unless_answered(check))
+
+    async def _follow(self, run: _Run, flight: Flight) -> AsyncGenerator[AnswerEvent, None]:
+        leads = flight.reading is run.reading
+        try:
+            with nullcontext() if leads else run.watch.stage("follow"):
+                async with aclosing(flight.events()) as events:
+                    async for event in events:
+                        if leads or not isinstance(event, Answer):
+                            yield event
+                        else:
+                            answer = event
+            if not leads:
+                yield run.again(answer)
+        finally:
+            await flight.leave()
 
     async def _find(self, run: _Run) -> StoredAnswer | None:
         """Resolve the route, which everything after carries, and look for a stored answer."""
@@ -89,7 +152,8 @@ class Asking:
         if run.query.cache is not CacheMode.USE:
             return None
         with run.watch.stage("cache_lookup"):
-            return await self._or_bypass(run, self.cache.lookup_answer(run.caller, run.key()))
+            lookup = self.cache.lookup_answer(run.caller, run.key())
+            return await run.bypass.unless_answered(lookup)
 
     async def _evidence(self, run: _Run) -> Retrieval:
         """The chunks to answer from; a route whose index version is gone is resolved once more."""
@@ -113,12 +177,14 @@ class Asking:
             context_tokens=self.limits.context_tokens,
         )
         run.read_at = self.clock.now()
+        run.reading.begun = True
         with run.watch.stage("retrieve"):
             retrieval = await self.retriever.retrieve(run.caller, query)
         for name, milliseconds in retrieval.timings_ms:
             run.watch.add(f"retrieve.{name}", milliseconds)
         run.degraded += retrieval.degraded
         run.heads_sequence = retrieval.heads_sequence
+        run.reading.end(run.mark(retrieval))
         return retrieval
 
     async def _write(
@@ -150,30 +216,16 @@ class Asking:
         if not (wanted and whole and answer.model == run.engine.model):
             return
         with run.watch.stage("cache_store"):
+            mark = run.mark(retrieval)
             entry = StoredAnswer(
                 key=run.key(),
-                collection_uid=run.route.collection_uid,
+                collection_uid=mark.collection_uid,
                 answer=answer,
-                heads_sequence=retrieval.heads_sequence,
-                tags=tuple(sorted({hit.document_uid for hit in retrieval.hits})),
-                read_at=run.read_at,
+                heads_sequence=mark.heads_sequence,
+                tags=mark.tags,
+                read_at=mark.read_at,
             )
-            await self._or_bypass(run, self.cache.store_answer(run.caller, entry))
-
-    async def _or_bypass(self, run: _Run, work: Awaitable[Found]) -> Found | None:
-        """What the cache says; a cache that fails costs time and a mark, never an answer."""
-        try:
-            async with asyncio.timeout(self.limits.cache_seconds):
-                return await work
-        except Exception as error:  # mapped to a mark that every caller sees
-            away = isinstance(error, TimeoutError) or (
-                isinstance(error, RagmeshError) and error.kind is not Kind.INTERNAL
-            )
-            level = logging.WARNING if away else logging.ERROR
-            _log.log(level, "the cache is passed by", exc_info=None if away else error)
-        if CACHE_UNAVAILABLE not in run.degraded:
-            run.degraded += (CACHE_UNAVAILABLE,)
-        return None
+            await run.bypass.unless_answered(self.cache.store_answer(run.caller, entry))
 
 
 @dataclass(slots=True)
@@ -184,6 +236,8 @@ class _Run:
     query: AskQuery
     request_id: str
     watch: Stopwatch
+    bypass: Bypass
+    reading: Reading = field(default_factory=Reading)
     route: Route = field(init=False)
     engine: EngineDescription = field(init=False)
     read_at: datetime = field(init=False)
@@ -197,6 +251,14 @@ class _Run:
     def key(self) -> str:
         return answer_key(self.caller, self.query, self.route, self.engine)
 
+    def mark(self, retrieval: Retrieval) -> ReadMark:
+        return ReadMark(
+            collection_uid=self.route.collection_uid,
+            heads_sequence=retrieval.heads_sequence,
+            tags=tuple(sorted({hit.document_uid for hit in retrieval.hits})),
+            read_at=self.read_at,
+        )
+
     def take(self, event: Delta | Citation) -> None:
         if isinstance(event, Delta):
             self.pieces.append(event.text)
@@ -205,7 +267,7 @@ class _Run:
 
     def all_degraded(self) -> tuple[str, ...]:
         of_engine = () if self.generated is None else self.generated.degraded
-        return tuple(dict.fromkeys(self.degraded + of_engine))
+        return tuple(dict.fromkeys(self.bypass.degraded + self.degraded + of_engine))
 
     def answer(self) -> Answer:
         """The answer as the engine made it."""
@@ -227,13 +289,13 @@ class _Run:
             degraded=self.all_degraded(),
         )
 
-    def again(self, stored: StoredAnswer) -> Answer:
-        """A stored answer as this request's own: it cost nothing, and took as long as it did."""
+    def again(self, answer: Answer) -> Answer:
+        """An answer made for somebody else as this request's: free, and as fast as it was."""
         return replace(
-            stored.answer,
+            answer,
             cached=True,
             usage=Usage(),
             request_id=self.request_id,
             timings_ms=self.watch.read(),
-            degraded=self.all_degraded(),
+            degraded=tuple(dict.fromkeys(answer.degraded + self.all_degraded())),
         )

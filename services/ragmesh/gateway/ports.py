@@ -6,7 +6,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from ragmesh.core.answers import EngineDescription, GenerateQuery, GenerationEvent, StoredAnswer
+from ragmesh.core.answers import (
+    EngineDescription,
+    GenerateQuery,
+    GenerationEvent,
+    ReadMark,
+    StoredAnswer,
+)
 from ragmesh.core.callers import Caller, Principal
 from ragmesh.core.documents import (
     Accepted,
@@ -27,7 +33,7 @@ from ragmesh.core.documents import (
 from ragmesh.core.filters import Filter
 from ragmesh.core.mending import DeadLetter, Repaired, Replayed
 from ragmesh.core.pages import Page, PageRequest
-from ragmesh.core.search import Retrieval, RetrieveQuery
+from ragmesh.core.search import Retrieval, RetrieveQuery, StoredHits
 
 
 class Identity(Protocol):
@@ -157,6 +163,13 @@ class StageSpans(Protocol):
         """The block is this stage of the current use case."""
 
 
+class Apart(Protocol):
+    """Gives work time of its own, when it may outlast the request that began it."""
+
+    def __call__(self, timeout_seconds: float) -> AbstractContextManager[object]:
+        """The block belongs to no request but itself; satisfied by the chassis."""
+
+
 class Retriever(Protocol):
     """Satisfied by RetrievalService (same process) and its client (over gRPC)."""
 
@@ -175,10 +188,27 @@ class Generator(Protocol):
 
 
 class AnswerCache(Protocol):
-    """Satisfied by CacheService (same process) and its client (over gRPC)."""
+    """Answers that were given before; a part of the cache."""
 
     async def lookup_answer(self, caller: Caller, key: str) -> StoredAnswer | None:
         """The stored answer that is still true, if there is one."""
 
     async def store_answer(self, caller: Caller, entry: StoredAnswer) -> bool:
         """Keep an answer; False when it was refused."""
+
+    async def check_read(self, caller: Caller, read: ReadMark) -> bool:
+        """Whether an answer from this read would be served now; False when nobody can tell."""
+
+
+class HitCache(Protocol):
+    """What searches found before; a part of the cache."""
+
+    async def lookup_hits(self, caller: Caller, key: str) -> Retrieval | None:
+        """The stored hits that are still true, if there are any."""
+
+    async def store_hits(self, caller: Caller, entry: StoredHits) -> bool:
+        """Keep hits; False when they were refused."""
+
+
+class Cache(AnswerCache, HitCache, Protocol):
+    """Satisfied by CacheService (same process) and its client (over gRPC)."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
+from ragmesh.core.answer_keys import hits_key
 from ragmesh.core.callers import Caller
 from ragmesh.core.clock import Clock
 from ragmesh.core.documents import Route
@@ -16,9 +17,12 @@ from ragmesh.core.search import (
     RetrieveQuery,
     SearchQuery,
     SearchResult,
+    StoredHits,
 )
 from ragmesh.gateway.asking import affinity_of
-from ragmesh.gateway.ports import Retriever, Router, StageSpans
+from ragmesh.gateway.bypass import Bypass
+from ragmesh.gateway.limits import GatewayLimits
+from ragmesh.gateway.ports import HitCache, Retriever, Router, StageSpans
 from ragmesh.gateway.stopwatch import Stopwatch
 
 _log = logging.getLogger(__name__)
@@ -30,53 +34,88 @@ class Searching:
 
     router: Router
     retriever: Retriever
+    cache: HitCache
     clock: Clock
+    limits: GatewayLimits
     spans: StageSpans
 
     async def search(self, caller: Caller, query: SearchQuery) -> SearchResult:
         """The hits; a route whose index version is gone is resolved once more."""
-        watch = Stopwatch(self.clock, self.spans)
-        route = await self._route(caller, query, watch)
+        run = _Run(
+            caller, query, Stopwatch(self.clock, self.spans), Bypass(self.limits.cache_seconds)
+        )
+        await self._route(run)
         try:
-            retrieval = await self._retrieve(caller, query, route, watch)
+            retrieval = await self._find(run)
         except IndexVersionGoneError as error:
             _log.info("the route was out of date", extra={"reason": error.reason})
-            route = await self._route(caller, query, watch)
-            retrieval = await self._retrieve(caller, query, route, watch)
+            await self._route(run)
+            retrieval = await self._find(run)
         return SearchResult(
             hits=tuple(_found(hit) for hit in retrieval.hits),
-            index_version=route.index_version,
+            index_version=run.route.index_version,
             heads_sequence=retrieval.heads_sequence,
-            degraded=retrieval.degraded,
-            timings_ms=watch.read(),
+            degraded=retrieval.degraded + run.bypass.degraded,
+            timings_ms=run.watch.read(),
         )
 
-    async def _route(self, caller: Caller, query: SearchQuery, watch: Stopwatch) -> Route:
-        with watch.stage("route"):
-            return await self.router.resolve_route(
-                caller, query.collection, affinity=affinity_of(caller)
+    async def _route(self, run: _Run) -> None:
+        with run.watch.stage("route"):
+            run.route = await self.router.resolve_route(
+                run.caller, run.query.collection, affinity=affinity_of(run.caller)
             )
 
-    async def _retrieve(
-        self, caller: Caller, query: SearchQuery, route: Route, watch: Stopwatch
-    ) -> Retrieval:
-        with watch.stage("retrieve"):
-            retrieval = await self.retriever.retrieve(
-                caller,
-                RetrieveQuery(
-                    index_version_uid=route.index_version_uid,
-                    collection_uid=route.collection_uid,
-                    question=query.question,
-                    limit=query.limit,
-                    mode=query.mode,
-                    filter=query.filter,
-                    score_threshold=query.score_threshold,
-                    explain=query.explain,
-                ),
-            )
-        for name, milliseconds in retrieval.timings_ms:
-            watch.add(f"retrieve.{name}", milliseconds)
+    async def _find(self, run: _Run) -> Retrieval:
+        """What was found before while nothing has changed, else what is found now."""
+        query = run.retrieve_query()
+        key = hits_key(run.caller, query, run.route.tenant_uid)
+        with run.watch.stage("cache_lookup"):
+            stored = await run.bypass.unless_answered(self.cache.lookup_hits(run.caller, key))
+        if stored is not None:
+            return stored
+        read_at = self.clock.now()
+        retrieval = await self._retrieve(run, query)
+        if not (retrieval.degraded or run.bypass.taken):
+            entry = StoredHits(key, run.route.collection_uid, _shown(retrieval), read_at)
+            with run.watch.stage("cache_store"):
+                await run.bypass.unless_answered(self.cache.store_hits(run.caller, entry))
         return retrieval
+
+    async def _retrieve(self, run: _Run, query: RetrieveQuery) -> Retrieval:
+        with run.watch.stage("retrieve"):
+            retrieval = await self.retriever.retrieve(run.caller, query)
+        for name, milliseconds in retrieval.timings_ms:
+            run.watch.add(f"retrieve.{name}", milliseconds)
+        return retrieval
+
+
+@dataclass(slots=True)
+class _Run:
+    """One search on its way."""
+
+    caller: Caller
+    query: SearchQuery
+    watch: Stopwatch
+    bypass: Bypass
+    route: Route = field(init=False)
+
+    def retrieve_query(self) -> RetrieveQuery:
+        return RetrieveQuery(
+            index_version_uid=self.route.index_version_uid,
+            collection_uid=self.route.collection_uid,
+            question=self.query.question,
+            limit=self.query.limit,
+            mode=self.query.mode,
+            filter=self.query.filter,
+            score_threshold=self.query.score_threshold,
+            explain=self.query.explain,
+        )
+
+
+def _shown(retrieval: Retrieval) -> Retrieval:
+    """The hits without what only an answer is made from: it is most of their bytes."""
+    hits = (replace(hit, sentences=(), sentence_vectors=None) for hit in retrieval.hits)
+    return replace(retrieval, hits=tuple(hits), query_vector=None, terms=(), timings_ms=())
 
 
 def _found(hit: Hit) -> FoundChunk:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from dataclasses import dataclass, field
 
 from ragmesh.core.answers import Answer, AnswerEvent, AskQuery
@@ -16,13 +16,19 @@ from ragmesh.core.names import collection_name
 from ragmesh.core.search import SearchQuery, SearchResult
 from ragmesh.gateway.asking import Asking
 from ragmesh.gateway.deadlines import within
+from ragmesh.gateway.flights import Flights
 from ragmesh.gateway.following import Following, JobEvent
 from ragmesh.gateway.limits import GatewayLimits
-from ragmesh.gateway.ports import AnswerCache, Catalog, Generator, Retriever, StageSpans
+from ragmesh.gateway.ports import Apart, Cache, Catalog, Generator, Retriever, StageSpans
 from ragmesh.gateway.room import UploadRoom
 from ragmesh.gateway.searching import Searching
 from ragmesh.gateway.stopwatch import NoSpans
 from ragmesh.gateway.uploading import Uploading
+
+
+def _unlimited(timeout_seconds: float) -> AbstractContextManager[object]:  # noqa: ARG001 - the port's
+    """Where nothing limits a request, its work needs no time of its own."""
+    return nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +39,15 @@ class GatewayService:
     """Collections, documents and jobs; the doors hand calls on that need nothing else."""
     retriever: Retriever
     generator: Generator
-    cache: AnswerCache
+    cache: Cache
     clock: Clock
     limits: GatewayLimits = field(default_factory=GatewayLimits)
     room: UploadRoom = field(default_factory=lambda: UploadRoom(GatewayLimits().upload_bytes))
     """The doors take of it what an upload brings, before it is all there."""
     spans: StageSpans = field(default_factory=NoSpans)
+    apart: Apart = field(default=_unlimited)
+    flights: Flights = field(default_factory=Flights)
+    """What is being answered now."""
 
     async def ask(self, caller: Caller, query: AskQuery, *, request_id: str) -> Answer:
         """The whole answer."""
@@ -60,13 +69,17 @@ class GatewayService:
             self.clock,
             self.limits,
             self.spans,
+            self.flights,
+            self.apart,
         )
         events = asking.stream(caller, query, request_id=request_id)
         return within(self.limits.question_seconds, events)
 
     async def search(self, caller: Caller, query: SearchQuery) -> SearchResult:
         """The chunks closest to a query."""
-        searching = Searching(self.catalog, self.retriever, self.clock, self.spans)
+        searching = Searching(
+            self.catalog, self.retriever, self.cache, self.clock, self.limits, self.spans
+        )
         seconds = self.limits.question_seconds
         try:
             async with asyncio.timeout(seconds) as timer:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from ragmesh.cache.service import refuse_untagged, worth_keeping
+from ragmesh.cache.service import refuse_untagged, widened, worth_keeping
 from ragmesh.core.answers import (
     Answer,
     AnswerStatus,
     Citation,
     Invalidation,
+    ReadMark,
     StoredAnswer,
     Usage,
 )
 from ragmesh.core.callers import Caller, Machine
 from ragmesh.core.errors import InvalidError, RagmeshError
+from ragmesh.core.search import Hit, Retrieval, StoredHits
 from ragmesh.core.spans import Span
 from ragmesh.core.vectors import Vector
+from ragmesh.testing.embedding import fake_fingerprint
+from ragmesh.testing.retrieval import fake_hit
 
 COLLECTION = "0198c2a0-0000-7000-8000-00000000c011"
 _READ_AT = datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC)
@@ -35,6 +39,8 @@ class FakeAnswerCache:
     """Whether stores are refused, as by a cache that began a moment ago."""
     entries: dict[tuple[Caller | str, str], StoredAnswer] = field(default_factory=dict)
     """What is kept, by its owner (a tenant or a machine) and key."""
+    hits: dict[tuple[Caller | str, str], StoredHits] = field(default_factory=dict)
+    """Hits of searches that are kept, in the same way."""
     lookups: list[tuple[Caller, str]] = field(default_factory=list)
     stores: list[tuple[Caller, StoredAnswer]] = field(default_factory=list)
     invalidations: list[Invalidation] = field(default_factory=list)
@@ -56,6 +62,26 @@ class FakeAnswerCache:
         self.entries[_owner(caller), entry.key] = entry
         return True
 
+    async def check_read(self, caller: Caller, read: ReadMark) -> bool:
+        """Whether nothing that was read has changed since, as far as it was told."""
+        self._fail()
+        return not any(_concerns(change, read) for change in self.invalidations)
+
+    async def lookup_hits(self, caller: Caller, key: str) -> Retrieval | None:
+        """What was stored for the same tenant under the key."""
+        self._fail()
+        entry = self.hits.get((_owner(caller), key))
+        return None if entry is None else entry.retrieval
+
+    async def store_hits(self, caller: Caller, entry: StoredHits) -> bool:
+        """Keep hits that nothing has overtaken, unless told to refuse."""
+        self._fail()
+        overtaken = any(_concerns(widened(change), entry) for change in self.invalidations)
+        if self.refuse or overtaken or entry.retrieval.degraded:
+            return False
+        self.hits[_owner(caller), entry.key] = entry
+        return True
+
     async def invalidate(self, caller: Caller, invalidations: Sequence[Invalidation]) -> None:
         """Drop what read one of the documents before its change."""
         self._fail()
@@ -64,6 +90,9 @@ class FakeAnswerCache:
             for place, entry in list(self.entries.items()):
                 if _concerns(change, entry):
                     del self.entries[place]
+            for place, found in list(self.hits.items()):
+                if _concerns(widened(change), found):
+                    del self.hits[place]
 
     def _fail(self) -> None:
         if self.error is not None:
@@ -127,9 +156,40 @@ def stored_answer(
     return StoredAnswer(key, COLLECTION, answer, sequence, tuple(documents), read_at)
 
 
+def read_mark(
+    *, documents: Sequence[str] = ("document",), sequence: int = 1, read_at: datetime = _READ_AT
+) -> ReadMark:
+    """What a question read of the documents."""
+    return ReadMark(COLLECTION, sequence, tuple(documents), read_at)
+
+
+def stored_hits(
+    key: str = "key",
+    *,
+    documents: Sequence[str] = ("document",),
+    sequence: int = 1,
+    read_at: datetime = _READ_AT,
+) -> StoredHits:
+    """What a search found: one chunk of each document."""
+    retrieval = Retrieval(
+        hits=tuple(_found(name) for name in documents),
+        index_version_uid="version",
+        heads_sequence=sequence,
+        query_vector=None,
+        fingerprint=fake_fingerprint(),
+        terms=(),
+    )
+    return StoredHits(key, COLLECTION, retrieval, read_at)
+
+
 def change(document: str, sequence: int, collection: str = COLLECTION) -> Invalidation:
     """The news that a document changed."""
     return Invalidation(collection, document, sequence)
+
+
+def _found(document_uid: str) -> Hit:
+    hit = fake_hit("a", "It is so.")
+    return replace(hit, document_uid=document_uid, chunk_id=f"{document_uid}#0")
 
 
 def _citation(document_uid: str) -> Citation:
@@ -147,7 +207,7 @@ def _citation(document_uid: str) -> Citation:
     )
 
 
-def _concerns(news: Invalidation, entry: StoredAnswer) -> bool:
+def _concerns(news: Invalidation, entry: StoredAnswer | StoredHits | ReadMark) -> bool:
     return (
         news.collection_uid == entry.collection_uid
         and news.sequence > entry.heads_sequence

@@ -11,14 +11,14 @@ from typing import Protocol
 
 import pytest
 
-from ragmesh.core.answers import AnswerStatus, StoredAnswer, Usage
+from ragmesh.core.answers import AnswerStatus, ReadMark, StoredAnswer, Usage
 from ragmesh.core.callers import Machine, Principal
 from ragmesh.core.errors import InvalidError
 from ragmesh.core.vectors import Vector
 from ragmesh.embedding.ports import VectorCache
-from ragmesh.gateway.ports import AnswerCache as LookedUp
+from ragmesh.gateway.ports import Cache as LookedUp
 from ragmesh.indexing.ports import AnswerCache as Invalidated
-from ragmesh.testing.cache import change, stored_answer
+from ragmesh.testing.cache import change, read_mark, stored_answer, stored_hits
 
 ALICE = Principal("tenant-1", "alice", groups=frozenset({"sales"}))
 BOB = Principal("tenant-1", "bob")
@@ -102,6 +102,73 @@ class AnswerCacheContract:
         await cache.store_answer(ALICE, stored_answer())
         await cache.invalidate(INDEXER, [change("", 2)])
         assert await cache.lookup_answer(ALICE, "key") is None
+
+    async def test_a_read_holds_until_a_document_of_it_changes(self, cache: AnswerCache) -> None:
+        read = read_mark(documents=("document", "another"), sequence=3)
+        assert await cache.check_read(ALICE, read)
+        await cache.invalidate(INDEXER, [change("document", 3), change("a third", 9)])
+        assert await cache.check_read(ALICE, read)
+        await cache.invalidate(INDEXER, [change("another", 4)])
+        assert not await cache.check_read(ALICE, read)
+        assert await cache.check_read(ALICE, replace(read, heads_sequence=4))
+
+    async def test_a_read_is_judged_as_its_answer_would_be(self, cache: AnswerCache) -> None:
+        entry = stored_answer(documents=("document", "another"), sequence=3)
+        read = ReadMark(entry.collection_uid, entry.heads_sequence, entry.tags, entry.read_at)
+        await cache.invalidate(INDEXER, [change("", 4)])
+        assert not await cache.check_read(ALICE, read)
+        assert not await cache.store_answer(ALICE, entry)
+
+
+class HitCacheContract:
+    """Every cache of hits keeps these promises."""
+
+    async def test_stored_hits_come_back_as_they_were(self, cache: AnswerCache) -> None:
+        entry = stored_hits(documents=("document", "another"), sequence=7)
+        assert await cache.lookup_hits(ALICE, "key") is None
+        assert await cache.store_hits(ALICE, entry)
+        assert await cache.lookup_hits(ALICE, "key") == entry.retrieval
+        assert await cache.lookup_hits(ALICE, "another key") is None
+
+    async def test_that_nothing_was_found_is_kept_as_well(self, cache: AnswerCache) -> None:
+        entry = stored_hits(documents=())
+        assert await cache.store_hits(ALICE, entry)
+        assert await cache.lookup_hits(ALICE, "key") == entry.retrieval
+        await cache.invalidate(INDEXER, [change("a new document", 2)])
+        assert await cache.lookup_hits(ALICE, "key") is None
+
+    async def test_hits_are_shared_within_a_tenant_and_with_nobody_else(
+        self, cache: AnswerCache
+    ) -> None:
+        await cache.store_hits(ALICE, stored_hits())
+        assert await cache.lookup_hits(BOB, "key") is not None
+        assert await cache.lookup_hits(EVE, "key") is None
+
+    async def test_hits_and_answers_of_one_key_are_two_things(self, cache: AnswerCache) -> None:
+        await cache.store_hits(ALICE, stored_hits())
+        assert await cache.lookup_answer(ALICE, "key") is None
+        await cache.store_answer(ALICE, stored_answer())
+        assert await cache.lookup_hits(ALICE, "key") == stored_hits().retrieval
+
+    async def test_degraded_hits_are_not_kept_past_their_moment(self, cache: AnswerCache) -> None:
+        entry = stored_hits()
+        degraded = replace(entry.retrieval, degraded=("STALE_HEADS",))
+        assert not await cache.store_hits(ALICE, replace(entry, retrieval=degraded))
+
+    async def test_hits_go_as_soon_as_anything_in_their_collection_changes(
+        self, cache: AnswerCache
+    ) -> None:
+        await cache.store_hits(ALICE, stored_hits(sequence=3))
+        await cache.invalidate(INDEXER, [change("document", 3)])
+        await cache.invalidate(INDEXER, [change("document", 9, collection="elsewhere")])
+        assert await cache.lookup_hits(ALICE, "key") is not None
+        await cache.invalidate(INDEXER, [change("a document that was not found", 4)])
+        assert await cache.lookup_hits(ALICE, "key") is None
+
+    async def test_hits_that_come_after_a_change_are_refused(self, cache: AnswerCache) -> None:
+        await cache.invalidate(INDEXER, [change("a document that was not found", 5)])
+        assert not await cache.store_hits(ALICE, stored_hits(sequence=4))
+        assert await cache.store_hits(ALICE, stored_hits(sequence=5))
 
 
 class VectorCacheContract:

@@ -8,19 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from ragmesh.cache.adapters.memory import MemoryAnswers, MemoryVectors
+from ragmesh.cache.adapters.memory import MemoryAnswers, MemoryHits, MemoryVectors
 from ragmesh.cache.server import SERVICE_NAMES, add_cache
 from ragmesh.cache.service import CacheService
 from ragmesh.clients.cache import IDEMPOTENT_METHODS, CacheClient
-from ragmesh.testing.cache_stores import AnswerStoreContract
+from ragmesh.testing.cache_stores import AnswerStoreContract, HitStoreContract
 from ragmesh.testing.clocks import ManualClock
 from tests.contract.lines import Dial, line
 
 
 @pytest.fixture
 def service() -> CacheService:
-    answers = MemoryAnswers(AnswerStoreContract.limits, ManualClock())
-    return CacheService(answers, MemoryVectors(10_000))
+    clock = ManualClock()
+    return CacheService(
+        MemoryAnswers(AnswerStoreContract.limits, clock),
+        MemoryHits(HitStoreContract.limits, clock),
+        MemoryVectors(10_000, 60.0, clock),
+    )
 
 
 @pytest.fixture

@@ -159,6 +159,31 @@ async def test_a_description_is_remembered_for_a_few_seconds_only(dial: Any) -> 
         assert await client.describe_engine() == engine.description
 
 
+async def test_while_generation_is_away_it_is_taken_for_what_it_was(tmp_path: Path) -> None:
+    clock, keys, engine = ManualClock(), MeshKeys(), FakeEngine([END])
+    address = f"unix:{tmp_path}/s"
+
+    def served() -> Any:
+        def add(server: Any) -> None:
+            add_generation(server, GenerationService((engine,)))
+
+        options = ServerOptions(grace_seconds=0.05)
+        return serve(address, add, service_names=SERVICE_NAMES, options=options, guard=keys.guard)
+
+    async with channel(address) as made, asyncio.timeout(ENOUGH):
+        client = GenerationClient(made, keys.universal_signer("gateway"), clock=clock)
+        async with served():
+            old = await client.describe_engine()
+        for _ in range(2):
+            await clock.advance(REMEMBERED_SECONDS)
+            assert await client.describe_engine() == old
+        engine.description = EngineDescription("fake", "fake-2", "1")
+        async with served():
+            while await client.describe_engine() == old:
+                await clock.advance(REMEMBERED_SECONDS)
+    assert engine.queries == []
+
+
 async def test_of_several_engines_the_first_is_described(dial: Any) -> None:
     second = EngineDescription("spare", "spare-1", "1")
     service = GenerationService((FakeEngine(), FakeEngine(description=second)))

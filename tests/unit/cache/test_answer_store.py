@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from ragmesh.cache.adapters.memory import MemoryAnswers
-from ragmesh.cache.ports import AnswerLimits, AnswerStore
+from ragmesh.cache.ports import AnswerStore, EntryLimits
 from ragmesh.core.clock import Clock
 from ragmesh.testing.cache import COLLECTION, change, stored_answer
 from ragmesh.testing.cache_stores import AnswerStoreContract
@@ -18,7 +18,7 @@ LIMITS = AnswerStoreContract.limits
 
 
 class TestMemoryAnswers(AnswerStoreContract):
-    def make(self) -> Callable[[AnswerLimits, Clock], AnswerStore]:
+    def make(self) -> Callable[[EntryLimits, Clock], AnswerStore]:
         return MemoryAnswers
 
 
@@ -27,7 +27,7 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-async def answers(clock: ManualClock, limits: AnswerLimits = LIMITS) -> MemoryAnswers:
+async def answers(clock: ManualClock, limits: EntryLimits = LIMITS) -> MemoryAnswers:
     """A store that began a second ago."""
     store = MemoryAnswers(limits, clock)
     await clock.advance(1)
@@ -55,6 +55,7 @@ async def test_answers_used_last_stay_when_room_runs_out(clock: ManualClock) -> 
         await store.keep(stored_answer(name, documents=(name,), read_at=clock.now()))
     stats = await store.count()
     assert stats.size_bytes <= 9_000
+    assert stats.evictions > 0
     assert await store.find("a") is not None
     assert await store.find("b") is None
     assert await store.invalidate([change("b", 99)]) == 0

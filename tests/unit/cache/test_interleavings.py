@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ragmesh.cache.adapters.memory import MemoryAnswers, MemoryVectors
+from ragmesh.cache.adapters.memory import MemoryAnswers, MemoryHits, MemoryVectors
 from ragmesh.cache.service import CacheService
 from ragmesh.core.answers import Invalidation, StoredAnswer
 from ragmesh.core.callers import Machine, Principal
@@ -63,7 +63,8 @@ class World:
 
     def restart(self, _: object = None) -> None:
         answers = MemoryAnswers(self.limits, self.clock)
-        self.cache = CacheService(answers, MemoryVectors(1_000))
+        hits = MemoryHits(self.limits, self.clock)
+        self.cache = CacheService(answers, hits, MemoryVectors(1_000, 60.0, self.clock))
 
     def read(self, documents: set[str]) -> None:
         entry = stored_answer(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from ragmesh.cache.adapters.memory import MemoryAnswers, MemoryVectors
+from ragmesh.cache.adapters.memory import MemoryAnswers, MemoryHits, MemoryVectors
 from ragmesh.cache.service import CacheService
 from ragmesh.core.callers import Machine, Principal
 from ragmesh.testing.cache import stored_answer
-from ragmesh.testing.cache_stores import AnswerStoreContract
+from ragmesh.testing.cache_stores import AnswerStoreContract, HitStoreContract
 from ragmesh.testing.clocks import ManualClock
 
 ALICE = Principal("tenant-1", "alice")
@@ -16,8 +16,12 @@ ALICE = Principal("tenant-1", "alice")
 
 @pytest.fixture
 def cache() -> CacheService:
-    answers = MemoryAnswers(AnswerStoreContract.limits, ManualClock())
-    return CacheService(answers, MemoryVectors(10_000))
+    clock = ManualClock()
+    return CacheService(
+        MemoryAnswers(AnswerStoreContract.limits, clock),
+        MemoryHits(HitStoreContract.limits, clock),
+        MemoryVectors(10_000, 60.0, clock),
+    )
 
 
 async def test_the_answers_of_a_machine_are_its_own(cache: CacheService) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from ragmesh.chassis.requests import (
     accept_request_id,
+    apart,
     checkpoint,
     current_request_id,
     remaining_seconds,
@@ -80,6 +81,23 @@ def test_work_that_outlives_its_request_stops_at_its_checkpoint() -> None:
         thread = copy_context()
     with pytest.raises(DeadlineError):
         thread.run(checkpoint)
+
+
+def test_work_that_others_wait_for_has_time_of_its_own_and_outlives_who_began_it() -> None:
+    with serving("first", timeout_seconds=0.0) as request:
+        shared = copy_context()
+    assert request.over
+
+    def work() -> None:
+        with pytest.raises(DeadlineError):
+            checkpoint()
+        with apart(60.0) as own:
+            assert current_request_id() == "first"
+            assert (remaining_seconds() or 0) > 50
+            checkpoint()
+        assert own.over
+
+    shared.run(work)
 
 
 @pytest.mark.parametrize("offered", ["r-1", "0af7651916cd43dd8448eb211c80319c", "a.b:c_d-e"])

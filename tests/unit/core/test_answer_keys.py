@@ -10,12 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragmesh.core.answer_keys import EXCLUDED_FIELDS, answer_key, canonical_query, groups_digest
+from ragmesh.core.answer_keys import (
+    EXCLUDED_FIELDS,
+    answer_key,
+    canonical_query,
+    groups_digest,
+    hits_key,
+)
 from ragmesh.core.answers import AskQuery, CacheMode, EngineDescription, Turn
 from ragmesh.core.callers import ADMIN, Caller, Machine, Principal
 from ragmesh.core.documents import Route
 from ragmesh.core.filters import And, Eq, Exists, In, Not, Or
 from ragmesh.core.questions import Question
+from ragmesh.core.search import RetrieveQuery, SearchMode
+from ragmesh.testing.near_misses import NEAR_MISSES
 
 ALICE = Principal("tenant-1", "alice", frozenset({"crew", "office"}))
 ROUTE = Route(
@@ -29,57 +37,6 @@ ROUTE = Route(
     epoch=1,
 )
 ENGINE = EngineDescription("extractive", "extractive", "1")
-
-NEAR_MISSES = [
-    ("Is C a good language", "Is C++ a good language"),
-    ("Is C a good language", "Is C# a good language"),
-    ("What is C++", "What is c++"),
-    ("What does -5 mean", "What does 5 mean"),
-    ("What does −5 mean", "What does 5 mean"),
-    ("What does −5 mean", "What does -5 mean"),
-    ("Tell US about it", "Tell us about it"),
-    ("Is it IT", "Is it it"),
-    ("Who is WHO", "Who is who"),
-    ("May we sail in May", "may we sail in may"),
-    ("Is 1.5 enough", "Is 15 enough"),
-    ("Is 1.5 enough", "Is 1,5 enough"),
-    ("Is 1.5 enough", "Is 1.50 enough"),
-    ("Is 1 000 enough", "Is 1000 enough"),
-    ("Is 10 enough", "Is 100 enough"),
-    ("Is 0.1 enough", "Is .1 enough"),
-    ("What happened on 2024-01-02", "What happened on 2024-02-01"),
-    ("What happened on 1/2/2024", "What happened on 2/1/2024"),
-    ("What happened in 2024", "What happened in 2025"),
-    ("Who came at 9:30", "Who came at 930"),
-    ("Is Anna Schmidt on duty", "Is Anna Schmitt on duty"),
-    ("Is Anna-Lena on duty", "Is Anna Lena on duty"),
-    ("Is Müller on duty", "Is Muller on duty"),
-    ("Is Müller on duty", "Is Mueller on duty"),
-    ("Did Tom pay Ann", "Did Ann pay Tom"),
-    ("May I take my dog", "May I not take my dog"),
-    ("Is it allowed", "Isn't it allowed"),
-    ("Can I bring a pet", "Can't I bring a pet"),
-    ("Is it possible", "Is it impossible"),
-    ("Do I have to pay", "I have to pay"),
-    ("What is x^2", "What is x2"),
-    ("What is x²", "What is x2"),
-    ("What is a/b", "What is ab"),
-    ("What is a<b", "What is a>b"),
-    ("What is a&b", "What is a|b"),
-    ("What is foo_bar", "What is foo bar"),
-    ("What is .NET", "What is NET"),
-    ("What is node.js", "What is nodejs"),
-    ("What costs $5", "What costs €5"),
-    ("What costs 5 %", "What costs 5 ‰"),
-    ("Is 5 km far", "Is 5 m far"),
-    ("Is 5 mW much", "Is 5 MW much"),
-    ("Is it (safe) here", "Is it safe here"),
-    ('Is it "safe" here', "Is it safe here"),
-    ("Let's eat, Grandma", "Let's eat Grandma"),
-    ("Is it so?! Really", "Is it so. Really"),
-    ("Straße or not", "Strasse or not"),
-    ("What is the ﬁle", "What is the file"),
-]
 
 
 def key(
@@ -241,3 +198,36 @@ def test_a_value_without_a_canonical_form_is_refused_rather_than_ignored() -> No
 
     with pytest.raises(TypeError, match="canonical form"):
         canonical_query(OpaqueQuery(collection="c", question=Question("x"), extra=object()))
+
+
+SEARCH = RetrieveQuery("version-1", "collection-1", Question("cooling water"), limit=10)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"question": Question("cooling water?")},
+        {"question": Question("Cooling water")},
+        {"index_version_uid": "version-2"},
+        {"limit": 11},
+        {"mode": SearchMode.KEYWORD},
+        {"filter": Eq("year", 1)},
+        {"score_threshold": 0.0},
+        {"explain": True},
+        {"context_tokens": 100},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_everything_that_is_said_to_a_search_is_in_the_key_of_its_hits(
+    change: dict[str, Any],
+) -> None:
+    changed = replace(SEARCH, **change)
+    assert hits_key(ALICE, changed, "tenant-1") != hits_key(ALICE, SEARCH, "tenant-1")
+
+
+def test_hits_are_shared_by_those_who_see_the_same_documents() -> None:
+    bob = Principal("tenant-1", "bob", frozenset({"office", "crew"}))
+    eve = Principal("tenant-1", "eve", frozenset({"crew"}))
+    assert hits_key(bob, SEARCH, "tenant-1") == hits_key(ALICE, SEARCH, "tenant-1")
+    assert hits_key(eve, SEARCH, "tenant-1") != hits_key(ALICE, SEARCH, "tenant-1")
+    assert hits_key(ALICE, SEARCH, "tenant-2") != hits_key(ALICE, SEARCH, "tenant-1")

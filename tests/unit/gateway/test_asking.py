@@ -34,6 +34,7 @@ from ragmesh.core.errors import (
 from ragmesh.gateway.identity import DEVELOPER
 from ragmesh.gateway.limits import GatewayLimits
 from ragmesh.gateway.parsing import parse_ask
+from ragmesh.testing.cache import FakeAnswerCache
 from ragmesh.testing.gateway import COLLECTION, SENTENCE, FakeMesh
 from ragmesh.testing.generation import FakeGenerator
 from ragmesh.testing.retrieval import fake_hit, uid_of
@@ -79,7 +80,8 @@ async def test_whoever_follows_a_trace_sees_the_stages_that_the_answer_tells(
     told = {stage for stage, _ in answer.timings_ms if "." not in stage and stage != "total"}
     assert set(mesh.stages) == told
     declared = registry()["spans"]["stages"]["names"]
-    assert declared == sorted(f"gateway.{stage}" for stage in told)
+    # To follow another question takes two.
+    assert declared == sorted(f"gateway.{stage}" for stage in {*told, "follow"})
 
 
 async def test_a_stream_ends_with_exactly_one_whole_answer(mesh: FakeMesh) -> None:
@@ -196,7 +198,7 @@ async def test_a_cache_that_is_away_costs_a_mark_and_no_answer(mesh: FakeMesh) -
     assert answer.degraded == ("CACHE_UNAVAILABLE",)
 
 
-class _HangingCache:
+class _HangingCache(FakeAnswerCache):
     async def lookup_answer(self, caller: Caller, key: str) -> StoredAnswer | None:
         await asyncio.Event().wait()
         return None

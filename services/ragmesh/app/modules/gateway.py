@@ -11,6 +11,7 @@ from ragmesh.chassis.executors import executor
 from ragmesh.chassis.grpc_servers import ServerOptions, serve
 from ragmesh.chassis.health import Health
 from ragmesh.chassis.http_servers import HttpOptions, serve_http
+from ragmesh.chassis.requests import apart
 from ragmesh.gateway.adapters.rest.app import make_app
 from ragmesh.gateway.identity import DeveloperIdentity
 from ragmesh.gateway.room import UploadRoom
@@ -28,6 +29,7 @@ async def _service(wiring: Wiring) -> GatewayService:
         limits=wiring.settings.gateway.limits,
         room=UploadRoom(wiring.settings.gateway.limits.upload_bytes),
         spans=wiring.telemetry.stages("gateway"),
+        apart=apart,
     )
     # A door has a span of its own; below it one shows what the use case took.
     observed: GatewayService = wiring.telemetry.observed("gateway", made, as_spans=True)

@@ -2,92 +2,35 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Generic
 
-from cachetools import LRUCache
+from cachetools import TTLCache
 
 from ragmesh.cache.adapters.invalidations import InvalidationMemory
-from ragmesh.cache.ports import AnswerLimits
-from ragmesh.core.answers import Citation, EntryStats, Invalidation, StoredAnswer
+from ragmesh.cache.adapters.shelf import Kept, Shelf
+from ragmesh.cache.ports import E, EntryLimits
+from ragmesh.core.answers import Citation, EntryStats, Invalidation, ReadMark, StoredAnswer
 from ragmesh.core.clock import Clock
+from ragmesh.core.search import Hit, StoredHits
 from ragmesh.core.vectors import Vector
 
 _ENTRY_BYTES = 1_000
 """What an entry takes besides its texts: objects, keys, places in the indexes (measured)."""
 _CITATION_BYTES = 700
+_HIT_BYTES = 1_000
 _VECTOR_BYTES = 300
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    entry: StoredAnswer
-    read: float
-    """When its retrieval began, on the monotonic clock of this process."""
-    size_bytes: int
+class MemoryEntries(Generic[E]):
+    """An EntryStore within this process; its memory of invalidations begins with it."""
 
-
-class _Shelf(LRUCache[str, _Kept]):
-    """The entries by key, and their keys by document: also what is evicted leaves both."""
-
-    def __init__(self, size_bytes: int) -> None:
-        super().__init__(size_bytes, getsizeof=lambda kept: kept.size_bytes)
-        self._keys: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(
-            lambda: defaultdict(set)
-        )
-
-    def put(self, key: str, kept: _Kept) -> bool:
-        """Keep the entry in place of an older one; False when it is larger than the shelf."""
-        self.pop(key, None)
-        if kept.size_bytes > self.maxsize:
-            return False
-        self[key] = kept
-        for document in kept.entry.tags:
-            self._keys[kept.entry.collection_uid][document].add(key)
-        return True
-
-    def __delitem__(self, key: str) -> None:
-        # LRUCache evicts through here as well.
-        entry = LRUCache.__getitem__(self, key).entry
-        super().__delitem__(key)
-        documents = self._keys[entry.collection_uid]
-        for document in entry.tags:
-            documents[document].discard(key)
-            if not documents[document]:
-                del documents[document]
-        if not documents:
-            del self._keys[entry.collection_uid]
-
-    def drop(self, collection: str, document: str, sequence: int) -> int:
-        """Remove what read the document (or, without one, the collection) before the sequence."""
-        if collection not in self._keys:
-            return 0
-        documents = self._keys[collection]
-        if document:
-            keys = set(documents[document]) if document in documents else set()
-        else:
-            keys = set().union(*documents.values())
-        old = [key for key in keys if self[key].entry.heads_sequence < sequence]
-        for key in old:
-            del self[key]
-        return len(old)
-
-    def drop_collection(self, collection: str) -> None:
-        """Remove everything of a collection."""
-        if collection in self._keys:
-            for key in set().union(*self._keys[collection].values()):
-                del self[key]
-
-
-class MemoryAnswers:
-    """An AnswerStore within this process; its memory of invalidations begins with it."""
-
-    def __init__(self, limits: AnswerLimits, clock: Clock) -> None:
+    def __init__(self, limits: EntryLimits, clock: Clock, size_of: Callable[[E], int]) -> None:
         self._limits = limits
         self._clock = clock
-        self._shelf = _Shelf(limits.size_bytes)
+        self._size_of = size_of
+        self._shelf: Shelf[E] = Shelf(limits.size_bytes)
         self._memory = InvalidationMemory(
             seconds=limits.memory_seconds,
             collection_seconds=limits.ttl_seconds,
@@ -96,10 +39,10 @@ class MemoryAnswers:
         self._remembers_since = clock.now()
         self._hits = self._misses = self._refusals = 0
 
-    async def find(self, key: str) -> StoredAnswer | None:
-        """The answer kept under the key, while it lives and is fresh enough to serve."""
+    async def find(self, key: str) -> E | None:
+        """The entry kept under the key, while it lives and is fresh enough to serve."""
         kept = self._shelf.get(key)
-        if kept is not None and self._outdated(kept):
+        if kept is not None and self._outdated(kept.entry, kept.read):
             del self._shelf[key]
             kept = None
         if kept is None:
@@ -108,24 +51,27 @@ class MemoryAnswers:
         self._hits += 1
         return kept.entry
 
-    async def keep(self, entry: StoredAnswer) -> bool:
-        """Keep the answer unless something happened to it meanwhile, or nobody can tell."""
+    async def keep(self, entry: E) -> bool:
+        """Keep the entry unless something happened to it meanwhile, or nobody can tell."""
         now = self._clock.monotonic()
         self._forget(now)
-        if self._unknowable(entry) or self._memory.overtaken(
-            entry.collection_uid, entry.tags, entry.heads_sequence
-        ):
+        if self._overtaken(entry):
             self._refusals += 1
             return False
         before = self._shelf.get(entry.key)
         if before is not None and before.entry.heads_sequence > entry.heads_sequence:
             return False  # A slower twin of the question: what is there was read later.
         self._memory.mention(entry.collection_uid, entry.heads_sequence, now)
-        read = now - max(0.0, (self._clock.now() - entry.read_at).total_seconds())
-        return self._shelf.put(entry.key, _Kept(entry, read, _size_bytes(entry)))
+        kept = Kept(entry, self._moment(entry.read_at), self._size_of(entry))
+        return self._shelf.put(entry.key, kept)
+
+    async def holds(self, read: ReadMark) -> bool:
+        """Whether an entry made from this read could be kept and found now."""
+        self._forget(self._clock.monotonic())
+        return not self._overtaken(read) and not self._outdated(read, self._moment(read.read_at))
 
     async def invalidate(self, invalidations: Sequence[Invalidation]) -> int:
-        """Remember the changes and drop every answer that read before one."""
+        """Remember the changes and drop every entry that read before one."""
         now = self._clock.monotonic()
         dropped = 0
         for change in invalidations:
@@ -143,21 +89,28 @@ class MemoryAnswers:
             hits=self._hits,
             misses=self._misses,
             refusals=self._refusals,
+            evictions=self._shelf.evictions,
         )
 
-    def _outdated(self, kept: _Kept) -> bool:
-        age = self._clock.monotonic() - kept.read
+    def _moment(self, read_at: datetime) -> float:
+        """The same moment on the monotonic clock, and never in its future."""
+        age = (self._clock.now() - read_at).total_seconds()
+        return self._clock.monotonic() - max(0.0, age)
+
+    def _outdated(self, read: E | ReadMark, moment: float) -> bool:
+        age = self._clock.monotonic() - moment
         if age >= self._limits.ttl_seconds:
             return True
-        entry = kept.entry
         return age > self._limits.refresh_seconds and self._memory.grown(
-            entry.collection_uid, entry.heads_sequence
+            read.collection_uid, read.heads_sequence
         )
 
-    def _unknowable(self, entry: StoredAnswer) -> bool:
-        """Whether a change since the read may have been forgotten, or never heard of."""
+    def _overtaken(self, read: E | ReadMark) -> bool:
+        """Whether a change since the read is known, may have been forgotten, or was never heard."""
         horizon = self._clock.now() - timedelta(seconds=self._limits.memory_seconds)
-        return entry.read_at < horizon or entry.read_at <= self._remembers_since
+        if read.read_at < horizon or read.read_at <= self._remembers_since:
+            return True
+        return self._memory.overtaken(read.collection_uid, read.tags, read.heads_sequence)
 
     def _forget(self, now: float) -> None:
         collections, mattered = self._memory.forget(now)
@@ -167,13 +120,25 @@ class MemoryAnswers:
             self._remembers_since = self._clock.now()
 
 
+class MemoryAnswers(MemoryEntries[StoredAnswer]):
+    """An AnswerStore within this process."""
+
+    def __init__(self, limits: EntryLimits, clock: Clock) -> None:
+        super().__init__(limits, clock, _answer_bytes)
+
+
+class MemoryHits(MemoryEntries[StoredHits]):
+    """A HitStore within this process."""
+
+    def __init__(self, limits: EntryLimits, clock: Clock) -> None:
+        super().__init__(limits, clock, _hits_bytes)
+
+
 class MemoryVectors:
     """A VectorStore within this process: the vectors used last."""
 
-    def __init__(self, size_bytes: int) -> None:
-        self._shelf: LRUCache[str, Vector] = LRUCache(
-            size_bytes, getsizeof=lambda vector: len(vector.values) + _VECTOR_BYTES
-        )
+    def __init__(self, size_bytes: int, ttl_seconds: float, clock: Clock) -> None:
+        self._shelf = _Vectors(size_bytes, ttl_seconds, clock)
         self._hits = self._misses = 0
 
     async def find(self, keys: Sequence[str]) -> tuple[Vector | None, ...]:
@@ -187,28 +152,64 @@ class MemoryVectors:
     async def keep(self, entries: Sequence[tuple[str, Vector]]) -> None:
         """Keep the vectors; one larger than the whole store is let go."""
         for key, vector in entries:
-            if len(vector.values) + _VECTOR_BYTES <= self._shelf.maxsize:
+            if _vector_bytes(vector) <= self._shelf.maxsize:
                 self._shelf[key] = vector
 
     async def count(self) -> EntryStats:
         """What is kept and what happened."""
+        self._shelf.expire()
         return EntryStats(
             entries=len(self._shelf),
             size_bytes=int(self._shelf.currsize),
             hits=self._hits,
             misses=self._misses,
-            refusals=0,
+            evictions=self._shelf.evictions,
         )
 
 
-def _size_bytes(entry: StoredAnswer) -> int:
+class _Vectors(TTLCache[str, Vector]):
+    """The vectors used last, each for a time."""
+
+    def __init__(self, size_bytes: int, ttl_seconds: float, clock: Clock) -> None:
+        super().__init__(size_bytes, ttl_seconds, timer=clock.monotonic, getsizeof=_vector_bytes)
+        self.evictions = 0
+
+    def popitem(self) -> tuple[str, Vector]:
+        self.evictions += 1
+        return super().popitem()
+
+
+def _vector_bytes(vector: Vector) -> int:
+    return len(vector.values) + _VECTOR_BYTES
+
+
+def _answer_bytes(entry: StoredAnswer) -> int:
     answer = entry.answer
     cited = sum(_citation_bytes(citation) for citation in answer.citations)
-    tagged = sum(len(tag) + 100 for tag in entry.tags)
-    # Up to four bytes a character: an estimate may be high, a bound may not be broken.
-    return _ENTRY_BYTES + 4 * len(answer.answer) + cited + tagged
+    return _ENTRY_BYTES + 4 * len(answer.answer) + cited + _tag_bytes(entry.tags)
+
+
+def _hits_bytes(entry: StoredHits) -> int:
+    vector = entry.retrieval.query_vector
+    asked = 0 if vector is None else _vector_bytes(vector)
+    found = sum(_hit_bytes(hit) for hit in entry.retrieval.hits)
+    return _ENTRY_BYTES + asked + found + _tag_bytes(entry.tags)
+
+
+def _tag_bytes(tags: tuple[str, ...]) -> int:
+    return sum(len(tag) + 100 for tag in tags)
 
 
 def _citation_bytes(citation: Citation) -> int:
-    texts = (citation.quote, citation.title, *citation.headings)
-    return _CITATION_BYTES + sum(4 * len(text) for text in texts)
+    return _CITATION_BYTES + _text_bytes(citation.quote, citation.title, *citation.headings)
+
+
+def _hit_bytes(hit: Hit) -> int:
+    texts = _text_bytes(hit.text, hit.title, hit.metadata, *hit.headings)
+    vectors = 0 if hit.sentence_vectors is None else len(hit.sentence_vectors.values)
+    return _HIT_BYTES + texts + vectors + 200 * (len(hit.sentences) + len(hit.scores))
+
+
+def _text_bytes(*texts: str) -> int:
+    # Up to four bytes a character: an estimate may be high, a bound may not be broken.
+    return sum(4 * len(text) for text in texts)

@@ -43,6 +43,7 @@ METHODS: Mapping[str, Mapping[str, frozenset[Who]]] = MappingProxyType(
         "ragmesh.api.cache.v1.CacheService": {
             "LookupAnswer": _USERS,
             "StoreAnswer": _USERS,
+            "CheckRead": _USERS,
             "LookupVectors": _EMBEDDING,
             "StoreVectors": _EMBEDDING,
             "Invalidate": _WRITERS,

@@ -46,6 +46,7 @@ def measures(name: str, meter: Meter) -> dict[str, Callable[[], Measure]]:
         case "cache":
             return {
                 "lookup_answer": lambda: _Lookup(meter, "answers"),
+                "lookup_hits": lambda: _Lookup(meter, "hits"),
                 "lookup_vectors": lambda: _Lookup(meter, "vectors"),
             }
         case "generation":

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-SECONDS, ONE, DOLLARS = "s", "1", "USD"
-_UNIT_SUFFIXES = {SECONDS: "_seconds", DOLLARS: "_dollars", ONE: ""}
+SECONDS, ONE, DOLLARS, BYTES = "s", "1", "USD", "By"
+_UNIT_SUFFIXES = {SECONDS: "_seconds", DOLLARS: "_dollars", BYTES: "_bytes", ONE: ""}
 
 WORK_SECONDS = (0.001, 0.005, 0.025, 0.1, 0.3, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Bounds around the service levels: retrieval 300 ms, the first token 2 s, a question 30 s."""
@@ -132,6 +132,34 @@ CACHE_MISSES = Metric(
     ("rag.cache",),
     "Lookups that found nothing.",
 )
+CACHE_REFUSALS = Metric(
+    "rag.cache.refusals",
+    ONE,
+    Instrument.COUNTER,
+    ("rag.cache",),
+    "Entries that were not kept, because what they were made from had changed.",
+)
+CACHE_EVICTIONS = Metric(
+    "rag.cache.evictions",
+    ONE,
+    Instrument.COUNTER,
+    ("rag.cache",),
+    "Entries dropped for want of room.",
+)
+CACHE_ENTRIES = Metric(
+    "rag.cache.entries",
+    ONE,
+    Instrument.UP_DOWN,
+    ("rag.cache",),
+    "Entries held.",
+)
+CACHE_SIZE = Metric(
+    "rag.cache.size",
+    BYTES,
+    Instrument.UP_DOWN,
+    ("rag.cache",),
+    "Bytes that the entries take.",
+)
 LLM_CALLS = Metric(
     "rag.llm.calls",
     ONE,
@@ -207,6 +235,10 @@ METRICS = (
     ACTIVE_REQUESTS,
     CACHE_HITS,
     CACHE_MISSES,
+    CACHE_REFUSALS,
+    CACHE_EVICTIONS,
+    CACHE_ENTRIES,
+    CACHE_SIZE,
     LLM_CALLS,
     LLM_COST,
     EVENTS_HANDLED,

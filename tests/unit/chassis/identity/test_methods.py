@@ -63,6 +63,7 @@ def test_users_ask_and_keep_documents_and_reach_nothing_behind_that() -> None:
         "GenerationService/Generate",
         "CacheService/LookupAnswer",
         "CacheService/StoreAnswer",
+        "CacheService/CheckRead",
         "HitCacheService/LookupHits",
         "HitCacheService/StoreHits",
         *(f"CatalogService/{name}" for name in catalog),

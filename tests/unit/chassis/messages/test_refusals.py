@@ -208,9 +208,15 @@ REFUSED: dict[str, tuple[Callable[[Any], object], Any, str]] = {
     ),
     "counts of one kind only": (
         cache.cache_stats_from_message,
-        cache_pb.GetStatsResponse(answers=cache_pb.EntryStats()),
+        cache_pb.GetStatsResponse(answers=cache_pb.EntryStats(), hits=cache_pb.EntryStats()),
         "vectors",
     ),
+    "hits that nobody found": (
+        cache.stored_hits_from_message,
+        cache_pb.StoreHitsRequest(),
+        "retrieval",
+    ),
+    "a read at no moment": (cache.read_mark_from_message, cache_pb.ReadMark(), "read.read_at"),
     "a passage with a sentence that runs backwards": (
         embedding.passage_from_message,
         embedding_pb.Passage(text="abc", sentences=[text_pb2.Span(end=1), BACKWARDS]),

@@ -64,6 +64,16 @@ SUBJECTS = {
         cache.stored_answer_to_message,
         cache.stored_answer_from_message,
     ),
+    "stored hits": (
+        values.stored_hits,
+        cache.stored_hits_to_message,
+        cache.stored_hits_from_message,
+    ),
+    "read mark": (
+        values.read_marks,
+        cache.read_mark_to_message,
+        cache.read_mark_from_message,
+    ),
     "invalidation": (
         values.invalidations,
         cache.invalidation_to_message,

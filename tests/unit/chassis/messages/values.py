@@ -18,12 +18,13 @@ from ragmesh.core.answers import (
     Generated,
     GenerateQuery,
     Invalidation,
+    ReadMark,
     StoredAnswer,
     Turn,
     Usage,
 )
 from ragmesh.core.questions import Question
-from ragmesh.core.search import Hit, QueryTerm, Retrieval, Score, Sentence
+from ragmesh.core.search import Hit, QueryTerm, Retrieval, Score, Sentence, StoredHits
 from ragmesh.core.spans import Span
 from ragmesh.core.vectors import (
     EncoderDescription,
@@ -192,8 +193,10 @@ stored_answers = st.builds(
     read_at=moments,
 )
 invalidations = st.builds(Invalidation, texts, texts, sequences)
-entry_stats = st.builds(EntryStats, *[sequences] * 5)
-cache_stats = st.builds(CacheStats, entry_stats, entry_stats)
+read_marks = st.builds(ReadMark, texts, sequences, names, moments)
+stored_hits = st.builds(StoredHits, texts, texts, retrievals(), moments)
+entry_stats = st.builds(EntryStats, *[sequences] * 6)
+cache_stats = st.builds(CacheStats, *[entry_stats] * 3)
 turns = st.builds(Turn, st.sampled_from(("user", "assistant")), texts)
 generate_queries = st.builds(
     GenerateQuery,

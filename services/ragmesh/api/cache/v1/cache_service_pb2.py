@@ -28,7 +28,7 @@ from ragmesh.api.types.v1 import search_pb2 as ragmesh_dot_api_dot_types_dot_v1_
 from ragmesh.api.types.v1 import vector_pb2 as ragmesh_dot_api_dot_types_dot_v1_dot_vector__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(ragmesh/api/cache/v1/cache_service.proto\x12\x14ragmesh.api.cache.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!ragmesh/api/types/v1/answer.proto\x1a!ragmesh/api/types/v1/search.proto\x1a!ragmesh/api/types/v1/vector.proto\"\'\n\x13LookupAnswerRequest\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\"R\n\x14LookupAnswerResponse\x12:\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\".ragmesh.api.cache.v1.StoredAnswerR\x06\x61nswer\"\xed\x01\n\x0cStoredAnswer\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12%\n\x0e\x63ollection_uid\x18\x02 \x01(\tR\rcollectionUid\x12\x34\n\x06\x61nswer\x18\x03 \x01(\x0b\x32\x1c.ragmesh.api.types.v1.AnswerR\x06\x61nswer\x12%\n\x0eheads_sequence\x18\x04 \x01(\x04R\rheadsSequence\x12\x12\n\x04tags\x18\x05 \x03(\tR\x04tags\x12\x33\n\x07read_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x06readAt\"P\n\x12StoreAnswerRequest\x12:\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\".ragmesh.api.cache.v1.StoredAnswerR\x06\x61nswer\"-\n\x13StoreAnswerResponse\x12\x16\n\x06stored\x18\x01 \x01(\x08R\x06stored\"N\n\x14LookupVectorsRequest\x12 \n\x0b\x66ingerprint\x18\x01 \x01(\tR\x0b\x66ingerprint\x12\x14\n\x05texts\x18\x02 \x03(\tR\x05texts\"B\n\nVectorSlot\x12\x34\n\x06vector\x18\x01 \x01(\x0b\x32\x1c.ragmesh.api.types.v1.VectorR\x06vector\"O\n\x15LookupVectorsResponse\x12\x36\n\x05slots\x18\x01 \x03(\x0b\x32 .ragmesh.api.cache.v1.VectorSlotR\x05slots\"\x85\x01\n\x13StoreVectorsRequest\x12 \n\x0b\x66ingerprint\x18\x01 \x01(\tR\x0b\x66ingerprint\x12\x14\n\x05texts\x18\x02 \x03(\tR\x05texts\x12\x36\n\x07vectors\x18\x03 \x03(\x0b\x32\x1c.ragmesh.api.types.v1.VectorR\x07vectors\"\x16\n\x14StoreVectorsResponse\"%\n\x11LookupHitsRequest\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\"S\n\x12LookupHitsResponse\x12=\n\tretrieval\x18\x01 \x01(\x0b\x32\x1f.ragmesh.api.types.v1.RetrievalR\tretrieval\"\xbf\x01\n\x10StoreHitsRequest\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12%\n\x0e\x63ollection_uid\x18\x02 \x01(\tR\rcollectionUid\x12=\n\tretrieval\x18\x03 \x01(\x0b\x32\x1f.ragmesh.api.types.v1.RetrievalR\tretrieval\x12\x33\n\x07read_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x06readAt\"+\n\x11StoreHitsResponse\x12\x16\n\x06stored\x18\x01 \x01(\x08R\x06stored\"t\n\x0cInvalidation\x12%\n\x0e\x63ollection_uid\x18\x01 \x01(\tR\rcollectionUid\x12!\n\x0c\x64ocument_uid\x18\x02 \x01(\tR\x0b\x64ocumentUid\x12\x1a\n\x08sequence\x18\x03 \x01(\x04R\x08sequence\"]\n\x11InvalidateRequest\x12H\n\rinvalidations\x18\x01 \x03(\x0b\x32\".ragmesh.api.cache.v1.InvalidationR\rinvalidations\"\x14\n\x12InvalidateResponse\"\x11\n\x0fGetStatsRequest\"\x8d\x01\n\nEntryStats\x12\x18\n\x07\x65ntries\x18\x01 \x01(\x04R\x07\x65ntries\x12\x1d\n\nsize_bytes\x18\x02 \x01(\x04R\tsizeBytes\x12\x12\n\x04hits\x18\x03 \x01(\x04R\x04hits\x12\x16\n\x06misses\x18\x04 \x01(\x04R\x06misses\x12\x1a\n\x08refusals\x18\x05 \x01(\x04R\x08refusals\"\x8a\x01\n\x10GetStatsResponse\x12:\n\x07\x61nswers\x18\x01 \x01(\x0b\x32 .ragmesh.api.cache.v1.EntryStatsR\x07\x61nswers\x12:\n\x07vectors\x18\x02 \x01(\x0b\x32 .ragmesh.api.cache.v1.EntryStatsR\x07vectors2\xe6\x04\n\x0c\x43\x61\x63heService\x12\x65\n\x0cLookupAnswer\x12).ragmesh.api.cache.v1.LookupAnswerRequest\x1a*.ragmesh.api.cache.v1.LookupAnswerResponse\x12\x62\n\x0bStoreAnswer\x12(.ragmesh.api.cache.v1.StoreAnswerRequest\x1a).ragmesh.api.cache.v1.StoreAnswerResponse\x12h\n\rLookupVectors\x12*.ragmesh.api.cache.v1.LookupVectorsRequest\x1a+.ragmesh.api.cache.v1.LookupVectorsResponse\x12\x65\n\x0cStoreVectors\x12).ragmesh.api.cache.v1.StoreVectorsRequest\x1a*.ragmesh.api.cache.v1.StoreVectorsResponse\x12_\n\nInvalidate\x12\'.ragmesh.api.cache.v1.InvalidateRequest\x1a(.ragmesh.api.cache.v1.InvalidateResponse\x12Y\n\x08GetStats\x12%.ragmesh.api.cache.v1.GetStatsRequest\x1a&.ragmesh.api.cache.v1.GetStatsResponse2\xd0\x01\n\x0fHitCacheService\x12_\n\nLookupHits\x12\'.ragmesh.api.cache.v1.LookupHitsRequest\x1a(.ragmesh.api.cache.v1.LookupHitsResponse\x12\\\n\tStoreHits\x12&.ragmesh.api.cache.v1.StoreHitsRequest\x1a\'.ragmesh.api.cache.v1.StoreHitsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(ragmesh/api/cache/v1/cache_service.proto\x12\x14ragmesh.api.cache.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!ragmesh/api/types/v1/answer.proto\x1a!ragmesh/api/types/v1/search.proto\x1a!ragmesh/api/types/v1/vector.proto\"\'\n\x13LookupAnswerRequest\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\"R\n\x14LookupAnswerResponse\x12:\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\".ragmesh.api.cache.v1.StoredAnswerR\x06\x61nswer\"\xed\x01\n\x0cStoredAnswer\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12%\n\x0e\x63ollection_uid\x18\x02 \x01(\tR\rcollectionUid\x12\x34\n\x06\x61nswer\x18\x03 \x01(\x0b\x32\x1c.ragmesh.api.types.v1.AnswerR\x06\x61nswer\x12%\n\x0eheads_sequence\x18\x04 \x01(\x04R\rheadsSequence\x12\x12\n\x04tags\x18\x05 \x03(\tR\x04tags\x12\x33\n\x07read_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x06readAt\"P\n\x12StoreAnswerRequest\x12:\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\".ragmesh.api.cache.v1.StoredAnswerR\x06\x61nswer\"-\n\x13StoreAnswerResponse\x12\x16\n\x06stored\x18\x01 \x01(\x08R\x06stored\"\xa1\x01\n\x08ReadMark\x12%\n\x0e\x63ollection_uid\x18\x01 \x01(\tR\rcollectionUid\x12%\n\x0eheads_sequence\x18\x02 \x01(\x04R\rheadsSequence\x12\x12\n\x04tags\x18\x03 \x03(\tR\x04tags\x12\x33\n\x07read_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x06readAt\"F\n\x10\x43heckReadRequest\x12\x32\n\x04read\x18\x01 \x01(\x0b\x32\x1e.ragmesh.api.cache.v1.ReadMarkR\x04read\")\n\x11\x43heckReadResponse\x12\x14\n\x05holds\x18\x01 \x01(\x08R\x05holds\"N\n\x14LookupVectorsRequest\x12 \n\x0b\x66ingerprint\x18\x01 \x01(\tR\x0b\x66ingerprint\x12\x14\n\x05texts\x18\x02 \x03(\tR\x05texts\"B\n\nVectorSlot\x12\x34\n\x06vector\x18\x01 \x01(\x0b\x32\x1c.ragmesh.api.types.v1.VectorR\x06vector\"O\n\x15LookupVectorsResponse\x12\x36\n\x05slots\x18\x01 \x03(\x0b\x32 .ragmesh.api.cache.v1.VectorSlotR\x05slots\"\x85\x01\n\x13StoreVectorsRequest\x12 \n\x0b\x66ingerprint\x18\x01 \x01(\tR\x0b\x66ingerprint\x12\x14\n\x05texts\x18\x02 \x03(\tR\x05texts\x12\x36\n\x07vectors\x18\x03 \x03(\x0b\x32\x1c.ragmesh.api.types.v1.VectorR\x07vectors\"\x16\n\x14StoreVectorsResponse\"%\n\x11LookupHitsRequest\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\"S\n\x12LookupHitsResponse\x12=\n\tretrieval\x18\x01 \x01(\x0b\x32\x1f.ragmesh.api.types.v1.RetrievalR\tretrieval\"\xbf\x01\n\x10StoreHitsRequest\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12%\n\x0e\x63ollection_uid\x18\x02 \x01(\tR\rcollectionUid\x12=\n\tretrieval\x18\x03 \x01(\x0b\x32\x1f.ragmesh.api.types.v1.RetrievalR\tretrieval\x12\x33\n\x07read_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x06readAt\"+\n\x11StoreHitsResponse\x12\x16\n\x06stored\x18\x01 \x01(\x08R\x06stored\"t\n\x0cInvalidation\x12%\n\x0e\x63ollection_uid\x18\x01 \x01(\tR\rcollectionUid\x12!\n\x0c\x64ocument_uid\x18\x02 \x01(\tR\x0b\x64ocumentUid\x12\x1a\n\x08sequence\x18\x03 \x01(\x04R\x08sequence\"]\n\x11InvalidateRequest\x12H\n\rinvalidations\x18\x01 \x03(\x0b\x32\".ragmesh.api.cache.v1.InvalidationR\rinvalidations\"\x14\n\x12InvalidateResponse\"\x11\n\x0fGetStatsRequest\"\xab\x01\n\nEntryStats\x12\x18\n\x07\x65ntries\x18\x01 \x01(\x04R\x07\x65ntries\x12\x1d\n\nsize_bytes\x18\x02 \x01(\x04R\tsizeBytes\x12\x12\n\x04hits\x18\x03 \x01(\x04R\x04hits\x12\x16\n\x06misses\x18\x04 \x01(\x04R\x06misses\x12\x1a\n\x08refusals\x18\x05 \x01(\x04R\x08refusals\x12\x1c\n\tevictions\x18\x06 \x01(\x04R\tevictions\"\xc0\x01\n\x10GetStatsResponse\x12:\n\x07\x61nswers\x18\x01 \x01(\x0b\x32 .ragmesh.api.cache.v1.EntryStatsR\x07\x61nswers\x12:\n\x07vectors\x18\x02 \x01(\x0b\x32 .ragmesh.api.cache.v1.EntryStatsR\x07vectors\x12\x34\n\x04hits\x18\x03 \x01(\x0b\x32 .ragmesh.api.cache.v1.EntryStatsR\x04hits2\xc4\x05\n\x0c\x43\x61\x63heService\x12\x65\n\x0cLookupAnswer\x12).ragmesh.api.cache.v1.LookupAnswerRequest\x1a*.ragmesh.api.cache.v1.LookupAnswerResponse\x12\x62\n\x0bStoreAnswer\x12(.ragmesh.api.cache.v1.StoreAnswerRequest\x1a).ragmesh.api.cache.v1.StoreAnswerResponse\x12\\\n\tCheckRead\x12&.ragmesh.api.cache.v1.CheckReadRequest\x1a\'.ragmesh.api.cache.v1.CheckReadResponse\x12h\n\rLookupVectors\x12*.ragmesh.api.cache.v1.LookupVectorsRequest\x1a+.ragmesh.api.cache.v1.LookupVectorsResponse\x12\x65\n\x0cStoreVectors\x12).ragmesh.api.cache.v1.StoreVectorsRequest\x1a*.ragmesh.api.cache.v1.StoreVectorsResponse\x12_\n\nInvalidate\x12\'.ragmesh.api.cache.v1.InvalidateRequest\x1a(.ragmesh.api.cache.v1.InvalidateResponse\x12Y\n\x08GetStats\x12%.ragmesh.api.cache.v1.GetStatsRequest\x1a&.ragmesh.api.cache.v1.GetStatsResponse2\xd0\x01\n\x0fHitCacheService\x12_\n\nLookupHits\x12\'.ragmesh.api.cache.v1.LookupHitsRequest\x1a(.ragmesh.api.cache.v1.LookupHitsResponse\x12\\\n\tStoreHits\x12&.ragmesh.api.cache.v1.StoreHitsRequest\x1a\'.ragmesh.api.cache.v1.StoreHitsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,38 +45,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STOREANSWERREQUEST']._serialized_end=649
   _globals['_STOREANSWERRESPONSE']._serialized_start=651
   _globals['_STOREANSWERRESPONSE']._serialized_end=696
-  _globals['_LOOKUPVECTORSREQUEST']._serialized_start=698
-  _globals['_LOOKUPVECTORSREQUEST']._serialized_end=776
-  _globals['_VECTORSLOT']._serialized_start=778
-  _globals['_VECTORSLOT']._serialized_end=844
-  _globals['_LOOKUPVECTORSRESPONSE']._serialized_start=846
-  _globals['_LOOKUPVECTORSRESPONSE']._serialized_end=925
-  _globals['_STOREVECTORSREQUEST']._serialized_start=928
-  _globals['_STOREVECTORSREQUEST']._serialized_end=1061
-  _globals['_STOREVECTORSRESPONSE']._serialized_start=1063
-  _globals['_STOREVECTORSRESPONSE']._serialized_end=1085
-  _globals['_LOOKUPHITSREQUEST']._serialized_start=1087
-  _globals['_LOOKUPHITSREQUEST']._serialized_end=1124
-  _globals['_LOOKUPHITSRESPONSE']._serialized_start=1126
-  _globals['_LOOKUPHITSRESPONSE']._serialized_end=1209
-  _globals['_STOREHITSREQUEST']._serialized_start=1212
-  _globals['_STOREHITSREQUEST']._serialized_end=1403
-  _globals['_STOREHITSRESPONSE']._serialized_start=1405
-  _globals['_STOREHITSRESPONSE']._serialized_end=1448
-  _globals['_INVALIDATION']._serialized_start=1450
-  _globals['_INVALIDATION']._serialized_end=1566
-  _globals['_INVALIDATEREQUEST']._serialized_start=1568
-  _globals['_INVALIDATEREQUEST']._serialized_end=1661
-  _globals['_INVALIDATERESPONSE']._serialized_start=1663
-  _globals['_INVALIDATERESPONSE']._serialized_end=1683
-  _globals['_GETSTATSREQUEST']._serialized_start=1685
-  _globals['_GETSTATSREQUEST']._serialized_end=1702
-  _globals['_ENTRYSTATS']._serialized_start=1705
-  _globals['_ENTRYSTATS']._serialized_end=1846
-  _globals['_GETSTATSRESPONSE']._serialized_start=1849
-  _globals['_GETSTATSRESPONSE']._serialized_end=1987
-  _globals['_CACHESERVICE']._serialized_start=1990
-  _globals['_CACHESERVICE']._serialized_end=2604
-  _globals['_HITCACHESERVICE']._serialized_start=2607
-  _globals['_HITCACHESERVICE']._serialized_end=2815
+  _globals['_READMARK']._serialized_start=699
+  _globals['_READMARK']._serialized_end=860
+  _globals['_CHECKREADREQUEST']._serialized_start=862
+  _globals['_CHECKREADREQUEST']._serialized_end=932
+  _globals['_CHECKREADRESPONSE']._serialized_start=934
+  _globals['_CHECKREADRESPONSE']._serialized_end=975
+  _globals['_LOOKUPVECTORSREQUEST']._serialized_start=977
+  _globals['_LOOKUPVECTORSREQUEST']._serialized_end=1055
+  _globals['_VECTORSLOT']._serialized_start=1057
+  _globals['_VECTORSLOT']._serialized_end=1123
+  _globals['_LOOKUPVECTORSRESPONSE']._serialized_start=1125
+  _globals['_LOOKUPVECTORSRESPONSE']._serialized_end=1204
+  _globals['_STOREVECTORSREQUEST']._serialized_start=1207
+  _globals['_STOREVECTORSREQUEST']._serialized_end=1340
+  _globals['_STOREVECTORSRESPONSE']._serialized_start=1342
+  _globals['_STOREVECTORSRESPONSE']._serialized_end=1364
+  _globals['_LOOKUPHITSREQUEST']._serialized_start=1366
+  _globals['_LOOKUPHITSREQUEST']._serialized_end=1403
+  _globals['_LOOKUPHITSRESPONSE']._serialized_start=1405
+  _globals['_LOOKUPHITSRESPONSE']._serialized_end=1488
+  _globals['_STOREHITSREQUEST']._serialized_start=1491
+  _globals['_STOREHITSREQUEST']._serialized_end=1682
+  _globals['_STOREHITSRESPONSE']._serialized_start=1684
+  _globals['_STOREHITSRESPONSE']._serialized_end=1727
+  _globals['_INVALIDATION']._serialized_start=1729
+  _globals['_INVALIDATION']._serialized_end=1845
+  _globals['_INVALIDATEREQUEST']._serialized_start=1847
+  _globals['_INVALIDATEREQUEST']._serialized_end=1940
+  _globals['_INVALIDATERESPONSE']._serialized_start=1942
+  _globals['_INVALIDATERESPONSE']._serialized_end=1962
+  _globals['_GETSTATSREQUEST']._serialized_start=1964
+  _globals['_GETSTATSREQUEST']._serialized_end=1981
+  _globals['_ENTRYSTATS']._serialized_start=1984
+  _globals['_ENTRYSTATS']._serialized_end=2155
+  _globals['_GETSTATSRESPONSE']._serialized_start=2158
+  _globals['_GETSTATSRESPONSE']._serialized_end=2350
+  _globals['_CACHESERVICE']._serialized_start=2353
+  _globals['_CACHESERVICE']._serialized_end=3061
+  _globals['_HITCACHESERVICE']._serialized_start=3064
+  _globals['_HITCACHESERVICE']._serialized_end=3272
 # @@protoc_insertion_point(module_scope)

@@ -163,6 +163,90 @@ class StoreAnswerResponse(_message.Message):
 Global___StoreAnswerResponse: _TypeAlias = StoreAnswerResponse  # noqa: Y015
 
 @_typing.final
+class ReadMark(_message.Message):
+    """What a question read, and when."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLLECTION_UID_FIELD_NUMBER: _builtins.int
+    HEADS_SEQUENCE_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    READ_AT_FIELD_NUMBER: _builtins.int
+    collection_uid: _builtins.str
+    """Uid of the collection asked."""
+    heads_sequence: _builtins.int
+    """Sequence of the collection that its retrieval read at."""
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Uids of every document in its context."""
+
+    @_builtins.property
+    def read_at(self) -> _timestamp_pb2.Timestamp:
+        """When its retrieval read."""
+
+    def __init__(
+        self,
+        *,
+        collection_uid: _builtins.str = ...,
+        heads_sequence: _builtins.int = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
+        read_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["read_at", b"read_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_uid", b"collection_uid", "heads_sequence", b"heads_sequence", "read_at", b"read_at", "tags", b"tags"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadMark: _TypeAlias = ReadMark  # noqa: Y015
+
+@_typing.final
+class CheckReadRequest(_message.Message):
+    """A read to judge."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    READ_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def read(self) -> Global___ReadMark:
+        """What was read."""
+
+    def __init__(
+        self,
+        *,
+        read: Global___ReadMark | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["read", b"read"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["read", b"read"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckReadRequest: _TypeAlias = CheckReadRequest  # noqa: Y015
+
+@_typing.final
+class CheckReadResponse(_message.Message):
+    """How the read is judged."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLDS_FIELD_NUMBER: _builtins.int
+    holds: _builtins.bool
+    """Whether an answer from it would be served now; false also when nobody can tell."""
+    def __init__(
+        self,
+        *,
+        holds: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["holds", b"holds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckReadResponse: _TypeAlias = CheckReadResponse  # noqa: Y015
+
+@_typing.final
 class LookupVectorsRequest(_message.Message):
     """Names vectors."""
 
@@ -337,7 +421,7 @@ Global___LookupHitsResponse: _TypeAlias = LookupHitsResponse  # noqa: Y015
 
 @_typing.final
 class StoreHitsRequest(_message.Message):
-    """Hits to keep; their documents are its tags."""
+    """Hits to keep; they hold until anything in their collection changes."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -494,6 +578,7 @@ class EntryStats(_message.Message):
     HITS_FIELD_NUMBER: _builtins.int
     MISSES_FIELD_NUMBER: _builtins.int
     REFUSALS_FIELD_NUMBER: _builtins.int
+    EVICTIONS_FIELD_NUMBER: _builtins.int
     entries: _builtins.int
     """Entries held now."""
     size_bytes: _builtins.int
@@ -503,7 +588,9 @@ class EntryStats(_message.Message):
     misses: _builtins.int
     """Lookups that found nothing."""
     refusals: _builtins.int
-    """Stores refused because the entry was unfit, too old or overtaken by a change."""
+    """Stores refused because the entry was too old or overtaken by a change."""
+    evictions: _builtins.int
+    """Entries dropped for want of room."""
     def __init__(
         self,
         *,
@@ -512,10 +599,11 @@ class EntryStats(_message.Message):
         hits: _builtins.int = ...,
         misses: _builtins.int = ...,
         refusals: _builtins.int = ...,
+        evictions: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "hits", b"hits", "misses", b"misses", "refusals", b"refusals", "size_bytes", b"size_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "evictions", b"evictions", "hits", b"hits", "misses", b"misses", "refusals", b"refusals", "size_bytes", b"size_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -529,6 +617,7 @@ class GetStatsResponse(_message.Message):
 
     ANSWERS_FIELD_NUMBER: _builtins.int
     VECTORS_FIELD_NUMBER: _builtins.int
+    HITS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def answers(self) -> Global___EntryStats:
         """Of answers."""
@@ -537,15 +626,20 @@ class GetStatsResponse(_message.Message):
     def vectors(self) -> Global___EntryStats:
         """Of vectors."""
 
+    @_builtins.property
+    def hits(self) -> Global___EntryStats:
+        """Of the hits of searches."""
+
     def __init__(
         self,
         *,
         answers: Global___EntryStats | None = ...,
         vectors: Global___EntryStats | None = ...,
+        hits: Global___EntryStats | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "vectors", b"vectors"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "hits", b"hits", "vectors", b"vectors"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "vectors", b"vectors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "hits", b"hits", "vectors", b"vectors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -46,6 +46,11 @@ class CacheServiceStub(object):
                 request_serializer=ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.StoreAnswerRequest.SerializeToString,
                 response_deserializer=ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.StoreAnswerResponse.FromString,
                 _registered_method=True)
+        self.CheckRead = channel.unary_unary(
+                '/ragmesh.api.cache.v1.CacheService/CheckRead',
+                request_serializer=ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.CheckReadRequest.SerializeToString,
+                response_deserializer=ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.CheckReadResponse.FromString,
+                _registered_method=True)
         self.LookupVectors = channel.unary_unary(
                 '/ragmesh.api.cache.v1.CacheService/LookupVectors',
                 request_serializer=ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.LookupVectorsRequest.SerializeToString,
@@ -82,6 +87,13 @@ class CacheServiceServicer(object):
 
     def StoreAnswer(self, request, context):
         """Keeps a complete grounded answer, unless a document in its context changed meanwhile.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckRead(self, request, context):
+        """Says whether what a question read still holds, so that others may be given its answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -127,6 +139,11 @@ def add_CacheServiceServicer_to_server(servicer, server):
                     servicer.StoreAnswer,
                     request_deserializer=ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.StoreAnswerRequest.FromString,
                     response_serializer=ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.StoreAnswerResponse.SerializeToString,
+            ),
+            'CheckRead': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckRead,
+                    request_deserializer=ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.CheckReadRequest.FromString,
+                    response_serializer=ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.CheckReadResponse.SerializeToString,
             ),
             'LookupVectors': grpc.unary_unary_rpc_method_handler(
                     servicer.LookupVectors,
@@ -205,6 +222,33 @@ class CacheService(object):
             '/ragmesh.api.cache.v1.CacheService/StoreAnswer',
             ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.StoreAnswerRequest.SerializeToString,
             ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.StoreAnswerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckRead(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ragmesh.api.cache.v1.CacheService/CheckRead',
+            ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.CheckReadRequest.SerializeToString,
+            ragmesh_dot_api_dot_cache_dot_v1_dot_cache__service__pb2.CheckReadResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -358,7 +402,7 @@ class HitCacheServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def StoreHits(self, request, context):
-        """Keeps the hits of a search, unless a document among them changed meanwhile.
+        """Keeps the hits of a search, unless its collection changed meanwhile.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

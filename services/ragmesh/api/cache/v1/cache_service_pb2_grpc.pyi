@@ -39,6 +39,8 @@ class CacheServiceStub:
     """Looks an answer up; entries of other tenants do not exist for the caller."""
     StoreAnswer: _grpc.UnaryUnaryMultiCallable[_cache_service_pb2.StoreAnswerRequest, _cache_service_pb2.StoreAnswerResponse]
     """Keeps a complete grounded answer, unless a document in its context changed meanwhile."""
+    CheckRead: _grpc.UnaryUnaryMultiCallable[_cache_service_pb2.CheckReadRequest, _cache_service_pb2.CheckReadResponse]
+    """Says whether what a question read still holds, so that others may be given its answer."""
     LookupVectors: _grpc.UnaryUnaryMultiCallable[_cache_service_pb2.LookupVectorsRequest, _cache_service_pb2.LookupVectorsResponse]
     """Looks vectors of texts up."""
     StoreVectors: _grpc.UnaryUnaryMultiCallable[_cache_service_pb2.StoreVectorsRequest, _cache_service_pb2.StoreVectorsResponse]
@@ -59,6 +61,8 @@ class CacheServiceAsyncStub(CacheServiceStub):
     """Looks an answer up; entries of other tenants do not exist for the caller."""
     StoreAnswer: _aio.UnaryUnaryMultiCallable[_cache_service_pb2.StoreAnswerRequest, _cache_service_pb2.StoreAnswerResponse]  # type: ignore[assignment]
     """Keeps a complete grounded answer, unless a document in its context changed meanwhile."""
+    CheckRead: _aio.UnaryUnaryMultiCallable[_cache_service_pb2.CheckReadRequest, _cache_service_pb2.CheckReadResponse]  # type: ignore[assignment]
+    """Says whether what a question read still holds, so that others may be given its answer."""
     LookupVectors: _aio.UnaryUnaryMultiCallable[_cache_service_pb2.LookupVectorsRequest, _cache_service_pb2.LookupVectorsResponse]  # type: ignore[assignment]
     """Looks vectors of texts up."""
     StoreVectors: _aio.UnaryUnaryMultiCallable[_cache_service_pb2.StoreVectorsRequest, _cache_service_pb2.StoreVectorsResponse]  # type: ignore[assignment]
@@ -88,6 +92,14 @@ class CacheServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_cache_service_pb2.StoreAnswerResponse, _abc.Awaitable[_cache_service_pb2.StoreAnswerResponse]]:
         """Keeps a complete grounded answer, unless a document in its context changed meanwhile."""
+
+    @_abc_1.abstractmethod
+    def CheckRead(
+        self,
+        request: _cache_service_pb2.CheckReadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cache_service_pb2.CheckReadResponse, _abc.Awaitable[_cache_service_pb2.CheckReadResponse]]:
+        """Says whether what a question read still holds, so that others may be given its answer."""
 
     @_abc_1.abstractmethod
     def LookupVectors(
@@ -133,7 +145,7 @@ class HitCacheServiceStub:
     LookupHits: _grpc.UnaryUnaryMultiCallable[_cache_service_pb2.LookupHitsRequest, _cache_service_pb2.LookupHitsResponse]
     """Looks the hits of a search up; entries of other tenants do not exist for the caller."""
     StoreHits: _grpc.UnaryUnaryMultiCallable[_cache_service_pb2.StoreHitsRequest, _cache_service_pb2.StoreHitsResponse]
-    """Keeps the hits of a search, unless a document among them changed meanwhile."""
+    """Keeps the hits of a search, unless its collection changed meanwhile."""
 
 @_typing.type_check_only
 class HitCacheServiceAsyncStub(HitCacheServiceStub):
@@ -143,7 +155,7 @@ class HitCacheServiceAsyncStub(HitCacheServiceStub):
     LookupHits: _aio.UnaryUnaryMultiCallable[_cache_service_pb2.LookupHitsRequest, _cache_service_pb2.LookupHitsResponse]  # type: ignore[assignment]
     """Looks the hits of a search up; entries of other tenants do not exist for the caller."""
     StoreHits: _aio.UnaryUnaryMultiCallable[_cache_service_pb2.StoreHitsRequest, _cache_service_pb2.StoreHitsResponse]  # type: ignore[assignment]
-    """Keeps the hits of a search, unless a document among them changed meanwhile."""
+    """Keeps the hits of a search, unless its collection changed meanwhile."""
 
 class HitCacheServiceServicer(metaclass=_abc_1.ABCMeta):
     """Keeps hits of searches, by the same promise."""
@@ -162,6 +174,6 @@ class HitCacheServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _cache_service_pb2.StoreHitsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_cache_service_pb2.StoreHitsResponse, _abc.Awaitable[_cache_service_pb2.StoreHitsResponse]]:
-        """Keeps the hits of a search, unless a document among them changed meanwhile."""
+        """Keeps the hits of a search, unless its collection changed meanwhile."""
 
 def add_HitCacheServiceServicer_to_server(servicer: HitCacheServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
