@@ -7,6 +7,7 @@ cannot be interrupted.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -186,9 +187,13 @@ async def open_onnx_encoder(
                 metadata={"path": str(folder)},
             )
         tokenizer = await query.run((folder / TOKENIZER_FILE).read_bytes)
+        path = folder / MODEL_FILE
+        sessions = await asyncio.gather(
+            query.run(_open_session, path, threads), bulk.run(_open_session, path, 1)
+        )
         lanes = {
-            lane: _LaneOfWork(pool, await pool.run(_open_session, folder / MODEL_FILE, each))
-            for lane, pool, each in ((Lane.QUERY, query, threads), (Lane.BULK, bulk, 1))
+            Lane.QUERY: _LaneOfWork(query, sessions[0]),
+            Lane.BULK: _LaneOfWork(bulk, sessions[1]),
         }
         yield OnnxEncoder(name, manifest, tokenizer, lanes)
 
