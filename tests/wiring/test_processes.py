@@ -73,7 +73,7 @@ class Expected:
 INTERNAL = {"internal_grpc", "internal_http"}
 PUBLIC = {"grpc", "http", "internal_http"}
 INDEX = {"apsw", "numpy", "tantivy"}
-CATALOG = {"aiosqlite", "apsw", "sqlalchemy"}
+CATALOG = {"apsw", "sqlalchemy"}
 ENCODERS = {"numpy", "onnxruntime", "tokenizers"}
 TARGETS = {
     "cache": Expected(INTERNAL, set(), set(), set()),

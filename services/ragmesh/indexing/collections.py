@@ -94,8 +94,12 @@ class Collections:
 
     async def resolve(self, caller: Caller, name: str, *, affinity: str) -> Route:
         """One index version for one question, the same for the same affinity."""
-        row = self.table.get(tenant_of(caller), name) or await self.read(caller, name)
+        row = await self.recall(caller, name)
         return row.route(pick(row.serving, affinity))
+
+    async def recall(self, caller: Caller, name: str) -> CollectionRow:
+        """The collection as it was a short time ago: what never changes of it, and its route."""
+        return self.table.get(tenant_of(caller), name) or await self.read(caller, name)
 
     async def read(self, caller: Caller, name: str) -> CollectionRow:
         """The caller's collection of that name as the catalog has it, or NOT_FOUND."""

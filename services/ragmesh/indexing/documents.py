@@ -20,6 +20,7 @@ from ragmesh.core.documents import (
     total_bytes,
 )
 from ragmesh.core.errors import (
+    CollectionNotFoundError,
     ConflictError,
     DocumentNotFoundError,
     InvalidError,
@@ -62,7 +63,19 @@ class Documents:
         self, caller: Caller, collection: str, uploads: Sequence[Upload]
     ) -> tuple[UploadOutcome, ...]:
         """Take each upload in or refuse it by itself; what is taken is durable on return."""
-        row = await self.collections.read(caller, collection)
+        known = await self.collections.recall(caller, collection)
+        try:
+            return await self._create(caller, known, uploads)
+        except CollectionNotFoundError:
+            # Another process may have deleted the one that was known, and made one of that name.
+            row = await self.collections.read(caller, collection)
+            if row.uid == known.uid:
+                raise
+            return await self._create(caller, row, uploads)
+
+    async def _create(
+        self, caller: Caller, row: CollectionRow, uploads: Sequence[Upload]
+    ) -> tuple[UploadOutcome, ...]:
         if total_bytes(uploads) > _OFF_LOOP_BYTES:
             judged = await asyncio.to_thread(candidates_of, uploads, row.sortable, self.limits)
         else:
@@ -191,9 +204,8 @@ class Documents:
     ) -> tuple[Candidate | InvalidError, ...]:
         """The candidates with blobs for every content that the catalog will need."""
         candidates = [one for one in judged if isinstance(one, Candidate)]
-        known = await self.catalog.find_documents(
-            collection, [candidate.document_id for candidate in candidates]
-        )
+        named = [candidate.document_id for candidate in candidates if candidate.is_named]
+        known = await self.catalog.find_documents(collection, named) if named else {}
         missing = [
             candidate
             for candidate in candidates

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ragmesh.core.documents import Failure, JobState, Stage
-from ragmesh.core.errors import JobCancelledError
+from ragmesh.core.errors import JobCancelledError, SupersededError
 from ragmesh.core.index import Head
 from ragmesh.core.mending import Origin
 from ragmesh.indexing.heads import HeadFeed
@@ -19,6 +19,7 @@ from ragmesh.indexing.records import (
     OutboxRow,
     PendingDocument,
     Publication,
+    SizedVersion,
     StoredRevision,
     Work,
 )
@@ -75,9 +76,13 @@ class CatalogLedger:
             if state is JobState.CANCELLED:
                 raise JobCancelledError("the job was cancelled")
 
-    async def record_extraction(self, work: Work, extracted: Extracted) -> None:
+    async def record_extraction(self, work: Work, extracted: Extracted) -> Work:
         """See `ports.WorkLedger`."""
-        await self.catalog.record_extraction(work, extracted)
+        found = await self.catalog.record_extraction(work, extracted)
+        wanted = (work.revision, work.generation)
+        if found is None or (found.revision, found.generation) != wanted:
+            raise SupersededError("a newer state of the document is wanted")
+        return found
 
     async def publish(self, publication: Publication) -> Head:
         """See `ports.WorkLedger`."""
@@ -99,7 +104,7 @@ class CatalogLedger:
 
     async def list_index_versions(
         self, *, after_uid: str = "", limit: int = 100
-    ) -> tuple[IndexVersion, ...]:
+    ) -> tuple[SizedVersion, ...]:
         """See `ports.Repairs`."""
         return await self.catalog.list_index_versions(after_uid=after_uid, limit=limit)
 

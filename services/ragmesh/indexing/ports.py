@@ -35,6 +35,7 @@ from ragmesh.indexing.records import (
     OutboxRow,
     PendingDocument,
     Publication,
+    SizedVersion,
     StoredBlob,
     StoredRevision,
     Work,
@@ -81,8 +82,11 @@ class WorkLedger(Protocol):
         Raises JobCancelledError when the job was cancelled meanwhile.
         """
 
-    async def record_extraction(self, work: Work, extracted: Extracted) -> None:
-        """The text of the revision is stored; title and content type are known now."""
+    async def record_extraction(self, work: Work, extracted: Extracted) -> Work:
+        """The text of the revision is stored; the work with its title and type, known now.
+
+        SupersededError when something newer is wanted; the text is kept all the same.
+        """
 
     async def publish(self, publication: Publication) -> Head:
         """Make the revision the head, SUCCEEDED with it; returns when followers have applied it.
@@ -106,7 +110,7 @@ class Repairs(Protocol):
 
     async def list_index_versions(
         self, *, after_uid: str = "", limit: int = 100
-    ) -> tuple[IndexVersion, ...]:
+    ) -> tuple[SizedVersion, ...]:
         """Every index version in order of uid, those to drop included."""
 
     async def mark_serving(self, index_version_uid: str) -> None:

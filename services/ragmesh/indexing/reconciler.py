@@ -16,7 +16,7 @@ from ragmesh.core.mending import Repaired
 from ragmesh.indexing.blob_care import BlobCare
 from ragmesh.indexing.comparing import Comparison
 from ragmesh.indexing.ports import BlobStore, ChunkIndex, Ledger
-from ragmesh.indexing.records import IndexState, IndexVersion
+from ragmesh.indexing.records import IndexState, IndexVersion, SizedVersion
 from ragmesh.indexing.repairs import ReconcilerLimits, Repairs
 from ragmesh.indexing.stages import INDEXER
 
@@ -79,9 +79,10 @@ class Reconciler:
         repairs = Repairs()
         await self._relay_overdue(repairs)
         versions = await self._versions()
-        for version in sorted(versions, key=lambda version: (version.documents, version.uid)):
+        for sized in sorted(versions, key=lambda sized: (sized.documents, sized.version.uid)):
+            version = sized.version
             try:
-                await self._reconcile_version(version, repairs)
+                await self._reconcile_version(sized, repairs)
             except RagmeshError as error:
                 # One broken index must not keep the others from being repaired.
                 repairs.skipped += 1
@@ -89,7 +90,7 @@ class Reconciler:
                     "an index version was not reconciled",
                     extra={"index_version": version.uid, "reason": error.reason},
                 )
-        known = {version.uid for version in versions}
+        known = {sized.version.uid for sized in versions}
         self._compare_at = {uid: at for uid, at in self._compare_at.items() if uid in known}
         await self._blob_care.look(repairs)
         await self._forget(repairs)
@@ -115,16 +116,17 @@ class Reconciler:
 
     # -- index versions ---------------------------------------------------------
 
-    async def _versions(self) -> tuple[IndexVersion, ...]:
-        found: list[IndexVersion] = []
+    async def _versions(self) -> tuple[SizedVersion, ...]:
+        found: list[SizedVersion] = []
         while True:
-            after = found[-1].uid if found else ""
+            after = found[-1].version.uid if found else ""
             page = await self._ledger.list_index_versions(after_uid=after, limit=self._limits.rows)
             found += page
             if len(page) < self._limits.rows:
                 return tuple(found)
 
-    async def _reconcile_version(self, version: IndexVersion, repairs: Repairs) -> None:
+    async def _reconcile_version(self, sized: SizedVersion, repairs: Repairs) -> None:
+        version = sized.version
         match version.state:
             case IndexState.DROPPING:
                 await self._index.drop_index(INDEXER, version.uid)
@@ -134,7 +136,7 @@ class Reconciler:
                 await self._make(version, repairs)
             case IndexState.SERVING if self._is_due(version):
                 await self._bring_up(version, repairs)
-                pause = self._limits.seconds_a_document * version.documents
+                pause = self._limits.seconds_a_document * sized.documents
                 self._compare_at[version.uid] = (
                     self._clock.monotonic() + self._limits.pause_seconds + pause
                 )

@@ -83,8 +83,6 @@ class IndexVersion:
     language: str
     sortable: tuple[SortableField, ...]
     default_restricted: bool
-    documents: int
-    """Heads that are not tombstones; small collections are reconciled first."""
 
     @property
     def spec(self) -> IndexSpec:
@@ -99,6 +97,15 @@ class IndexVersion:
             sortable=self.sortable,
             default_restricted=self.default_restricted,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class SizedVersion:
+    """An index version and how much is published in it."""
+
+    version: IndexVersion
+    documents: int
+    """Heads that are not tombstones; small collections are reconciled first."""
 
 
 class Task(Enum):

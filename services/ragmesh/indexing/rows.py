@@ -194,6 +194,8 @@ class Candidate:
     access: Access | None
     blob: str | None
     """None = not stored: an earlier look found that the catalog has this content."""
+    is_named: bool = True
+    """False = the id was made for it, so that no document can have it yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,8 +105,7 @@ class Stages:
                 drafts = await self._split(source, source.text_blob, plan)
         if drafts is None:
             async with progress.stage(Stage.PARSE, _PARSE_PERCENT):
-                drafts = await self._read(work, source, plan)
-            work = await self._with_attributes(work)
+                work, drafts = await self._read(work, source, plan)
         if not drafts:
             raise NoTextError("the file holds no text")
         async with progress.stage(Stage.EMBED, _EMBED_PERCENT):
@@ -133,8 +132,13 @@ class Stages:
             language=work.index.language,
         )
 
-    async def _read(self, work: Work, source: Source, plan: ChunkPlan) -> Sequence[ChunkDraft]:
-        """The chunks of the file; its text is stored, so that no other chunking reads it again."""
+    async def _read(
+        self, work: Work, source: Source, plan: ChunkPlan
+    ) -> tuple[Work, Sequence[ChunkDraft]]:
+        """The chunks of the file; its text is stored, so that no other chunking reads it again.
+
+        The work comes back with the title and type that reading found.
+        """
         content = await self.blobs.read_blob(source.blob)
         if await _digest(content) != source.content_sha256:
             raise StoreDamagedError("a stored file is not what was uploaded; upload it again")
@@ -151,8 +155,7 @@ class Stages:
         extracted = Extracted(
             text_blob, await _digest(stored), read.title, read.content_type, read.properties
         )
-        await self.ledger.record_extraction(work, extracted)
-        return found.chunks
+        return await self.ledger.record_extraction(work, extracted), found.chunks
 
     async def _split(
         self, source: Source, text_blob: str, plan: ChunkPlan
@@ -168,14 +171,6 @@ class Stages:
             _log.warning("a stored text is damaged and is extracted again")
             return None
         return await self.reader.split(extraction, plan)
-
-    async def _with_attributes(self, work: Work) -> Work:
-        """The same work with the title and type that reading found."""
-        read = await self.ledger.work_of(work.index.uid, work.document_uid)
-        wanted = (work.revision, work.generation)
-        if read is None or (read.revision, read.generation) != wanted:
-            raise SupersededError("a newer state of the document is wanted")
-        return read
 
     async def _embed(
         self, work: Work, drafts: Sequence[ChunkDraft], progress: Progress

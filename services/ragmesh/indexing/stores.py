@@ -177,8 +177,8 @@ class WorkStore(Protocol):
     async def start_job(self, work: Work) -> Outcome:
         """Job RUNNING, document INDEXING."""
 
-    async def record_extraction(self, work: Work, extracted: Extracted) -> None:
-        """Write what reading the revision yielded."""
+    async def record_extraction(self, work: Work, extracted: Extracted) -> Work | None:
+        """Write what reading the revision yielded; the work as it is now."""
 
     async def publish(self, publication: Publication) -> tuple[Head, Outcome]:
         """Move the head, or SupersededError."""

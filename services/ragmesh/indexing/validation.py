@@ -137,11 +137,9 @@ def _candidate(
         )
     upload.metadata.slots(sortable)
     _refuse_access(upload.access, limits)
-    document_id = new_uid()
-    if upload.document_id is not None:
-        document_id = names.document_id(upload.document_id)
+    named = upload.document_id
     return Candidate(
-        document_id=document_id,
+        document_id=new_uid() if named is None else names.document_id(named),
         content_sha256=sha256(upload.content).hexdigest(),
         size_bytes=size,
         filename=_filename(upload.filename, limits),
@@ -150,6 +148,7 @@ def _candidate(
         metadata=upload.metadata,
         access=upload.access,
         blob=None,
+        is_named=named is not None,
     )
 
 

@@ -327,9 +327,9 @@ class RepairsContract:
             assert await made.state_of(accepted.job_id) is JobState.CANCELLED
             ledger = made.indexing.ledger
             dropping = [
-                version
-                for version in await ledger.list_index_versions()
-                if version.state is IndexState.DROPPING
+                sized.version
+                for sized in await ledger.list_index_versions()
+                if sized.version.state is IndexState.DROPPING
             ]
             assert [version.uid for version in dropping] == [work.index.uid]
             keys = [blob.key async for part in made.indexing.blobs.list_blobs() for blob in part]

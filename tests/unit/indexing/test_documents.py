@@ -20,6 +20,7 @@ from ragmesh.core.documents import (
 )
 from ragmesh.core.errors import (
     BatchTooLargeError,
+    CollectionNotFoundError,
     DeniedError,
     DocumentNotFoundError,
     EmptyFileError,
@@ -78,6 +79,22 @@ async def test_an_upload_without_an_id_gets_a_new_one_each_time(tmp_path: Path) 
         first, second = await made.upload(None), await made.upload(None)
         assert first.document_id != second.document_id
         assert sorted(await ids(made)) == sorted([first.document_id, second.document_id])
+
+
+async def test_an_upload_goes_to_the_collection_that_has_the_name_now(tmp_path: Path) -> None:
+    async with world(tmp_path) as made:
+        table = made.service.collections.table
+        old = await made.service.collections.read(ADMIN, "docs")
+        await made.service.delete_collection(ADMIN, "docs")
+        # What is known of a name may be older than what another process did to it.
+        table.keep(old, read_at_epoch=table.epoch)
+        with pytest.raises(CollectionNotFoundError):
+            await made.upload()
+        await made.service.create_collection(ADMIN, NewCollection("docs"))
+        table.keep(old, read_at_epoch=table.epoch)
+        accepted = await made.upload()
+        assert (await made.service.get_collection(ADMIN, "docs")).documents == 1
+        assert await made.state_of(accepted.job_id) is JobState.QUEUED
 
 
 async def test_the_same_upload_again_is_answered_by_the_first_job(tmp_path: Path) -> None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
 
 from ragmesh.core.documents import DocumentState, JobState, NewCollection
 from ragmesh.core.errors import EncryptedFileError, RevisionNotFoundError, StoreDamagedError
@@ -21,6 +19,7 @@ from ragmesh.indexing.reconciler import Reconciler, ReconcilerLimits, Repairs
 from ragmesh.indexing.settings import IndexingSettings
 from ragmesh.testing.retrieval import attributes, chunks
 from tests.unit.indexing.pipeline import Fused, Pipeline, pipeline
+from tests.unit.indexing.plans import noted_plans
 from tests.unit.indexing.world import ADMIN, EVERYBODY
 
 
@@ -594,22 +593,11 @@ async def test_a_start_reads_no_files(tmp_path: Path) -> None:
 async def test_ended_jobs_are_looked_up_without_reading_every_document(tmp_path: Path) -> None:
     async with pipeline(tmp_path) as made:
         await indexed(made)
-        looked_up: list[tuple[str, object]] = []
-        readers = made.indexing.ledger.catalog._readers.sync_engine  # type: ignore[attr-defined]
-
-        @event.listens_for(readers, "before_cursor_execute")
-        def _note(_1: object, _2: object, text: str, values: object, *_more: object) -> None:
-            looked_up.append((text, values))
-
         await made.clock.advance(timedelta(days=31).total_seconds())
-        await made.indexing.ledger.forget_ended(
-            jobs_before=made.clock.now(), letters_before=made.clock.now(), limit=3
-        )
-        with closing(sqlite3.connect(tmp_path / "catalog.db")) as catalog:
-            plans = [
-                step[3]
-                for text, values in looked_up
-                for step in catalog.execute(f"EXPLAIN QUERY PLAN {text}", values)
-            ]
+        ledger = made.indexing.ledger
+        with noted_plans(ledger.catalog, tmp_path / "catalog.db") as plans:
+            await ledger.forget_ended(
+                jobs_before=made.clock.now(), letters_before=made.clock.now(), limit=3
+            )
         assert any("documents" in plan for plan in plans)
         assert not [plan for plan in plans if plan.startswith("SCAN documents")]

@@ -7,9 +7,8 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select, text
+from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ragmesh.core.errors import (
     ExhaustedError,
@@ -35,9 +34,9 @@ def writer_of(catalog: SqlCatalog) -> GroupWriter:
 
 
 def adding(name: str, error: Exception | None = None):
-    async def unit(connection: AsyncConnection) -> str:
+    def unit(connection: Connection) -> str:
         row = {"uid": name, "name": name, "created_at": CLOCK.now()}
-        await connection.execute(insert(tenants), row)
+        connection.execute(insert(tenants), row)
         if error is not None:
             raise error
         return name
@@ -46,9 +45,9 @@ def adding(name: str, error: Exception | None = None):
 
 
 async def names(catalog: SqlCatalog) -> list[str]:
-    async def unit(connection: AsyncConnection) -> list[str]:
+    def unit(connection: Connection) -> list[str]:
         statement = select(tenants.c.name).where(tenants.c.name != "default")
-        return sorted((await connection.execute(statement)).scalars())
+        return sorted(connection.execute(statement).scalars())
 
     return await catalog._read(unit)
 
@@ -90,9 +89,9 @@ async def test_a_transaction_that_the_database_ends_fails_every_unit(tmp_path: P
     async with open_sqlite_catalog(tmp_path / "catalog.db", CLOCK) as catalog:
         writer = writer_of(catalog)
 
-        async def disk_full(connection: AsyncConnection) -> None:
+        def disk_full(connection: Connection) -> None:
             # What SQLite does on its own when the disk is full.
-            await connection.exec_driver_sql("ROLLBACK")
+            connection.exec_driver_sql("ROLLBACK")
             cause = Exception("database or disk is full")
             raise OperationalError("INSERT", None, cause)
 
@@ -112,15 +111,15 @@ async def test_a_full_disk_is_said_and_nothing_is_kept(tmp_path: Path) -> None:
     async with open_sqlite_catalog(tmp_path / "catalog.db", CLOCK) as catalog:
         writer = writer_of(catalog)
 
-        async def limit(connection: AsyncConnection) -> None:
-            await connection.exec_driver_sql("PRAGMA max_page_count = 1")
+        def limit(connection: Connection) -> None:
+            connection.exec_driver_sql("PRAGMA max_page_count = 1")
 
         await writer.write(limit)
 
-        async def big(connection: AsyncConnection) -> None:
+        def big(connection: Connection) -> None:
             for n in range(2_000):
                 row = {"uid": f"u{n}", "name": "x" * 2_000 + str(n), "created_at": CLOCK.now()}
-                await connection.execute(insert(tenants), row)
+                connection.execute(insert(tenants), row)
 
         with pytest.raises(StorageFullError):
             await writer.write(big)
@@ -179,8 +178,8 @@ async def test_a_catalog_of_a_newer_version_is_refused_and_left_alone(tmp_path: 
     path = tmp_path / "catalog.db"
     async with open_sqlite_catalog(path, CLOCK) as catalog:
 
-        async def newer(connection: AsyncConnection) -> None:
-            await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        def newer(connection: Connection) -> None:
+            connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
 
         await writer_of(catalog).write(newer)
     for _ in range(2):

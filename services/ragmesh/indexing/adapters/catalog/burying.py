@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, delete, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, and_, bindparam, delete, insert, select
 
 from ragmesh.core.documents import Failure
 from ragmesh.core.ids import new_uid
@@ -15,6 +14,11 @@ from ragmesh.core.mending import Origin
 from ragmesh.indexing.adapters.catalog.store import row_of
 from ragmesh.indexing.adapters.catalog.tables import dead_letters
 from ragmesh.indexing.records import BuriedEvent, Work
+
+_DROP_LETTERS = delete(dead_letters).where(
+    dead_letters.c.document_uid == bindparam("of_document"),
+    dead_letters.c.revision <= bindparam("up_to"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,7 @@ class GivenUp:
     attempts: int
 
 
-async def bury_work(connection: AsyncConnection, given_up: GivenUp, now: datetime) -> None:
+def bury_work(connection: Connection, given_up: GivenUp, now: datetime) -> None:
     """Keep the dead letter of a document's work."""
     work = given_up.work
     row = {
@@ -38,10 +42,10 @@ async def bury_work(connection: AsyncConnection, given_up: GivenUp, now: datetim
         "index_version": work.index.name,
         **_why(given_up.failure, given_up.origin),
     }
-    await _bury(connection, row, given_up.attempts, now)
+    _bury(connection, row, given_up.attempts, now)
 
 
-async def bury_event(connection: AsyncConnection, buried: BuriedEvent, now: datetime) -> None:
+def bury_event(connection: Connection, buried: BuriedEvent, now: datetime) -> None:
     """Keep the dead letter of an event."""
     row = {
         "tenant_uid": buried.tenant_uid,
@@ -51,16 +55,12 @@ async def bury_event(connection: AsyncConnection, buried: BuriedEvent, now: date
         "index_version": "",
         **_why(buried.failure, buried.origin),
     }
-    await _bury(connection, row, buried.attempts, now)
+    _bury(connection, row, buried.attempts, now)
 
 
-async def drop_letters(connection: AsyncConnection, document_uid: str, revision: int) -> None:
+def drop_letters(connection: Connection, document_uid: str, revision: int) -> None:
     """Forget what was given up of the document, up to a revision that took its place."""
-    await connection.execute(
-        delete(dead_letters).where(
-            dead_letters.c.document_uid == document_uid, dead_letters.c.revision <= revision
-        )
-    )
+    connection.execute(_DROP_LETTERS, {"of_document": document_uid, "up_to": revision})
 
 
 def _why(failure: Failure, origin: Origin) -> dict[str, Any]:
@@ -74,17 +74,15 @@ def _why(failure: Failure, origin: Origin) -> dict[str, Any]:
     }
 
 
-async def _bury(
-    connection: AsyncConnection, row: dict[str, Any], attempts: int, now: datetime
-) -> None:
+def _bury(connection: Connection, row: dict[str, Any], attempts: int, now: datetime) -> None:
     """Write the row; what was tried again and failed again stays one dead letter."""
     same = and_(
         dead_letters.c.document_uid == row["document_uid"],
         dead_letters.c.revision == row["revision"],
         dead_letters.c.consumer_group == row["consumer_group"],
     )
-    known = await row_of(connection, select(dead_letters).where(same))
-    await connection.execute(delete(dead_letters).where(same))
+    known = row_of(connection, select(dead_letters).where(same))
+    connection.execute(delete(dead_letters).where(same))
     tried = 0 if known is None else known["attempts"]
     kept = {
         "uid": new_uid() if known is None else known["uid"],
@@ -92,4 +90,4 @@ async def _bury(
         "replayed_at": None if known is None else known["replayed_at"],
         "created_at": now,
     }
-    await connection.execute(insert(dead_letters), row | kept)
+    connection.execute(insert(dead_letters), row | kept)

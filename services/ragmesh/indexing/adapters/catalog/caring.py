@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, Table, and_, bindparam, delete, func, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Select, Table, and_, bindparam, delete, func, or_, select, update
 
 from ragmesh.chassis.events.facts import DOCUMENTS_CHANGED
 from ragmesh.core.documents import DocumentState, Failure, JobState
@@ -59,7 +58,7 @@ class SqlCaring(Store):
             and_(revisions.c.document_uid == uid, revisions.c.revision > revision),
         )
 
-        async def unit(connection: AsyncConnection) -> tuple[StoredRevision, ...]:
+        def unit(connection: Connection) -> tuple[StoredRevision, ...]:
             statement = (
                 select(
                     revisions,
@@ -71,7 +70,7 @@ class SqlCaring(Store):
                 .order_by(revisions.c.document_uid, revisions.c.revision)
                 .limit(limit)
             )
-            return tuple(_stored_of(row) for row in await rows_of(connection, statement))
+            return tuple(_stored_of(row) for row in rows_of(connection, statement))
 
         return await self._read(unit)
 
@@ -79,8 +78,8 @@ class SqlCaring(Store):
         """Have the revision's text extracted again, if this is still its blob."""
         now = self._clock.now()
 
-        async def unit(connection: AsyncConnection) -> bool:
-            forgotten = await connection.execute(
+        def unit(connection: Connection) -> bool:
+            forgotten = connection.execute(
                 update(revisions)
                 .where(_is_row(stored), revisions.c.text_blob == text_blob)
                 .values(text_blob=None, text_sha256="")
@@ -89,7 +88,7 @@ class SqlCaring(Store):
             if forgotten.first() is None:
                 return False
             if stored.is_current:
-                await _read_again(connection, stored, now)
+                _read_again(connection, stored, now)
             return True
 
         return await self._write(unit, fills_outbox=True)
@@ -98,8 +97,8 @@ class SqlCaring(Store):
         """Fail the document because its file is damaged, if that file is still what it needs."""
         now = self._clock.now()
 
-        async def unit(connection: AsyncConnection) -> bool:
-            row = await row_of(
+        def unit(connection: Connection) -> bool:
+            row = row_of(
                 connection,
                 select(documents)
                 .join(revisions, revisions.c.document_uid == documents.c.uid)
@@ -107,7 +106,7 @@ class SqlCaring(Store):
             )
             if row is None:
                 return False
-            await _fail(connection, row, now)
+            _fail(connection, row, now)
             return True
 
         return await self._write(unit)
@@ -117,16 +116,16 @@ class SqlCaring(Store):
         deleted = _select_deleted(deleted_before).limit(limit)
         replaced = _select_replaced(deleted_before).limit(limit)
 
-        async def find(connection: AsyncConnection) -> tuple[Sequence[str], list[dict[str, Any]]]:
-            uids = (await connection.execute(deleted)).scalars().all()
-            return uids, [dict(row) for row in await rows_of(connection, replaced)]
+        def find(connection: Connection) -> tuple[Sequence[str], list[dict[str, Any]]]:
+            uids = connection.execute(deleted).scalars().all()
+            return uids, [dict(row) for row in rows_of(connection, replaced)]
 
         uids, below = await self._read(find)
         if not uids and not below:
             return 0
 
-        async def unit(connection: AsyncConnection) -> int:
-            return await _erase(connection, uids) + await _erase_below(connection, below)
+        def unit(connection: Connection) -> int:
+            return _erase(connection, uids) + _erase_below(connection, below)
 
         return await self._write(unit)
 
@@ -139,9 +138,9 @@ class SqlCaring(Store):
         old_jobs = select(jobs.c.job_id).where(jobs.c.ended_at < jobs_before, ~current)
         old_letters = select(dead_letters.c.uid).where(dead_letters.c.created_at < letters_before)
 
-        async def find(connection: AsyncConnection) -> tuple[Sequence[str], Sequence[str]]:
-            job_ids = (await connection.execute(old_jobs.limit(limit))).scalars().all()
-            letter_ids = (await connection.execute(old_letters.limit(limit))).scalars().all()
+        def find(connection: Connection) -> tuple[Sequence[str], Sequence[str]]:
+            job_ids = connection.execute(old_jobs.limit(limit)).scalars().all()
+            letter_ids = connection.execute(old_letters.limit(limit)).scalars().all()
             return job_ids, letter_ids
 
         # Looked for beside the writer, which has other things to do once a minute.
@@ -149,13 +148,13 @@ class SqlCaring(Store):
         if not job_ids and not letter_ids:
             return 0
 
-        async def unit(connection: AsyncConnection) -> int:
+        def unit(connection: Connection) -> int:
             removed = 0
             for table, key, ids in (
                 (jobs, "job_id", job_ids),
                 (dead_letters, "uid", letter_ids),
             ):
-                removed += await _remove(connection, table, key, ids)
+                removed += _remove(connection, table, key, ids)
             return removed
 
         return await self._write(unit)
@@ -209,15 +208,15 @@ def _select_replaced(before: datetime) -> Select[Any]:
     )
 
 
-async def _remove(connection: AsyncConnection, table: Table, key: str, ids: Sequence[str]) -> int:
+def _remove(connection: Connection, table: Table, key: str, ids: Sequence[str]) -> int:
     removed = 0
     for part in batches(ids):
         gone = delete(table).where(table.c[key].in_(part)).returning(table.c[key])
-        removed += len((await connection.execute(gone)).all())
+        removed += len(connection.execute(gone).all())
     return removed
 
 
-async def _erase(connection: AsyncConnection, uids: Sequence[str]) -> int:
+def _erase(connection: Connection, uids: Sequence[str]) -> int:
     """Leave of the documents their ids and numbers; their files are swept, no row names them."""
     erased = 0
     for part in batches(uids):
@@ -228,21 +227,21 @@ async def _erase(connection: AsyncConnection, uids: Sequence[str]) -> int:
             .values(title="", metadata="{}")
             .returning(documents.c.uid)
         )
-        erased += len((await connection.execute(emptied)).all())
-        await connection.execute(
+        erased += len(connection.execute(emptied).all())
+        connection.execute(
             update(revisions).where(revisions.c.document_uid.in_(deleted)).values(_ERASED)
         )
     return erased
 
 
-async def _erase_below(connection: AsyncConnection, below: Sequence[dict[str, Any]]) -> int:
+def _erase_below(connection: Connection, below: Sequence[dict[str, Any]]) -> int:
     """Leave of the revisions below these tombstones their numbers."""
     if below:
         older = and_(
             revisions.c.document_uid == bindparam("of_document"),
             revisions.c.revision < bindparam("of_tombstone"),
         )
-        await connection.execute(update(revisions).where(older).values(_ERASED), below)
+        connection.execute(update(revisions).where(older).values(_ERASED), below)
     return len(below)
 
 
@@ -279,7 +278,7 @@ def _is_wanted(stored: StoredRevision) -> Any:
     )
 
 
-async def _read_again(connection: AsyncConnection, stored: StoredRevision, now: datetime) -> None:
+def _read_again(connection: Connection, stored: StoredRevision, now: datetime) -> None:
     """Put the document to work, its published chunks to be written again."""
     again = (
         update(documents)
@@ -293,10 +292,10 @@ async def _read_again(connection: AsyncConnection, stored: StoredRevision, now: 
             documents.c.generation,
         )
     )
-    row = (await connection.execute(again)).mappings().first()
+    row = connection.execute(again).mappings().first()
     if row is None:
         return
-    await connection.execute(
+    connection.execute(
         update(heads)
         .where(heads.c.document_uid == stored.document_uid, heads.c.revision == stored.revision)
         .values(damaged=True)
@@ -308,10 +307,10 @@ async def _read_again(connection: AsyncConnection, stored: StoredRevision, now: 
         "occurred_at": now,
         "sequence": 0,
     }
-    await insert_all(connection, outbox, [event | dict(row)])
+    insert_all(connection, outbox, [event | dict(row)])
 
 
-async def _fail(connection: AsyncConnection, row: Any, now: datetime) -> None:
+def _fail(connection: Connection, row: Any, now: datetime) -> None:
     """The document and its job FAILED; what is published of it stays."""
     error = {"error_reason": _FILE_LOST.reason, "error_message": _FILE_LOST.message}
     being_rewritten = (
@@ -319,7 +318,7 @@ async def _fail(connection: AsyncConnection, row: Any, now: datetime) -> None:
         .where(heads.c.document_uid == row["uid"], heads.c.damaged)
         .exists()
     )
-    await connection.execute(
+    connection.execute(
         update(documents)
         .where(documents.c.uid == row["uid"])
         .values(
@@ -329,7 +328,7 @@ async def _fail(connection: AsyncConnection, row: Any, now: datetime) -> None:
             **error,
         )
     )
-    await end_jobs(
+    end_jobs(
         connection,
         jobs.c.document_uid == row["uid"],
         {"state": JobState.FAILED.value, "ended_at": now, **error},
@@ -343,4 +342,4 @@ async def _fail(connection: AsyncConnection, row: Any, now: datetime) -> None:
         attempts=1,
         origin=Origin(DOCUMENTS_CHANGED, RECONCILER_GROUP, row["job_id"] or ""),
     )
-    await bury_event(connection, buried, now)
+    bury_event(connection, buried, now)

@@ -6,8 +6,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select
 
 from ragmesh.core.documents import Accepted, JobState, UploadOutcome
 from ragmesh.core.errors import RagmeshError, Violation, error_classes
@@ -18,24 +17,24 @@ from ragmesh.indexing.rows import CollectionRow, Outcome
 _keys = idempotency_keys.c
 
 
-async def find(connection: AsyncConnection, claim: Claim, now: datetime) -> KnownAnswer | None:
+def find(connection: Connection, claim: Claim, now: datetime) -> KnownAnswer | None:
     """The answer under the claim's key that is not too old."""
     statement = select(_keys.fingerprint, _keys.answer).where(
         _at(claim), _keys.created_at > now - KEPT
     )
-    row = (await connection.execute(statement)).first()
+    row = connection.execute(statement).first()
     return None if row is None else KnownAnswer(row[0], _outcomes_of(row[1]))
 
 
-async def take(connection: AsyncConnection, claim: Claim, now: datetime) -> None:
+def take(connection: Connection, claim: Claim, now: datetime) -> None:
     """Refuse a key that another process has just used; forget those whose time is over."""
-    if await find(connection, claim, now) is not None:
+    if find(connection, claim, now) is not None:
         raise in_use()
-    await connection.execute(delete(idempotency_keys).where(_keys.created_at <= now - KEPT))
+    connection.execute(delete(idempotency_keys).where(_keys.created_at <= now - KEPT))
 
 
-async def settle(
-    connection: AsyncConnection, claim: Claim, result: Outcome | CollectionRow, now: datetime
+def settle(
+    connection: Connection, claim: Claim, result: Outcome | CollectionRow, now: datetime
 ) -> None:
     """Write the key with the answer; where everything was refused, it stays unused."""
     if _is_refusal(result):
@@ -50,12 +49,12 @@ async def settle(
         "answer": _answer_of(result),
         "created_at": now,
     }
-    await connection.execute(insert(idempotency_keys), row)
+    connection.execute(insert(idempotency_keys), row)
 
 
-async def forget_collection(connection: AsyncConnection, collection: CollectionRow) -> None:
+def forget_collection(connection: Connection, collection: CollectionRow) -> None:
     """Free the keys of a collection that goes: one of its name later is another one."""
-    await connection.execute(
+    connection.execute(
         delete(idempotency_keys).where(
             _keys.tenant_uid == collection.tenant_uid, _keys.collection == collection.name
         )

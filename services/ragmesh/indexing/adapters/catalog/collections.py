@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ragmesh.core.callers import Access, Caller
 from ragmesh.core.documents import (
@@ -44,6 +43,10 @@ from ragmesh.indexing.adapters.catalog.tables import (
 from ragmesh.indexing.records import IndexState, WorkLane
 from ragmesh.indexing.rows import CollectionDraft, CollectionRow, Move, Outcome
 
+_NAMED = select_collections().where(
+    collections.c.tenant_uid == bindparam("of_tenant"), collections.c.name == bindparam("of_name")
+)
+
 
 class SqlCollections(Store):
     """The collection store."""
@@ -52,16 +55,16 @@ class SqlCollections(Store):
         """Write the collection and its index version; CollectionExistsError when taken."""
         now = self._clock.now()
 
-        async def unit(connection: AsyncConnection) -> CollectionRow:
+        def unit(connection: Connection) -> CollectionRow:
             try:
-                await connection.execute(insert(collections), _collection_row(draft, now))
+                connection.execute(insert(collections), _collection_row(draft, now))
             except IntegrityError as error:
                 raise CollectionExistsError(
                     f"there already is a collection {draft.new.name}",
                     metadata={"collection": draft.new.name},
                 ) from error
-            await connection.execute(insert(index_versions), _version_row(draft, now))
-            await connection.execute(
+            connection.execute(insert(index_versions), _version_row(draft, now))
+            connection.execute(
                 insert(routes),
                 {
                     "collection_uid": draft.uid,
@@ -70,18 +73,15 @@ class SqlCollections(Store):
                     "epoch": 1,
                 },
             )
-            return await _require(connection, draft.uid)
+            return _require(connection, draft.uid)
 
         return await self._write_once(unit)
 
     async def find_collection(self, tenant_uid: str, name: str) -> CollectionRow | None:
         """The live collection of that name."""
 
-        async def unit(connection: AsyncConnection) -> CollectionRow | None:
-            statement = select_collections().where(
-                collections.c.tenant_uid == tenant_uid, collections.c.name == name
-            )
-            found = collections_of(await rows_of(connection, statement))
+        def unit(connection: Connection) -> CollectionRow | None:
+            found = collections_of(rows_of(connection, _NAMED, of_tenant=tenant_uid, of_name=name))
             return found[0] if found else None
 
         return await self._read(unit)
@@ -91,7 +91,7 @@ class SqlCollections(Store):
     ) -> tuple[CollectionRow, ...]:
         """Live collections in order of name."""
 
-        async def unit(connection: AsyncConnection) -> tuple[CollectionRow, ...]:
+        def unit(connection: Connection) -> tuple[CollectionRow, ...]:
             names = (
                 select(collections.c.uid)
                 .where(
@@ -103,14 +103,14 @@ class SqlCollections(Store):
                 .limit(limit)
             )
             statement = select_collections().where(collections.c.uid.in_(names))
-            return collections_of(await rows_of(connection, statement))
+            return collections_of(rows_of(connection, statement))
 
         return await self._read(unit)
 
     async def count_documents(self, caller: Caller, collection: CollectionRow) -> tuple[int, int]:
         """How many documents and published chunks of them the caller may see."""
 
-        async def unit(connection: AsyncConnection) -> tuple[int, int]:
+        def unit(connection: Connection) -> tuple[int, int]:
             statement = (
                 select(
                     func.count(documents.c.uid).label("documents"),
@@ -128,7 +128,7 @@ class SqlCollections(Store):
                     visible_to(caller),
                 )
             )
-            row = await row_of(connection, statement)
+            row = row_of(connection, statement)
             return int(row["documents"]), int(row["chunks"])
 
         return await self._read(unit)
@@ -139,21 +139,19 @@ class SqlCollections(Store):
         """Write what changed; a tighter default access moves heads at once."""
         now = self._clock.now()
 
-        async def unit(connection: AsyncConnection) -> Outcome:
-            current = await _require(connection, collection.uid)
+        def unit(connection: Connection) -> Outcome:
+            current = _require(connection, collection.uid)
             values: dict[str, Any] = {"updated_at": now}
             if change.description is not None:
                 values["description"] = change.description
             if change.default_access is not None:
                 values["default_access"] = change.default_access.value
-            await connection.execute(
+            connection.execute(
                 update(collections).where(collections.c.uid == collection.uid).values(values)
             )
             if change.default_access in (None, current.default_access):
                 return Outcome()
-            return Outcome(
-                moves=await _change_default(connection, current, change.default_access, now)
-            )
+            return Outcome(moves=_change_default(connection, current, change.default_access, now))
 
         return await self._write_once(unit, fills_outbox=True)
 
@@ -161,24 +159,24 @@ class SqlCollections(Store):
         """Free the name at once; the reconciler drops the index and then the rows."""
         now = self._clock.now()
 
-        async def unit(connection: AsyncConnection) -> Outcome:
-            await _require(connection, collection.uid)
-            await connection.execute(
+        def unit(connection: Connection) -> Outcome:
+            _require(connection, collection.uid)
+            connection.execute(
                 update(collections)
                 .where(collections.c.uid == collection.uid)
                 .values(deleted_at=now)
             )
-            await connection.execute(
+            connection.execute(
                 update(index_versions)
                 .where(index_versions.c.collection_uid == collection.uid)
                 .values(state=IndexState.DROPPING.value)
             )
-            await connection.execute(
+            connection.execute(
                 update(documents)
                 .where(documents.c.collection_uid == collection.uid)
                 .values(pending=False, relayed_at=None)
             )
-            ended = await end_jobs(
+            ended = end_jobs(
                 connection,
                 jobs.c.collection_uid == collection.uid,
                 {
@@ -188,22 +186,22 @@ class SqlCollections(Store):
                     "ended_at": now,
                 },
             )
-            await forget_collection(connection, collection)
+            forget_collection(connection, collection)
             return Outcome(jobs=ended)
 
         return await self._write_once(unit)
 
 
-async def _require(connection: AsyncConnection, uid: str) -> CollectionRow:
+def _require(connection: Connection, uid: str) -> CollectionRow:
     statement = select_collections().where(collections.c.uid == uid)
-    found = collections_of(await rows_of(connection, statement))
+    found = collections_of(rows_of(connection, statement))
     if not found:
         raise CollectionNotFoundError("the collection was deleted meanwhile")
     return found[0]
 
 
-async def _change_default(
-    connection: AsyncConnection,
+def _change_default(
+    connection: Connection,
     collection: CollectionRow,
     default: DefaultAccess | None,
     now: datetime,
@@ -212,18 +210,16 @@ async def _change_default(
     following = (documents.c.collection_uid == collection.uid) & (
         documents.c.access_scope == SCOPE_DEFAULT
     )
-    affected = await rows_of(
+    affected = rows_of(
         connection,
         select(documents.c.uid, documents.c.revision, documents.c.generation).where(
             following, documents.c.deleted.is_(False)
         ),
     )
     alive = following & documents.c.deleted.is_(False)
-    await connection.execute(
-        update(documents).where(alive).values(generation=documents.c.generation + 1)
-    )
+    connection.execute(update(documents).where(alive).values(generation=documents.c.generation + 1))
     # A failed document stays as it is until somebody uploads it again: no worker would end it.
-    await connection.execute(
+    connection.execute(
         update(documents)
         .where(alive, documents.c.state != DocumentState.FAILED.value)
         .values(pending=True, relayed_at=None, lane=WorkLane.BULK.value)
@@ -233,9 +229,9 @@ async def _change_default(
         | {"lane": WorkLane.BULK.value}
         for row in affected
     ]
-    await insert_all(connection, outbox, rows)
+    insert_all(connection, outbox, rows)
     wanted: Access = resolved_access(None, default or collection.default_access)
-    return await tighten(connection, collection, {row["uid"]: wanted for row in affected}, now)
+    return tighten(connection, collection, {row["uid"]: wanted for row in affected}, now)
 
 
 def _collection_row(draft: CollectionDraft, now: datetime) -> dict[str, Any]:

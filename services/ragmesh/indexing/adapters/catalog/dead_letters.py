@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, func, select, true, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Select, delete, func, select, true, update
 
 from ragmesh.chassis.events.facts import ANSWERS_INVALIDATED
 from ragmesh.core.documents import DocumentState, Failure, JobState, Stage
@@ -33,9 +32,9 @@ class SqlDeadLetters(Store):
     async def find_dead_letter(self, tenant_uid: str, dead_letter_id: str) -> DeadLetter | None:
         """One dead letter of the tenant."""
 
-        async def unit(connection: AsyncConnection) -> DeadLetter | None:
+        def unit(connection: Connection) -> DeadLetter | None:
             statement = _select_letters(tenant_uid).where(dead_letters.c.uid == dead_letter_id)
-            row = await row_of(connection, statement)
+            row = row_of(connection, statement)
             return None if row is None else _letter_of(row)
 
         return await self._read(unit)
@@ -54,7 +53,7 @@ class SqlDeadLetters(Store):
             true() if collection_uid is None else dead_letters.c.collection_uid == collection_uid
         )
 
-        async def unit(connection: AsyncConnection) -> tuple[DeadLetter, ...]:
+        def unit(connection: Connection) -> tuple[DeadLetter, ...]:
             statement = (
                 _select_letters(tenant_uid)
                 .where(
@@ -65,7 +64,7 @@ class SqlDeadLetters(Store):
                 .order_by(dead_letters.c.uid.desc())
                 .limit(limit)
             )
-            return tuple(_letter_of(row) for row in await rows_of(connection, statement))
+            return tuple(_letter_of(row) for row in rows_of(connection, statement))
 
         return await self._read(unit)
 
@@ -76,15 +75,15 @@ class SqlDeadLetters(Store):
         now = self._clock.now()
         wanted = sorted(set(dead_letter_ids))
 
-        async def unit(connection: AsyncConnection) -> tuple[Replayed, Outcome]:
+        def unit(connection: Connection) -> tuple[Replayed, Outcome]:
             rows: list[Any] = []
             for part in batches(wanted):
                 statement = _select_letters(tenant_uid).where(dead_letters.c.uid.in_(part))
-                rows += await rows_of(connection, statement)
+                rows += rows_of(connection, statement)
             superseded = [row for row in rows if _is_superseded(row)]
             alive = [row for row in rows if not _is_superseded(row)]
-            made = [await _try_again(connection, row, now) for row in alive]
-            await _settle(connection, alive, superseded, now)
+            made = [_try_again(connection, row, now) for row in alive]
+            _settle(connection, alive, superseded, now)
             counts = Replayed(len(alive), len(superseded), len(wanted) - len(rows))
             return counts, Outcome(jobs=tuple(job for job in made if job is not None))
 
@@ -146,39 +145,39 @@ def _is_invalidation(row: Any) -> bool:
     return bool(row["topic"] == ANSWERS_INVALIDATED)
 
 
-async def _try_again(connection: AsyncConnection, row: Any, now: datetime) -> str | None:
+def _try_again(connection: Connection, row: Any, now: datetime) -> str | None:
     """Put what was given up into the outbox; the new job of a document that had failed."""
     if _is_invalidation(row):
-        await _put_row(connection, row, now, sequence=await _sequence_of(connection, row))
+        _put_row(connection, row, now, sequence=_sequence_of(connection, row))
         # Answers have no state of their own that would say that it was done.
-        await connection.execute(delete(dead_letters).where(dead_letters.c.uid == row["uid"]))
+        connection.execute(delete(dead_letters).where(dead_letters.c.uid == row["uid"]))
         return None
     if row["state"] == DocumentState.FAILED.value:
-        job_id = await _reopen(connection, row, now)
-        await _put_row(connection, row, now)
+        job_id = _reopen(connection, row, now)
+        _put_row(connection, row, now)
         return job_id
-    if not await _waits(connection, row["document_uid"]):
-        await _put_row(connection, row, now)
+    if not _waits(connection, row["document_uid"]):
+        _put_row(connection, row, now)
     return None
 
 
-async def _waits(connection: AsyncConnection, document_uid: str) -> bool:
+def _waits(connection: Connection, document_uid: str) -> bool:
     """Whether the document is in the outbox already."""
     statement = select(outbox.c.row_id).where(
         outbox.c.document_uid == document_uid, outbox.c.topic == Topic.DOCUMENT_CHANGED.value
     )
-    return await row_of(connection, statement.limit(1)) is not None
+    return row_of(connection, statement.limit(1)) is not None
 
 
-async def _sequence_of(connection: AsyncConnection, row: Any) -> int:
+def _sequence_of(connection: Connection, row: Any) -> int:
     """The last sequence at which a head of the document moved."""
     statement = select(func.max(heads.c.sequence)).where(
         heads.c.document_uid == row["document_uid"]
     )
-    return int((await connection.execute(statement)).scalar() or 0)
+    return int(connection.execute(statement).scalar() or 0)
 
 
-async def _reopen(connection: AsyncConnection, row: Any, now: datetime) -> str:
+def _reopen(connection: Connection, row: Any, now: datetime) -> str:
     """The document is wanted again as it is, with a job of its own."""
     job_id = new_uid()
     values = {
@@ -195,8 +194,8 @@ async def _reopen(connection: AsyncConnection, row: Any, now: datetime) -> str:
         "timings": "[]",
         "created_at": now,
     }
-    await insert_all(connection, jobs, [values])
-    await connection.execute(
+    insert_all(connection, jobs, [values])
+    connection.execute(
         update(documents)
         .where(documents.c.uid == row["document_uid"])
         .values(
@@ -210,13 +209,13 @@ async def _reopen(connection: AsyncConnection, row: Any, now: datetime) -> str:
             updated_at=now,
         )
     )
-    await _write_again(connection, row)
+    _write_again(connection, row)
     return job_id
 
 
-async def _write_again(connection: AsyncConnection, row: Any) -> None:
+def _write_again(connection: Connection, row: Any) -> None:
     """Have what is published already written anew: work on it would be found done."""
-    await connection.execute(
+    connection.execute(
         update(heads)
         .where(
             heads.c.document_uid == row["document_uid"],
@@ -227,9 +226,7 @@ async def _write_again(connection: AsyncConnection, row: Any) -> None:
     )
 
 
-async def _put_row(
-    connection: AsyncConnection, row: Any, now: datetime, *, sequence: int = 0
-) -> None:
+def _put_row(connection: Connection, row: Any, now: datetime, *, sequence: int = 0) -> None:
     """An outbox row in the trace of the attempt that gave up, so that both can be followed."""
     topic = Topic.ANSWERS_INVALIDATED if _is_invalidation(row) else Topic.DOCUMENT_CHANGED
     event = {
@@ -245,14 +242,14 @@ async def _put_row(
         "sequence": sequence,
         "traceparent": row["traceparent"],
     }
-    await insert_all(connection, outbox, [event])
+    insert_all(connection, outbox, [event])
 
 
-async def _settle(
-    connection: AsyncConnection, alive: Sequence[Any], superseded: Sequence[Any], now: datetime
+def _settle(
+    connection: Connection, alive: Sequence[Any], superseded: Sequence[Any], now: datetime
 ) -> None:
     for part in batches([row["uid"] for row in alive]):
         noted = update(dead_letters).where(dead_letters.c.uid.in_(part)).values(replayed_at=now)
-        await connection.execute(noted)
+        connection.execute(noted)
     for part in batches([row["uid"] for row in superseded]):
-        await connection.execute(delete(dead_letters).where(dead_letters.c.uid.in_(part)))
+        connection.execute(delete(dead_letters).where(dead_letters.c.uid.in_(part)))

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, select
 
 from ragmesh.core.callers import Caller
 from ragmesh.core.documents import (
@@ -32,12 +31,12 @@ from ragmesh.indexing.adapters.catalog.jobs import end_jobs
 from ragmesh.indexing.adapters.catalog.mapping import revision_of
 from ragmesh.indexing.adapters.catalog.saving import Saved, bury, save, tighten
 from ragmesh.indexing.adapters.catalog.selecting import (
+    LIVE_COLLECTION,
     collections_of,
     documents_by_id,
-    select_collections,
 )
 from ragmesh.indexing.adapters.catalog.store import Store, row_of, rows_of
-from ragmesh.indexing.adapters.catalog.tables import collections, jobs, revisions
+from ragmesh.indexing.adapters.catalog.tables import jobs, revisions
 from ragmesh.indexing.rows import (
     Candidate,
     CollectionRow,
@@ -75,10 +74,10 @@ class SqlDocuments(Store):
         now = self._clock.now()
         candidates = [one for one in judged if isinstance(one, Candidate)]
 
-        async def unit(connection: AsyncConnection) -> Outcome:
-            live = await _live(connection, collection)
-            found = await documents_by_id(
-                connection, live, [candidate.document_id for candidate in candidates]
+        def unit(connection: Connection) -> Outcome:
+            live = _live(connection, collection)
+            found = documents_by_id(
+                connection, live, [one.document_id for one in candidates if one.is_named]
             )
             seen = [
                 _judge(found.get(candidate.document_id), candidate)
@@ -87,16 +86,14 @@ class SqlDocuments(Store):
             ]
             changed = [item for item in seen if item.decision.verdict is not Verdict.NOTHING_NEW]
             saved = [_saved(item, now) for item in changed]
-            accepted = {
-                answer.document_id: answer for answer in await save(connection, live, saved, now)
-            }
+            accepted = {answer.document_id: answer for answer in save(connection, live, saved, now)}
             wanted = {
                 item.uid: resolved_access(item.access, live.default_access)
                 for item in saved
                 if not item.is_fresh
             }
-            moves = await tighten(connection, live, wanted, now)
-            accepted |= await _known_answers(connection, seen)
+            moves = tighten(connection, live, wanted, now)
+            accepted |= _known_answers(connection, seen)
             return Outcome(
                 outcomes=tuple(_outcome(one, accepted) for one in judged),
                 moves=moves,
@@ -112,9 +109,9 @@ class SqlDocuments(Store):
         """Write a new attribute generation; tighter access holds at once."""
         now = self._clock.now()
 
-        async def unit(connection: AsyncConnection) -> Outcome:
-            live = await _live(connection, collection)
-            current = await _visible(connection, caller, live, document_id)
+        def unit(connection: Connection) -> Outcome:
+            live = _live(connection, collection)
+            current = _visible(connection, caller, live, document_id)
             access = current.access if change.access is None else change.access
             access = None if change.reset_access else access
             saved = Saved(
@@ -132,8 +129,8 @@ class SqlDocuments(Store):
             before = (current.title, current.metadata, current.access)
             unchanged = (saved.title, saved.metadata, saved.access) == before
             if unchanged and current.state is not DocumentState.FAILED:
-                return Outcome(accepted=(await _known_answer(connection, current),))
-            return await _save_one(connection, live, saved, now)
+                return Outcome(accepted=(_known_answer(connection, current),))
+            return _save_one(connection, live, saved, now)
 
         return await self._write_once(unit, fills_outbox=True)
 
@@ -143,9 +140,9 @@ class SqlDocuments(Store):
         """Write a tombstone into document, revisions and heads."""
         now = self._clock.now()
 
-        async def unit(connection: AsyncConnection) -> Outcome:
-            live = await _live(connection, collection)
-            current = await _visible(connection, caller, live, document_id)
+        def unit(connection: Connection) -> Outcome:
+            live = _live(connection, collection)
+            current = _visible(connection, caller, live, document_id)
             revision = current.revision + 1
             saved = Saved(
                 uid=current.uid,
@@ -159,9 +156,9 @@ class SqlDocuments(Store):
                 kind="delete",
                 new_revision=RevisionRow(revision, "", None, None, "", 0, "", "", True, now),
             )
-            ended = await _supersede(connection, current.uid, now)
-            accepted = await save(connection, live, [saved], now)
-            moves = await bury(connection, live, saved, now)
+            ended = _supersede(connection, current.uid, now)
+            accepted = save(connection, live, [saved], now)
+            moves = bury(connection, live, saved, now)
             return Outcome(
                 accepted=accepted, moves=moves, jobs=(*ended, *(a.job_id for a in accepted))
             )
@@ -174,13 +171,13 @@ class SqlDocuments(Store):
         """Write a new revision with the content of an old one."""
         now = self._clock.now()
 
-        async def unit(connection: AsyncConnection) -> Outcome:
-            live = await _live(connection, collection)
-            found = await documents_by_id(connection, live, [document_id])
+        def unit(connection: Connection) -> Outcome:
+            live = _live(connection, collection)
+            found = documents_by_id(connection, live, [document_id])
             current = found.get(document_id)
             if current is None or not current.resolved(live.default_access).admits(caller):
                 raise _not_found(document_id)
-            new = await _renewed(connection, current, revision, now)
+            new = _renewed(connection, current, revision, now)
             saved = Saved(
                 uid=current.uid,
                 is_fresh=False,
@@ -193,19 +190,19 @@ class SqlDocuments(Store):
                 kind="upload",
                 new_revision=new,
             )
-            return await _save_one(connection, live, saved, now)
+            return _save_one(connection, live, saved, now)
 
         return await self._write_once(unit, fills_outbox=True)
 
 
-async def _renewed(
-    connection: AsyncConnection, current: DocumentRow, revision: int, now: datetime
+def _renewed(
+    connection: Connection, current: DocumentRow, revision: int, now: datetime
 ) -> RevisionRow:
     """A next revision with the content of this one, and with its text if it was read."""
     statement = select(revisions).where(
         revisions.c.document_uid == current.uid, revisions.c.revision == revision
     )
-    row = await row_of(connection, statement)
+    row = row_of(connection, statement)
     if row is None or row["deleted"]:
         raise RevisionNotFoundError(
             f"document {current.document_id} has no revision {revision} with content"
@@ -214,28 +211,27 @@ async def _renewed(
     return replace(revision_of(row), revision=number, created_at=now)
 
 
-async def _save_one(
-    connection: AsyncConnection, collection: CollectionRow, saved: Saved, now: datetime
+def _save_one(
+    connection: Connection, collection: CollectionRow, saved: Saved, now: datetime
 ) -> Outcome:
-    accepted = await save(connection, collection, [saved], now)
+    accepted = save(connection, collection, [saved], now)
     wanted = {saved.uid: resolved_access(saved.access, collection.default_access)}
-    moves = await tighten(connection, collection, wanted, now)
+    moves = tighten(connection, collection, wanted, now)
     return Outcome(accepted=accepted, moves=moves, jobs=tuple(a.job_id for a in accepted))
 
 
-async def _live(connection: AsyncConnection, collection: CollectionRow) -> CollectionRow:
+def _live(connection: Connection, collection: CollectionRow) -> CollectionRow:
     """The collection as this transaction sees it: its default access decides here."""
-    statement = select_collections().where(collections.c.uid == collection.uid)
-    found = collections_of(await rows_of(connection, statement))
+    found = collections_of(rows_of(connection, LIVE_COLLECTION, of_collection=collection.uid))
     if not found:
         raise CollectionNotFoundError(f"there is no collection {collection.name}")
     return found[0]
 
 
-async def _visible(
-    connection: AsyncConnection, caller: Caller, collection: CollectionRow, document_id: str
+def _visible(
+    connection: Connection, caller: Caller, collection: CollectionRow, document_id: str
 ) -> DocumentRow:
-    found = await documents_by_id(connection, collection, [document_id])
+    found = documents_by_id(connection, collection, [document_id])
     current = found.get(document_id)
     if current is None or current.deleted:
         raise _not_found(document_id)
@@ -297,35 +293,31 @@ def _unused(candidates: Sequence[Candidate], seen: Sequence[_Judged]) -> tuple[s
     return tuple(one.blob for one in candidates if one.blob and one.document_id not in used)
 
 
-async def _known_answers(
-    connection: AsyncConnection, seen: Sequence[_Judged]
-) -> dict[str, Accepted]:
+def _known_answers(connection: Connection, seen: Sequence[_Judged]) -> dict[str, Accepted]:
     """The answers to uploads that bring nothing new, by document id."""
     return {
-        item.candidate.document_id: await _known_answer(connection, item.current)
+        item.candidate.document_id: _known_answer(connection, item.current)
         for item in seen
         if item.decision.verdict is Verdict.NOTHING_NEW
     }
 
 
-async def _known_answer(connection: AsyncConnection, current: DocumentRow | None) -> Accepted:
+def _known_answer(connection: Connection, current: DocumentRow | None) -> Accepted:
     """The document's current job, which answers an upload that brings nothing new."""
     if current is None or current.job_id is None:
         raise ConflictError("the document changed meanwhile; try again")
-    row = await row_of(connection, select(jobs.c.state).where(jobs.c.job_id == current.job_id))
+    row = row_of(connection, select(jobs.c.state).where(jobs.c.job_id == current.job_id))
     return Accepted(current.document_id, current.revision, current.job_id, JobState(row["state"]))
 
 
-async def _supersede(
-    connection: AsyncConnection, document_uid: str, now: datetime
-) -> tuple[str, ...]:
+def _supersede(connection: Connection, document_uid: str, now: datetime) -> tuple[str, ...]:
     values = {
         "state": JobState.CANCELLED.value,
         "error_reason": SupersededError.reason,
         "error_message": "the document was deleted",
         "ended_at": now,
     }
-    return await end_jobs(connection, jobs.c.document_uid == document_uid, values)
+    return end_jobs(connection, jobs.c.document_uid == document_uid, values)
 
 
 def _not_found(document_id: str) -> DocumentNotFoundError:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, select, true, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, select, true, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from ragmesh.core.callers import Caller
 from ragmesh.core.documents import DocumentState, JobState, Stage
@@ -26,14 +27,32 @@ from ragmesh.indexing.rows import JobRow, Outcome
 UNFINISHED = (JobState.QUEUED.value, JobState.RUNNING.value)
 
 
+def _select_jobs() -> Select[Any]:
+    return (
+        select(
+            jobs,
+            collections.c.name.label("collection"),
+            collections.c.default_access,
+            documents.c.document_id,
+            documents.c.access_scope,
+            documents.c.access,
+        )
+        .join(documents, documents.c.uid == jobs.c.document_uid)
+        .join(collections, collections.c.uid == jobs.c.collection_uid)
+    )
+
+
+_JOB = _select_jobs().where(jobs.c.job_id == bindparam("of_job"))
+
+
 class SqlJobs(Store):
     """The job store."""
 
     async def find_job(self, job_id: str) -> JobRow | None:
         """The job as it is written; progress in memory is not part of it."""
 
-        async def unit(connection: AsyncConnection) -> JobRow | None:
-            row = await row_of(connection, _select_jobs().where(jobs.c.job_id == job_id))
+        def unit(connection: Connection) -> JobRow | None:
+            row = row_of(connection, _JOB, of_job=job_id)
             return None if row is None else job_of(row)
 
         return await self._read(unit)
@@ -49,7 +68,7 @@ class SqlJobs(Store):
     ) -> tuple[JobRow, ...]:
         """Jobs whose documents the caller may see, newest first."""
 
-        async def unit(connection: AsyncConnection) -> tuple[JobRow, ...]:
+        def unit(connection: Connection) -> tuple[JobRow, ...]:
             statement = (
                 _select_jobs()
                 .where(
@@ -61,7 +80,7 @@ class SqlJobs(Store):
                 .order_by(jobs.c.job_id.desc())
                 .limit(limit)
             )
-            return tuple(job_of(row) for row in await rows_of(connection, statement))
+            return tuple(job_of(row) for row in rows_of(connection, statement))
 
         return await self._read(unit)
 
@@ -69,15 +88,15 @@ class SqlJobs(Store):
         """End the job CANCELLED; JobFinishedError when it cannot be."""
         now = self._clock.now()
 
-        async def unit(connection: AsyncConnection) -> Outcome:
-            row = await row_of(connection, select(jobs).where(jobs.c.job_id == job_id))
+        def unit(connection: Connection) -> Outcome:
+            row = row_of(connection, select(jobs).where(jobs.c.job_id == job_id))
             if row is None:
                 raise JobNotFoundError("there is no such job")
             if row["state"] not in UNFINISHED:
                 raise JobFinishedError(f"the job has already ended {row['state']}")
             if row["kind"] == "delete":
                 raise JobFinishedError("the document is deleted; only its clean-up is left")
-            await connection.execute(
+            connection.execute(
                 update(jobs)
                 .where(jobs.c.job_id == job_id)
                 .values(
@@ -87,7 +106,7 @@ class SqlJobs(Store):
                     ended_at=now,
                 )
             )
-            older = await _give_up(connection, row["document_uid"], job_id, now)
+            older = _give_up(connection, row["document_uid"], job_id, now)
             return Outcome(jobs=(job_id, *older))
 
         return await self._write_once(unit)
@@ -97,26 +116,26 @@ class SqlJobs(Store):
     ) -> JobState:
         """Write how far a running job is; the state it is in, unchanged when it has ended."""
 
-        async def unit(connection: AsyncConnection) -> JobState:
-            await connection.execute(
+        def unit(connection: Connection) -> JobState:
+            connection.execute(
                 update(jobs)
                 .where(jobs.c.job_id == job_id, jobs.c.state == JobState.RUNNING.value)
                 .values(stage=stage.value, percent=percent, timings=json.dumps(timings_ms))
             )
             statement = select(jobs.c.state).where(jobs.c.job_id == job_id)
-            return JobState((await connection.execute(statement)).scalar_one())
+            return JobState(connection.execute(statement).scalar_one())
 
         return await self._write(unit)
 
 
-async def _give_up(
-    connection: AsyncConnection, document_uid: str, job_id: str, now: datetime
+def _give_up(
+    connection: Connection, document_uid: str, job_id: str, now: datetime
 ) -> tuple[str, ...]:
     """The document FAILED, if this was its current job; older jobs that waited for it too.
 
     What was asked for last is not in the index, and will not be: the document says so.
     """
-    failed = await connection.execute(
+    failed = connection.execute(
         update(documents)
         .where(documents.c.uid == document_uid, documents.c.job_id == job_id)
         .values(
@@ -137,32 +156,21 @@ async def _give_up(
         "error_message": "a newer revision of the document took its place",
         "ended_at": now,
     }
-    return await end_jobs(connection, jobs.c.document_uid == document_uid, values)
+    return end_jobs(connection, jobs.c.document_uid == document_uid, values)
 
 
-async def end_jobs(
-    connection: AsyncConnection, which: ColumnElement[bool], values: dict[str, Any]
+def end_jobs(
+    connection: Connection, which: ColumnElement[bool], values: dict[str, Any]
 ) -> tuple[str, ...]:
     """End the unfinished jobs among these; their ids."""
-    statement = (
+    return tuple(connection.execute(ending(which, values)).scalars())
+
+
+def ending(which: ColumnElement[bool], values: Mapping[str, Any]) -> ReturningUpdate[Any]:
+    """The statement that ends the unfinished jobs among these and says their ids."""
+    return (
         update(jobs)
         .where(which, jobs.c.state.in_(UNFINISHED))
         .values(values)
         .returning(jobs.c.job_id)
-    )
-    return tuple((await connection.execute(statement)).scalars())
-
-
-def _select_jobs() -> Select[Any]:
-    return (
-        select(
-            jobs,
-            collections.c.name.label("collection"),
-            collections.c.default_access,
-            documents.c.document_id,
-            documents.c.access_scope,
-            documents.c.access,
-        )
-        .join(documents, documents.c.uid == jobs.c.document_uid)
-        .join(collections, collections.c.uid == jobs.c.collection_uid)
     )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, and_, false, not_, or_, select, true
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Connection, and_, false, not_, or_, select, true
 
 from ragmesh.core.callers import Caller
 from ragmesh.core.documents import DocumentState
@@ -23,7 +22,7 @@ from ragmesh.core.filters import (
 )
 from ragmesh.core.metadata import SortableField
 from ragmesh.indexing.adapters.catalog.mapping import document_of, revision_of
-from ragmesh.indexing.adapters.catalog.selecting import select_documents, visible_to
+from ragmesh.indexing.adapters.catalog.selecting import places_of, select_documents, visible_to
 from ragmesh.indexing.adapters.catalog.store import Store, row_of, rows_of
 from ragmesh.indexing.adapters.catalog.tables import (
     document_slots,
@@ -49,9 +48,9 @@ class SqlListing(Store):
         """Documents the caller may see, in order of id; those being deleted included."""
         passes = true() if filter is None else predicate(filter, collection.sortable)
 
-        async def unit(connection: AsyncConnection) -> tuple[DocumentRow, ...]:
+        def unit(connection: Connection) -> tuple[DocumentRow, ...]:
             statement = (
-                select_documents(collection)
+                select_documents()
                 .where(
                     documents.c.document_id > after_document_id,
                     or_(
@@ -64,18 +63,19 @@ class SqlListing(Store):
                 .order_by(documents.c.document_id)
                 .limit(limit)
             )
-            return tuple(document_of(row) for row in await rows_of(connection, statement))
+            found = rows_of(connection, statement, **places_of(collection))
+            return tuple(document_of(row) for row in found)
 
         return await self._read(unit)
 
     async def find_revision(self, document_uid: str, revision: int) -> RevisionRow | None:
         """One revision."""
 
-        async def unit(connection: AsyncConnection) -> RevisionRow | None:
+        def unit(connection: Connection) -> RevisionRow | None:
             statement = select(revisions).where(
                 revisions.c.document_uid == document_uid, revisions.c.revision == revision
             )
-            row = await row_of(connection, statement)
+            row = row_of(connection, statement)
             return None if row is None else revision_of(row)
 
         return await self._read(unit)
@@ -85,7 +85,7 @@ class SqlListing(Store):
     ) -> tuple[RevisionRow, ...]:
         """Revisions, newest first; `before_revision` 0 = from the newest."""
 
-        async def unit(connection: AsyncConnection) -> tuple[RevisionRow, ...]:
+        def unit(connection: Connection) -> tuple[RevisionRow, ...]:
             statement = (
                 select(revisions)
                 .where(
@@ -95,7 +95,7 @@ class SqlListing(Store):
                 .order_by(revisions.c.revision.desc())
                 .limit(limit)
             )
-            return tuple(revision_of(row) for row in await rows_of(connection, statement))
+            return tuple(revision_of(row) for row in rows_of(connection, statement))
 
         return await self._read(unit)
 

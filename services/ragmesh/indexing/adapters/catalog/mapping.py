@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import RowMapping
@@ -75,6 +77,7 @@ def fingerprint_text(fingerprint: Fingerprint) -> str:
     return json.dumps(fields, sort_keys=True)
 
 
+@lru_cache(maxsize=64)
 def fingerprint_of(text: str) -> Fingerprint:
     """A fingerprint of its JSON."""
     fields = json.loads(text)
@@ -152,7 +155,7 @@ def revision_of(row: Row) -> RevisionRow:
     )
 
 
-def head_of(row: Row) -> Head:
+def head_of(row: Mapping[str, Any]) -> Head:
     """A head; a tombstone's revision is 0."""
     return Head(
         document_uid=row["document_uid"],
@@ -197,7 +200,7 @@ def job_of(row: Row) -> JobRow:
     )
 
 
-def index_version_of(row: Row) -> IndexVersion:
+def index_version_of(row: Mapping[str, Any]) -> IndexVersion:
     """An index version joined with its collection."""
     return IndexVersion(
         uid=row["uid"],
@@ -211,7 +214,6 @@ def index_version_of(row: Row) -> IndexVersion:
         language=row["language"],
         sortable=sortable_of(row["sortable"]),
         default_restricted=row["default_restricted"],
-        documents=row["documents"],
     )
 
 

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from sqlalchemy import insert, select
+from sqlalchemy import Connection, Engine, insert, select
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from ragmesh.chassis.executors import executor
 from ragmesh.chassis.files import make_folder_durably
 from ragmesh.chassis.locks import StoreLock
 from ragmesh.core.callers import DEFAULT_TENANT, DEFAULT_TENANT_UID
@@ -24,10 +24,14 @@ from ragmesh.indexing.adapters.catalog.jobs import SqlJobs
 from ragmesh.indexing.adapters.catalog.listing import SqlListing
 from ragmesh.indexing.adapters.catalog.migrating import migrate
 from ragmesh.indexing.adapters.catalog.outbox import SqlOutbox
+from ragmesh.indexing.adapters.catalog.reader import ThreadReader
 from ragmesh.indexing.adapters.catalog.repairs import SqlRepairs
 from ragmesh.indexing.adapters.catalog.tables import tenants
 from ragmesh.indexing.adapters.catalog.work import SqlWork
 from ragmesh.indexing.adapters.catalog.writer import GroupWriter, mapped_error
+
+_FEW_WAITING = 4
+"""The writer's own loop makes units wait; its thread sees a group at a time."""
 
 
 class SqlCatalog(
@@ -58,14 +62,29 @@ async def open_sqlite_catalog(
     A defect of the writer ends the block: a catalog that cannot write must not go on serving.
     """
     async with AsyncExitStack() as stack:
-        make_folder_durably(path.parent)
+        await asyncio.to_thread(make_folder_durably, path.parent)
         stack.enter_context(StoreLock(path))
-        writing = await _writing(stack, path, clock)
-        reading = sqlite.reader_engine(path, connections=readers)
-        writer = GroupWriter(writing, queue_units=queue_units, group_units=group_units)
-        stack.push_async_callback(reading.dispose)  # before the writer's: readers never checkpoint
+        thread = await stack.enter_async_context(
+            executor("catalog-writer", 1, waiting=_FEW_WAITING)
+        )
+        engine = await thread.run(_open_writer, path, clock)
+        stack.push_async_callback(thread.run, engine.dispose)
+        writer = GroupWriter(engine, thread, queue_units=queue_units, group_units=group_units)
+        reader = await _reader(stack, path, readers, waiting=queue_units)
         await stack.enter_async_context(_running(writer))
-        yield SqlCatalog(writer, reading, clock)
+        yield SqlCatalog(writer, reader, clock)
+
+
+async def _reader(
+    stack: AsyncExitStack, path: Path, connections: int, *, waiting: int
+) -> ThreadReader:
+    """Closed before the writer: readers never checkpoint."""
+    threads = await stack.enter_async_context(
+        executor("catalog-readers", connections, waiting=waiting)
+    )
+    engine = sqlite.reader_engine(path, connections=connections)
+    stack.push_async_callback(threads.run, engine.dispose)
+    return ThreadReader(engine, threads)
 
 
 @asynccontextmanager
@@ -84,20 +103,22 @@ async def _running(writer: GroupWriter) -> AsyncIterator[None]:
         raise
 
 
-async def _writing(stack: AsyncExitStack, path: Path, clock: Clock) -> AsyncEngine:
+def _open_writer(path: Path, clock: Clock) -> Engine:
     engine = sqlite.writer_engine(path)
-    stack.push_async_callback(engine.dispose)
     try:
-        async with engine.begin() as connection:
-            await connection.run_sync(migrate)
-            await _ensure_tenant(connection, clock)
-    except DBAPIError as error:
-        raise mapped_error(error) from error
+        with engine.begin() as connection:
+            migrate(connection)
+            _ensure_tenant(connection, clock)
+    except BaseException as error:
+        engine.dispose()
+        if isinstance(error, DBAPIError):
+            raise mapped_error(error) from error
+        raise
     return engine
 
 
-async def _ensure_tenant(connection: AsyncConnection, clock: Clock) -> None:
+def _ensure_tenant(connection: Connection, clock: Clock) -> None:
     statement = select(tenants.c.uid).where(tenants.c.uid == DEFAULT_TENANT_UID)
-    if (await connection.execute(statement)).first() is None:
+    if connection.execute(statement).first() is None:
         row = {"uid": DEFAULT_TENANT_UID, "name": DEFAULT_TENANT, "created_at": clock.now()}
-        await connection.execute(insert(tenants), row)
+        connection.execute(insert(tenants), row)

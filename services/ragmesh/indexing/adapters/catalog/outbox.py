@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import zip_longest
 from typing import Any
 
-from sqlalchemy import ColumnElement, between, delete, func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Integer, and_, bindparam, delete, func, select, update
 
 from ragmesh.indexing.adapters.catalog.mapping import outbox_row_of
 from ragmesh.indexing.adapters.catalog.store import Store, batches, rows_of
@@ -20,28 +19,58 @@ OVERDUE = timedelta(minutes=15)
 """A document relayed longer ago no longer takes room in its tenant's window."""
 
 
+_IN_LANE = and_(
+    outbox.c.topic == Topic.DOCUMENT_CHANGED.value, outbox.c.lane == bindparam("of_lane")
+)
+_INVALIDATIONS = (
+    select(outbox)
+    .where(outbox.c.topic == Topic.ANSWERS_INVALIDATED.value)
+    .order_by(outbox.c.row_id)
+    .limit(bindparam("most", type_=Integer))
+)
+_TENANTS = select(outbox.c.tenant_uid).where(_IN_LANE).distinct()
+_RELAYED = (
+    select(documents.c.tenant_uid, func.count().label("count"))
+    .where(
+        documents.c.pending,
+        documents.c.lane == bindparam("of_lane"),
+        documents.c.relayed_at >= bindparam("since"),
+        documents.c.relayed_at <= bindparam("until"),
+    )
+    .group_by(documents.c.tenant_uid)
+)
+_WAITING = (
+    select(outbox)
+    .where(_IN_LANE, outbox.c.tenant_uid == bindparam("of_tenant"))
+    .order_by(outbox.c.row_id)
+    .limit(bindparam("most", type_=Integer))
+)
+_SETTLE = delete(outbox).where(outbox.c.row_id.in_(bindparam("of_rows", expanding=True)))
+_NOTE_RELAYED = (
+    update(documents)
+    .where(
+        documents.c.uid.in_(bindparam("of_documents", expanding=True)),
+        documents.c.pending.is_(True),
+    )
+    .values(relayed_at=bindparam("new_relayed_at"), lane=bindparam("new_lane"))
+)
+
+
 class SqlOutbox(Store):
     """The relay's part of the ledger."""
 
     async def take_outbox(self, *, limit: int, window: int) -> tuple[OutboxRow, ...]:
         """The next rows, still in the outbox: invalidations, then live before bulk documents."""
         now = self._clock.now()
-        recently = between(documents.c.relayed_at, now - OVERDUE, now)
         self._turn += 1
         turn = self._turn
 
-        async def unit(connection: AsyncConnection) -> tuple[OutboxRow, ...]:
-            found = await rows_of(
-                connection,
-                select(outbox)
-                .where(outbox.c.topic == Topic.ANSWERS_INVALIDATED.value)
-                .order_by(outbox.c.row_id)
-                .limit(limit),
-            )
+        def unit(connection: Connection) -> tuple[OutboxRow, ...]:
+            found = rows_of(connection, _INVALIDATIONS, most=limit)
             for lane in (WorkLane.LIVE, WorkLane.BULK):
                 if len(found) < limit:
-                    room = await _room(connection, lane, recently, window)
-                    queues = await _queues(connection, lane, room, limit - len(found))
+                    room = _room(connection, lane, now, window)
+                    queues = _queues(connection, lane, room, limit - len(found))
                     found += _by_turns(queues, turn)[: limit - len(found)]
             return tuple(outbox_row_of(row) for row in found)
 
@@ -52,17 +81,14 @@ class SqlOutbox(Store):
         now = self._clock.now()
         changed = [row for row in rows if row.topic is Topic.DOCUMENT_CHANGED]
 
-        async def unit(connection: AsyncConnection) -> None:
+        def unit(connection: Connection) -> None:
             for part in batches([row.row_id for row in rows]):
-                await connection.execute(delete(outbox).where(outbox.c.row_id.in_(part)))
+                connection.execute(_SETTLE, {"of_rows": list(part)})
             for lane in WorkLane:
                 uids = sorted({row.document_uid for row in changed if row.lane is lane})
                 for named in batches(uids):
-                    await connection.execute(
-                        update(documents)
-                        .where(documents.c.uid.in_(named), documents.c.pending.is_(True))
-                        .values(relayed_at=now, lane=lane.value)
-                    )
+                    noted = {"new_relayed_at": now, "new_lane": lane.value}
+                    connection.execute(_NOTE_RELAYED, noted | {"of_documents": list(named)})
 
         if rows:
             await self._write(unit)
@@ -75,13 +101,13 @@ class SqlOutbox(Store):
     async def get_backlog(self) -> Backlog:
         """How many documents wait or are being worked on, by lane."""
 
-        async def unit(connection: AsyncConnection) -> Backlog:
+        def unit(connection: Connection) -> Backlog:
             statement = (
                 select(documents.c.lane, func.count().label("count"))
                 .where(documents.c.pending)
                 .group_by(documents.c.lane)
             )
-            counts = {row["lane"]: row["count"] for row in await rows_of(connection, statement)}
+            counts = {row["lane"]: row["count"] for row in rows_of(connection, statement)}
             return Backlog(
                 live=counts.get(WorkLane.LIVE.value, 0), bulk=counts.get(WorkLane.BULK.value, 0)
             )
@@ -89,42 +115,25 @@ class SqlOutbox(Store):
         return await self._read(unit)
 
 
-async def _room(
-    connection: AsyncConnection, lane: WorkLane, recently: ColumnElement[bool], window: int
-) -> dict[str, int]:
+def _room(connection: Connection, lane: WorkLane, now: datetime, window: int) -> dict[str, int]:
     """How many more documents each tenant with waiting rows may have in the log."""
-    waiting = select(outbox.c.tenant_uid).where(
-        outbox.c.topic == Topic.DOCUMENT_CHANGED.value, outbox.c.lane == lane.value
-    )
-    tenants = (await connection.execute(waiting.distinct())).scalars()
-    relayed = (
-        select(documents.c.tenant_uid, func.count().label("count"))
-        .where(documents.c.pending, documents.c.lane == lane.value, recently)
-        .group_by(documents.c.tenant_uid)
-    )
-    taken = Counter({row["tenant_uid"]: row["count"] for row in await rows_of(connection, relayed)})
-    return {tenant: window - taken[tenant] for tenant in sorted(tenants)}
+    waiting = connection.execute(_TENANTS, {"of_lane": lane.value}).scalars().all()
+    if not waiting:
+        return {}
+    relayed = rows_of(connection, _RELAYED, of_lane=lane.value, since=now - OVERDUE, until=now)
+    taken = Counter({row["tenant_uid"]: row["count"] for row in relayed})
+    return {tenant: window - taken[tenant] for tenant in sorted(waiting)}
 
 
-async def _queues(
-    connection: AsyncConnection, lane: WorkLane, room: dict[str, int], limit: int
+def _queues(
+    connection: Connection, lane: WorkLane, room: dict[str, int], limit: int
 ) -> list[list[Any]]:
     """The oldest rows of every tenant that has room."""
-    queues = []
-    for tenant, free in room.items():
-        if free > 0:
-            statement = (
-                select(outbox)
-                .where(
-                    outbox.c.topic == Topic.DOCUMENT_CHANGED.value,
-                    outbox.c.lane == lane.value,
-                    outbox.c.tenant_uid == tenant,
-                )
-                .order_by(outbox.c.row_id)
-                .limit(min(free, limit))
-            )
-            queues.append(await rows_of(connection, statement))
-    return queues
+    return [
+        rows_of(connection, _WAITING, of_lane=lane.value, of_tenant=tenant, most=min(free, limit))
+        for tenant, free in room.items()
+        if free > 0
+    ]
 
 
 def _by_turns(queues: list[list[Any]], turn: int) -> list[Any]:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, ScalarSelect, delete, func, or_, select, update
 
 from ragmesh.core.ids import new_uid
 from ragmesh.core.index import Head
@@ -30,8 +29,8 @@ from ragmesh.indexing.adapters.catalog.tables import (
 )
 from ragmesh.indexing.records import (
     IndexState,
-    IndexVersion,
     PendingDocument,
+    SizedVersion,
     Topic,
     WorkLane,
 )
@@ -44,25 +43,29 @@ class SqlRepairs(Store):
 
     async def list_index_versions(
         self, *, after_uid: str = "", limit: int = 100
-    ) -> tuple[IndexVersion, ...]:
+    ) -> tuple[SizedVersion, ...]:
         """Every index version in order of uid, those to drop included."""
 
-        async def unit(connection: AsyncConnection) -> tuple[IndexVersion, ...]:
+        def unit(connection: Connection) -> tuple[SizedVersion, ...]:
             statement = (
                 select_index_versions()
+                .add_columns(_count_documents().label("documents"))
                 .where(index_versions.c.uid > after_uid)
                 .order_by(index_versions.c.uid)
                 .limit(limit)
             )
-            return tuple(index_version_of(row) for row in await rows_of(connection, statement))
+            return tuple(
+                SizedVersion(index_version_of(row), row["documents"])
+                for row in rows_of(connection, statement)
+            )
 
         return await self._read(unit)
 
     async def mark_serving(self, index_version_uid: str) -> None:
         """The index knows the version; idempotent, without effect on one to drop."""
 
-        async def unit(connection: AsyncConnection) -> None:
-            await connection.execute(
+        def unit(connection: Connection) -> None:
+            connection.execute(
                 update(index_versions)
                 .where(
                     index_versions.c.uid == index_version_uid,
@@ -76,8 +79,8 @@ class SqlRepairs(Store):
     async def forget_index_version(self, index_version_uid: str) -> None:
         """The index has dropped the version; its rows go, with the collection's in batches."""
 
-        async def unit(connection: AsyncConnection) -> bool:
-            version = await row_of(
+        def unit(connection: Connection) -> bool:
+            version = row_of(
                 connection,
                 select(index_versions).where(
                     index_versions.c.uid == index_version_uid,
@@ -86,7 +89,7 @@ class SqlRepairs(Store):
             )
             if version is None:
                 return True
-            return await _purge(connection, index_version_uid, version["collection_uid"])
+            return _purge(connection, index_version_uid, version["collection_uid"])
 
         while not await self._write(unit):
             pass  # other writers get their turn between two batches
@@ -96,7 +99,7 @@ class SqlRepairs(Store):
     ) -> tuple[Head, ...]:
         """Heads in order of document uid; tombstones included (`deleted`, revision 0)."""
 
-        async def unit(connection: AsyncConnection) -> tuple[Head, ...]:
+        def unit(connection: Connection) -> tuple[Head, ...]:
             statement = (
                 select(heads)
                 .where(
@@ -106,7 +109,7 @@ class SqlRepairs(Store):
                 .order_by(heads.c.document_uid)
                 .limit(limit)
             )
-            return tuple(head_of(row) for row in await rows_of(connection, statement))
+            return tuple(head_of(row) for row in rows_of(connection, statement))
 
         return await self._read(unit)
 
@@ -119,7 +122,7 @@ class SqlRepairs(Store):
         """
         now = self._clock.now()
 
-        async def unit(connection: AsyncConnection) -> tuple[PendingDocument, ...]:
+        def unit(connection: Connection) -> tuple[PendingDocument, ...]:
             waiting = select(outbox.c.row_id).where(
                 outbox.c.document_uid == documents.c.uid,
                 outbox.c.topic == Topic.DOCUMENT_CHANGED.value,
@@ -139,7 +142,7 @@ class SqlRepairs(Store):
                 .order_by(documents.c.uid)
                 .limit(limit)
             )
-            return tuple(_pending_of(row) for row in await rows_of(connection, statement))
+            return tuple(_pending_of(row) for row in rows_of(connection, statement))
 
         return await self._read(unit)
 
@@ -147,8 +150,8 @@ class SqlRepairs(Store):
         """Put outbox rows for these documents, in the bulk lane."""
         now = self._clock.now()
 
-        async def unit(connection: AsyncConnection) -> None:
-            await _put_rows(connection, documents, now)
+        def unit(connection: Connection) -> None:
+            _put_rows(connection, documents, now)
 
         if documents:
             await self._write(unit, fills_outbox=True)
@@ -157,13 +160,13 @@ class SqlRepairs(Store):
         """Have the head's revision written again, if its digest is still this one."""
         now = self._clock.now()
 
-        async def unit(connection: AsyncConnection) -> bool:
-            row = await row_of(connection, select(documents).where(documents.c.uid == document_uid))
+        def unit(connection: Connection) -> bool:
+            row = row_of(connection, select(documents).where(documents.c.uid == document_uid))
             if row is None or row["deleted"]:
                 return False
-            if not await _mark(connection, index_version_uid, document_uid, digest):
+            if not _mark(connection, index_version_uid, document_uid, digest):
                 return False
-            await connection.execute(
+            connection.execute(
                 update(documents)
                 .where(documents.c.uid == document_uid)
                 .values(pending=True, relayed_at=None, lane=WorkLane.BULK.value)
@@ -176,7 +179,7 @@ class SqlRepairs(Store):
                 row["generation"],
                 None,
             )
-            await _put_rows(connection, [again], now)
+            _put_rows(connection, [again], now)
             return True
 
         return await self._write(unit, fills_outbox=True)
@@ -184,12 +187,12 @@ class SqlRepairs(Store):
     async def unreferenced_blobs(self, keys: Sequence[str]) -> frozenset[str]:
         """Those of the keys that no revision names."""
 
-        async def unit(connection: AsyncConnection) -> frozenset[str]:
+        def unit(connection: Connection) -> frozenset[str]:
             named: set[str] = set()
             for part in batches(keys):
                 for column in (revisions.c.source_blob, revisions.c.text_blob):
                     statement = select(column).where(column.in_(part))
-                    named.update((await connection.execute(statement)).scalars())
+                    named.update(connection.execute(statement).scalars())
             return frozenset(keys) - named
 
         return await self._read(unit)
@@ -206,9 +209,17 @@ def _pending_of(row: Any) -> PendingDocument:
     )
 
 
-async def _mark(
-    connection: AsyncConnection, index_version_uid: str, document_uid: str, digest: str
-) -> bool:
+def _count_documents() -> ScalarSelect[Any]:
+    """Documents that are published in an index version; it reads every head."""
+    return (
+        select(func.count())
+        .select_from(heads)
+        .where(heads.c.index_version_uid == index_versions.c.uid, heads.c.deleted.is_(False))
+        .scalar_subquery()
+    )
+
+
+def _mark(connection: Connection, index_version_uid: str, document_uid: str, digest: str) -> bool:
     """Mark the head damaged; False when it is another by now."""
     statement = (
         update(heads)
@@ -221,12 +232,10 @@ async def _mark(
         .values(damaged=True)
         .returning(heads.c.document_uid)
     )
-    return (await connection.execute(statement)).first() is not None
+    return connection.execute(statement).first() is not None
 
 
-async def _put_rows(
-    connection: AsyncConnection, pending: Sequence[PendingDocument], now: datetime
-) -> None:
+def _put_rows(connection: Connection, pending: Sequence[PendingDocument], now: datetime) -> None:
     rows = [
         {
             "event_uid": new_uid(),
@@ -242,17 +251,17 @@ async def _put_rows(
         }
         for document in pending
     ]
-    await insert_all(connection, outbox, rows)
+    insert_all(connection, outbox, rows)
 
 
-async def _purge(connection: AsyncConnection, version_uid: str, collection_uid: str) -> bool:
+def _purge(connection: Connection, version_uid: str, collection_uid: str) -> bool:
     """Remove one batch of the collection's documents; True when nothing is left of it."""
     statement = (
         select(documents.c.uid)
         .where(documents.c.collection_uid == collection_uid)
         .limit(_PURGED_AT_ONCE)
     )
-    uids = list((await connection.execute(statement)).scalars())
+    uids = list(connection.execute(statement).scalars())
     for table in (
         document_tokens,
         document_slots,
@@ -263,11 +272,11 @@ async def _purge(connection: AsyncConnection, version_uid: str, collection_uid: 
         outbox,
         dead_letters,
     ):
-        await connection.execute(delete(table).where(table.c.document_uid.in_(uids)))
-    await connection.execute(delete(documents).where(documents.c.uid.in_(uids)))
+        connection.execute(delete(table).where(table.c.document_uid.in_(uids)))
+    connection.execute(delete(documents).where(documents.c.uid.in_(uids)))
     if len(uids) == _PURGED_AT_ONCE:
         return False
-    await connection.execute(delete(routes).where(routes.c.index_version_uid == version_uid))
-    await connection.execute(delete(index_versions).where(index_versions.c.uid == version_uid))
-    await connection.execute(delete(collections).where(collections.c.uid == collection_uid))
+    connection.execute(delete(routes).where(routes.c.index_version_uid == version_uid))
+    connection.execute(delete(index_versions).where(index_versions.c.uid == version_uid))
+    connection.execute(delete(collections).where(collections.c.uid == collection_uid))
     return True

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import BigInteger, Connection, and_, bindparam, delete, select, update
 
 from ragmesh.chassis.telemetry.current import current_traceparent
 from ragmesh.core.callers import Access
@@ -39,6 +38,13 @@ from ragmesh.indexing.adapters.catalog.tables import (
 from ragmesh.indexing.records import Topic, WorkLane
 from ragmesh.indexing.rows import CollectionRow, Move, RevisionRow
 
+_TAKE_SEQUENCES = (
+    update(collections)
+    .where(collections.c.uid == bindparam("of_collection"))
+    .values(sequence=collections.c.sequence + bindparam("steps", type_=BigInteger))
+    .returning(collections.c.sequence)
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Saved:
@@ -62,8 +68,8 @@ class Saved:
         return self.kind == "delete"
 
 
-async def save(
-    connection: AsyncConnection, collection: CollectionRow, saved: Sequence[Saved], now: datetime
+def save(
+    connection: Connection, collection: CollectionRow, saved: Sequence[Saved], now: datetime
 ) -> tuple[Accepted, ...]:
     """Write the documents; each gets a job and an outbox row in the live lane."""
     job_ids = [new_uid() for _ in saved]
@@ -71,16 +77,14 @@ async def save(
         _document_row(collection, item, job_id, now)
         for item, job_id in zip(saved, job_ids, strict=True)
     ]
-    await _save_rows(connection, rows, [item.is_fresh for item in saved], now)
-    await _end_deletes(connection, saved, now)
+    _save_rows(connection, rows, [item.is_fresh for item in saved], now)
+    _end_deletes(connection, saved, now)
     for item in saved:
         if item.new_revision is not None and not item.is_fresh:
-            await drop_letters(connection, item.uid, item.revision)
-    await insert_all(
-        connection, revisions, [_revision_row(item) for item in saved if item.new_revision]
-    )
-    await _save_attributes(connection, collection, saved)
-    await insert_all(
+            drop_letters(connection, item.uid, item.revision)
+    insert_all(connection, revisions, [_revision_row(item) for item in saved if item.new_revision])
+    _save_attributes(connection, collection, saved)
+    insert_all(
         connection,
         jobs,
         [
@@ -88,7 +92,7 @@ async def save(
             for item, job_id in zip(saved, job_ids, strict=True)
         ],
     )
-    await insert_all(
+    insert_all(
         connection,
         outbox,
         [changed_row(collection, item.uid, item.revision, item.generation, now) for item in saved],
@@ -99,29 +103,27 @@ async def save(
     )
 
 
-async def _save_rows(
-    connection: AsyncConnection,
+def _save_rows(
+    connection: Connection,
     rows: Sequence[dict[str, Any]],
     is_fresh: Sequence[bool],
     now: datetime,
 ) -> None:
     """Insert the fresh rows and update the others, in one call each."""
     marked = list(zip(rows, is_fresh, strict=True))
-    await insert_all(
-        connection, documents, [row | {"created_at": now} for row, fresh in marked if fresh]
-    )
+    insert_all(connection, documents, [row | {"created_at": now} for row, fresh in marked if fresh])
     changed = [
         {f"new_{name}": value for name, value in row.items()} for row, fresh in marked if not fresh
     ]
     if changed:
         columns = [name for name in rows[0] if name != "uid"]
         statement = update(documents).where(documents.c.uid == bindparam("new_uid"))
-        await connection.execute(
+        connection.execute(
             statement.values({name: bindparam(f"new_{name}") for name in columns}), changed
         )
 
 
-async def _end_deletes(connection: AsyncConnection, saved: Sequence[Saved], now: datetime) -> None:
+def _end_deletes(connection: Connection, saved: Sequence[Saved], now: datetime) -> None:
     """End deletes of documents that come back: they were in force, the rest is the new job's."""
     values = {
         "state": JobState.SUCCEEDED.value,
@@ -131,11 +133,11 @@ async def _end_deletes(connection: AsyncConnection, saved: Sequence[Saved], now:
     }
     for part in batches([item.uid for item in saved if not item.is_fresh and not item.deleted]):
         which = and_(jobs.c.document_uid.in_(part), jobs.c.kind == "delete")
-        await end_jobs(connection, which, values)
+        end_jobs(connection, which, values)
 
 
-async def tighten(
-    connection: AsyncConnection,
+def tighten(
+    connection: Connection,
     collection: CollectionRow,
     wanted: Mapping[str, Access],
     now: datetime,
@@ -144,8 +146,8 @@ async def tighten(
 
     A head keeps its generation: that stays what the index is known to hold.
     """
-    moved = await _too_open(connection, wanted)
-    moves = await _take_moves(
+    moved = _too_open(connection, wanted)
+    moves = _take_moves(
         connection, collection.uid, [(row["of_version"], row["of_document"]) for row in moved]
     )
     if not moved:
@@ -158,22 +160,20 @@ async def tighten(
         )
         .values(access=bindparam("to_access"), sequence=bindparam("to_sequence"))
     )
-    await connection.execute(
+    connection.execute(
         moving,
         [row | {"to_sequence": move.sequence} for row, move in zip(moved, moves, strict=True)],
     )
-    await announce(connection, collection.tenant_uid, moves, now)
+    announce(connection, collection.tenant_uid, moves, now)
     return moves
 
 
-async def _too_open(
-    connection: AsyncConnection, wanted: Mapping[str, Access]
-) -> list[dict[str, Any]]:
+def _too_open(connection: Connection, wanted: Mapping[str, Access]) -> list[dict[str, Any]]:
     """Heads that admit somebody whom the wanted access excludes, with what is left of theirs."""
     moved: list[dict[str, Any]] = []
     for part in batches(list(wanted)):
         statement = select(heads).where(heads.c.document_uid.in_(part), heads.c.deleted.is_(False))
-        for row in await rows_of(connection, statement):
+        for row in rows_of(connection, statement):
             published = head_access(row["access"])
             access = narrowed(published, wanted[row["document_uid"]])
             if access != published:
@@ -187,16 +187,14 @@ async def _too_open(
     return moved
 
 
-async def bury(
-    connection: AsyncConnection, collection: CollectionRow, saved: Saved, now: datetime
+def bury(
+    connection: Connection, collection: CollectionRow, saved: Saved, now: datetime
 ) -> tuple[Move, ...]:
     """Write the tombstone into every head of the document, so that it is gone at once."""
-    versions = await live_versions(connection, collection.uid)
-    await connection.execute(delete(heads).where(heads.c.document_uid == saved.uid))
-    moves = await _take_moves(
-        connection, collection.uid, [(version, saved.uid) for version in versions]
-    )
-    await insert_all(
+    versions = live_versions(connection, collection.uid)
+    connection.execute(delete(heads).where(heads.c.document_uid == saved.uid))
+    moves = _take_moves(connection, collection.uid, [(version, saved.uid) for version in versions])
+    insert_all(
         connection,
         heads,
         [
@@ -215,24 +213,17 @@ async def bury(
             for move in moves
         ],
     )
-    await announce(connection, collection.tenant_uid, moves, now)
+    announce(connection, collection.tenant_uid, moves, now)
     return moves
 
 
-async def take_sequences(connection: AsyncConnection, collection_uid: str, count: int) -> int:
+def take_sequences(connection: Connection, collection_uid: str, count: int) -> int:
     """The last of `count` new sequence numbers; holds the collection's row until the commit."""
-    statement = (
-        update(collections)
-        .where(collections.c.uid == collection_uid)
-        .values(sequence=collections.c.sequence + count)
-        .returning(collections.c.sequence)
-    )
-    return int((await connection.execute(statement)).scalar_one())
+    values = {"of_collection": collection_uid, "steps": count}
+    return int(connection.execute(_TAKE_SEQUENCES, values).scalar_one())
 
 
-async def announce(
-    connection: AsyncConnection, tenant_uid: str, moves: Sequence[Move], now: datetime
-) -> None:
+def announce(connection: Connection, tenant_uid: str, moves: Sequence[Move], now: datetime) -> None:
     """Put the invalidation of every moved document into the outbox."""
     rows = [
         {
@@ -250,7 +241,7 @@ async def announce(
         }
         for move in moves
     ]
-    await insert_all(connection, outbox, rows)
+    insert_all(connection, outbox, rows)
 
 
 def changed_row(
@@ -272,12 +263,12 @@ def changed_row(
     }
 
 
-async def _take_moves(
-    connection: AsyncConnection, collection_uid: str, keys: Sequence[tuple[str, str]]
+def _take_moves(
+    connection: Connection, collection_uid: str, keys: Sequence[tuple[str, str]]
 ) -> tuple[Move, ...]:
     if not keys:
         return ()
-    last = await take_sequences(connection, collection_uid, len(keys))
+    last = take_sequences(connection, collection_uid, len(keys))
     first = last - len(keys) + 1
     return tuple(
         Move(version, collection_uid, document, first + i)
@@ -285,21 +276,21 @@ async def _take_moves(
     )
 
 
-async def _save_attributes(
-    connection: AsyncConnection, collection: CollectionRow, saved: Sequence[Saved]
+def _save_attributes(
+    connection: Connection, collection: CollectionRow, saved: Sequence[Saved]
 ) -> None:
     """Replace the tokens, slots and groups by which lists are filtered."""
     changed = [item.uid for item in saved if not item.is_fresh]
     for table in (document_tokens, document_slots, document_groups):
         for part in batches(changed):
-            await connection.execute(delete(table).where(table.c.document_uid.in_(part)))
+            connection.execute(delete(table).where(table.c.document_uid.in_(part)))
     live = [item for item in saved if not item.deleted]
-    await insert_all(
+    insert_all(
         connection,
         document_tokens,
         [{"document_uid": item.uid, "token": t} for item in live for t in item.metadata.tokens()],
     )
-    await insert_all(
+    insert_all(
         connection,
         document_slots,
         [
@@ -308,7 +299,7 @@ async def _save_attributes(
             for slot, value in item.metadata.slots(collection.sortable)
         ],
     )
-    await insert_all(
+    insert_all(
         connection,
         document_groups,
         [

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, or_, select, true
 
 from ragmesh.core.callers import Caller, Machine
 from ragmesh.core.documents import DefaultAccess
@@ -89,8 +88,12 @@ def collections_of(rows: Sequence[Any]) -> tuple[CollectionRow, ...]:
     )
 
 
-def select_documents(collection: CollectionRow) -> Select[Any]:
-    """Documents of the collection with their current revision and their serving head."""
+LIVE_COLLECTION = select_collections().where(collections.c.uid == bindparam("of_collection"))
+"""One collection, by its uid."""
+
+
+def select_documents() -> Select[Any]:
+    """Documents of `of_collection` with their current revision and their head in `of_version`."""
     return (
         select(
             documents,
@@ -116,45 +119,46 @@ def select_documents(collection: CollectionRow) -> Select[Any]:
             heads,
             and_(
                 heads.c.document_uid == documents.c.uid,
-                heads.c.index_version_uid == collection.serving[0].uid,
+                heads.c.index_version_uid == bindparam("of_version"),
             ),
         )
-        .where(documents.c.collection_uid == collection.uid)
+        .where(documents.c.collection_uid == bindparam("of_collection"))
     )
 
 
-async def documents_by_id(
-    connection: AsyncConnection, collection: CollectionRow, document_ids: Sequence[str]
+def places_of(collection: CollectionRow) -> dict[str, str]:
+    """The parameters of `select_documents`."""
+    return {"of_collection": collection.uid, "of_version": collection.serving[0].uid}
+
+
+_DOCUMENTS_BY_ID = select_documents().where(
+    documents.c.document_id.in_(bindparam("of_ids", expanding=True))
+)
+
+
+def documents_by_id(
+    connection: Connection, collection: CollectionRow, document_ids: Sequence[str]
 ) -> dict[str, DocumentRow]:
     """The documents by id, deleted ones included."""
     found: dict[str, DocumentRow] = {}
     for part in batches(document_ids):
-        statement = select_documents(collection).where(documents.c.document_id.in_(part))
-        for row in await rows_of(connection, statement):
+        values = places_of(collection) | {"of_ids": list(part)}
+        for row in rows_of(connection, _DOCUMENTS_BY_ID, **values):
             found[row["document_id"]] = document_of(row)
     return found
 
 
 def select_index_versions() -> Select[Any]:
     """Index versions with what they take from their collection."""
-    count = (
-        select(func.count())
-        .select_from(heads)
-        .where(heads.c.index_version_uid == index_versions.c.uid, heads.c.deleted.is_(False))
-        .scalar_subquery()
+    return select(index_versions, collections.c.language, collections.c.sortable).join(
+        collections, collections.c.uid == index_versions.c.collection_uid
     )
-    return select(
-        index_versions,
-        collections.c.language,
-        collections.c.sortable,
-        count.label("documents"),
-    ).join(collections, collections.c.uid == index_versions.c.collection_uid)
 
 
-async def live_versions(connection: AsyncConnection, collection_uid: str) -> list[str]:
+def live_versions(connection: Connection, collection_uid: str) -> list[str]:
     """Uids of the index versions that heads of the collection are written for."""
     statement = select(index_versions.c.uid).where(
         index_versions.c.collection_uid == collection_uid,
         index_versions.c.state != IndexState.DROPPING.value,
     )
-    return list((await connection.execute(statement)).scalars())
+    return list(connection.execute(statement).scalars())

@@ -11,9 +11,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, event
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool, StaticPool
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.pool import QueuePool, StaticPool
 
 NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
 """Codes of a full disk: the second when there is no room for what connections share."""
@@ -24,6 +23,8 @@ _WRITER = (
     "PRAGMA wal_autocheckpoint=1000",
     "PRAGMA cache_size=-65536",
 )
+_ANY_THREAD = {"check_same_thread": False}
+"""One thread at a time uses a connection, and another one may close it."""
 _READER = (
     "PRAGMA query_only=ON",
     "PRAGMA wal_autocheckpoint=0",
@@ -32,28 +33,29 @@ _READER = (
 )
 
 
-def writer_engine(path: Path) -> AsyncEngine:
+def writer_engine(path: Path) -> Engine:
     """An engine of one connection whose transactions take the write lock at their start."""
-    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", poolclass=StaticPool)
+    engine = create_engine(f"sqlite:///{path}", poolclass=StaticPool, connect_args=_ANY_THREAD)
     _prepare(engine, _WRITER, begin="BEGIN IMMEDIATE")
     return engine
 
 
-def reader_engine(path: Path, *, connections: int) -> AsyncEngine:
+def reader_engine(path: Path, *, connections: int) -> Engine:
     """An engine whose transactions see one moment of the file and can change nothing."""
-    engine = create_async_engine(
-        f"sqlite+aiosqlite:///{path}",
-        poolclass=AsyncAdaptedQueuePool,
+    engine = create_engine(
+        f"sqlite:///{path}",
+        poolclass=QueuePool,
         pool_size=connections,
         max_overflow=0,
         pool_timeout=30,
+        connect_args=_ANY_THREAD,
     )
     _prepare(engine, _READER, begin="BEGIN")
     return engine
 
 
-def _prepare(engine: AsyncEngine, pragmas: tuple[str, ...], *, begin: str) -> None:
-    @event.listens_for(engine.sync_engine, "connect")
+def _prepare(engine: Engine, pragmas: tuple[str, ...], *, begin: str) -> None:
+    @event.listens_for(engine, "connect")
     def on_connect(connection: Any, _record: object) -> None:
         # The driver's own BEGIN comes too late for IMMEDIATE and not at all before SAVEPOINT.
         connection.isolation_level = None
@@ -62,6 +64,6 @@ def _prepare(engine: AsyncEngine, pragmas: tuple[str, ...], *, begin: str) -> No
             cursor.execute(pragma)
         cursor.close()
 
-    @event.listens_for(engine.sync_engine, "begin")
+    @event.listens_for(engine, "begin")
     def on_begin(connection: Connection) -> None:
         connection.exec_driver_sql(begin)

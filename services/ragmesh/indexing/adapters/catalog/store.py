@@ -1,14 +1,17 @@
-"""What every group of catalog methods stands on: one writer, many readers, a clock."""
+"""What every group of catalog methods stands on: one writer, many readers, a clock.
+
+What runs for every document is put together once, as a constant with parameters: to build such a
+statement anew takes SQLAlchemy many times longer than to run it.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Executable, Table, insert
+from sqlalchemy import Connection, Executable, Table, insert
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from ragmesh.core.clock import Clock
 from ragmesh.indexing.adapters.catalog.claiming import find, settle, take
@@ -28,12 +31,19 @@ class Writer(Protocol):
         """Run the unit; its result once it is durable."""
 
 
+class Reader(Protocol):
+    """Runs units of work that change nothing."""
+
+    async def read(self, unit: Unit[T]) -> T:
+        """Run the unit; it sees one moment."""
+
+
 class Store:
     """The part of the catalog that its groups of methods share."""
 
-    def __init__(self, writer: Writer, readers: AsyncEngine, clock: Clock) -> None:
+    def __init__(self, writer: Writer, reader: Reader, clock: Clock) -> None:
         self._writer = writer
-        self._readers = readers
+        self._reader = reader
         self._clock = clock
         self._outbox_filled = asyncio.Event()
         self._outbox_filled.set()
@@ -52,10 +62,10 @@ class Store:
             return await self._write(unit, fills_outbox=fills_outbox)
         now = self._clock.now()
 
-        async def claimed(connection: AsyncConnection) -> Answered:
-            await take(connection, claim, now)
-            result = await unit(connection)
-            await settle(connection, claim, result, now)
+        def claimed(connection: Connection) -> Answered:
+            take(connection, claim, now)
+            result = unit(connection)
+            settle(connection, claim, result, now)
             return result
 
         result = await self._write(claimed, fills_outbox=fills_outbox)
@@ -66,30 +76,27 @@ class Store:
         """The answer under the claim's key, unless its time is over."""
         return await self._read(lambda connection: find(connection, claim, self._clock.now()))
 
-    async def _read(self, unit: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    async def _read(self, unit: Unit[T]) -> T:
         try:
-            async with self._readers.begin() as connection:
-                return await unit(connection)
+            return await self._reader.read(unit)
         except DBAPIError as error:
             raise mapped_error(error) from error
 
 
-async def rows_of(connection: AsyncConnection, statement: Executable) -> list[Any]:
-    """Every row of the statement as a mapping."""
-    return list((await connection.execute(statement)).mappings())
+def rows_of(connection: Connection, statement: Executable, **values: Any) -> list[Any]:
+    """Every row of the statement as a mapping; the values are those of its parameters."""
+    return list(connection.execute(statement, values).mappings())
 
 
-async def row_of(connection: AsyncConnection, statement: Executable) -> Any:
+def row_of(connection: Connection, statement: Executable, **values: Any) -> Any:
     """The first row as a mapping, or None."""
-    return (await connection.execute(statement)).mappings().first()
+    return connection.execute(statement, values).mappings().first()
 
 
-async def insert_all(
-    connection: AsyncConnection, table: Table, rows: Sequence[dict[str, Any]]
-) -> None:
+def insert_all(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     """Insert the rows in one call; none is no call."""
     if rows:
-        await connection.execute(insert(table), list(rows))
+        connection.execute(insert(table), list(rows))
 
 
 def batches(items: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -126,10 +126,18 @@ documents = Table(
     Column("updated_at", Moment, nullable=False),
     UniqueConstraint("collection_uid", "document_id", name="documents_document_id"),
 )
+# SQLite takes a partial index only where the statement has its condition word for word.
 Index(
     "documents_pending",
     documents.c.uid,
-    sqlite_where=text("pending"),
+    sqlite_where=text("pending = 1"),
+)
+Index(
+    "documents_relayed",
+    documents.c.lane,
+    documents.c.relayed_at,
+    documents.c.tenant_uid,
+    sqlite_where=text("relayed_at IS NOT NULL"),
 )
 
 document_tokens = Table(

@@ -5,18 +5,28 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Select, and_, select
+from sqlalchemy import ColumnElement, Connection, Integer, Select, and_, bindparam, select
 
 from ragmesh.core.documents import DefaultAccess, DocumentState, JobState, resolved_access
 from ragmesh.core.index import Attributes
 from ragmesh.core.metadata import Metadata
-from ragmesh.indexing.adapters.catalog.mapping import access_of, head_of
-from ragmesh.indexing.adapters.catalog.tables import collections, documents, jobs, revisions
-from ragmesh.indexing.records import IndexVersion, Source, Work
+from ragmesh.indexing.adapters.catalog.mapping import access_of, head_of, index_version_of
+from ragmesh.indexing.adapters.catalog.store import row_of
+from ragmesh.indexing.adapters.catalog.tables import (
+    collections,
+    documents,
+    heads,
+    index_versions,
+    jobs,
+    revisions,
+)
+from ragmesh.indexing.records import IndexState, IndexVersion, Source, Work
+
+_VERSION, _HEAD = "version_", "head_"
 
 
-def select_wanted(document_uid: str, *, revision: int | None = None) -> Select[Any]:
-    """The document with its collection, a revision (None = the current one) and current job."""
+def _select_wanted(revision: ColumnElement[int]) -> Select[Any]:
+    """The document `of_document` with its collection, this revision and current job."""
     return (
         select(
             documents,
@@ -36,18 +46,66 @@ def select_wanted(document_uid: str, *, revision: int | None = None) -> Select[A
             revisions,
             and_(
                 revisions.c.document_uid == documents.c.uid,
-                revisions.c.revision == (documents.c.revision if revision is None else revision),
+                revisions.c.revision == revision,
             ),
         )
         .outerjoin(jobs, jobs.c.job_id == documents.c.job_id)
-        .where(documents.c.uid == document_uid)
+        .where(documents.c.uid == bindparam("of_document"))
     )
+
+
+WANTED = _select_wanted(documents.c.revision)
+"""The desired state of a document."""
+_PUBLISHED = _select_wanted(bindparam("of_revision", type_=Integer))
+_WORK = (
+    WANTED.add_columns(
+        *(column.label(f"{_VERSION}{column.name}") for column in index_versions.c),
+        collections.c.language.label(f"{_VERSION}language"),
+        collections.c.sortable.label(f"{_VERSION}sortable"),
+        *(column.label(f"{_HEAD}{column.name}") for column in heads.c),
+    )
+    .join(index_versions, index_versions.c.collection_uid == documents.c.collection_uid)
+    .outerjoin(
+        heads,
+        and_(
+            heads.c.index_version_uid == index_versions.c.uid,
+            heads.c.document_uid == documents.c.uid,
+        ),
+    )
+    .where(
+        index_versions.c.uid == bindparam("of_version"),
+        index_versions.c.state != IndexState.DROPPING.value,
+    )
+)
+"""The same with what is published of it in one index version."""
+
+
+def read_work(connection: Connection, index_version_uid: str, document_uid: str) -> Work | None:
+    """The desired state as it is now; None when there is no such document or index version."""
+    row = row_of(connection, _WORK, of_version=index_version_uid, of_document=document_uid)
+    if row is None:
+        return None
+    version = index_version_of(_part(row, _VERSION))
+    head = None if row["head_revision"] is None else _part(row, _HEAD)
+    if head is not None and is_rewrite(row, head):
+        published = row_of(
+            connection, _PUBLISHED, of_document=document_uid, of_revision=head["revision"]
+        )
+        return rewritten_work(version, published, head)
+    return wanted_work(version, row, head)
+
+
+def _part(row: Any, prefix: str) -> dict[str, Any]:
+    """The columns of one table among those of the row."""
+    return {
+        name.removeprefix(prefix): value for name, value in row.items() if name.startswith(prefix)
+    }
 
 
 def is_rewrite(row: Any, head: Any) -> bool:
     """Whether what is published must be written again although nothing newer can be: it failed."""
     failed = row["state"] == DocumentState.FAILED.value
-    return bool(failed and head is not None and head["damaged"] and not head["deleted"])
+    return bool(failed and head["damaged"] and not head["deleted"])
 
 
 def rewritten_work(index: IndexVersion, row: Any, head: Any) -> Work:

@@ -1,23 +1,25 @@
 """One writer with group commit: many units of work share one fsync, and none shares its errors.
 
-Each unit runs in a savepoint of its own. An error rolls back that savepoint alone; the commit is
-one for all, and only after it does any caller learn that its unit is durable.
+A unit is plain SQLAlchemy Core over a connection that blocks, so that a whole group runs in one
+visit to the writing thread instead of one a statement. Where several wait, each runs in a savepoint
+of its own: an error rolls back that savepoint alone; the commit is one for all, and only after it
+does any caller learn that its unit is durable.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
+from contextvars import Context, copy_context
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from ragmesh.chassis.telemetry.current import TraceContext, current_trace, within_trace
+from ragmesh.chassis.executors import Executor
 from ragmesh.core.errors import (
     ExhaustedError,
-    RagmeshError,
     StorageFullError,
     StoreDamagedError,
     UnavailableError,
@@ -25,21 +27,29 @@ from ragmesh.core.errors import (
 from ragmesh.indexing.adapters.catalog.sqlite import NO_ROOM
 
 T = TypeVar("T")
-Unit = Callable[[AsyncConnection], Awaitable[T]]
+Unit = Callable[[Connection], T]
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiting(Generic[T]):
     unit: Unit[T]
     outcome: asyncio.Future[T]
-    trace: TraceContext | None
+    context: Context
+    """Of whoever waits: what the unit writes says on whose behalf."""
+
+    def run(self, connection: Connection) -> T:
+        """The unit's result."""
+        return self.context.run(self.unit, connection)
 
 
 class GroupWriter:
     """Runs units of work one after the other and commits those that wait together."""
 
-    def __init__(self, engine: AsyncEngine, *, queue_units: int, group_units: int) -> None:
+    def __init__(
+        self, engine: Engine, thread: Executor, *, queue_units: int, group_units: int
+    ) -> None:
         self._engine = engine
+        self._thread = thread
         self._queue_units = queue_units
         self._group_units = group_units
         self._waiting: list[_Waiting[Any]] = []
@@ -55,7 +65,7 @@ class GroupWriter:
         if len(self._waiting) >= self._queue_units:
             raise ExhaustedError("too many catalog writes are waiting", retry_after_seconds=1.0)
         outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(unit, outcome, current_trace()))
+        self._waiting.append(_Waiting(unit, outcome, copy_context()))
         self._arrived.set()
         return await outcome
 
@@ -65,17 +75,18 @@ class GroupWriter:
         self._arrived.set()
 
     async def run(self) -> None:
-        """Write until closed and empty; a defect here ends the process that owns the loop."""
+        """Write until closed and empty; an end before that ends the process that owns the loop."""
         try:
-            async with self._engine.connect() as connection:
-                while self._waiting or not self._closing:
-                    self._arrived.clear()
-                    if not self._waiting:
-                        await self._arrived.wait()
-                        continue
-                    group = self._waiting[: self._group_units]
-                    del self._waiting[: self._group_units]
-                    await self._commit(connection, group)
+            while self._waiting or not self._closing:
+                self._arrived.clear()
+                if not self._waiting:
+                    await self._arrived.wait()
+                    continue
+                group = self._waiting[: self._group_units]
+                del self._waiting[: self._group_units]
+                group = [waiting for waiting in group if not waiting.outcome.cancelled()]
+                if group:
+                    await self._settle(group)
         finally:
             self._closing = True
             for waiting in self._waiting:
@@ -83,38 +94,41 @@ class GroupWriter:
                     waiting.outcome.set_exception(UnavailableError("the catalog has closed"))
             self._waiting.clear()
 
-    async def _commit(self, connection: AsyncConnection, group: list[_Waiting[Any]]) -> None:
-        outcomes: list[tuple[_Waiting[Any], Any]] = []
+    async def _settle(self, group: Sequence[_Waiting[Any]]) -> None:
         try:
-            async with connection.begin():
-                for waiting in group:
-                    if not waiting.outcome.cancelled():
-                        # On behalf of whoever waits, so that what it writes can say so.
-                        with within_trace(waiting.trace):
-                            outcomes.append((waiting, await _run(connection, waiting.unit)))
-            self.commits += 1
-        except (DBAPIError, RagmeshError) as error:
-            mapped = mapped_error(error)
-            outcomes = [(waiting, mapped) for waiting in group]
+            outcomes = await self._thread.run(self._commit, group)
         except BaseException:
             for waiting in group:
                 waiting.outcome.cancel()
             raise
-        for waiting, outcome in outcomes:
+        for waiting, outcome in zip(group, outcomes, strict=True):
             _resolve(waiting.outcome, outcome)
 
+    def _commit(self, group: Sequence[_Waiting[Any]]) -> Sequence[Any]:
+        """Result or error of each, once what is kept is durable; in the thread."""
+        try:
+            with self._engine.begin() as connection:
+                if len(group) == 1:  # nobody to be kept apart from
+                    outcomes = [group[0].run(connection)]
+                else:
+                    outcomes = [_run(connection, waiting) for waiting in group]
+        except Exception as error:  # of a unit alone, or of the commit: nothing is kept
+            return [mapped_error(error)] * len(group)
+        self.commits += 1
+        return outcomes
 
-async def _run(connection: AsyncConnection, unit: Unit[Any]) -> Any:
+
+def _run(connection: Connection, waiting: _Waiting[Any]) -> Any:
     """The unit's result, or its error once its savepoint is rolled back."""
-    savepoint = await connection.begin_nested()
+    savepoint = connection.begin_nested()
     try:
-        result = await unit(connection)
-        await savepoint.commit()
+        result = waiting.run(connection)
+        savepoint.commit()
     except Exception as error:
         # SQLite may have ended the whole transaction (disk full); then there is no savepoint any
         # more, and the cause fails every unit of the group: none is half kept.
         try:
-            await savepoint.rollback()
+            savepoint.rollback()
         except DBAPIError as lost:
             raise (error if isinstance(error, DBAPIError) else lost) from error
         return mapped_error(error)

@@ -1,0 +1,34 @@
+"""How SQLite finds what the catalog asks it for."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from sqlalchemy import event
+
+from ragmesh.indexing.adapters.catalog.opening import SqlCatalog
+from ragmesh.indexing.adapters.catalog.reader import ThreadReader
+
+
+@contextmanager
+def noted_plans(catalog: object, path: Path) -> Iterator[list[str]]:
+    """The steps by which everything is read that is asked for within the block, after it."""
+    assert isinstance(catalog, SqlCatalog)
+    assert isinstance(catalog._reader, ThreadReader)
+    engine, asked, steps = catalog._reader.engine, [], []
+
+    def note(_1: object, _2: object, text: str, values: object, *_more: object) -> None:
+        asked.append((text, values))
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield steps
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    with closing(sqlite3.connect(path)) as file:
+        for text, values in asked:
+            if text.startswith("SELECT"):
+                steps += [row[3] for row in file.execute(f"EXPLAIN QUERY PLAN {text}", values)]
