@@ -6,15 +6,18 @@ FAILED then, with a reason, until it is uploaded again; what is published of it 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from ragmesh.core.clock import Clock
+from ragmesh.core.errors import StorageFailedError
 from ragmesh.indexing.ports import BlobStore, Ledger
 from ragmesh.indexing.records import StoredRevision
 from ragmesh.indexing.repairs import ReconcilerLimits, Repairs
 
 _READ_AT_ONCE = 16
+_log = logging.getLogger(__name__)
 
 
 class BlobCare:
@@ -37,10 +40,16 @@ class BlobCare:
         if self._clock.monotonic() < self._due_at:
             return
         self._due_at = self._clock.monotonic() + self._limits.blob_pause_seconds
-        await self._sweep(repairs)
-        await self._find_missing(repairs)
+        looks = [self._sweep, self._find_missing]
         if self._clock.monotonic() >= self._read_from:
-            await self._find_damaged(repairs)
+            looks.append(self._find_damaged)
+        for look in looks:
+            try:
+                await look(repairs)
+            except StorageFailedError as error:
+                # A disk that fails at one place must not keep the rest from being mended.
+                repairs.skipped += 1
+                _log.warning("stored files were not looked at", extra={"reason": error.message})
 
     async def _sweep(self, repairs: Repairs) -> None:
         before = self._latest() - timedelta(seconds=self._limits.blob_grace_seconds)

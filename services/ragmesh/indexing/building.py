@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from ragmesh.chassis.requests import current_idempotency_key
 from ragmesh.core.clock import Clock
-from ragmesh.core.errors import StoreDamagedError
+from ragmesh.core.errors import StorageFailedError, StoreDamagedError
 from ragmesh.indexing.adapters.blobs import open_file_blobs
 from ragmesh.indexing.adapters.catalog.opening import open_sqlite_catalog
 from ragmesh.indexing.claims import Once
@@ -74,6 +75,7 @@ async def open_indexing(
     )
     blobs = open_file_blobs(places.blobs, threads=settings.blob_threads)
     async with catalog as opened, blobs as stored:
+        await _refuse_lost_blobs(opened, places)
         yield compose(opened, stored, neighbours, settings, clock)
 
 
@@ -88,6 +90,21 @@ def _refuse_lost_catalog(places: Places) -> None:
             "restore a backup, or remove the whole data directory to begin anew",
             metadata={"path": str(places.catalog)},
         )
+
+
+async def _refuse_lost_blobs(catalog: Catalog, places: Places) -> None:
+    """Raise StorageFailedError where every document would be failed for its missing file."""
+    has_files = await asyncio.to_thread(_has_entries, places.blobs)
+    if not has_files and await catalog.list_stored(limit=1):
+        raise StorageFailedError(
+            f"{places.blobs} is empty, but {places.catalog} names files in it; "
+            "is its disk mounted? If they are lost, restore a backup",
+            metadata={"path": str(places.blobs)},
+        )
+
+
+def _has_entries(folder: Path) -> bool:
+    return any(folder.iterdir())
 
 
 def compose(

@@ -185,10 +185,10 @@ class BlobStore(Protocol):
         """Forget the blobs; unknown keys are no error."""
 
     async def missing_blobs(self, keys: Sequence[str]) -> frozenset[str]:
-        """Those of the keys under which nothing is stored."""
+        """Those of the keys under which nothing is stored; what cannot be looked at is not."""
 
     async def digest_blobs(self, keys: Sequence[str]) -> tuple[str | None, ...]:
-        """SHA-256 of each blob as it lies there; None of one that is missing."""
+        """SHA-256 of each blob as it lies there; None of one that is missing or unreadable."""
 
     def list_blobs(self) -> AsyncIterator[Sequence[StoredBlob]]:
         """Every blob, in bounded batches, in no order."""

@@ -61,7 +61,7 @@ class Repairs:
     forgotten: int = 0
     """Ended jobs and dead letters whose time was over."""
     skipped: int = 0
-    """Index versions that could not be looked at; the log says why."""
+    """Index versions and stored files that could not be looked at; the log says why."""
 
     @property
     def counts(self) -> dict[str, int]:

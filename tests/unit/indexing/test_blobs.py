@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,33 @@ async def test_a_disk_that_fails_is_told_apart_from_a_blob_that_is_missing(tmp_p
         folder.write_text("a file where the folder was")
         with pytest.raises(StorageFailedError):
             await listed(blobs)
+
+
+async def test_a_folder_whose_disk_is_away_has_lost_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "blobs"
+    async with open_file_blobs(folder) as blobs:
+        (key,) = await blobs.write_blobs([b"1"])
+        folder.rename(tmp_path / "away")
+        folder.mkdir()  # what is seen once the disk that was mounted there is not
+        for asked in (
+            blobs.read_blob(key),
+            blobs.missing_blobs([key]),
+            blobs.write_blobs([b"into the folder below"]),
+        ):
+            with pytest.raises(StorageFailedError):
+                await asked
+        assert list(folder.iterdir()) == []
+        folder.rmdir()
+        (tmp_path / "away").rename(folder)
+        assert await blobs.read_blob(key) == b"1"
+
+
+async def test_one_blob_that_cannot_be_read_hides_no_other(tmp_path: Path) -> None:
+    async with open_file_blobs(tmp_path) as blobs:
+        harmed, whole = await blobs.write_blobs([b"1", b"2"])
+        (tmp_path / harmed[:2] / harmed).unlink()
+        (tmp_path / harmed[:2] / harmed).mkdir()
+        assert await blobs.digest_blobs([harmed, whole]) == (None, sha256(b"2").hexdigest())
 
 
 async def test_names_tell_nothing_and_only_the_owner_may_read(tmp_path: Path) -> None:

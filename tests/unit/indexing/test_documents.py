@@ -30,6 +30,7 @@ from ragmesh.core.errors import (
     InvalidNameError,
     JobNotFoundError,
     RevisionNotFoundError,
+    StorageFailedError,
     StoreDamagedError,
     TextNotReadyError,
 )
@@ -176,6 +177,23 @@ async def test_a_lost_catalog_is_not_made_anew_beside_documents(
         async with open_indexing(places, neighbours, IndexingSettings(), ManualClock()):
             pass
     assert list((tmp_path / "blobs").glob("*/*"))
+
+
+async def test_an_empty_folder_of_files_is_not_taken_for_the_one_that_documents_are_in(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as made:
+        await made.upload("a", "text")
+    (tmp_path / "blobs").rename(tmp_path / "away")
+    places = Places(tmp_path / "catalog.db", tmp_path / "blobs")
+    neighbours = Neighbours(FakeEmbedder(), FakeRegistry(), FakeInvalidations())
+    with pytest.raises(StorageFailedError, match="mounted"):
+        async with open_indexing(places, neighbours, IndexingSettings(), ManualClock()):
+            pass
+    (tmp_path / "blobs").rmdir()
+    (tmp_path / "away").rename(tmp_path / "blobs")
+    async with world(tmp_path) as made:
+        assert (await made.work()).task is Task.INDEX
 
 
 async def test_new_content_is_a_new_revision_and_the_old_one_stays_readable(

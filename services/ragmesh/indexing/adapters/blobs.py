@@ -1,11 +1,13 @@
 """Blobs as files under random names: whole and durable, or not there at all.
 
 Names carry nothing of their content or sender. Uploads that arrive together share the fsync of
-their folder; a blob that no revision ever named is swept by the reconciler.
+their folder; a blob that no revision ever named is swept by the reconciler. Where the folder is
+not the one that was opened (its disk is not mounted any more), all fails for now: nothing is lost.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import secrets
@@ -22,6 +24,7 @@ from ragmesh.indexing.records import StoredBlob
 
 _KEY = re.compile(r"[0-9a-f]{32}")
 _LISTED_AT_ONCE = 500
+_log = logging.getLogger(__name__)
 
 
 class FileBlobs:
@@ -29,6 +32,7 @@ class FileBlobs:
 
     def __init__(self, folder: Path, threads: Executor) -> None:
         self._folder = folder
+        self._place = _place_of(folder)
         self._threads = threads
 
     async def write_blobs(self, contents: Sequence[bytes]) -> tuple[str, ...]:
@@ -48,11 +52,11 @@ class FileBlobs:
             await self._threads.run(self._delete, keys)
 
     async def missing_blobs(self, keys: Sequence[str]) -> frozenset[str]:
-        """Those of the keys under which nothing is stored."""
+        """Those of the keys under which nothing is stored; what cannot be looked at is not."""
         return await self._threads.run(self._missing, keys) if keys else frozenset()
 
     async def digest_blobs(self, keys: Sequence[str]) -> tuple[str | None, ...]:
-        """SHA-256 of each blob as it lies there; None of one that is missing."""
+        """SHA-256 of each blob as it lies there; None of one that is missing or unreadable."""
         return await self._threads.run(self._digests, keys)
 
     async def list_blobs(self) -> AsyncIterator[Sequence[StoredBlob]]:
@@ -70,6 +74,7 @@ class FileBlobs:
 
     def _write(self, keys: Sequence[str], contents: Sequence[bytes]) -> None:
         written: list[Path] = []
+        self._require_place()
         try:
             for key, content in zip(keys, contents, strict=True):
                 path = self._path(key)
@@ -90,6 +95,7 @@ class FileBlobs:
             try:
                 return path.read_bytes()
             except FileNotFoundError as error:
+                self._require_place()
                 raise StoreDamagedError(
                     "a blob that the catalog names is missing", metadata={"blob": key}
                 ) from error
@@ -98,9 +104,11 @@ class FileBlobs:
         missing = set()
         for key in keys:
             path = self._path(key)
-            with _disk_errors(path):
+            with _noted(key), _disk_errors(path):
                 if not path.is_file():
                     missing.add(key)
+        if missing:
+            self._require_place()
         return frozenset(missing)
 
     def _digests(self, keys: Sequence[str]) -> tuple[str | None, ...]:
@@ -108,12 +116,20 @@ class FileBlobs:
 
     def _digest(self, key: str) -> str | None:
         path = self._path(key)
-        with _disk_errors(path):
-            try:
-                with path.open("rb") as file:
-                    return file_digest(file, "sha256").hexdigest()
-            except FileNotFoundError:
-                return None
+        with _noted(key), _disk_errors(path), suppress(FileNotFoundError), path.open("rb") as file:
+            return file_digest(file, "sha256").hexdigest()
+        return None
+
+    def _require_place(self) -> None:
+        """StorageFailedError when the folder is not the one that was opened."""
+        with _disk_errors(self._folder / "any"):
+            place = _place_of(self._folder)
+        if place != self._place:
+            raise StorageFailedError(
+                f"{self._folder} is not the folder that was opened; is its disk mounted?",
+                metadata={"path": str(self._folder)},
+                retry_after_seconds=1.0,
+            )
 
     def _delete(self, keys: Sequence[str]) -> None:
         for key in keys:
@@ -156,6 +172,21 @@ def _blobs_in(folder: Path) -> list[StoredBlob]:
                     stored_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
                     found.append(StoredBlob(path.name, stored_at))
     return found
+
+
+def _place_of(folder: Path) -> tuple[int, int]:
+    """What tells the folder from another one under its name."""
+    found = folder.stat()
+    return found.st_dev, found.st_ino
+
+
+@contextmanager
+def _noted(key: str) -> Iterator[None]:
+    """Go on after a blob that cannot be read: the others can be, and it may be later."""
+    try:
+        yield
+    except StorageFailedError as error:
+        _log.warning("a blob cannot be read", extra={"blob": key, "reason": error.message})
 
 
 @contextmanager
