@@ -17,6 +17,7 @@ from ragmesh.chassis.events.port import DEAD_SUFFIX, Cause, Delivery, Event
 from ragmesh.chassis.events.port import DeadLetter as DeadEvent
 from ragmesh.chassis.telemetry.current import TRACEPARENT
 from ragmesh.core.documents import JobState
+from ragmesh.core.errors import EncryptedFileError
 from ragmesh.core.mending import DeadLetter, Replayed
 from ragmesh.indexing.undertaker import Undertaker
 from ragmesh.indexing.worker import INDEXER_GROUP, INVALIDATOR_GROUP
@@ -103,6 +104,20 @@ async def test_a_document_whose_event_died_is_worked_on_by_a_replay(tmp_path: Pa
         await made.indexer.handle(again)
         assert (await made.job(accepted)).state is JobState.SUCCEEDED
         assert await letters(made) == ()
+
+
+async def test_two_dead_letters_of_a_document_make_one_job(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        made.reader.refusals["x.pdf"] = EncryptedFileError("it needs a password")
+        await made.upload("a", filename="x.pdf")
+        (delivery,) = await made.events()
+        await bury(made, replace(delivery.event, payload=b"?"), INDEXER_GROUP)
+        await made.indexer.handle(delivery)
+        assert len(await letters(made)) == 2
+        assert await replay(made) == Replayed(replayed=2)
+        queued = await made.indexing.service.list_jobs(ADMIN, state=JobState.QUEUED, page=EVERYBODY)
+        assert len(queued.items) == 1
+        assert len(await made.events()) == 1
 
 
 async def test_an_invalidation_that_died_is_announced_again_by_a_replay(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ class SqlDeadLetters(Store):
                 rows += rows_of(connection, statement)
             superseded = [row for row in rows if _is_superseded(row)]
             alive = [row for row in rows if not _is_superseded(row)]
-            made = [_try_again(connection, row, now) for row in alive]
+            made = [_try_again(connection, row, now) for row in _one_a_document(alive)]
             _settle(connection, alive, superseded, now)
             counts = Replayed(len(alive), len(superseded), len(wanted) - len(rows))
             return counts, Outcome(jobs=tuple(job for job in made if job is not None))
@@ -139,6 +139,14 @@ def _is_superseded(row: Any) -> bool:
     if 0 < row["revision"] < row["wanted_revision"]:
         return True
     return row["state"] != DocumentState.FAILED.value and not row["pending"]
+
+
+def _one_a_document(rows: Sequence[Any]) -> list[Any]:
+    """The rows without those by which a document would be worked on twice."""
+    first: dict[tuple[str, bool], Any] = {}
+    for row in rows:
+        first.setdefault((row["document_uid"], _is_invalidation(row)), row)
+    return list(first.values())
 
 
 def _is_invalidation(row: Any) -> bool:
