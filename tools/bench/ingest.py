@@ -32,7 +32,6 @@ AT_ONCE = 2
 LEAST_SHARE = 0.85
 MOST_SHARE = 0.05
 COLLECTION = "ingest"
-_LOOK_SECONDS = 0.02
 
 ABOUT_INGEST = f"""\
 {DOCUMENTS} new documents of {SENTENCES} sentences (or of the folder that was given) are sent
@@ -134,8 +133,7 @@ def _uploads(texts: Sequence[str], number: int) -> list[Upload]:
 async def _ingest(client: GatewayClient, uploads: Sequence[Upload]) -> float:
     """Seconds until every one is searchable."""
     begun = time.perf_counter()
-    await asyncio.gather(*(client.create_document(COLLECTION, upload) for upload in uploads))
-    await _idle(client)
+    await asyncio.gather(*(_followed(client, upload) for upload in uploads))
     taken = time.perf_counter() - begun
     failed = await client.list_jobs(state=JobState.FAILED, page=PageRequest(1))
     if failed.items:
@@ -143,14 +141,11 @@ async def _ingest(client: GatewayClient, uploads: Sequence[Upload]) -> float:
     return taken
 
 
-async def _idle(client: GatewayClient) -> None:
-    """Return once no job waits or runs."""
-    for state in (JobState.QUEUED, JobState.RUNNING):
-        while True:
-            page = await client.list_jobs(state=state, page=PageRequest(1))
-            if not page.items:
-                break
-            await asyncio.sleep(_LOOK_SECONDS)
+async def _followed(client: GatewayClient, upload: Upload) -> None:
+    """Send the upload, and return once its job has ended."""
+    accepted = await client.create_document(COLLECTION, upload)
+    async for _ in client.watch_job(accepted.job_id):
+        pass
 
 
 async def _jobs(client: GatewayClient) -> int:

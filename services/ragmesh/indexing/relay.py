@@ -48,8 +48,8 @@ class Relay:
         """Relay until cancelled; a store that is full or away is waited for."""
         while True:
             try:
-                while await self.relay_some():
-                    pass
+                while await self.relay_some() == self.limits.rows:
+                    pass  # there may be more; whatever comes meanwhile fills the outbox again
             except RagmeshError as error:
                 if not error.kind.transient:
                     raise

@@ -68,7 +68,7 @@ class IndexingSettings(Section):
         5.0, gt=0, le=600, description="Seconds for which a collection's route is remembered."
     )
     documents_in_flight: int = Field(
-        4, gt=0, le=64, description="Documents that an indexer works on at the same time."
+        8, gt=0, le=64, description="Documents that an indexer works on at the same time."
     )
     job_retention_days: float = Field(
         30.0,

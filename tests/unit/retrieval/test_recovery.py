@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 
 import apsw
@@ -26,7 +26,7 @@ from ragmesh.core.pages import PageRequest
 from ragmesh.retrieval.adapters.embedded.index import EmbeddedIndex, embedded_index
 from ragmesh.retrieval.adapters.embedded.live import LiveState, Rulings
 from ragmesh.retrieval.adapters.embedded.shard import Shard
-from ragmesh.retrieval.adapters.embedded.truth import Truth
+from ragmesh.retrieval.adapters.embedded.truth import ALL_HELD, Truth
 from ragmesh.retrieval.adapters.embedded.words import Words
 from ragmesh.retrieval.adapters.embedded.writing import UpdateAttributes, WriteDocument
 from ragmesh.retrieval.ports import VectorIndex
@@ -63,6 +63,17 @@ async def shown(index: VectorIndex, spec: IndexSpec, *names: str) -> set[str]:
     for name in names:
         await index.apply_heads(publisher.publish(name))
     return {document_id for document_id, _ in await found(index, spec)}
+
+
+async def test_opening_sorts_no_vectors(root: Path) -> None:
+    spec = index_spec()
+    async with filled(root, spec, "a", "b"):
+        pass
+    (truth,) = root.glob("*/truth.db")  # noqa: ASYNC240  (the test's own look)
+    with closing(apsw.Connection(str(truth))) as file:
+        plan = [row[3] for row in file.execute(f"EXPLAIN QUERY PLAN {ALL_HELD}")]
+    assert plan
+    assert not [step for step in plan if "B-TREE" in step]
 
 
 def remove(words: Path) -> None:

@@ -14,6 +14,8 @@ Matrix = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
 MAX_ROWS = 65_536
+_ROUNDING = 1e-6
+"""What float32 may make of a square of length 1."""
 _DEAD_SHARE = 0.25
 """A segment is rewritten without its dead rows once they are more than this share of it."""
 
@@ -33,6 +35,8 @@ class Segment:
 
     def only(self, mask: Mask) -> Segment:
         """The segment without the rows that the mask leaves out."""
+        if mask.all():
+            return self
         return _sealed(self.rows[mask], self.entries[mask], self.vectors[mask])
 
 
@@ -113,10 +117,17 @@ def _build_one(written: Sequence[NewRows], dimension: int) -> Segment:
         part = np.frombuffer(new.vectors, "<f4").reshape(count, dimension)
         vectors[start : start + count] = part
         start += count
-    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
-    lengths[lengths == 0] = 1
-    vectors /= lengths[:, np.newaxis].astype(np.float32)
+    _make_unit(vectors)
     return _sealed(rows, entries, vectors)
+
+
+def _make_unit(vectors: Matrix) -> None:
+    """Give the vectors unit length, in place; most come with it, and are left alone."""
+    squares = np.einsum("ij,ij->i", vectors, vectors)
+    other = np.flatnonzero(np.abs(squares - 1) > _ROUNDING)
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors[other], vectors[other], dtype=np.float64))
+    lengths[lengths == 0] = 1
+    vectors[other] /= lengths[:, np.newaxis].astype(np.float32)
 
 
 def _sealed(rows: Rows, entries: Entries, vectors: Matrix) -> Segment:

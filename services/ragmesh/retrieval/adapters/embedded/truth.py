@@ -43,6 +43,11 @@ _HELD = (
     " a.generation, a.document_id, a.title, a.tokens, a.slots"
     " FROM writes w JOIN attributes a ON a.key = w.key AND a.retired_at IS NULL"
 )
+ALL_HELD = (
+    _HELD.replace("SELECT ", "SELECT w.vectors, ").replace(" JOIN ", " CROSS JOIN ")
+    + " WHERE w.retired_at IS NULL ORDER BY w.key"
+)
+"""By key, which is by row too; without CROSS, SQLite sorts all vectors through files of its own."""
 _CHUNKS = (
     "SELECT c.row, w.document_uid, w.revision, c.ordinal, c.text, c.span_start, c.span_end,"
     " c.headings, c.page, c.token_count, c.sentences, c.words, c.sentence_dimension,"
@@ -317,10 +322,7 @@ class Truth:
 
     def all_held(self) -> Iterator[tuple[Held, bytes]]:
         """Every write in force with its vectors, in the order in which they were written."""
-        query = _HELD.replace("SELECT ", "SELECT w.vectors, ", 1)
-        for vectors, *row in self._db.execute(
-            f"{query} WHERE w.retired_at IS NULL ORDER BY w.first_row, w.key"
-        ):
+        for vectors, *row in self._db.execute(ALL_HELD):
             yield Held.of(row), vectors
 
     def count_chunks(self) -> int:
