@@ -6,10 +6,12 @@ import json
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
 
+from ragmesh.chassis.providers import retry_after_seconds
 from ragmesh.core.errors import ExhaustedError, UnavailableError
 from ragmesh.retrieval.reranking import RerankApi, RerankEndpoint
 
@@ -65,8 +67,7 @@ async def http_reranker(endpoint: RerankEndpoint, *, seconds: float) -> AsyncIte
 def _refuse_failed(response: httpx2.Response) -> None:
     if response.is_success:
         return
-    after = response.headers.get("retry-after", "")
-    seconds = float(after) if after.isdecimal() else None
+    seconds = retry_after_seconds(response.headers.get("retry-after", ""), datetime.now(UTC))
     if response.status_code == _TOO_MANY_REQUESTS:
         raise ExhaustedError("the reranker has too many requests", retry_after_seconds=seconds)
     raise UnavailableError(
