@@ -94,7 +94,7 @@ class Asking:
 
     async def _board(self, run: _Run) -> Flight:
         """The flight that this question is answered by; whoever gets it leaves it again."""
-        key, refused = run.key(), None
+        key, refused = run.key, None
         while True:
             flight = self.flights.find(key)
             if flight is None or flight is refused:
@@ -149,10 +149,11 @@ class Asking:
                 run.caller, run.query.collection, affinity=affinity_of(run.caller)
             )
             run.engine = await self.generator.describe_engine()
+        run.set_key()
         if run.query.cache is not CacheMode.USE:
             return None
         with run.watch.stage("cache_lookup"):
-            lookup = self.cache.lookup_answer(run.caller, run.key())
+            lookup = self.cache.lookup_answer(run.caller, run.key)
             return await run.bypass.unless_answered(lookup)
 
     async def _evidence(self, run: _Run) -> Retrieval:
@@ -165,6 +166,7 @@ class Asking:
                 run.route = await self.router.resolve_route(
                     run.caller, run.query.collection, affinity=affinity_of(run.caller)
                 )
+            run.set_key()
             return await self._retrieve(run)
 
     async def _retrieve(self, run: _Run) -> Retrieval:
@@ -218,7 +220,7 @@ class Asking:
         with run.watch.stage("cache_store"):
             mark = run.mark(retrieval)
             entry = StoredAnswer(
-                key=run.key(),
+                key=run.key,
                 collection_uid=mark.collection_uid,
                 answer=answer,
                 heads_sequence=mark.heads_sequence,
@@ -240,6 +242,8 @@ class _Run:
     reading: Reading = field(default_factory=Reading)
     route: Route = field(init=False)
     engine: EngineDescription = field(init=False)
+    key: str = field(init=False)
+    """Of the answer, by the route and the engine above; made once, as it takes a while."""
     read_at: datetime = field(init=False)
     heads_sequence: int = 0
     degraded: tuple[str, ...] = ()
@@ -248,8 +252,8 @@ class _Run:
     citations: list[Citation] = field(default_factory=list)
     generated: Generated | None = None
 
-    def key(self) -> str:
-        return answer_key(self.caller, self.query, self.route, self.engine)
+    def set_key(self) -> None:
+        self.key = answer_key(self.caller, self.query, self.route, self.engine)
 
     def mark(self, retrieval: Retrieval) -> ReadMark:
         return ReadMark(
