@@ -143,9 +143,9 @@ def _is_superseded(row: Any) -> bool:
 
 def _one_a_document(rows: Sequence[Any]) -> list[Any]:
     """The rows without those by which a document would be worked on twice."""
-    first: dict[tuple[str, bool], Any] = {}
+    first: dict[str, Any] = {}
     for row in rows:
-        first.setdefault((row["document_uid"], _is_invalidation(row)), row)
+        first.setdefault(row["uid"] if _is_invalidation(row) else row["document_uid"], row)
     return list(first.values())
 
 

@@ -78,12 +78,12 @@ async def open_sqlite_catalog(
 async def _reader(
     stack: AsyncExitStack, path: Path, connections: int, *, waiting: int
 ) -> ThreadReader:
-    """Closed before the writer: readers never checkpoint."""
+    """Closed before the writer, once nobody reads: readers never checkpoint."""
+    engine = sqlite.reader_engine(path, connections=connections)
+    stack.push_async_callback(asyncio.to_thread, engine.dispose)
     threads = await stack.enter_async_context(
         executor("catalog-readers", connections, waiting=waiting)
     )
-    engine = sqlite.reader_engine(path, connections=connections)
-    stack.push_async_callback(threads.run, engine.dispose)
     return ThreadReader(engine, threads)
 
 
