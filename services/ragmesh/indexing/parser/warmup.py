@@ -44,10 +44,11 @@ def _load_stop_words() -> None:
     """
     from trafilatura import external
 
-    names = external.get_stoplists()  # type: ignore[attr-defined]
-    lists = [get_data("justext", f"stoplists/{name}.txt") or b"" for name in names]
-    words = b"\n".join(lists).decode().lower().replace("\r", "").split("\n")
-    external.JT_STOPLIST = tuple(set(words) - {""})  # type: ignore[assignment]
+    words: set[str] = set()
+    for name in external.get_stoplists():  # type: ignore[attr-defined]
+        content = get_data("justext", f"stoplists/{name}.txt") or b""
+        words.update(content.decode().lower().replace("\r", "").split("\n"))
+    external.JT_STOPLIST = tuple(words - {""})  # type: ignore[assignment]
 
 
 def _tokenizer() -> bytes:
