@@ -16,16 +16,25 @@ from ragmesh.chassis.messages.generation import (
     engine_from_message,
     generate_query_to_message,
     generation_event_from_message,
+    rewrite_query_to_message,
+    rewritten_from_message,
 )
 from ragmesh.clients.replies import opened, reading
-from ragmesh.core.answers import EngineDescription, Generated, GenerateQuery, GenerationEvent
+from ragmesh.core.answers import (
+    EngineDescription,
+    Generated,
+    GenerateQuery,
+    GenerationEvent,
+    RewriteQuery,
+    Rewritten,
+)
 from ragmesh.core.callers import Caller
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import InternalError, InvalidError, RagmeshError
 
 _SERVICE = pb.DESCRIPTOR.services_by_name["GenerationService"].full_name
 IDEMPOTENT_METHODS = (f"{_SERVICE}/ListModels",)
-"""Methods for the channel to send again. An answer is not: its first attempt may have been paid."""
+"""Methods for the channel to send again. What a model may have been paid for is not."""
 REMEMBERED_SECONDS = 5.0
 """How long a description is taken for what it still is.
 
@@ -77,6 +86,14 @@ class GenerationClient:
                 yield event
         if not ended:
             raise InternalError("generation stopped without saying how its answer ended")
+
+    async def rewrite_question(self, caller: Caller, query: RewriteQuery) -> Rewritten:
+        """The question as one that stands for itself."""
+        reply = await self._stub.RewriteQuestion(
+            rewrite_query_to_message(query), metadata=self._signer.metadata(caller)
+        )
+        with reading("generation"):
+            return rewritten_from_message(reply)
 
     async def describe_engine(self) -> EngineDescription:
         """The engine that answers unless it is away, as it was at most REMEMBERED_SECONDS ago.

@@ -65,6 +65,15 @@ class GenerateQuery:
 
 
 @dataclass(frozen=True, slots=True)
+class RewriteQuery:
+    """A question that may lean on what was said before it."""
+
+    question: Question
+    history: tuple[Turn, ...]
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
 class Citation:
     """A quote that stands letter for letter in the document's text."""
 
@@ -89,6 +98,23 @@ class Usage:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_dollars: float = 0.0
+
+    def __add__(self, other: Usage) -> Usage:
+        """What both cost together."""
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.cost_dollars + other.cost_dollars,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """A question that stands for itself, to search with; the asked one if it did so already."""
+
+    question: Question
+    usage: Usage = Usage()
+    degraded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +146,8 @@ class EngineDescription:
     engine: str
     model: str
     prompt_version: str
+    rewriter: str = ""
+    """How follow-up questions are rewritten, with its version; empty when they are not."""
 
 
 @dataclass(frozen=True, slots=True)

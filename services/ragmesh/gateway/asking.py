@@ -23,6 +23,7 @@ from ragmesh.core.answers import (
     GenerateQuery,
     GenerationEvent,
     ReadMark,
+    RewriteQuery,
     StoredAnswer,
     Usage,
 )
@@ -30,6 +31,7 @@ from ragmesh.core.callers import Caller, Machine
 from ragmesh.core.clock import Clock
 from ragmesh.core.documents import Route
 from ragmesh.core.errors import IndexVersionGoneError, InternalError
+from ragmesh.core.questions import Question
 from ragmesh.core.search import Retrieval, RetrieveQuery
 from ragmesh.gateway.bypass import Bypass
 from ragmesh.gateway.flights import Flight, Flights, Reading
@@ -158,8 +160,9 @@ class Asking:
 
     async def _evidence(self, run: _Run) -> Retrieval:
         """The chunks to answer from; a route whose index version is gone is resolved once more."""
+        question = await self._rewrite(run)
         try:
-            return await self._retrieve(run)
+            return await self._retrieve(run, question)
         except IndexVersionGoneError as error:
             _log.info("the route was out of date", extra={"reason": error.reason})
             with run.watch.stage("route"):
@@ -167,13 +170,24 @@ class Asking:
                     run.caller, run.query.collection, affinity=affinity_of(run.caller)
                 )
             run.set_key()
-            return await self._retrieve(run)
+            return await self._retrieve(run, question)
 
-    async def _retrieve(self, run: _Run) -> Retrieval:
+    async def _rewrite(self, run: _Run) -> Question:
+        """What to search with: a question that leans on its history says nothing by itself."""
+        if not run.query.history:
+            return run.query.question
+        query = RewriteQuery(run.query.question, run.query.history, run.route.language)
+        with run.watch.stage("rewrite"):
+            rewritten = await self.generator.rewrite_question(run.caller, query)
+        run.degraded += rewritten.degraded
+        run.rewriting = rewritten.usage
+        return rewritten.question
+
+    async def _retrieve(self, run: _Run, question: Question) -> Retrieval:
         query = RetrieveQuery(
             index_version_uid=run.route.index_version_uid,
             collection_uid=run.route.collection_uid,
-            question=run.query.question,
+            question=question,
             limit=run.query.limit,
             filter=run.query.filter,
             context_tokens=self.limits.context_tokens,
@@ -251,6 +265,8 @@ class _Run:
     pieces: list[str] = field(default_factory=list)
     citations: list[Citation] = field(default_factory=list)
     generated: Generated | None = None
+    rewriting: Usage = field(default_factory=Usage)
+    """What it cost to make the question stand for itself."""
 
     def set_key(self) -> None:
         self.key = answer_key(self.caller, self.query, self.route, self.engine)
@@ -285,7 +301,7 @@ class _Run:
             groundedness=self.generated.groundedness,
             cached=False,
             model=self.generated.model,
-            usage=self.generated.usage,
+            usage=self.generated.usage + self.rewriting,
             index_version=self.route.index_version,
             heads_sequence=self.heads_sequence,
             request_id=self.request_id,

@@ -11,6 +11,8 @@ from ragmesh.core.answers import (
     GenerateQuery,
     GenerationEvent,
     ReadMark,
+    RewriteQuery,
+    Rewritten,
     StoredAnswer,
 )
 from ragmesh.core.callers import Caller, Principal
@@ -182,6 +184,9 @@ class Generator(Protocol):
 
     def generate(self, caller: Caller, query: GenerateQuery) -> AsyncIterator[GenerationEvent]:
         """Deltas and citations, then exactly one Generated; closing it stops the engine."""
+
+    async def rewrite_question(self, caller: Caller, query: RewriteQuery) -> Rewritten:
+        """The question as one that stands for itself, to search with."""
 
     async def describe_engine(self) -> EngineDescription:
         """What besides the question decides an answer."""

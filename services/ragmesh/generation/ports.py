@@ -1,4 +1,4 @@
-"""What the generation service needs: engines that write answers, and what those rest on."""
+"""What the generation service needs: engines, what those rest on, and rewriters of questions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from ragmesh.core.answers import EngineDescription, GenerateQuery, GenerationEvent, Usage
+from ragmesh.core.answers import (
+    EngineDescription,
+    GenerateQuery,
+    GenerationEvent,
+    RewriteQuery,
+    Rewritten,
+    Usage,
+)
 
 ENGINE_LOST = "ENGINE_LOST"
 """Degraded: the engine died in mid-answer; what came before stands."""
@@ -28,6 +35,20 @@ class Engine(Protocol):
 
     def describe(self) -> EngineDescription:
         """Everything besides question and evidence that decides what it answers."""
+
+
+class Rewriter(Protocol):
+    """Makes a question that leans on earlier turns one that stands for itself.
+
+    A question that stands for itself already is left as it is, letter for letter. A rewriter that
+    cannot be reached raises an error of a transient kind.
+    """
+
+    async def rewrite(self, query: RewriteQuery) -> Rewritten:
+        """The question to search with, and what making it cost."""
+
+    def describe(self) -> str:
+        """Its name with the version of its prompt or rules; a part of the key of an answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ from ragmesh.chassis.messages.generation import (
     engine_to_message,
     generate_query_from_message,
     generation_event_to_message,
+    rewrite_query_from_message,
+    rewritten_to_message,
 )
 from ragmesh.chassis.messages.pages import page_request_from_message
 from ragmesh.generation.service import GenerationService
@@ -45,6 +47,13 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
         async with aclosing(self._service.generate(current_caller(), query)) as events:
             async for event in events:
                 yield generation_event_to_message(event)
+
+    async def RewriteQuestion(
+        self, request: pb.RewriteQuestionRequest, _context: Context
+    ) -> pb.RewriteQuestionResponse:
+        """Make the question one that stands for itself."""
+        query = rewrite_query_from_message(request)
+        return rewritten_to_message(await self._service.rewrite_question(current_caller(), query))
 
     async def ListModels(
         self, request: pb.ListModelsRequest, _context: Context

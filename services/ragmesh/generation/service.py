@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from ragmesh.core.answers import (
@@ -14,11 +14,14 @@ from ragmesh.core.answers import (
     Generated,
     GenerateQuery,
     GenerationEvent,
+    RewriteQuery,
+    Rewritten,
     Usage,
 )
 from ragmesh.core.callers import Caller
 from ragmesh.core.errors import InternalError, RagmeshError
-from ragmesh.generation.ports import ENGINE_LOST, Engine
+from ragmesh.generation.ports import ENGINE_LOST, Engine, Rewriter
+from ragmesh.generation.rewriting import rewritten_by
 
 FALLBACK_ENGINE = "FALLBACK_ENGINE"
 """Degraded: a preferred engine could not be reached and another one answered."""
@@ -31,6 +34,8 @@ class GenerationService:
     """Streams answers; the first engine answers, the others stand in while it is away."""
 
     engines: tuple[Engine, ...]
+    rewriters: tuple[Rewriter, ...] = ()
+    """In the order of preference; without any, questions stay as they are asked."""
 
     def __post_init__(self) -> None:
         if not self.engines:
@@ -65,13 +70,25 @@ class GenerationService:
                 yield run.cut_short()
                 return
 
+    async def rewrite_question(
+        self,
+        caller: Caller,  # noqa: ARG002 - nothing but what this caller has sent is read
+        query: RewriteQuery,
+    ) -> Rewritten:
+        """The question as one that stands for itself."""
+        return await rewritten_by(self.rewriters, query)
+
     async def describe_engine(self) -> EngineDescription:
         """The engine that answers unless it is away."""
-        return self.engines[0].describe()
+        return self._described(self.engines[0])
 
     async def list_models(self) -> tuple[EngineDescription, ...]:
         """Every engine in the order in which they are tried."""
-        return tuple(engine.describe() for engine in self.engines)
+        return tuple(self._described(engine) for engine in self.engines)
+
+    def _described(self, engine: Engine) -> EngineDescription:
+        rewriter = self.rewriters[0].describe() if self.rewriters else ""
+        return replace(engine.describe(), rewriter=rewriter)
 
 
 class _Run:

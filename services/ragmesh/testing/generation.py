@@ -16,6 +16,8 @@ from ragmesh.core.answers import (
     Generated,
     GenerateQuery,
     GenerationEvent,
+    RewriteQuery,
+    Rewritten,
     Usage,
 )
 from ragmesh.core.callers import Caller
@@ -89,6 +91,33 @@ class WaitingEngine:
 
 
 @dataclass(slots=True)
+class FakeRewriter:
+    """Puts the last question asked behind the new one, or raises `error` if there is one."""
+
+    error: RagmeshError | None = None
+    name: str = "fake-rewriter/1"
+    usage: Usage = field(default_factory=Usage)
+    queries: list[RewriteQuery] = field(default_factory=list)
+
+    async def rewrite(self, query: RewriteQuery) -> Rewritten:
+        """Both questions in one, at the price that the test names."""
+        self.queries.append(query)
+        if self.error is not None:
+            raise self.error
+        return Rewritten(both_questions(query), self.usage)
+
+    def describe(self) -> str:
+        """What the test says it is."""
+        return self.name
+
+
+def both_questions(query: RewriteQuery) -> Question:
+    """The question with the one asked before it, as the fakes rewrite."""
+    asked = [turn.text for turn in query.history if turn.role == "user"]
+    return Question.parse(" ".join([query.question.text, *asked[-1:]]))
+
+
+@dataclass(slots=True)
 class FakeGenerator:
     """A GenerationService for its consumers: quotes the first hit, NO_CONTEXT without one."""
 
@@ -97,6 +126,9 @@ class FakeGenerator:
     hold: asyncio.Event | None = None
     """When given, the stream waits for it after the first delta."""
     description: EngineDescription = DEFAULT_ENGINE
+    rewriting: Usage = field(default_factory=Usage)
+    """What rewriting a question costs."""
+    rewrites: list[tuple[Caller, RewriteQuery]] = field(default_factory=list)
     calls: list[tuple[Caller, GenerateQuery]] = field(default_factory=list)
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     """Set after the first delta was taken."""
@@ -114,6 +146,13 @@ class FakeGenerator:
                 yield event
         finally:
             self.closed = True
+
+    async def rewrite_question(self, caller: Caller, query: RewriteQuery) -> Rewritten:
+        """Both questions in one; a question without history as it is."""
+        self.rewrites.append((caller, query))
+        if not query.history:
+            return Rewritten(query.question)
+        return Rewritten(both_questions(query), self.rewriting)
 
     async def describe_engine(self) -> EngineDescription:
         """What the test says it is."""

@@ -1,4 +1,5 @@
-"""What generation promises, as tests: give the fixture `generator`, or `engine` for one engine.
+"""What generation promises, as tests: give the fixture `generator`, or `engine` for one engine,
+`rewriter` for one rewriter.
 
 The subject answers from evidence in English by quoting it; what it says besides is its own.
 """
@@ -20,11 +21,14 @@ from ragmesh.core.answers import (
     Generated,
     GenerateQuery,
     GenerationEvent,
+    RewriteQuery,
+    Rewritten,
     Turn,
 )
 from ragmesh.core.callers import Caller, Principal
+from ragmesh.core.questions import Question
 from ragmesh.gateway.ports import Generator
-from ragmesh.generation.ports import Engine
+from ragmesh.generation.ports import Engine, Rewriter
 from ragmesh.testing.generation import ask_of, found
 
 CALLER = Principal("tenant", "alice", groups=frozenset({"sales"}))
@@ -109,6 +113,11 @@ class GeneratorContract:
         answer = await said(generator.generate(CALLER, replace(ANSWERABLE, history=history)))
         assert answer.end.status is AnswerStatus.ANSWERED
 
+    async def test_a_question_without_history_stays_as_it_is(self, generator: Generator) -> None:
+        alone = RewriteQuery(ANSWERABLE.question, (), "en")
+        rewritten = await generator.rewrite_question(CALLER, alone)
+        assert rewritten == Rewritten(ANSWERABLE.question)
+
     async def test_the_model_that_answers_is_the_one_described(self, generator: Generator) -> None:
         described = await generator.describe_engine()
         assert described.engine
@@ -156,5 +165,32 @@ class _Alone:
     def generate(self, caller: Caller, query: GenerateQuery) -> AsyncIterator[GenerationEvent]:
         return self.engine.generate(query)
 
+    async def rewrite_question(self, caller: Caller, query: RewriteQuery) -> Rewritten:
+        return Rewritten(query.question)
+
     async def describe_engine(self) -> EngineDescription:
         return self.engine.describe()
+
+
+class RewriterContract:
+    """Every rewriter keeps these promises, whatever words it finds; give the fixture `rewriter`."""
+
+    async def test_a_follow_up_is_searched_with_what_it_is_about(self, rewriter: Rewriter) -> None:
+        dogs = await rewriter.rewrite(follow_up("Why do dogs bark?"))
+        cats = await rewriter.rewrite(follow_up("When do cats purr?"))
+        assert "dogs" in dogs.question.text
+        assert "cats" in cats.question.text
+        assert "dogs" not in cats.question.text
+
+    async def test_what_the_mesh_answered_may_stand_between(self, rewriter: Rewriter) -> None:
+        query = follow_up("Why do dogs bark?")
+        answered = replace(query, history=(*query.history, Turn("assistant", "To warn. [1]")))
+        assert "dogs" in (await rewriter.rewrite(answered)).question.text
+
+    async def test_it_says_which_version_of_it_rewrites(self, rewriter: Rewriter) -> None:
+        assert rewriter.describe() == rewriter.describe() != ""
+
+
+def follow_up(before: str, question: str = "Is it the same in winter?") -> RewriteQuery:
+    """A question that leans on another one."""
+    return RewriteQuery(Question.parse(question), (Turn("user", before),), "en")

@@ -38,8 +38,8 @@ from ragmesh.generation.server import SERVICE_NAMES, add_generation
 from ragmesh.generation.service import GenerationService
 from ragmesh.testing.callers import MeshKeys
 from ragmesh.testing.clocks import ManualClock
-from ragmesh.testing.generation import FakeEngine, FakeGenerator, WaitingEngine
-from ragmesh.testing.generation_contract import ANSWERABLE, CALLER
+from ragmesh.testing.generation import FakeEngine, FakeGenerator, FakeRewriter, WaitingEngine
+from ragmesh.testing.generation_contract import ANSWERABLE, CALLER, follow_up
 from tests.contract.lines import line
 
 END = Generated(AnswerStatus.ANSWERED, 0.5, 1.0, "fake-1", Usage(3, 4, 0.01))
@@ -190,6 +190,24 @@ async def test_of_several_engines_the_first_is_described(dial: Any) -> None:
     async with dial(service) as client:
         assert (await client.describe_engine()).engine == "fake"
     assert (await service.list_models())[1] == second
+
+
+async def test_a_rewritten_question_arrives_with_what_it_cost(dial: Any) -> None:
+    rewriter = FakeRewriter(usage=Usage(30, 8, 0.25))
+    query = follow_up("Why do dogs bark?")
+    async with dial(GenerationService((FakeEngine(),), (rewriter,))) as client:
+        said = await client.rewrite_question(CALLER, query)
+        assert (await client.describe_engine()).rewriter == rewriter.describe()
+    assert rewriter.queries == [query]
+    assert said == await FakeRewriter(usage=rewriter.usage).rewrite(query)
+
+
+async def test_a_rewriting_that_fails_is_not_paid_twice(dial: Any) -> None:
+    rewriter = FakeRewriter(error=UnavailableError("away"))
+    async with dial(GenerationService((FakeEngine(),), (rewriter,))) as client:
+        with pytest.raises(UnavailableError):
+            await client.rewrite_question(CALLER, follow_up("Why do dogs bark?"))
+    assert len(rewriter.queries) == 1
 
 
 @dataclass

@@ -22,6 +22,7 @@ from ragmesh.core.answers import (
     GenerateQuery,
     GenerationEvent,
     StoredAnswer,
+    Turn,
 )
 from ragmesh.core.callers import Caller, Principal
 from ragmesh.core.errors import (
@@ -76,7 +77,8 @@ async def test_whoever_follows_a_trace_sees_the_stages_that_the_answer_tells(
     mesh: FakeMesh,
 ) -> None:
     # OT-1, OT-2
-    answer = await ask(mesh)
+    query = replace(question(), history=(Turn("user", "Which rules are there?"),))
+    answer = await mesh.service().ask(DEVELOPER, query, request_id="r-1")
     told = {stage for stage, _ in answer.timings_ms if "." not in stage and stage != "total"}
     assert set(mesh.stages) == told
     declared = registry()["spans"]["stages"]["names"]

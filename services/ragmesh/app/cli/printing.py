@@ -16,7 +16,7 @@ _HIDDEN = frozenset({"document_uid", "uid", "tenant_uid", "generation"})
 """Fields that never leave the mesh, and are empty in what a client reads."""
 _OPTIONAL = frozenset({"page", "error", "scores", "count", "warnings"})
 """Fields that are left out when there is nothing to say."""
-_STAGES = ("route", "cache_lookup", "retrieve", "generate", "cache_store", "total")
+_STAGES = ("route", "cache_lookup", "rewrite", "retrieve", "generate", "cache_store", "total")
 
 
 def clean(text: str) -> str:

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import import_module
 
 from ragmesh.app.wiring import Wiring
+from ragmesh.generation.adapters.carry_over import CarryOver
 from ragmesh.generation.adapters.extractive import ExtractiveEngine
 from ragmesh.generation.adapters.language_model import LanguageModelEngine, ModelRules
 from ragmesh.generation.adapters.patience import Patience
@@ -29,7 +30,7 @@ async def open_generation(wiring: Wiring) -> AsyncIterator[GenerationService]:
             await _open_engine(wiring, endpoint, stack)
             for endpoint in wiring.settings.generation.endpoints
         ]
-        yield GenerationService(tuple(engines))
+        yield GenerationService(tuple(engines), rewriters=(CarryOver(),))
 
 
 async def _open_engine(wiring: Wiring, endpoint: EndpointSettings, stack: AsyncExitStack) -> Engine:

@@ -61,6 +61,7 @@ METHODS: Mapping[str, Mapping[str, frozenset[Who]]] = MappingProxyType(
         },
         "ragmesh.api.generation.v1.GenerationService": {
             "Generate": _USERS,
+            "RewriteQuestion": _USERS,
             "ListModels": _GATEWAY,
         },
         "ragmesh.api.retrieval.v1.RetrievalService": {

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ragmesh.api.generation.v1 import generation_service_pb2 as pb
+from ragmesh.api.types.v1.answer_pb2 import Turn as TurnMessage
 from ragmesh.chassis.messages.answers import (
     ANSWER_STATUSES,
     citation_from_message,
@@ -22,6 +25,9 @@ from ragmesh.core.answers import (
     Generated,
     GenerateQuery,
     GenerationEvent,
+    RewriteQuery,
+    Rewritten,
+    Turn,
 )
 from ragmesh.core.errors import InvalidError
 
@@ -43,10 +49,41 @@ def generate_query_from_message(message: pb.GenerateRequest) -> GenerateQuery:
         question=question_from_text(message.question),
         retrieval=retrieval_from_message(message.retrieval),
         language=message.language,
-        history=tuple(
-            turn_from_message(turn, field=f"history[{position}]")
-            for position, turn in enumerate(message.history)
-        ),
+        history=_history(message.history),
+    )
+
+
+def rewrite_query_to_message(query: RewriteQuery) -> pb.RewriteQuestionRequest:
+    """A question with what was said before it."""
+    return pb.RewriteQuestionRequest(
+        question=query.question.text,
+        history=[turn_to_message(turn) for turn in query.history],
+        language=query.language,
+    )
+
+
+def rewrite_query_from_message(message: pb.RewriteQuestionRequest) -> RewriteQuery:
+    """A question with what was said before it."""
+    return RewriteQuery(
+        question_from_text(message.question), _history(message.history), message.language
+    )
+
+
+def rewritten_to_message(rewritten: Rewritten) -> pb.RewriteQuestionResponse:
+    """A question to search with."""
+    return pb.RewriteQuestionResponse(
+        question=rewritten.question.text,
+        usage=usage_to_message(rewritten.usage),
+        degraded=rewritten.degraded,
+    )
+
+
+def rewritten_from_message(message: pb.RewriteQuestionResponse) -> Rewritten:
+    """A question to search with."""
+    return Rewritten(
+        question_from_text(message.question),
+        usage_from_message(message.usage),
+        tuple(message.degraded),
     )
 
 
@@ -77,13 +114,24 @@ def generation_event_from_message(message: pb.GenerateResponse) -> GenerationEve
 def engine_to_message(engine: EngineDescription) -> pb.EngineDescription:
     """An engine with its model and prompt."""
     return pb.EngineDescription(
-        engine=engine.engine, model=engine.model, prompt_version=engine.prompt_version
+        engine=engine.engine,
+        model=engine.model,
+        prompt_version=engine.prompt_version,
+        rewriter=engine.rewriter,
     )
 
 
 def engine_from_message(message: pb.EngineDescription) -> EngineDescription:
     """An engine with its model and prompt."""
-    return EngineDescription(message.engine, message.model, message.prompt_version)
+    return EngineDescription(
+        message.engine, message.model, message.prompt_version, message.rewriter
+    )
+
+
+def _history(turns: Iterable[TurnMessage]) -> tuple[Turn, ...]:
+    return tuple(
+        turn_from_message(turn, field=f"history[{position}]") for position, turn in enumerate(turns)
+    )
 
 
 def _generated_to_message(event: Generated) -> pb.Generated:

@@ -61,6 +61,7 @@ def test_users_ask_and_keep_documents_and_reach_nothing_behind_that() -> None:
     assert allowed_to(USER) == {
         "RetrievalService/Retrieve",
         "GenerationService/Generate",
+        "GenerationService/RewriteQuestion",
         "CacheService/LookupAnswer",
         "CacheService/StoreAnswer",
         "CacheService/CheckRead",

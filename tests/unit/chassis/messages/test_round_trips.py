@@ -106,6 +106,16 @@ SUBJECTS = {
         generation.generation_event_to_message,
         generation.generation_event_from_message,
     ),
+    "rewrite query": (
+        values.rewrite_queries,
+        generation.rewrite_query_to_message,
+        generation.rewrite_query_from_message,
+    ),
+    "rewritten question": (
+        values.rewritten,
+        generation.rewritten_to_message,
+        generation.rewritten_from_message,
+    ),
     "engine": (values.engines, generation.engine_to_message, generation.engine_from_message),
 }
 

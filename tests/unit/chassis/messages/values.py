@@ -19,6 +19,8 @@ from ragmesh.core.answers import (
     GenerateQuery,
     Invalidation,
     ReadMark,
+    RewriteQuery,
+    Rewritten,
     StoredAnswer,
     Turn,
     Usage,
@@ -218,4 +220,11 @@ generation_events = st.one_of(
         degraded=names,
     ),
 )
-engines = st.builds(EngineDescription, texts, texts, texts)
+rewrite_queries = st.builds(
+    RewriteQuery,
+    question=questions,
+    history=st.lists(turns, max_size=2).map(tuple),
+    language=texts,
+)
+rewritten = st.builds(Rewritten, question=questions, usage=usages, degraded=names)
+engines = st.builds(EngineDescription, texts, texts, texts, texts)

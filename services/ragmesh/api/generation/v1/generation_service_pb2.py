@@ -26,7 +26,7 @@ from ragmesh.api.types.v1 import answer_pb2 as ragmesh_dot_api_dot_types_dot_v1_
 from ragmesh.api.types.v1 import search_pb2 as ragmesh_dot_api_dot_types_dot_v1_dot_search__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n2ragmesh/api/generation/v1/generation_service.proto\x12\x19ragmesh.api.generation.v1\x1a!ragmesh/api/types/v1/answer.proto\x1a!ragmesh/api/types/v1/search.proto\"\xbe\x01\n\x0fGenerateRequest\x12\x1a\n\x08question\x18\x01 \x01(\tR\x08question\x12=\n\tretrieval\x18\x02 \x01(\x0b\x32\x1f.ragmesh.api.types.v1.RetrievalR\tretrieval\x12\x1a\n\x08language\x18\x03 \x01(\tR\x08language\x12\x34\n\x07history\x18\x04 \x03(\x0b\x32\x1a.ragmesh.api.types.v1.TurnR\x07history\"\x1b\n\x05\x44\x65lta\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text\"\xf0\x01\n\tGenerated\x12:\n\x06status\x18\x01 \x01(\x0e\x32\".ragmesh.api.types.v1.AnswerStatusR\x06status\x12\x1e\n\nconfidence\x18\x02 \x01(\x01R\nconfidence\x12\"\n\x0cgroundedness\x18\x03 \x01(\x01R\x0cgroundedness\x12\x14\n\x05model\x18\x04 \x01(\tR\x05model\x12\x31\n\x05usage\x18\x05 \x01(\x0b\x32\x1b.ragmesh.api.types.v1.UsageR\x05usage\x12\x1a\n\x08\x64\x65graded\x18\x06 \x03(\tR\x08\x64\x65graded\"\xd9\x01\n\x10GenerateResponse\x12\x38\n\x05\x64\x65lta\x18\x01 \x01(\x0b\x32 .ragmesh.api.generation.v1.DeltaH\x00R\x05\x64\x65lta\x12<\n\x08\x63itation\x18\x02 \x01(\x0b\x32\x1e.ragmesh.api.types.v1.CitationH\x00R\x08\x63itation\x12\x44\n\tgenerated\x18\x03 \x01(\x0b\x32$.ragmesh.api.generation.v1.GeneratedH\x00R\tgeneratedB\x07\n\x05\x65vent\"O\n\x11ListModelsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"h\n\x11\x45ngineDescription\x12\x16\n\x06\x65ngine\x18\x01 \x01(\tR\x06\x65ngine\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model\x12%\n\x0eprompt_version\x18\x03 \x01(\tR\rpromptVersion\"\x82\x01\n\x12ListModelsResponse\x12\x44\n\x06models\x18\x01 \x03(\x0b\x32,.ragmesh.api.generation.v1.EngineDescriptionR\x06models\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xe5\x01\n\x11GenerationService\x12\x65\n\x08Generate\x12*.ragmesh.api.generation.v1.GenerateRequest\x1a+.ragmesh.api.generation.v1.GenerateResponse0\x01\x12i\n\nListModels\x12,.ragmesh.api.generation.v1.ListModelsRequest\x1a-.ragmesh.api.generation.v1.ListModelsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n2ragmesh/api/generation/v1/generation_service.proto\x12\x19ragmesh.api.generation.v1\x1a!ragmesh/api/types/v1/answer.proto\x1a!ragmesh/api/types/v1/search.proto\"\xbe\x01\n\x0fGenerateRequest\x12\x1a\n\x08question\x18\x01 \x01(\tR\x08question\x12=\n\tretrieval\x18\x02 \x01(\x0b\x32\x1f.ragmesh.api.types.v1.RetrievalR\tretrieval\x12\x1a\n\x08language\x18\x03 \x01(\tR\x08language\x12\x34\n\x07history\x18\x04 \x03(\x0b\x32\x1a.ragmesh.api.types.v1.TurnR\x07history\"\x1b\n\x05\x44\x65lta\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text\"\xf0\x01\n\tGenerated\x12:\n\x06status\x18\x01 \x01(\x0e\x32\".ragmesh.api.types.v1.AnswerStatusR\x06status\x12\x1e\n\nconfidence\x18\x02 \x01(\x01R\nconfidence\x12\"\n\x0cgroundedness\x18\x03 \x01(\x01R\x0cgroundedness\x12\x14\n\x05model\x18\x04 \x01(\tR\x05model\x12\x31\n\x05usage\x18\x05 \x01(\x0b\x32\x1b.ragmesh.api.types.v1.UsageR\x05usage\x12\x1a\n\x08\x64\x65graded\x18\x06 \x03(\tR\x08\x64\x65graded\"\xd9\x01\n\x10GenerateResponse\x12\x38\n\x05\x64\x65lta\x18\x01 \x01(\x0b\x32 .ragmesh.api.generation.v1.DeltaH\x00R\x05\x64\x65lta\x12<\n\x08\x63itation\x18\x02 \x01(\x0b\x32\x1e.ragmesh.api.types.v1.CitationH\x00R\x08\x63itation\x12\x44\n\tgenerated\x18\x03 \x01(\x0b\x32$.ragmesh.api.generation.v1.GeneratedH\x00R\tgeneratedB\x07\n\x05\x65vent\"\x86\x01\n\x16RewriteQuestionRequest\x12\x1a\n\x08question\x18\x01 \x01(\tR\x08question\x12\x34\n\x07history\x18\x02 \x03(\x0b\x32\x1a.ragmesh.api.types.v1.TurnR\x07history\x12\x1a\n\x08language\x18\x03 \x01(\tR\x08language\"\x84\x01\n\x17RewriteQuestionResponse\x12\x1a\n\x08question\x18\x01 \x01(\tR\x08question\x12\x31\n\x05usage\x18\x02 \x01(\x0b\x32\x1b.ragmesh.api.types.v1.UsageR\x05usage\x12\x1a\n\x08\x64\x65graded\x18\x03 \x03(\tR\x08\x64\x65graded\"O\n\x11ListModelsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"\x84\x01\n\x11\x45ngineDescription\x12\x16\n\x06\x65ngine\x18\x01 \x01(\tR\x06\x65ngine\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model\x12%\n\x0eprompt_version\x18\x03 \x01(\tR\rpromptVersion\x12\x1a\n\x08rewriter\x18\x04 \x01(\tR\x08rewriter\"\x82\x01\n\x12ListModelsResponse\x12\x44\n\x06models\x18\x01 \x03(\x0b\x32,.ragmesh.api.generation.v1.EngineDescriptionR\x06models\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xdf\x02\n\x11GenerationService\x12\x65\n\x08Generate\x12*.ragmesh.api.generation.v1.GenerateRequest\x1a+.ragmesh.api.generation.v1.GenerateResponse0\x01\x12x\n\x0fRewriteQuestion\x12\x31.ragmesh.api.generation.v1.RewriteQuestionRequest\x1a\x32.ragmesh.api.generation.v1.RewriteQuestionResponse\x12i\n\nListModels\x12,.ragmesh.api.generation.v1.ListModelsRequest\x1a-.ragmesh.api.generation.v1.ListModelsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,12 +41,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GENERATED']._serialized_end=614
   _globals['_GENERATERESPONSE']._serialized_start=617
   _globals['_GENERATERESPONSE']._serialized_end=834
-  _globals['_LISTMODELSREQUEST']._serialized_start=836
-  _globals['_LISTMODELSREQUEST']._serialized_end=915
-  _globals['_ENGINEDESCRIPTION']._serialized_start=917
-  _globals['_ENGINEDESCRIPTION']._serialized_end=1021
-  _globals['_LISTMODELSRESPONSE']._serialized_start=1024
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1154
-  _globals['_GENERATIONSERVICE']._serialized_start=1157
-  _globals['_GENERATIONSERVICE']._serialized_end=1386
+  _globals['_REWRITEQUESTIONREQUEST']._serialized_start=837
+  _globals['_REWRITEQUESTIONREQUEST']._serialized_end=971
+  _globals['_REWRITEQUESTIONRESPONSE']._serialized_start=974
+  _globals['_REWRITEQUESTIONRESPONSE']._serialized_end=1106
+  _globals['_LISTMODELSREQUEST']._serialized_start=1108
+  _globals['_LISTMODELSREQUEST']._serialized_end=1187
+  _globals['_ENGINEDESCRIPTION']._serialized_start=1190
+  _globals['_ENGINEDESCRIPTION']._serialized_end=1322
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1325
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1455
+  _globals['_GENERATIONSERVICE']._serialized_start=1458
+  _globals['_GENERATIONSERVICE']._serialized_end=1809
 # @@protoc_insertion_point(module_scope)

@@ -165,6 +165,72 @@ class GenerateResponse(_message.Message):
 Global___GenerateResponse: _TypeAlias = GenerateResponse  # noqa: Y015
 
 @_typing.final
+class RewriteQuestionRequest(_message.Message):
+    """A question with what was said before it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUESTION_FIELD_NUMBER: _builtins.int
+    HISTORY_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    question: _builtins.str
+    """The question, in NFC and not blank."""
+    language: _builtins.str
+    """Language of the collection, as an ISO 639-1 code."""
+    @_builtins.property
+    def history(self) -> _containers.RepeatedCompositeFieldContainer[_answer_pb2.Turn]:
+        """What was said before, the oldest first."""
+
+    def __init__(
+        self,
+        *,
+        question: _builtins.str = ...,
+        history: _abc.Iterable[_answer_pb2.Turn] | None = ...,
+        language: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["history", b"history", "language", b"language", "question", b"question"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RewriteQuestionRequest: _TypeAlias = RewriteQuestionRequest  # noqa: Y015
+
+@_typing.final
+class RewriteQuestionResponse(_message.Message):
+    """A question to search with."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUESTION_FIELD_NUMBER: _builtins.int
+    USAGE_FIELD_NUMBER: _builtins.int
+    DEGRADED_FIELD_NUMBER: _builtins.int
+    question: _builtins.str
+    """The question that stands for itself; the one asked if it did so already."""
+    @_builtins.property
+    def usage(self) -> _answer_pb2.Usage:
+        """What rewriting cost."""
+
+    @_builtins.property
+    def degraded(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Reasons for which it may be less good than it could be, in UPPER_SNAKE."""
+
+    def __init__(
+        self,
+        *,
+        question: _builtins.str = ...,
+        usage: _answer_pb2.Usage | None = ...,
+        degraded: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["degraded", b"degraded", "question", b"question", "usage", b"usage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RewriteQuestionResponse: _TypeAlias = RewriteQuestionResponse  # noqa: Y015
+
+@_typing.final
 class ListModelsRequest(_message.Message):
     """Asks for models."""
 
@@ -201,22 +267,26 @@ class EngineDescription(_message.Message):
     ENGINE_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     PROMPT_VERSION_FIELD_NUMBER: _builtins.int
+    REWRITER_FIELD_NUMBER: _builtins.int
     engine: _builtins.str
     """Name of the engine, for example "extractive"."""
     model: _builtins.str
     """Name of its model."""
     prompt_version: _builtins.str
     """Version of its prompt, or of its rules."""
+    rewriter: _builtins.str
+    """How follow-up questions are rewritten, with its version; empty when they are not."""
     def __init__(
         self,
         *,
         engine: _builtins.str = ...,
         model: _builtins.str = ...,
         prompt_version: _builtins.str = ...,
+        rewriter: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["engine", b"engine", "model", b"model", "prompt_version", b"prompt_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["engine", b"engine", "model", b"model", "prompt_version", b"prompt_version", "rewriter", b"rewriter"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

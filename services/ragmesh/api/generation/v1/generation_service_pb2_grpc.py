@@ -40,6 +40,11 @@ class GenerationServiceStub(object):
                 request_serializer=ragmesh_dot_api_dot_generation_dot_v1_dot_generation__service__pb2.GenerateRequest.SerializeToString,
                 response_deserializer=ragmesh_dot_api_dot_generation_dot_v1_dot_generation__service__pb2.GenerateResponse.FromString,
                 _registered_method=True)
+        self.RewriteQuestion = channel.unary_unary(
+                '/ragmesh.api.generation.v1.GenerationService/RewriteQuestion',
+                request_serializer=ragmesh_dot_api_dot_generation_dot_v1_dot_generation__service__pb2.RewriteQuestionRequest.SerializeToString,
+                response_deserializer=ragmesh_dot_api_dot_generation_dot_v1_dot_generation__service__pb2.RewriteQuestionResponse.FromString,
+                _registered_method=True)
         self.ListModels = channel.unary_unary(
                 '/ragmesh.api.generation.v1.GenerationService/ListModels',
                 request_serializer=ragmesh_dot_api_dot_generation_dot_v1_dot_generation__service__pb2.ListModelsRequest.SerializeToString,
@@ -53,6 +58,13 @@ class GenerationServiceServicer(object):
 
     def Generate(self, request, context):
         """Streams one answer: deltas and citations, then exactly one end.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RewriteQuestion(self, request, context):
+        """Makes a question that leans on what was said before it one that stands for itself.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -72,6 +84,11 @@ def add_GenerationServiceServicer_to_server(servicer, server):
                     servicer.Generate,
                     request_deserializer=ragmesh_dot_api_dot_generation_dot_v1_dot_generation__service__pb2.GenerateRequest.FromString,
                     response_serializer=ragmesh_dot_api_dot_generation_dot_v1_dot_generation__service__pb2.GenerateResponse.SerializeToString,
+            ),
+            'RewriteQuestion': grpc.unary_unary_rpc_method_handler(
+                    servicer.RewriteQuestion,
+                    request_deserializer=ragmesh_dot_api_dot_generation_dot_v1_dot_generation__service__pb2.RewriteQuestionRequest.FromString,
+                    response_serializer=ragmesh_dot_api_dot_generation_dot_v1_dot_generation__service__pb2.RewriteQuestionResponse.SerializeToString,
             ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModels,
@@ -107,6 +124,33 @@ class GenerationService(object):
             '/ragmesh.api.generation.v1.GenerationService/Generate',
             ragmesh_dot_api_dot_generation_dot_v1_dot_generation__service__pb2.GenerateRequest.SerializeToString,
             ragmesh_dot_api_dot_generation_dot_v1_dot_generation__service__pb2.GenerateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RewriteQuestion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ragmesh.api.generation.v1.GenerationService/RewriteQuestion',
+            ragmesh_dot_api_dot_generation_dot_v1_dot_generation__service__pb2.RewriteQuestionRequest.SerializeToString,
+            ragmesh_dot_api_dot_generation_dot_v1_dot_generation__service__pb2.RewriteQuestionResponse.FromString,
             options,
             channel_credentials,
             insecure,

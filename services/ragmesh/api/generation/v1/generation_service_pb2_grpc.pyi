@@ -35,6 +35,8 @@ class GenerationServiceStub:
     def __new__(cls, channel: _aio.Channel) -> GenerationServiceAsyncStub: ...
     Generate: _grpc.UnaryStreamMultiCallable[_generation_service_pb2.GenerateRequest, _generation_service_pb2.GenerateResponse]
     """Streams one answer: deltas and citations, then exactly one end."""
+    RewriteQuestion: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.RewriteQuestionRequest, _generation_service_pb2.RewriteQuestionResponse]
+    """Makes a question that leans on what was said before it one that stands for itself."""
     ListModels: _grpc.UnaryUnaryMultiCallable[_generation_service_pb2.ListModelsRequest, _generation_service_pb2.ListModelsResponse]
     """Lists the engines and models that can answer."""
 
@@ -45,6 +47,8 @@ class GenerationServiceAsyncStub(GenerationServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Generate: _aio.UnaryStreamMultiCallable[_generation_service_pb2.GenerateRequest, _generation_service_pb2.GenerateResponse]  # type: ignore[assignment]
     """Streams one answer: deltas and citations, then exactly one end."""
+    RewriteQuestion: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.RewriteQuestionRequest, _generation_service_pb2.RewriteQuestionResponse]  # type: ignore[assignment]
+    """Makes a question that leans on what was said before it one that stands for itself."""
     ListModels: _aio.UnaryUnaryMultiCallable[_generation_service_pb2.ListModelsRequest, _generation_service_pb2.ListModelsResponse]  # type: ignore[assignment]
     """Lists the engines and models that can answer."""
 
@@ -58,6 +62,14 @@ class GenerationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_generation_service_pb2.GenerateResponse], _abc.AsyncIterator[_generation_service_pb2.GenerateResponse]]:
         """Streams one answer: deltas and citations, then exactly one end."""
+
+    @_abc_1.abstractmethod
+    def RewriteQuestion(
+        self,
+        request: _generation_service_pb2.RewriteQuestionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_generation_service_pb2.RewriteQuestionResponse, _abc.Awaitable[_generation_service_pb2.RewriteQuestionResponse]]:
+        """Makes a question that leans on what was said before it one that stands for itself."""
 
     @_abc_1.abstractmethod
     def ListModels(
