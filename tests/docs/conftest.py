@@ -22,6 +22,7 @@ RUN_PAGES = (
     "docs/how-to/mend-documents.md",
     "docs/how-to/ask-and-search.md",
     "docs/how-to/connect-a-model.md",
+    "docs/how-to/evaluate-answers.md",
     "docs/how-to/use-grpc.md",
     "docs/how-to/run-a-mesh.md",
     "docs/how-to/choose-an-encoder.md",

@@ -29,7 +29,7 @@ def required() -> set[str]:
 
 def test_core_ports_and_use_cases_are_forbidden_every_runtime_requirement() -> None:
     forbidden = set(
-        contract("Core, ports and use cases know no transport and no technology")[
+        contract("Core, evaluation, ports and use cases know no transport and no technology")[
             "forbidden_modules"
         ]
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import click
 
+from ragmesh.app.cli.answering import answered
 from ragmesh.app.cli.printing import clean, one_line, place, plain, print_dim, print_json, timings
 from ragmesh.app.cli.surroundings import (
     Client,
@@ -16,8 +16,7 @@ from ragmesh.app.cli.surroundings import (
 )
 
 if TYPE_CHECKING:
-    from ragmesh.app.cli.ports import Mesh
-    from ragmesh.core.answers import Answer, AskQuery, Citation
+    from ragmesh.core.answers import Answer, Citation
     from ragmesh.core.search import FoundChunk
 
 _EXCERPT_CHARACTERS = 300
@@ -53,27 +52,19 @@ def ask(
         limit=parse_limit(limit),
         cache=CacheMode(cache),
     )
-    answer = client.call(lambda mesh: _streamed(mesh, query, silent=client.as_json))
     if client.as_json:
+        answer = client.call(lambda mesh: answered(mesh, query))
         print_json({name: part for name, part in plain(answer).items() if name != "heads_sequence"})
     else:
-        _print_ending(answer)
+        print_ending(client.call(lambda mesh: answered(mesh, query, tell=write_piece)))
 
 
-async def _streamed(mesh: Mesh, query: AskQuery, *, silent: bool) -> Answer:
-    from ragmesh.core.answers import Answer, Delta
-    from ragmesh.core.errors import InternalError
-
-    async with aclosing(mesh.stream_answer(query)) as events:
-        async for event in events:
-            if isinstance(event, Answer):
-                return event
-            if isinstance(event, Delta) and not silent:
-                click.echo(clean(event.text), nl=False)
-    raise InternalError("the stream ended without an answer")
+def write_piece(text: str) -> None:
+    """A piece of an answer at once, so that it is read as it is written."""
+    click.echo(clean(text), nl=False)
 
 
-def _print_ending(answer: Answer) -> None:
+def print_ending(answer: Answer) -> None:
     """What follows the text: citations, how it ended when not well, and what it took."""
     if answer.answer:
         click.echo()

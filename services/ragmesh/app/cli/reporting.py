@@ -106,3 +106,17 @@ def bar_report() -> Iterator[Report]:
             progress=lambda done: bar.update(task, completed=done),
             expect=lambda files: bar.update(task, total=files),
         )
+
+
+@contextmanager
+def counting(what: str, total: int, *, silent: bool) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr that is told how many are done; nothing when nobody would see it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+
+    columns = (what, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    hidden = silent or not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.update(task, completed=done)

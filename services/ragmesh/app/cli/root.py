@@ -9,6 +9,7 @@ from ragmesh.app.cli.collections import collections
 from ragmesh.app.cli.dead_letters import dead_letters
 from ragmesh.app.cli.doctor import doctor
 from ragmesh.app.cli.documents import documents
+from ragmesh.app.cli.evaluating import evaluate
 from ragmesh.app.cli.jobs import jobs
 from ragmesh.app.cli.running import run
 from ragmesh.app.cli.version import version
@@ -25,6 +26,17 @@ def ragmesh() -> None:
     """
 
 
-_COMMANDS = (run, documents, ask, search, collections, jobs, dead_letters, doctor, version)
+_COMMANDS = (
+    run,
+    documents,
+    ask,
+    search,
+    collections,
+    jobs,
+    dead_letters,
+    evaluate,
+    doctor,
+    version,
+)
 for command in _COMMANDS:
     ragmesh.add_command(command)

@@ -44,6 +44,11 @@ from ragmesh.core.errors.doors import (
     ForeignOriginError,
     FormHeaderMissingError,
 )
+from ragmesh.core.errors.evaluating import (
+    IncomparableEvaluationsError,
+    InvalidEvaluationError,
+    InvalidGoldenQuestionsError,
+)
 from ragmesh.core.errors.indexes import (
     EmbedderOverloadedError,
     EncoderChangedError,
@@ -169,12 +174,15 @@ __all__ = [
     "HostileFileError",
     "IdempotencyKeyInUseError",
     "IdempotencyKeyReusedError",
+    "IncomparableEvaluationsError",
     "IndexDamagedError",
     "IndexVersionGoneError",
     "InternalError",
     "InvalidError",
+    "InvalidEvaluationError",
     "InvalidFilenameError",
     "InvalidFilterError",
+    "InvalidGoldenQuestionsError",
     "InvalidIdempotencyKeyError",
     "InvalidLimitError",
     "InvalidMetadataError",
