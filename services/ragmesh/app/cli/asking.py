@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -54,9 +54,14 @@ def ask(
     )
     if client.as_json:
         answer = client.call(lambda mesh: answered(mesh, query))
-        print_json({name: part for name, part in plain(answer).items() if name != "heads_sequence"})
+        print_json(answer_fields(answer))
     else:
         print_ending(client.call(lambda mesh: answered(mesh, query, tell=write_piece)))
+
+
+def answer_fields(answer: Answer) -> dict[str, Any]:
+    """An answer as the REST interface shows it."""
+    return {name: part for name, part in plain(answer).items() if name != "heads_sequence"}
 
 
 def write_piece(text: str) -> None:

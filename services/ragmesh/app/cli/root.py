@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ragmesh.app.cli.asking import ask, search
+from ragmesh.app.cli.chatting import chat
 from ragmesh.app.cli.collections import collections
 from ragmesh.app.cli.dead_letters import dead_letters
 from ragmesh.app.cli.doctor import doctor
@@ -30,6 +31,7 @@ _COMMANDS = (
     run,
     documents,
     ask,
+    chat,
     search,
     collections,
     jobs,

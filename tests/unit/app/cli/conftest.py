@@ -31,6 +31,8 @@ class Program:
     def __init__(self, mesh: FakeMesh) -> None:
         self.mesh = mesh
         self.environ: dict[str, str] = {}
+        self.typed = ""
+        """What stands on its standard input."""
 
     def __call__(self, *arguments: str) -> Said:
         found = Surroundings(self.environ, self.mesh.connect)
@@ -42,7 +44,7 @@ class Program:
                 exit_code(lambda: ragmesh.main(list(arguments), "ragmesh", None, False, obj=found))
             )
 
-        said = CliRunner().invoke(as_a_process)
+        said = CliRunner().invoke(as_a_process, input=self.typed)
         if said.exception is not None and not isinstance(said.exception, SystemExit):
             raise said.exception
         return Said(said.exit_code, said.stdout, said.stderr)
