@@ -69,7 +69,7 @@ def test_each_rank_costs_the_same_so_that_equal_sentences_keep_their_order() -> 
     evidence = weigh(found("dogs bark", ["Dogs bark.", "Dogs bark."]), "en")
     first, second = evidence.sentences
     assert (first.rank, second.rank) == (0, 1)
-    assert first.score - second.score == pytest.approx(0.04)
+    assert first.score - second.score == pytest.approx(0.03)
 
 
 def test_a_collection_that_knows_only_one_text_still_trusts_its_words() -> None:

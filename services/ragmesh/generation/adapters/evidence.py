@@ -19,11 +19,11 @@ from ragmesh.core.search import Hit, QueryTerm, Retrieval
 from ragmesh.core.vectors import SentenceVectors, Vector
 from ragmesh.generation.adapters.words import function_words
 
-PASSAGES = 5
+PASSAGES = 8
 """Passages whose sentences may be quoted."""
 _SUPPORTING_PASSAGES = 3
 """Passages that may support an answer as a whole."""
-_RANK_COST = 0.04
+_RANK_COST = 0.03
 """What a sentence loses for each passage that was ranked before its own."""
 _LEAST_IDF = 2.0
 """A word that every chunk holds is still a word of the question. Without this floor a collection
@@ -53,7 +53,7 @@ class Calibration:
 
 _ENGLISH = Calibration(1.50, 0.19)
 _ENGLISH_WORDS = Calibration(0.90, 0.15)
-_OTHER = Calibration(1.27, 0.22)
+_OTHER = Calibration(1.13, 0.22)
 _OTHER_WORDS = Calibration(0.71, 0.18)
 
 
