@@ -131,6 +131,7 @@ class Asking:
 
     async def _follow(self, run: _Run, flight: Flight) -> AsyncGenerator[AnswerEvent, None]:
         leads = flight.reading is run.reading
+        answer: Answer | None = None
         try:
             with nullcontext() if leads else run.watch.stage("follow"):
                 async with aclosing(flight.events()) as events:
@@ -140,6 +141,8 @@ class Asking:
                         else:
                             answer = event
             if not leads:
+                if answer is None:
+                    raise InternalError("the answer that others wait for was broken off")
                 yield run.again(answer)
         finally:
             await flight.leave()

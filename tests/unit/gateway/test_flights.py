@@ -11,7 +11,7 @@ import pytest
 
 from ragmesh.core.answers import Answer, AnswerEvent, AskQuery, CacheMode, Delta, Turn
 from ragmesh.core.callers import Principal
-from ragmesh.core.errors import UnavailableError
+from ragmesh.core.errors import InternalError, UnavailableError
 from ragmesh.gateway.identity import DEVELOPER
 from ragmesh.gateway.parsing import parse_ask
 from ragmesh.gateway.service import GatewayService
@@ -218,3 +218,21 @@ async def test_what_many_wait_for_does_not_run_on_the_time_of_the_first(mesh: Fa
     await service.ask(DEVELOPER, QUERY, request_id="r")
     await service.ask(DEVELOPER, replace(QUERY, cache=CacheMode.BYPASS), request_id="r")
     assert given == [mesh.limits.question_seconds]
+
+
+async def test_an_answer_that_is_broken_off_from_outside_is_an_error_to_who_follows(
+    held: FakeMesh,
+) -> None:
+    service = held.service()
+
+    async def fails() -> None:
+        with pytest.raises(InternalError):
+            await service.ask(DEVELOPER, QUERY, request_id="r")
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(2):
+            group.create_task(fails())
+        await held.generator.begun.wait()
+        flight = service.flights.find(held.cache.lookups[0][1])
+        assert flight is not None
+        flight.task.cancel()
