@@ -15,9 +15,10 @@ RRF_K = 60
 """The constant of the original paper; how much the first ranks stand out."""
 EQUAL: Mapping[str, float] = MappingProxyType({})
 """Every ranking counts alike."""
-FOREIGN: Mapping[str, float] = MappingProxyType({"keyword": 3.0})
-"""Weights where the encoder was not made for the collection's language: words are the same in
-every language, meaning is not."""
+FOREIGN: Mapping[str, float] = MappingProxyType({"keyword": 8.0})
+"""Weights where the encoder was not made for the collection's language: words find by themselves,
+and meaning speaks where they are silent. With less, all-MiniLM-L6-v2 takes more from German
+questions than it gives (nDCG@10 .866 at 1, .905 at 3, .924 at 8; words alone .927)."""
 
 
 @dataclass(frozen=True, slots=True)
