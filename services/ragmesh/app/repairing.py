@@ -23,7 +23,8 @@ from ragmesh.indexing.reconciler import Reconciler, ReconcilerLimits, Repairs
 from ragmesh.indexing.relay import Relay
 from ragmesh.indexing.undertaker import Undertaker
 
-_MODULES = ("telemetry", "cache", "embedding", "retrieval", "events", "catalog", "indexer")
+_FIRST = ("telemetry", "parsers", "cache", "embedding", "retrieval")
+_BEHIND_EVENTS = ("events", "catalog", "indexer")
 _EVERYTHING_BYTES = 1 << 62
 _LOOK_SECONDS = 0.2
 PATIENCE_SECONDS = 60.0
@@ -45,13 +46,13 @@ class Report:
 
 async def repair_stores(settings: Settings, *, patience: float = PATIENCE_SECONDS) -> Report:
     """Repair the stores of these settings; StoreInUseError while a mesh runs on them."""
-    for name in _MODULES:
+    for name in (*_FIRST, *_BEHIND_EVENTS):
         MODULES[name].load()
     async with Lifecycle() as life:
         wiring = Wiring(settings, life, SystemClock(), in_cluster=False)
-        await open_modules(wiring, ("telemetry", "cache", "embedding", "retrieval"))
+        await open_modules(wiring, _FIRST)
         set_aside = await asyncio.to_thread(_set_damaged_events_aside, settings)
-        await open_modules(wiring, ("events", "catalog", "indexer"))
+        await open_modules(wiring, _BEHIND_EVENTS)
         return await _repair(wiring, patience=patience, set_aside=set_aside)
     raise DeadlineError("the repair was broken off; run it again")
 
