@@ -46,6 +46,7 @@ async def test_a_process_answers_who_is_listed_beside_it_and_nobody_else(tmp_pat
             "grpc.health.v1.Health",
             "grpc.reflection.v1alpha.ServerReflection",
             "ragmesh.api.cache.v1.CacheService",
+            "ragmesh.api.cache.v1.HitCacheService",
         }
         async with channel(ready.internal_grpc or "") as made:
             assert await CacheClient(made, gateway).lookup_answer(ANNA, "key") is None

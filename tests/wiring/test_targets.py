@@ -122,10 +122,8 @@ async def run_and_look(settings: Settings, look: Look) -> None:
             os.kill(os.getpid(), signal.SIGTERM)
 
     async def look_and_stop(ready: Ready) -> None:
-        try:
-            await look(ready, stop)
-        finally:
-            stop()
+        await look(ready, stop)  # what it raises cancels the target: no signal is left to take
+        stop()
 
     async with asyncio.TaskGroup() as group:
 
