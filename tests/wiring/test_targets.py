@@ -281,6 +281,7 @@ async def test_a_connection_to_a_target_takes_no_calls_beyond_its_age(tmp_path: 
             await channel.channel_ready()
             async with asyncio.timeout(30):
                 await channel.wait_for_state_change(grpc.ChannelConnectivity.READY)
+            assert channel.get_state() is not grpc.ChannelConnectivity.READY
 
     young = {"internal.drain_seconds": 0, "internal.connection_age_seconds": 1}
     await run_and_look(cache_settings(tmp_path, **young), look)

@@ -139,7 +139,10 @@ def test_an_overlap_repeats_whole_sentences_of_the_same_section() -> None:
 
 def test_a_word_larger_than_a_chunk_is_parted_not_cut_off() -> None:
     extraction = read("x" * 20_000)
-    check(extraction, chunks_of(extraction), 32)
+    chunks = chunks_of(extraction)
+    check(extraction, chunks, 32)
+    assert len(chunks) > 1
+    assert sum(len(chunk.text) for chunk in chunks) == 20_000
 
 
 def test_a_chunk_knows_its_page() -> None:
