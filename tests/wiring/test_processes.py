@@ -53,7 +53,7 @@ async def main():
 asyncio.run(main())
 """
 HEAVY = {
-    "aiosqlite", "alembic", "apsw", "fastapi", "numpy", "onnxruntime", "rich",
+    "alembic", "apsw", "fastapi", "numpy", "onnxruntime", "rich",
     "sqlalchemy", "tantivy", "tokenizers", "trafilatura",
 }  # fmt: skip
 """What takes time or memory to import; the parsers of files run in processes of their own."""
