@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -88,6 +90,25 @@ async def test_all_interfaces_are_listened_on_when_allowed(serving: Any) -> None
         server = await life.stack.enter_async_context(serving(life, ":0", allow_remote=True))
         with socket.create_connection(("127.0.0.1", Address.parse(server.address).port)):
             pass
+
+
+def test_a_server_that_stops_just_as_a_connection_comes_ends_without_a_crash() -> None:
+    """In a process of its own, since what failed here was a fault in native code."""
+    rounds = """
+import socket
+from ragmesh.chassis.executors import run
+from ragmesh.chassis.grpc_servers import serve
+
+async def once():
+    async with serve("127.0.0.1:0", lambda _: None, service_names=[]) as server:
+        host, port = server.address.split(":")
+        socket.create_connection((host, int(port))).close()
+
+for _ in range(300):
+    run(once())
+"""
+    ended = subprocess.run([sys.executable, "-c", rounds], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 async def test_a_unix_socket_that_is_served_is_not_stolen(tmp_path: Path) -> None:

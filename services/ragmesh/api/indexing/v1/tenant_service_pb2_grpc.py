@@ -5,7 +5,7 @@ import warnings
 
 from ragmesh.api.indexing.v1 import tenant_service_pb2 as ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2
 
-GRPC_GENERATED_VERSION = '1.78.2'
+GRPC_GENERATED_VERSION = '1.76.0'
 GRPC_VERSION = grpc.__version__
 _version_not_supported = False
 
