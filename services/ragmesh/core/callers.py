@@ -15,6 +15,8 @@ class Principal:
     subject: str
     groups: frozenset[str] = frozenset()
     roles: frozenset[str] = frozenset()
+    key_id: str = ""
+    """Id of the API key they came with; "" = none. Limits count by it, and no cache knows it."""
 
     @property
     def is_admin(self) -> bool:

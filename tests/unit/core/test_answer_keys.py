@@ -131,7 +131,8 @@ def test_who_sees_other_documents_has_another_key(stranger: Caller) -> None:
 
 
 def test_people_who_see_the_same_documents_share_answers() -> None:
-    bob = Principal("tenant-1", "bob", frozenset({"office", "crew"}), frozenset({"reader"}))
+    groups, roles = frozenset({"office", "crew"}), frozenset({"reader"})
+    bob = Principal("tenant-1", "bob", groups, roles, key_id="3f2a")
     assert key(caller=bob) == key()
 
 

@@ -41,6 +41,7 @@ def claims_to_bytes(caller: Caller, *, issued_at: float) -> bytes:
                 subject=caller.subject,
                 groups=sorted(caller.groups),
                 roles=sorted(caller.roles),
+                key_id=caller.key_id,
             )
         )
     return claims.SerializeToString(deterministic=True)
@@ -70,7 +71,8 @@ def _caller(message: pb.CallerClaims) -> Caller:
     # Without a tenant nothing would limit what the user sees.
     if not message.HasField("principal") or not user.tenant_uid or not user.subject:
         raise CallerMalformedError("the caller token names neither a machine nor a user")
-    return Principal(user.tenant_uid, user.subject, frozenset(user.groups), frozenset(user.roles))
+    groups, roles = frozenset(user.groups), frozenset(user.roles)
+    return Principal(user.tenant_uid, user.subject, groups, roles, user.key_id)
 
 
 def _timestamp(moment: float) -> Timestamp:

@@ -36,7 +36,7 @@ from ragmesh.core.errors import (
 from ragmesh.testing.callers import EVERYBODY, MeshKeys
 from ragmesh.testing.clocks import ManualClock
 
-ANNA = Principal("tenant-1", "anna", frozenset({"staff", "sales"}), frozenset({"admin"}))
+ANNA = Principal("tenant-1", "anna", frozenset({"staff", "sales"}), frozenset({"admin"}), "3f2a")
 
 
 class Ends:

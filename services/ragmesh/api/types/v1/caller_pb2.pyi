@@ -31,17 +31,20 @@ class Principal(_message.Message):
     SUBJECT_FIELD_NUMBER: _builtins.int
     GROUPS_FIELD_NUMBER: _builtins.int
     ROLES_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
     tenant_uid: _builtins.str
     """Uid of the tenant the user belongs to; every answer is limited to it."""
     subject: _builtins.str
     """Stable name of the user or API key within the tenant."""
+    key_id: _builtins.str
+    """Id of the API key the user came with; empty without one."""
     @_builtins.property
     def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Groups the user belongs to; compared with the access of documents."""
 
     @_builtins.property
     def roles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What the user may do besides reading, for example "admin"."""
+        """What the user may do: "read", "write", "admin"."""
 
     def __init__(
         self,
@@ -50,10 +53,11 @@ class Principal(_message.Message):
         subject: _builtins.str = ...,
         groups: _abc.Iterable[_builtins.str] | None = ...,
         roles: _abc.Iterable[_builtins.str] | None = ...,
+        key_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["groups", b"groups", "roles", b"roles", "subject", b"subject", "tenant_uid", b"tenant_uid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["groups", b"groups", "key_id", b"key_id", "roles", b"roles", "subject", b"subject", "tenant_uid", b"tenant_uid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
