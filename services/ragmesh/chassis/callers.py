@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol
 
-from ragmesh.core.callers import Caller
+from ragmesh.core.callers import Caller, Principal
 from ragmesh.core.errors import UnauthenticatedError
 
 CALLER_HEADER = "ragmesh-caller-bin"
@@ -48,6 +48,14 @@ def current_caller() -> Caller:
     caller = _current.get()
     if caller is None:
         raise UnauthenticatedError("the call being served has no verified caller")
+    return caller
+
+
+def current_principal() -> Principal:
+    """The verified user of the call being served; UnauthenticatedError when it is no user."""
+    caller = current_caller()
+    if not isinstance(caller, Principal):
+        raise UnauthenticatedError("the call being served is of no user")
     return caller
 
 

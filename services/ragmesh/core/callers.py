@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+READ = "read"
+"""Role of who asks and looks."""
+WRITE = "write"
+"""Role of who changes documents, too."""
 ADMIN = "admin"
+"""Role of who runs a tenant: sees every document of it and makes its keys."""
+MESH = "mesh"
+"""Role of who runs the mesh: its tenants and the keys of all of them, but none of their documents.
+No key that is made has it, only the one of `identity.admin_key_file`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +30,11 @@ class Principal:
     def is_admin(self) -> bool:
         """Whether the caller sees every document of the tenant."""
         return ADMIN in self.roles
+
+    @property
+    def runs_mesh(self) -> bool:
+        """Whether the caller may do something about every tenant."""
+        return MESH in self.roles
 
 
 @dataclass(frozen=True, slots=True)

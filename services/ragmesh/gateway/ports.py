@@ -41,8 +41,12 @@ from ragmesh.core.search import Retrieval, RetrieveQuery, StoredHits
 class Identity(Protocol):
     """Says who calls; the one place that reads credentials."""
 
-    def identify(self, authorization: str | None) -> Principal:
-        """The caller behind an Authorization value, else UnauthenticatedError."""
+    @property
+    def is_developer_mode(self) -> bool:
+        """Whether nobody has a key, so that only this machine may be served."""
+
+    def identify(self, authorizations: Sequence[str]) -> Principal:
+        """The caller behind the Authorization values of a request, else UnauthenticatedError."""
 
 
 class Router(Protocol):

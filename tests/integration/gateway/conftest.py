@@ -20,9 +20,11 @@ from ragmesh.core.answers import GenerateQuery, GenerationEvent
 from ragmesh.core.callers import Caller
 from ragmesh.gateway.adapters.rest import make_app
 from ragmesh.gateway.identity import DeveloperIdentity
-from ragmesh.gateway.server import SERVICE_NAMES, add_gateway
+from ragmesh.gateway.server import SERVICE_NAMES, DoorGuard, add_gateway
 from ragmesh.testing.gateway import FakeMesh
 from ragmesh.testing.generation import FakeGenerator
+
+GUARD = DoorGuard(DeveloperIdentity())
 
 
 class WatchedGenerator(FakeGenerator):
@@ -61,9 +63,11 @@ async def mesh(generator: WatchedGenerator) -> FakeMesh:
 
 @pytest.fixture
 async def grpc_server(mesh: FakeMesh) -> AsyncIterator[GrpcServer]:
-    add = partial(add_gateway, service=mesh.service(), identity=DeveloperIdentity())
+    add = partial(add_gateway, service=mesh.service())
     options = ServerOptions(grace_seconds=0.1)
-    async with serve("127.0.0.1:0", add, service_names=SERVICE_NAMES, options=options) as server:
+    async with serve(
+        "127.0.0.1:0", add, service_names=SERVICE_NAMES, options=options, guard=GUARD
+    ) as server:
         yield server
 
 

@@ -43,10 +43,10 @@ from ragmesh.core.metadata import Metadata
 from ragmesh.core.pages import PageRequest
 from ragmesh.core.questions import Question
 from ragmesh.core.search import SearchQuery
-from ragmesh.gateway.identity import DeveloperIdentity
 from ragmesh.gateway.parsing import parse_ask
 from ragmesh.gateway.server import SERVICE_NAMES, add_gateway
 from ragmesh.testing.gateway import COLLECTION, SENTENCE, FakeMesh
+from tests.integration.gateway.conftest import GUARD
 
 ASK = parse_ask(COLLECTION, "How many days?")
 MIB = 1024 * 1024
@@ -211,10 +211,12 @@ async def test_jobs_are_followed_listed_and_cancelled(
 
 
 async def test_a_job_is_followed_for_longer_than_a_connection_lives(mesh: FakeMesh) -> None:
-    add = partial(add_gateway, service=mesh.service(), identity=DeveloperIdentity())
+    add = partial(add_gateway, service=mesh.service())
     aging = ServerOptions(max_connection_age_seconds=0.1, connection_grace_seconds=0.1)
     async with (
-        serve("127.0.0.1:0", add, service_names=SERVICE_NAMES, options=aging) as server,
+        serve(
+            "127.0.0.1:0", add, service_names=SERVICE_NAMES, options=aging, guard=GUARD
+        ) as server,
         gateway_client(server.address) as client,
     ):
         accepted = await client.create_document(COLLECTION, Upload(b"one"))

@@ -144,5 +144,5 @@ def test_developer_mode_is_refused_in_a_cluster_at_any_address() -> None:
 
 def test_everybody_is_the_developer_of_the_default_tenant() -> None:
     identity = DeveloperIdentity()
-    assert identity.identify(None) == identity.identify("Bearer anything")
-    assert identity.identify(None).is_admin
+    assert identity.identify([]) == identity.identify(["Bearer anything"])
+    assert identity.identify([]).is_admin

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from ragmesh.app.wiring import Wiring
@@ -14,8 +14,9 @@ from ragmesh.chassis.http_servers import HttpOptions, serve_http
 from ragmesh.chassis.requests import apart
 from ragmesh.gateway.adapters.rest.app import make_app
 from ragmesh.gateway.identity import DeveloperIdentity
+from ragmesh.gateway.ports import Identity
 from ragmesh.gateway.room import UploadRoom
-from ragmesh.gateway.server import SERVICE_NAMES, add_gateway
+from ragmesh.gateway.server import SERVICE_NAMES, DoorGuard, add_gateway
 from ragmesh.gateway.service import GatewayService
 
 
@@ -39,11 +40,18 @@ async def _service(wiring: Wiring) -> GatewayService:
 @asynccontextmanager
 async def open_gateway(wiring: Wiring) -> AsyncIterator[GatewayService]:
     """The service behind REST and public gRPC."""
-    settings, identity = wiring.settings.gateway, DeveloperIdentity()
+    identity = DeveloperIdentity()
     service = await _service(wiring)
+    async with _serving_http(wiring, service, identity), _serving_grpc(wiring, service, identity):
+        yield service
+
+
+@asynccontextmanager
+async def _serving_http(
+    wiring: Wiring, service: GatewayService, identity: Identity
+) -> AsyncIterator[None]:
     health: Health = await wiring.port("health")
-    async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(executor("gateway"))
+    async with executor("gateway") as pool:
         app = make_app(
             service,
             identity,
@@ -51,29 +59,35 @@ async def open_gateway(wiring: Wiring) -> AsyncIterator[GatewayService]:
             version=version("ragmesh"),
             ready=lambda: health.ready,
         )
-        http = await stack.enter_async_context(
-            serve_http(
-                wiring.telemetry.http(app),
-                settings.http,
-                tasks=wiring.life.tasks,
-                options=HttpOptions(stopping=wiring.life.stopping),
-            )
-        )
-        grpc = await stack.enter_async_context(
-            serve(
-                settings.grpc,
-                lambda server: add_gateway(server, service, identity),
-                service_names=SERVICE_NAMES,
-                options=ServerOptions(
-                    max_message_bytes=settings.message_bytes,
-                    default_deadline_seconds=settings.question_seconds,
-                    drain_seconds=wiring.settings.drain_seconds,
-                    max_connection_age_seconds=wiring.settings.connection_age_seconds,
-                    health=health,
-                    clock=wiring.clock,
-                ),
-                telemetry=wiring.telemetry.calls,
-            )
-        )
-        wiring.listening.update(http=http.url, grpc=grpc.address)
-        yield service
+        async with serve_http(
+            wiring.telemetry.http(app),
+            wiring.settings.gateway.http,
+            tasks=wiring.life.tasks,
+            options=HttpOptions(stopping=wiring.life.stopping),
+        ) as http:
+            wiring.listening["http"] = http.url
+            yield
+
+
+@asynccontextmanager
+async def _serving_grpc(
+    wiring: Wiring, service: GatewayService, identity: Identity
+) -> AsyncIterator[None]:
+    settings = wiring.settings.gateway
+    async with serve(
+        settings.grpc,
+        lambda server: add_gateway(server, service),
+        service_names=SERVICE_NAMES,
+        options=ServerOptions(
+            max_message_bytes=settings.message_bytes,
+            default_deadline_seconds=settings.question_seconds,
+            drain_seconds=wiring.settings.drain_seconds,
+            max_connection_age_seconds=wiring.settings.connection_age_seconds,
+            health=await wiring.port("health"),
+            clock=wiring.clock,
+        ),
+        guard=DoorGuard(identity),
+        telemetry=wiring.telemetry.calls,
+    ) as grpc:
+        wiring.listening["grpc"] = grpc.address
+        yield

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from ragmesh.core.errors.access import (
+    ScopeMissingError,
+)
 from ragmesh.core.errors.callers import (
     REFUSED_CALLS,
     CallerAudienceError,
@@ -225,6 +228,7 @@ __all__ = [
     "QuestionTooLongError",
     "RagmeshError",
     "RevisionNotFoundError",
+    "ScopeMissingError",
     "StorageFailedError",
     "StorageFullError",
     "StoreDamagedError",

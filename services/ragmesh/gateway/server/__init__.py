@@ -14,11 +14,11 @@ from ragmesh.api.gateway.v1 import (
     document_service_pb2,
     document_service_pb2_grpc,
 )
-from ragmesh.gateway.ports import Identity
 from ragmesh.gateway.server.admin import AdminServicer
 from ragmesh.gateway.server.asking import AskServicer
 from ragmesh.gateway.server.collections import CollectionServicer
 from ragmesh.gateway.server.documents import DocumentServicer
+from ragmesh.gateway.server.guarding import DoorGuard
 from ragmesh.gateway.service import GatewayService
 
 SERVICE_NAMES = (
@@ -35,19 +35,18 @@ __all__ = [
     "AskServicer",
     "CollectionServicer",
     "DocumentServicer",
+    "DoorGuard",
     "add_gateway",
 ]
 
 
-def add_gateway(server: grpc.aio.Server, service: GatewayService, identity: Identity) -> None:
+def add_gateway(server: grpc.aio.Server, service: GatewayService) -> None:
     """Register the gateway's services; SERVICE_NAMES lists them."""
-    ask_service_pb2_grpc.add_AskServiceServicer_to_server(AskServicer(service, identity), server)
+    ask_service_pb2_grpc.add_AskServiceServicer_to_server(AskServicer(service), server)
     document_service_pb2_grpc.add_DocumentServiceServicer_to_server(
-        DocumentServicer(service, identity), server
+        DocumentServicer(service), server
     )
     collection_service_pb2_grpc.add_CollectionServiceServicer_to_server(
-        CollectionServicer(service, identity), server
+        CollectionServicer(service), server
     )
-    admin_service_pb2_grpc.add_AdminServiceServicer_to_server(
-        AdminServicer(service, identity), server
-    )
+    admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminServicer(service), server)

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
+
+import grpc
 
 from ragmesh.api.gateway.v1 import admin_service_pb2 as pb
 from ragmesh.api.gateway.v1 import admin_service_pb2_grpc as pb_grpc
+from ragmesh.chassis.callers import current_principal
 from ragmesh.chassis.messages.mending import dead_letter_to_message
 from ragmesh.core.errors import UnsupportedError
 from ragmesh.core.names import collection_name
 from ragmesh.core.pages import PageRequest
-from ragmesh.gateway.ports import Identity
-from ragmesh.gateway.server.callers import Context, caller_of
 from ragmesh.gateway.service import GatewayService
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 def _not_yet(what: str) -> Callable[..., Any]:
     """A method of the contract that this version does not offer."""
 
-    async def refuse(_self: Any, _request: Any, _context: Context) -> NoReturn:
+    async def refuse(_self: Any, _request: Any, __context: Context) -> NoReturn:
         raise UnsupportedError(f"{what} cannot be administered yet")
 
     return refuse
@@ -34,15 +37,14 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
     ListAuditEntries = _not_yet("the audit")
     GetMigration = ListMigrations = CommandMigration = _not_yet("migrations")
 
-    def __init__(self, service: GatewayService, identity: Identity) -> None:
+    def __init__(self, service: GatewayService) -> None:
         self._catalog = service.catalog
-        self._identity = identity
 
     async def ListDeadLetters(
-        self, request: pb.ListDeadLettersRequest, context: Context
+        self, request: pb.ListDeadLettersRequest, _context: Context
     ) -> pb.ListDeadLettersResponse:
         """Answer a page of dead letters."""
-        caller = caller_of(context, self._identity)
+        caller = current_principal()
         page = await self._catalog.list_dead_letters(
             caller,
             collection=collection_name(request.collection) if request.collection else "",
@@ -55,28 +57,28 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
         )
 
     async def GetDeadLetter(
-        self, request: pb.GetDeadLetterRequest, context: Context
+        self, request: pb.GetDeadLetterRequest, _context: Context
     ) -> pb.GetDeadLetterResponse:
         """Answer one dead letter."""
-        caller = caller_of(context, self._identity)
+        caller = current_principal()
         letter = await self._catalog.get_dead_letter(caller, request.dead_letter_id)
         return pb.GetDeadLetterResponse(dead_letter=dead_letter_to_message(letter))
 
     async def ReplayDeadLetters(
-        self, request: pb.ReplayDeadLettersRequest, context: Context
+        self, request: pb.ReplayDeadLettersRequest, _context: Context
     ) -> pb.ReplayDeadLettersResponse:
         """Have given-up work done again."""
-        caller = caller_of(context, self._identity)
+        caller = current_principal()
         done = await self._catalog.replay_dead_letters(caller, list(request.dead_letter_ids))
         return pb.ReplayDeadLettersResponse(
             replayed=done.replayed, superseded=done.superseded, gone=done.gone
         )
 
     async def RepairCollection(
-        self, request: pb.RepairCollectionRequest, context: Context
+        self, request: pb.RepairCollectionRequest, _context: Context
     ) -> pb.RepairCollectionResponse:
         """Compare and repair a collection now."""
-        caller = caller_of(context, self._identity)
+        caller = current_principal()
         name = collection_name(request.collection)
         found = await self._catalog.repair_collection(caller, name)
         return pb.RepairCollectionResponse(compared=found.compared, different=found.different)

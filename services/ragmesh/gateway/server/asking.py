@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from typing import Any, TypeAlias
+
+import grpc
 
 from ragmesh.api.gateway.v1 import ask_service_pb2 as pb
 from ragmesh.api.gateway.v1 import ask_service_pb2_grpc as pb_grpc
+from ragmesh.chassis.callers import current_principal
 from ragmesh.chassis.requests import current_request_id
 from ragmesh.core.answers import Answer, Citation
-from ragmesh.gateway.ports import Identity
-from ragmesh.gateway.server.callers import Context, caller_of
 from ragmesh.gateway.server.reading import ask_query, search_query
 from ragmesh.gateway.server.writing import (
     answer_message,
@@ -21,29 +23,30 @@ from ragmesh.gateway.server.writing import (
 )
 from ragmesh.gateway.service import GatewayService
 
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
 
 class AskServicer(pb_grpc.AskServiceServicer):
     """Translates questions; the interceptor owns errors."""
 
-    def __init__(self, service: GatewayService, identity: Identity) -> None:
+    def __init__(self, service: GatewayService) -> None:
         self._service = service
-        self._identity = identity
 
-    async def Ask(self, request: pb.AskRequest, context: Context) -> pb.AskResponse:
+    async def Ask(self, request: pb.AskRequest, _context: Context) -> pb.AskResponse:
         """Answer in one piece."""
         answer = await self._service.ask(
-            caller_of(context, self._identity),
+            current_principal(),
             ask_query(request),
             request_id=current_request_id(),
         )
         return answer_message(answer)
 
     async def StreamAnswer(
-        self, request: pb.StreamAnswerRequest, context: Context
+        self, request: pb.StreamAnswerRequest, _context: Context
     ) -> AsyncIterator[pb.StreamAnswerResponse]:
         """Answer as it is written; who goes away stops the engine."""
         events = self._service.stream_answer(
-            caller_of(context, self._identity),
+            current_principal(),
             ask_query(request.ask),
             request_id=current_request_id(),
         )
@@ -57,9 +60,7 @@ class AskServicer(pb_grpc.AskServiceServicer):
                 else:
                     yield pb.StreamAnswerResponse(delta=pb.Delta(text=event.text))
 
-    async def Search(self, request: pb.SearchRequest, context: Context) -> pb.SearchResponse:
+    async def Search(self, request: pb.SearchRequest, _context: Context) -> pb.SearchResponse:
         """Find chunks."""
-        result = await self._service.search(
-            caller_of(context, self._identity), search_query(request)
-        )
+        result = await self._service.search(current_principal(), search_query(request))
         return search_message(result)

@@ -2,47 +2,51 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeAlias
+
+import grpc
+
 from ragmesh.api.gateway.v1 import collection_service_pb2 as pb
 from ragmesh.api.gateway.v1 import collection_service_pb2_grpc as pb_grpc
+from ragmesh.chassis.callers import current_principal
 from ragmesh.core.names import collection_name
 from ragmesh.core.pages import PageRequest
-from ragmesh.gateway.ports import Identity
-from ragmesh.gateway.server.callers import Context, caller_of
 from ragmesh.gateway.server.reading import collection_change, new_collection
 from ragmesh.gateway.server.writing import collection_message
 from ragmesh.gateway.service import GatewayService
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class CollectionServicer(pb_grpc.CollectionServiceServicer):
     """Translates calls about collections; the interceptor owns errors."""
 
-    def __init__(self, service: GatewayService, identity: Identity) -> None:
+    def __init__(self, service: GatewayService) -> None:
         self._catalog = service.catalog
-        self._identity = identity
 
     async def CreateCollection(
-        self, request: pb.CreateCollectionRequest, context: Context
+        self, request: pb.CreateCollectionRequest, _context: Context
     ) -> pb.CreateCollectionResponse:
         """Make an empty collection."""
-        caller = caller_of(context, self._identity)
+        caller = current_principal()
         collection = await self._catalog.create_collection(caller, new_collection(request))
         return pb.CreateCollectionResponse(collection=collection_message(collection))
 
     async def GetCollection(
-        self, request: pb.GetCollectionRequest, context: Context
+        self, request: pb.GetCollectionRequest, _context: Context
     ) -> pb.GetCollectionResponse:
         """Answer one collection."""
-        caller = caller_of(context, self._identity)
+        caller = current_principal()
         collection = await self._catalog.get_collection(
             caller, collection_name(request.name, field="name")
         )
         return pb.GetCollectionResponse(collection=collection_message(collection))
 
     async def ListCollections(
-        self, request: pb.ListCollectionsRequest, context: Context
+        self, request: pb.ListCollectionsRequest, _context: Context
     ) -> pb.ListCollectionsResponse:
         """Answer a page of collections."""
-        caller = caller_of(context, self._identity)
+        caller = current_principal()
         page = await self._catalog.list_collections(
             caller, PageRequest(request.page_size, request.page_token)
         )
@@ -52,19 +56,19 @@ class CollectionServicer(pb_grpc.CollectionServiceServicer):
         )
 
     async def UpdateCollection(
-        self, request: pb.UpdateCollectionRequest, context: Context
+        self, request: pb.UpdateCollectionRequest, _context: Context
     ) -> pb.UpdateCollectionResponse:
         """Change what needs no new index version."""
-        caller = caller_of(context, self._identity)
+        caller = current_principal()
         collection = await self._catalog.update_collection(
             caller, collection_name(request.name, field="name"), collection_change(request)
         )
         return pb.UpdateCollectionResponse(collection=collection_message(collection))
 
     async def DeleteCollection(
-        self, request: pb.DeleteCollectionRequest, context: Context
+        self, request: pb.DeleteCollectionRequest, _context: Context
     ) -> pb.DeleteCollectionResponse:
         """Delete a collection."""
-        caller = caller_of(context, self._identity)
+        caller = current_principal()
         await self._catalog.delete_collection(caller, collection_name(request.name, field="name"))
         return pb.DeleteCollectionResponse()

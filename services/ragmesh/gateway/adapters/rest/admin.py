@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
+from ragmesh.chassis.callers import current_principal
 from ragmesh.core.mending import DeadLetter
 from ragmesh.core.names import collection_name
 from ragmesh.gateway.adapters.rest.context import (
@@ -145,7 +146,6 @@ class AdminRoutes:
 
     async def list(
         self,
-        request: Request,
         collection: OfCollection = "",
         reason: OfReason = "",
         page_size: PageSize = 0,
@@ -153,7 +153,7 @@ class AdminRoutes:
     ) -> Any:
         """The newest first, until their documents are indexed or something newer is wanted."""
         page = await self._catalog.list_dead_letters(
-            self._context.caller(request),
+            current_principal(),
             collection=collection_name(collection) if collection else "",
             reason=reason,
             page=page_request(page_size, page_token),
@@ -163,19 +163,19 @@ class AdminRoutes:
             next_page_token=page.next_token,
         )
 
-    async def get(self, dead_letter_id: DeadLetterId, request: Request) -> Any:
+    async def get(self, dead_letter_id: DeadLetterId) -> Any:
         """Why it was given up, after how many attempts, and where it comes from."""
-        caller = self._context.caller(request)
+        caller = current_principal()
         return DeadLetterReply.of(await self._catalog.get_dead_letter(caller, dead_letter_id))
 
-    async def replay(self, body: ReplayBody, request: Request) -> Any:
+    async def replay(self, body: ReplayBody) -> Any:
         """Asked twice, the work is done once."""
-        caller = self._context.caller(request)
+        caller = current_principal()
         done = await self._catalog.replay_dead_letters(caller, body.dead_letter_ids)
         return ReplayReply(replayed=done.replayed, superseded=done.superseded, gone=done.gone)
 
-    async def repair(self, collection: CollectionName, request: Request) -> Any:
+    async def repair(self, collection: CollectionName) -> Any:
         """The reconciler does the same by itself, every minute for small collections."""
-        caller = self._context.caller(request)
+        caller = current_principal()
         found = await self._catalog.repair_collection(caller, collection_name(collection))
         return RepairReply(compared=found.compared, different=found.different)

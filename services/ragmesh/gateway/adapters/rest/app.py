@@ -31,6 +31,7 @@ from ragmesh.gateway.adapters.rest.problems import (
     on_invalid_request,
     on_mesh_error,
 )
+from ragmesh.gateway.authorization import EVERYBODY, roles_of_route
 from ragmesh.gateway.ports import Identity
 from ragmesh.gateway.service import GatewayService
 
@@ -42,6 +43,11 @@ _ABOUT = (
 _CHANGING = frozenset({"post", "patch", "delete"})
 _UNKEYED = ("/ask", "/search", ":replay", ":repair")
 """Ends of paths that change nothing, or nothing more when they are asked for again."""
+_KEY = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "An API key, as `ragmesh keys create` makes it. Developer mode asks for none.",
+}
 _IDEMPOTENCY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -75,8 +81,11 @@ class RestApp(FastAPI):
         # Read one by one, so that a wrong one is refused by itself.
         listed = schemas[DocumentsBody.__name__]["properties"]["documents"]
         listed["items"] = {"$ref": f"#/components/schemas/{DocumentBody.__name__}"}
+        description["components"]["securitySchemes"] = {"key": _KEY}
         for path, methods in description["paths"].items():
             for method, operation in methods.items():
+                if roles_of_route(method.upper(), path) != EVERYBODY:
+                    operation["security"] = [{"key": []}]
                 operation["responses"].pop("422", None)
                 if method in _CHANGING and not path.endswith(_UNKEYED):
                     operation.setdefault("parameters", []).append(_IDEMPOTENCY)
@@ -100,7 +109,7 @@ def make_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    context = Context(service, identity, pool)
+    context = Context(service, pool)
     for router in (
         AdminRoutes(context).router(),
         AskingRoutes(context).router(),
@@ -114,7 +123,7 @@ def make_app(
     app.add_exception_handler(RequestValidationError, on_invalid_request)
     app.add_exception_handler(HTTPException, on_http_error)
     app.add_exception_handler(ClientDisconnect, _on_disconnect)
-    return Door(app, limits=service.limits, room=service.room)
+    return Door(app, identity, limits=service.limits, room=service.room)
 
 
 def _add_process_routes(app: FastAPI, ready: Callable[[], bool]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from ragmesh.chassis.callers import current_principal
 from ragmesh.chassis.requests import current_request_id
 from ragmesh.core.answers import Answer, AnswerEvent, Citation
 from ragmesh.core.errors import InternalError
@@ -67,7 +68,7 @@ class AskingRoutes:
 
     async def ask(self, collection: CollectionName, body: AskBody, request: Request) -> Any:
         """Answer in one piece, or as a stream to who accepts one."""
-        caller = self._context.caller(request)
+        caller = current_principal()
         service = self._context.service
         query = body.query(collection)
         request_id = current_request_id()
@@ -79,7 +80,7 @@ class AskingRoutes:
 
     async def search(self, collection: CollectionName, body: SearchBody, request: Request) -> Any:
         """Find chunks."""
-        caller = self._context.caller(request)
+        caller = current_principal()
         work = self._context.service.search(caller, body.parsed(collection))
         return SearchReply.of(await while_connected(request, work))
 

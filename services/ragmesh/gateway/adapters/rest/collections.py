@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 
+from ragmesh.chassis.callers import current_principal
 from ragmesh.core.names import collection_name
 from ragmesh.gateway.adapters.rest.bodies import CollectionBody, CollectionPatch
 from ragmesh.gateway.adapters.rest.context import (
@@ -61,45 +62,41 @@ class CollectionRoutes:
         )
         return router
 
-    async def create(self, body: CollectionBody, request: Request) -> Any:
+    async def create(self, body: CollectionBody) -> Any:
         """An empty collection; its name is unique."""
-        caller = self._context.caller(request)
+        caller = current_principal()
         return CollectionReply.of(
             await self._catalog.create_collection(caller, body.new_collection())
         )
 
-    async def list(
-        self, request: Request, page_size: PageSize = 0, page_token: PageToken = ""
-    ) -> Any:
+    async def list(self, page_size: PageSize = 0, page_token: PageToken = "") -> Any:
         """Collections by name, with counts of what the caller may see."""
         page = await self._catalog.list_collections(
-            self._context.caller(request), page_request(page_size, page_token)
+            current_principal(), page_request(page_size, page_token)
         )
         return CollectionsReply(
             collections=[CollectionReply.of(collection) for collection in page.items],
             next_page_token=page.next_token,
         )
 
-    async def get(self, collection: CollectionName, request: Request) -> Any:
+    async def get(self, collection: CollectionName) -> Any:
         """With counts of documents and chunks that the caller may see."""
-        caller = self._context.caller(request)
+        caller = current_principal()
         return CollectionReply.of(
             await self._catalog.get_collection(caller, collection_name(collection))
         )
 
-    async def update(
-        self, collection: CollectionName, body: CollectionPatch, request: Request
-    ) -> Any:
+    async def update(self, collection: CollectionName, body: CollectionPatch) -> Any:
         """What needs no new index version; what is missing stays."""
-        caller = self._context.caller(request)
+        caller = current_principal()
         return CollectionReply.of(
             await self._catalog.update_collection(
                 caller, collection_name(collection), body.change()
             )
         )
 
-    async def delete(self, collection: CollectionName, request: Request) -> Response:
+    async def delete(self, collection: CollectionName) -> Response:
         """With all its documents; its name is free at once."""
-        caller = self._context.caller(request)
+        caller = current_principal()
         await self._catalog.delete_collection(caller, collection_name(collection))
         return Response(status_code=204)

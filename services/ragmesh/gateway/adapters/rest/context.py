@@ -6,14 +6,12 @@ import json
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Path, Query, Request
+from fastapi import Path, Query
 
 from ragmesh.chassis.executors import Executor
-from ragmesh.core.callers import Principal
 from ragmesh.core.errors import InvalidError, NotUtf8Error, Violation
 from ragmesh.core.pages import PageRequest
 from ragmesh.gateway.adapters.rest.problems import PROBLEM_TYPE
-from ragmesh.gateway.ports import Identity
 from ragmesh.gateway.service import GatewayService
 
 CollectionName = Annotated[str, Path(description="Name of the collection.", examples=["handbook"])]
@@ -27,7 +25,8 @@ PageToken = Annotated[
 ]
 _MEANINGS = {
     400: "The request is malformed, or the state forbids it.",
-    403: "In developer mode: the request could come from a page of elsewhere.",
+    401: "There is no key, or it is no good.",
+    403: "The key may not do this; or, in developer mode, a page of elsewhere could have asked.",
     404: "What was named is not there, or not for this caller.",
     409: "The name is taken, or somebody else was faster.",
     413: "The body or a file is too large.",
@@ -37,7 +36,7 @@ _MEANINGS = {
     503: "A part of the mesh is away; `Retry-After` says when to try again.",
     504: "Time ran out.",
 }
-_ALWAYS = (400, 403, 429, 500, 503, 504)
+_ALWAYS = (400, 401, 403, 429, 500, 503, 504)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +44,7 @@ class Context:
     """The gateway behind the routes, and a thread for what would hold up the loop."""
 
     service: GatewayService
-    identity: Identity
     pool: Executor
-
-    def caller(self, request: Request) -> Principal:
-        """Who sent the request, else UnauthenticatedError."""
-        return self.identity.identify(request.headers.get("authorization"))
 
 
 def page_request(size: int, token: str) -> PageRequest:

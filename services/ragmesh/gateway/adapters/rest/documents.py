@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from fastapi import Path, Query, Request, Response
 
+from ragmesh.chassis.callers import current_principal
 from ragmesh.core.documents import DocumentContent
 from ragmesh.core.errors import InvalidError, InvalidFilterError
 from ragmesh.core.filters import parse_filter
@@ -65,7 +66,7 @@ class DocumentEndpoints:
         none is accepted, the answer is a problem. With an `Idempotency-Key` the same request is
         done once and answered the same for 24 hours.
         """
-        caller = self._context.caller(request)
+        caller = current_principal()
         service = self._context.service
         if wait:
             parse_limit(wait, field="wait", most=service.limits.wait_seconds)
@@ -85,7 +86,6 @@ class DocumentEndpoints:
     async def list(
         self,
         collection: CollectionName,
-        request: Request,
         filter: FilterQuery = "",
         page_size: PageSize = 0,
         page_token: PageToken = "",
@@ -93,7 +93,7 @@ class DocumentEndpoints:
         """Those that the caller may see."""
         tree = _tree(filter) if filter else None
         page = await self._catalog.list_documents(
-            self._context.caller(request),
+            current_principal(),
             collection_name(collection),
             filter=parse_filter(tree),
             page=page_request(page_size, page_token),
@@ -103,11 +103,9 @@ class DocumentEndpoints:
             next_page_token=page.next_token,
         )
 
-    async def get(
-        self, collection: CollectionName, document_id: DocumentId, request: Request
-    ) -> Any:
+    async def get(self, collection: CollectionName, document_id: DocumentId) -> Any:
         """One document without its content."""
-        caller = self._context.caller(request)
+        caller = current_principal()
         names = _names(collection, document_id)
         return DocumentReply.of(await self._catalog.get_document(caller, *names))
 
@@ -116,19 +114,16 @@ class DocumentEndpoints:
         collection: CollectionName,
         document_id: DocumentId,
         body: DocumentPatch,
-        request: Request,
     ) -> Any:
         """Title, metadata or access; what is missing stays. A tighter access holds at once."""
-        caller = self._context.caller(request)
+        caller = current_principal()
         names = _names(collection, document_id)
         accepted = await self._catalog.update_document(caller, *names, body.change())
         return AcceptedReply.of(accepted)
 
-    async def delete(
-        self, collection: CollectionName, document_id: DocumentId, request: Request
-    ) -> Any:
+    async def delete(self, collection: CollectionName, document_id: DocumentId) -> Any:
         """It is not found any more once this answers; its job removes its remains."""
-        caller = self._context.caller(request)
+        caller = current_principal()
         names = _names(collection, document_id)
         return AcceptedReply.of(await self._catalog.delete_document(caller, *names))
 
@@ -136,11 +131,10 @@ class DocumentEndpoints:
         self,
         collection: CollectionName,
         document_id: DocumentId,
-        request: Request,
         revision: RevisionQuery = None,
     ) -> Any:
         """What was read out of the document; every span counts in it."""
-        caller = self._context.caller(request)
+        caller = current_principal()
         names = _names(collection, document_id)
         found = await self._catalog.get_document_text(caller, *names, revision=revision)
         return TextReply(text=found.text, revision=found.revision)
@@ -149,11 +143,10 @@ class DocumentEndpoints:
         self,
         collection: CollectionName,
         document_id: DocumentId,
-        request: Request,
         revision: RevisionQuery = None,
     ) -> Response:
         """The original bytes, as an attachment that browsers do not open by themselves."""
-        caller = self._context.caller(request)
+        caller = current_principal()
         names = _names(collection, document_id)
         found = await self._catalog.get_document_content(caller, *names, revision=revision)
         return Response(
@@ -171,12 +164,11 @@ class DocumentEndpoints:
         self,
         collection: CollectionName,
         document_id: DocumentId,
-        request: Request,
         page_size: PageSize = 0,
         page_token: PageToken = "",
     ) -> Any:
         """The newest first; a deleted one marks the document as deleted."""
-        caller = self._context.caller(request)
+        caller = current_principal()
         names = _names(collection, document_id)
         page = await self._catalog.list_revisions(
             caller, *names, page_request(page_size, page_token)
@@ -191,10 +183,9 @@ class DocumentEndpoints:
         collection: CollectionName,
         document_id: DocumentId,
         revision: RevisionPath,
-        request: Request,
     ) -> Any:
         """Its content becomes a new revision."""
-        caller = self._context.caller(request)
+        caller = current_principal()
         names = _names(collection, document_id)
         return AcceptedReply.of(await self._catalog.restore_revision(caller, *names, revision))
 

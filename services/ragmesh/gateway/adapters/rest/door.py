@@ -9,6 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ragmesh.chassis.callers import calling
 from ragmesh.chassis.requests import (
     IDEMPOTENCY_HEADER,
     REQUEST_ID_HEADER,
@@ -17,6 +18,7 @@ from ragmesh.chassis.requests import (
     serving,
 )
 from ragmesh.chassis.wire import as_mesh_error
+from ragmesh.core.callers import Principal
 from ragmesh.core.errors import (
     BodyTooLargeError,
     BodyTooSlowError,
@@ -25,6 +27,7 @@ from ragmesh.core.errors import (
     Violation,
 )
 from ragmesh.gateway.adapters.rest.problems import problem_response
+from ragmesh.gateway.authorization import EVERYBODY, refuse_without, roles_of_route
 from ragmesh.gateway.developer_mode import (
     FORM_HEADER,
     refuse_bare_form,
@@ -32,6 +35,7 @@ from ragmesh.gateway.developer_mode import (
     refuse_foreign_origin,
 )
 from ragmesh.gateway.limits import GatewayLimits
+from ragmesh.gateway.ports import Identity
 from ragmesh.gateway.room import Share, UploadRoom
 
 
@@ -46,8 +50,11 @@ def guard_developer_mode(headers: Headers) -> None:
 class Door:
     """The outermost ASGI app: whatever goes wrong below it becomes a problem."""
 
-    def __init__(self, app: ASGIApp, *, limits: GatewayLimits, room: UploadRoom) -> None:
-        self._app = app
+    def __init__(
+        self, app: ASGIApp, identity: Identity, *, limits: GatewayLimits, room: UploadRoom
+    ) -> None:
+        self.app = app
+        self._identity = identity
         self._limits = limits
         self.room = room
 
@@ -60,11 +67,14 @@ class Door:
         answer = _Answer(send, request_id)
         with serving(request_id) as served, self.room.share() as share:
             try:
-                guard_developer_mode(headers)
+                if self._identity.is_developer_mode:
+                    guard_developer_mode(headers)
+                caller = self._caller(scope, headers)
                 served.idempotency_key = accept_idempotency_key(headers.get(IDEMPOTENCY_HEADER))
                 body = self._body(scope, receive, share)
                 body.refuse_announced(headers)
-                await self._app(scope, body.receive, answer.unless(body))
+                with calling(caller):
+                    await self.app(scope, body.receive, answer.unless(body))
                 error = body.error
             except asyncio.CancelledError:
                 if answer.started:
@@ -75,6 +85,18 @@ class Door:
                 error = as_mesh_error(raised)
             if error is not None and not answer.started:
                 await _response(error)(scope, receive, answer.send)
+
+    def _caller(self, scope: Scope, headers: Headers) -> Principal | None:
+        """Who asks, when the route is theirs; None where nobody needs to be known."""
+        roles = roles_of_route(scope["method"], scope["path"])
+        if roles == EVERYBODY:
+            return None
+        principal = self._identity.identify(headers.getlist("authorization"))
+        if roles is None:
+            # The router says what is wrong: no use case behind it works without a caller.
+            return None
+        refuse_without(principal, roles)
+        return principal
 
     def _body(self, scope: Scope, receive: Receive, share: Share) -> _Body:
         brings_documents = scope["method"] == "POST" and scope["path"].endswith("/documents")

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
+from ragmesh.chassis.callers import current_principal
 from ragmesh.core.documents import JobState
 from ragmesh.gateway.adapters.rest.context import (
     Context,
@@ -81,7 +82,6 @@ class JobRoutes:
 
     async def list(
         self,
-        request: Request,
         state: State = "",
         page_size: PageSize = 0,
         page_token: PageToken = "",
@@ -89,19 +89,19 @@ class JobRoutes:
         """The newest first; jobs stay after they end."""
         wanted = JobState(parse_choice(state, _STATES, field="state")) if state else None
         page = await self._catalog.list_jobs(
-            self._context.caller(request), state=wanted, page=page_request(page_size, page_token)
+            current_principal(), state=wanted, page=page_request(page_size, page_token)
         )
         return JobsReply(
             jobs=[JobReply.of(job) for job in page.items], next_page_token=page.next_token
         )
 
-    async def get(self, job_id: JobId, request: Request) -> Any:
+    async def get(self, job_id: JobId) -> Any:
         """Its state, stage and percent, or why it failed."""
-        return JobReply.of(await self._catalog.get_job(self._context.caller(request), job_id))
+        return JobReply.of(await self._catalog.get_job(current_principal(), job_id))
 
-    async def cancel(self, job_id: JobId, request: Request) -> Any:
+    async def cancel(self, job_id: JobId) -> Any:
         """One that has not ended."""
-        return JobReply.of(await self._catalog.cancel_job(self._context.caller(request), job_id))
+        return JobReply.of(await self._catalog.cancel_job(current_principal(), job_id))
 
     async def watch(
         self, job_id: JobId, request: Request, last_event_id: LastEventId = None
@@ -112,7 +112,7 @@ class JobRoutes:
         """
         service = self._context.service
         events = service.watch_job(
-            self._context.caller(request), job_id, after_event_id=parse_event_id(last_event_id)
+            current_principal(), job_id, after_event_id=parse_event_id(last_event_id)
         )
         stream = await while_connected(request, opened(_server_events(events), service.clock))
         return Response(status_code=204) if stream is None else stream
