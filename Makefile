@@ -53,7 +53,8 @@ test: setup ## Run the tests, with coverage of services/ (starts and stops what 
 	@rm -f .coverage .coverage.*
 	@# A worker that crashed ends the run instead of leaving it to wait.
 	@# In the order of the folders: what takes long comes first, and many short files even out the end.
-	$(BIN)/python -m pytest -p tests.covering -n auto --maxprocesses 4 --max-worker-restart=0 \
+	scratch=$$(mktemp -d -p "$$(tools/scratch.sh)"); trap 'rm -rf "$$scratch"' EXIT; \
+	TMPDIR="$$scratch" $(BIN)/python -m pytest -p tests.covering -n auto --maxprocesses 4 --max-worker-restart=0 \
 	  --dist loadfile --no-loadscope-reorder
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report

@@ -1,31 +1,26 @@
-"""The real model, exported once from the installed wheel."""
+"""The real model, as the setup exported it."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from ragmesh.embedding.adapters.export import export, locate_wheel_model
-from ragmesh.embedding.adapters.manifest import FAST
 from ragmesh.embedding.adapters.onnx import OnnxEncoder, open_onnx_encoder
+from ragmesh.embedding.settings import MINILM, EncoderKind, default_model_folder
 
 
 @pytest.fixture(scope="session")
-def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("model")
-    export(locate_wheel_model(), folder)
-    yield folder
-    shutil.rmtree(folder)  # 90 MB that nobody looks at afterwards
+def model_folder() -> Path:
+    """What `make model` wrote; `test_export.py` compares it with what is written today."""
+    return default_model_folder(MINILM)
 
 
 @pytest.fixture(scope="session")
-def fast_folder(model_folder: Path) -> Path:
-    export(locate_wheel_model(), model_folder / FAST, FAST)
-    return model_folder / FAST
+def fast_folder() -> Path:
+    return default_model_folder(MINILM, kind=EncoderKind.FAST)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -206,7 +206,7 @@ async def test_a_request_is_told_by_its_route_and_never_by_its_path() -> None:
     assert {asked.name, missing.name} <= set(names)
     described = {
         f"{method.upper()} {path}"
-        for path, methods in door._app.openapi()["paths"].items()
+        for path, methods in door.app.openapi()["paths"].items()
         for method in methods
     }
     assert described - {"GET /healthz", "GET /readyz"} | {"GET /docs"} == set(names)
