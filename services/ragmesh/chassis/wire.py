@@ -40,6 +40,7 @@ from ragmesh.core.errors import (
     UnavailableError,
     UnsupportedError,
     UnsupportedFormatError,
+    UnsupportedMediaTypeError,
     Violation,
     error_classes,
 )
@@ -87,6 +88,7 @@ _HTTP_BY_REASON = MappingProxyType(
         BodyTooLargeError.reason: 413,
         BodyTooSlowError.reason: 408,
         UnsupportedFormatError.reason: 415,
+        UnsupportedMediaTypeError.reason: 415,
     }
 )
 _GENERAL: MappingProxyType[Kind, type[RagmeshError]] = MappingProxyType(
@@ -129,8 +131,8 @@ def code_of(error: RagmeshError) -> grpc.StatusCode:
     return CODES[error.kind]
 
 
-def http_status(error: RagmeshError) -> int:
-    """The HTTP status of an error; its kind decides, but for bodies and formats."""
+def http_status(error: RagmeshError | type[RagmeshError]) -> int:
+    """The HTTP status of an error or a class; its kind decides, but for bodies and formats."""
     return _HTTP_BY_REASON.get(error.reason, HTTP_STATUSES[error.kind])
 
 

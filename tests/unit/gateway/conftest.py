@@ -14,6 +14,7 @@ from ragmesh.gateway.identity import DeveloperIdentity
 from ragmesh.gateway.limits import MEBIBYTE as MIB
 from ragmesh.gateway.limits import GatewayLimits
 from ragmesh.testing.gateway import FakeMesh
+from tests.unit.gateway.described import Described, description
 
 
 @pytest.fixture
@@ -28,8 +29,17 @@ async def door(mesh: FakeMesh) -> AsyncIterator[Door]:
         yield make_app(mesh.service(), DeveloperIdentity(), pool=pool, version="1.2.3")
 
 
+@pytest.fixture(scope="session")
+def described() -> Described:
+    return Described(description())
+
+
 @pytest.fixture
-async def http(door: Door) -> AsyncIterator[httpx.AsyncClient]:
+async def http(door: Door, described: Described) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app=door)
-    async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8080") as client:
+    async with httpx.AsyncClient(
+        transport=transport,
+        base_url="http://localhost:8080",
+        event_hooks={"response": [described.check]},
+    ) as client:
         yield client

@@ -99,6 +99,7 @@ from ragmesh.core.errors.requests import (
     NotUtf8Error,
     QuestionTooLongError,
     TextTooLongError,
+    UnsupportedMediaTypeError,
 )
 from ragmesh.core.errors.startup import (
     InvalidSettingsError,
@@ -244,6 +245,7 @@ __all__ = [
     "UnreadableFileError",
     "UnsupportedError",
     "UnsupportedFormatError",
+    "UnsupportedMediaTypeError",
     "Violation",
     "error_classes",
 ]

@@ -88,6 +88,12 @@ class NotUtf8Error(InvalidError):
     reason = "NOT_UTF8"
 
 
+class UnsupportedMediaTypeError(InvalidError):
+    """The body is of a media type that this route does not take."""
+
+    reason = "UNSUPPORTED_MEDIA_TYPE"
+
+
 class InvalidIdempotencyKeyError(InvalidError):
     """An idempotency key is empty, too long or not printable ASCII."""
 

@@ -9,20 +9,26 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
 from ragmesh.chassis.callers import current_principal
+from ragmesh.core.errors import BatchTooLargeError, DeadLetterNotFoundError
 from ragmesh.core.mending import DeadLetter
 from ragmesh.core.names import collection_name
+from ragmesh.gateway.adapters.rest import examples
+from ragmesh.gateway.adapters.rest.bodies import Body
 from ragmesh.gateway.adapters.rest.context import (
     CollectionName,
     Context,
     PageSize,
     PageToken,
     page_request,
-    problems,
 )
 from ragmesh.gateway.adapters.rest.document_replies import ErrorReply
+from ragmesh.gateway.adapters.rest.refusals import BODY, CHANGE, COLLECTION, PAGE, problems
 from ragmesh.gateway.adapters.rest.replies import optional
+from ragmesh.gateway.adapters.rest.shapes import UPLOADS, shown
 
-DeadLetterId = Annotated[str, Path(description="Id of the dead letter.")]
+DeadLetterId = Annotated[
+    str, Path(description="Id of the dead letter.", examples=[examples.DEAD_LETTER_ID])
+]
 OfCollection = Annotated[str, Query(description="Only dead letters of this collection.")]
 OfReason = Annotated[str, Query(description="Only those given up for this reason.")]
 
@@ -38,6 +44,8 @@ class OriginReply(BaseModel):
 
 class DeadLetterReply(BaseModel):
     """Work that was given up."""
+
+    model_config = shown(examples.DEAD_LETTER)
 
     dead_letter_id: str
     at: datetime
@@ -74,18 +82,26 @@ class DeadLetterReply(BaseModel):
 class DeadLettersReply(BaseModel):
     """A page of dead letters, the newest first."""
 
+    model_config = shown(examples.DEAD_LETTERS)
+
     dead_letters: list[DeadLetterReply]
     next_page_token: str
 
 
-class ReplayBody(BaseModel):
+class ReplayBody(Body):
     """Names work to try again."""
 
-    dead_letter_ids: list[str] = Field(description="Ids of at most 1000 dead letters.")
+    dead_letter_ids: list[str] = Field(
+        description="Ids of at most 1000 dead letters.",
+        examples=[[examples.DEAD_LETTER_ID]],
+        json_schema_extra=UPLOADS,
+    )
 
 
 class ReplayReply(BaseModel):
     """What became of the dead letters."""
+
+    model_config = shown(examples.REPLAYED)
 
     replayed: int = Field(description="Waits for a worker again.")
     superseded: int = Field(description="Dropped: something newer is wanted.")
@@ -94,6 +110,8 @@ class ReplayReply(BaseModel):
 
 class RepairReply(BaseModel):
     """What comparing catalog and index found."""
+
+    model_config = shown(examples.REPAIRED)
 
     compared: int = Field(description="Documents compared.")
     different: int = Field(description="Documents that differed; they are being repaired.")
@@ -115,7 +133,7 @@ class AdminRoutes:
             self.list,
             methods=["GET"],
             response_model=DeadLettersReply,
-            responses=problems(404),
+            responses=problems(*COLLECTION, *PAGE),
             summary="List work that was given up",
         )
         add(
@@ -123,7 +141,7 @@ class AdminRoutes:
             self.get,
             methods=["GET"],
             response_model=DeadLetterReply,
-            responses=problems(404),
+            responses=problems(DeadLetterNotFoundError),
             summary="Show a dead letter",
         )
         add(
@@ -131,7 +149,7 @@ class AdminRoutes:
             self.replay,
             methods=["POST"],
             response_model=ReplayReply,
-            responses=problems(),
+            responses=problems(*BODY, *CHANGE, BatchTooLargeError),
             summary="Try given-up work again",
         )
         add(
@@ -139,7 +157,7 @@ class AdminRoutes:
             self.repair,
             methods=["POST"],
             response_model=RepairReply,
-            responses=problems(404),
+            responses=problems(*COLLECTION, *CHANGE),
             summary="Compare catalog and index now",
         )
         return router

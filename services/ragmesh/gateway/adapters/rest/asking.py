@@ -13,7 +13,8 @@ from ragmesh.chassis.requests import current_request_id
 from ragmesh.core.answers import Answer, AnswerEvent, Citation
 from ragmesh.core.errors import InternalError
 from ragmesh.gateway.adapters.rest.bodies import AskBody, SearchBody
-from ragmesh.gateway.adapters.rest.context import CollectionName, Context, problems
+from ragmesh.gateway.adapters.rest.context import CollectionName, Context
+from ragmesh.gateway.adapters.rest.refusals import SEARCH, problems
 from ragmesh.gateway.adapters.rest.replies import (
     AnswerReply,
     CitationReply,
@@ -51,7 +52,10 @@ class AskingRoutes:
             self.ask,
             methods=["POST"],
             response_model=AnswerReply,
-            responses={**problems(404, 413), 200: {"content": stream}},
+            responses={
+                **problems(*SEARCH),
+                200: {"content": stream, "description": "The answer, whole or as it is written."},
+            },
             summary="Answer a question",
             description="Answers from the collection's documents, with citations. " + _STREAM_TEXT,
         )
@@ -60,7 +64,7 @@ class AskingRoutes:
             self.search,
             methods=["POST"],
             response_model=SearchReply,
-            responses=problems(404, 413),
+            responses=problems(*SEARCH),
             summary="Find chunks",
             description="Finds the chunks that answer a query best, and writes no answer.",
         )

@@ -22,6 +22,26 @@ from ragmesh.core.metadata import Metadata
 from ragmesh.core.names import collection_name
 from ragmesh.core.questions import Question
 from ragmesh.core.search import SearchMode, SearchQuery
+from ragmesh.gateway.adapters.rest.shapes import (
+    COLLECTION_NAME,
+    CONTENT_TYPE,
+    COUNT,
+    DESCRIPTION,
+    DOCUMENT_ID,
+    GROUPS,
+    LANGUAGE,
+    LIMIT,
+    METADATA,
+    QUESTION,
+    ROLE,
+    SHARE,
+    SORTABLE,
+    TEXT,
+    TITLE,
+    TURN_TEXT,
+    TURNS,
+    UPLOADS,
+)
 from ragmesh.gateway.parsing import (
     DEFAULT_SEARCH_LIMIT,
     parse_ask,
@@ -36,10 +56,10 @@ FILTER_TEXT = (
 )
 
 
-def _example(**fields: Any) -> ConfigDict:
-    return ConfigDict(
-        extra="forbid", strict=True, frozen=True, json_schema_extra={"example": fields}
-    )
+def _example(*, least: int = 0, **fields: Any) -> ConfigDict:
+    """A closed body that may look like this, with at least so many fields."""
+    extra: dict[str, Any] = {"example": fields} | ({"minProperties": least} if least else {})
+    return ConfigDict(extra="forbid", strict=True, frozen=True, json_schema_extra=extra)
 
 
 class Body(BaseModel):
@@ -51,8 +71,8 @@ class Body(BaseModel):
 class TurnBody(Body):
     """One earlier message of the conversation."""
 
-    role: str = Field(description="Who said it: `user` or `assistant`.")
-    text: str = Field(description="What was said.")
+    role: str = Field(description="Who said it: `user` or `assistant`.", json_schema_extra=ROLE)
+    text: str = Field(description="What was said.", json_schema_extra=TURN_TEXT)
 
 
 class AskBody(Body):
@@ -60,11 +80,17 @@ class AskBody(Body):
 
     model_config = _example(question="How many days of leave does a new colleague have?")
 
-    question: str = Field(description="The question: not blank, at most 8000 characters.")
-    history: list[TurnBody] = Field([], description="What was said before, the oldest first.")
+    question: str = Field(
+        description="The question: not blank, at most 8000 characters.", json_schema_extra=QUESTION
+    )
+    history: list[TurnBody] = Field(
+        [], description="What was said before, the oldest first.", json_schema_extra=TURNS
+    )
     filter: Any = Field(None, description=FILTER_TEXT)
     limit: int | None = Field(
-        None, description="Most chunks that the answer is made from, in [1, 200]; 8 by default."
+        None,
+        description="Most chunks that the answer is made from, in [1, 200]; 8 by default.",
+        json_schema_extra=LIMIT,
     )
     cache: Literal["use", "bypass", "refresh"] = Field(
         "use",
@@ -88,14 +114,20 @@ class SearchBody(Body):
 
     model_config = _example(query="days of leave", limit=5, mode="hybrid")
 
-    query: str = Field(description="What to find: not blank, at most 8000 characters.")
-    limit: int | None = Field(None, description="Most hits, in [1, 200]; 10 by default.")
+    query: str = Field(
+        description="What to find: not blank, at most 8000 characters.", json_schema_extra=QUESTION
+    )
+    limit: int | None = Field(
+        None, description="Most hits, in [1, 200]; 10 by default.", json_schema_extra=LIMIT
+    )
     mode: Literal["hybrid", "dense", "keyword"] = Field(
         "hybrid", description="By meaning and by words, or by one of them."
     )
     filter: Any = Field(None, description=FILTER_TEXT)
     score_threshold: float | None = Field(
-        None, description="Hits with a score below this, in [0, 1], are left out."
+        None,
+        description="Hits with a score below this, in [0, 1], are left out.",
+        json_schema_extra=SHARE,
     )
     explain: bool = Field(False, description="Whether hits say how each ranking saw them.")
 
@@ -116,9 +148,13 @@ class ChunkingBody(Body):
     """How documents are split."""
 
     max_tokens: int = Field(
-        0, description="Most tokens of a chunk; 0 for what the encoder's window holds, 512 at most."
+        0,
+        description="Most tokens of a chunk; 0 for what the encoder's window holds, 512 at most.",
+        json_schema_extra=COUNT,
     )
-    overlap_tokens: int = Field(0, description="Tokens that neighbouring chunks share.")
+    overlap_tokens: int = Field(
+        0, description="Tokens that neighbouring chunks share.", json_schema_extra=COUNT
+    )
 
 
 class CollectionBody(Body):
@@ -128,16 +164,26 @@ class CollectionBody(Body):
         name="handbook", description="What every colleague should know", language="en"
     )
 
-    name: str = Field(description="Name: `[a-z][a-z0-9-]{0,62}`.")
-    description: str = Field("", description="What it holds, for people.")
-    language: str = Field("", description="Language of its documents, such as `en` or `de`.")
+    name: str = Field(
+        description="Name: `[a-z][a-z0-9-]{0,62}`.", json_schema_extra=COLLECTION_NAME
+    )
+    description: str = Field(
+        "", description="What it holds, for people.", json_schema_extra=DESCRIPTION
+    )
+    language: str = Field(
+        "",
+        description="Language of its documents, such as `en` or `de`.",
+        json_schema_extra=LANGUAGE,
+    )
     encoder: str = Field("", description="Name of the encoder; empty for the server's default.")
     chunking: ChunkingBody = Field(ChunkingBody(), description="How documents are split.")
     default_access: Literal["open", "restricted"] = Field(
         "open", description="Who may see documents without access of their own."
     )
     sortable: dict[str, str] = Field(
-        {}, description="Metadata fields that ranges work on: `number` or `datetime` by name."
+        {},
+        description="Metadata fields that ranges work on: `number` or `datetime` by name.",
+        json_schema_extra=SORTABLE,
     )
 
     def new_collection(self) -> NewCollection:
@@ -156,9 +202,9 @@ class CollectionBody(Body):
 class CollectionPatch(Body):
     """A change of a collection; what is missing stays."""
 
-    model_config = _example(description="What every colleague should know")
+    model_config = _example(least=1, description="What every colleague should know")
 
-    description: str = Field("", description="New description.")
+    description: str = Field("", description="New description.", json_schema_extra=DESCRIPTION)
     default_access: Literal["open", "restricted"] = Field("open", description="New default.")
 
     def change(self) -> CollectionChange:
@@ -184,16 +230,23 @@ class DocumentBody(Body):
     )
 
     document_id: str | None = Field(
-        None, description="Id: `[A-Za-z0-9][A-Za-z0-9._:@-]{0,199}`; one is made when missing."
+        None,
+        description="Id: `[A-Za-z0-9][A-Za-z0-9._:@-]{0,199}`; one is made when missing.",
+        json_schema_extra=DOCUMENT_ID,
     )
-    title: str = Field("", description="Title; empty for one found in the text.")
-    text: str = Field(description="The text; not empty.")
-    content_type: str = Field(TEXT_TYPE, description="Media type of the text.")
-    metadata: dict[str, Any] = Field({}, description="Any JSON object.")
+    title: str = Field(
+        "", description="Title; empty for one found in the text.", json_schema_extra=TITLE
+    )
+    text: str = Field(description="The text; not empty.", json_schema_extra=TEXT)
+    content_type: str = Field(
+        TEXT_TYPE, description="Media type of the text.", json_schema_extra=CONTENT_TYPE
+    )
+    metadata: dict[str, Any] = Field({}, description="Any JSON object.", json_schema_extra=METADATA)
     access: list[str] | None = Field(
         None,
         description="Groups that may see it; `[]` for administrators only, "
         "null for the collection's default.",
+        json_schema_extra=GROUPS,
     )
 
     def upload(self) -> Upload:
@@ -221,18 +274,31 @@ def _encoded(text: str) -> bytes:
 class DocumentsBody(Body):
     """Many documents as text; each is accepted or refused by itself."""
 
-    documents: list[Any] = Field(description="The documents, in [1, 1000].")
+    model_config = _example(
+        documents=[
+            {"document_id": "leave.md", "text": "A new colleague has 28 days of leave."},
+            {"document_id": "hours.md", "text": "The office is open from 8 to 18."},
+        ]
+    )
+
+    documents: list[Any] = Field(
+        description="The documents, in [1, 1000].", json_schema_extra=UPLOADS
+    )
 
 
 class DocumentPatch(Body):
     """A change of a document that embeds nothing; what is missing stays."""
 
-    model_config = _example(title="Leave and holidays", metadata={"lang": "en", "year": 2025})
+    model_config = _example(
+        least=1, title="Leave and holidays", metadata={"lang": "en", "year": 2025}
+    )
 
-    title: str = Field("", description="New title.")
-    metadata: dict[str, Any] = Field({}, description="New metadata, as a whole.")
+    title: str = Field("", description="New title.", json_schema_extra=TITLE)
+    metadata: dict[str, Any] = Field(
+        {}, description="New metadata, as a whole.", json_schema_extra=METADATA
+    )
     access: list[str] | None = Field(
-        None, description="New access; null for the collection's default."
+        None, description="New access; null for the collection's default.", json_schema_extra=GROUPS
     )
 
     def change(self) -> DocumentChange:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Response
 
 from ragmesh.chassis.callers import current_principal
+from ragmesh.core.errors import (
+    CollectionExistsError,
+    ControlCharactersError,
+    EncoderNotFoundError,
+    InvalidMetadataError,
+    InvalidNameError,
+)
 from ragmesh.core.names import collection_name
 from ragmesh.gateway.adapters.rest.bodies import CollectionBody, CollectionPatch
 from ragmesh.gateway.adapters.rest.context import (
@@ -15,9 +23,12 @@ from ragmesh.gateway.adapters.rest.context import (
     PageSize,
     PageToken,
     page_request,
-    problems,
 )
 from ragmesh.gateway.adapters.rest.document_replies import CollectionReply, CollectionsReply
+from ragmesh.gateway.adapters.rest.refusals import BODY, CHANGE, COLLECTION, PAGE, problems
+
+_TEXTS = (ControlCharactersError,)
+_FIELDS = (InvalidNameError, InvalidMetadataError, EncoderNotFoundError, *_TEXTS)
 
 
 class CollectionRoutes:
@@ -37,7 +48,7 @@ class CollectionRoutes:
             methods=["POST"],
             status_code=201,
             response_model=CollectionReply,
-            responses=problems(409, 413),
+            responses=problems(*BODY, *CHANGE, *_FIELDS, CollectionExistsError),
             summary="Make a collection",
         )
         add(
@@ -45,19 +56,20 @@ class CollectionRoutes:
             self.list,
             methods=["GET"],
             response_model=CollectionsReply,
-            responses=problems(),
+            responses=problems(*PAGE),
             summary="List collections",
         )
-        shown: dict[str, Any] = {"response_model": CollectionReply, "responses": problems(404)}
-        add(one, self.get, methods=["GET"], summary="Show a collection", **shown)
-        add(one, self.update, methods=["PATCH"], summary="Change a collection", **shown)
+        shown = partial(add, one, response_model=CollectionReply)
+        found, changed = problems(*COLLECTION), problems(*COLLECTION, *BODY, *CHANGE, *_TEXTS)
+        shown(self.get, methods=["GET"], responses=found, summary="Show a collection")
+        shown(self.update, methods=["PATCH"], responses=changed, summary="Change a collection")
         add(
             one,
             self.delete,
             methods=["DELETE"],
             status_code=204,
             response_class=Response,
-            responses=problems(404),
+            responses=problems(*COLLECTION, *CHANGE),
             summary="Delete a collection",
         )
         return router

@@ -45,7 +45,8 @@ def _operation(
     parameters = operation.get("parameters", ())
     if parameters:
         yield "<table>" + "".join(
-            _row(parameter["name"], parameter.get("description", "")) for parameter in parameters
+            _row(parameter["name"], parameter.get("description", ""))
+            for parameter in (_found(one, description) for one in parameters)
         )
         yield "</table>"
     for media, content in operation.get("requestBody", {}).get("content", {}).items():
@@ -66,10 +67,16 @@ def _schemas(
     if "anyOf" in schema:
         for part in schema["anyOf"]:
             yield from _schemas(part, description)
-    elif "$ref" in schema:
-        yield description["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
     else:
-        yield schema
+        yield _found(schema, description)
+
+
+def _found(part: Mapping[str, Any], description: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a reference leads to, or the part itself."""
+    found: Mapping[str, Any] = description if "$ref" in part else part
+    for name in part.get("$ref", "#").split("/")[1:]:
+        found = found[name]
+    return found
 
 
 def _schema(schema: Mapping[str, Any]) -> str:

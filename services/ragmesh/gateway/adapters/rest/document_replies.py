@@ -10,19 +10,27 @@ from pydantic import BaseModel, Field
 from ragmesh.core.documents import (
     Accepted,
     Collection,
+    DefaultAccess,
     Document,
+    DocumentState,
     Failure,
     Job,
+    JobState,
     Revision,
+    Stage,
     UploadOutcome,
 )
 from ragmesh.core.errors import RagmeshError
 from ragmesh.core.properties import FileProperties
+from ragmesh.gateway.adapters.rest import examples
 from ragmesh.gateway.adapters.rest.replies import optional
+from ragmesh.gateway.adapters.rest.shapes import PERCENT, SORTABLE, one_of, shown
 
 
 class ErrorReply(BaseModel):
     """Why something ended FAILED."""
+
+    model_config = shown(examples.FAILURE)
 
     reason: str = Field(description="Stable reason.")
     message: str = Field(description="One sentence for people.")
@@ -42,14 +50,16 @@ class ChunkingReply(BaseModel):
 class CollectionReply(BaseModel):
     """A collection with what the caller may see of it."""
 
+    model_config = shown(examples.COLLECTION)
+
     name: str
     uid: str
     description: str
     language: str
     encoder: str
     chunking: ChunkingReply
-    default_access: str
-    sortable: dict[str, str]
+    default_access: str = Field(json_schema_extra=one_of(DefaultAccess))
+    sortable: dict[str, str] = Field(json_schema_extra=SORTABLE)
     index_version: str
     documents: int
     chunks: int
@@ -84,6 +94,8 @@ class CollectionReply(BaseModel):
 class CollectionsReply(BaseModel):
     """A page of collections."""
 
+    model_config = shown(examples.COLLECTIONS)
+
     collections: list[CollectionReply]
     next_page_token: str
 
@@ -91,10 +103,12 @@ class CollectionsReply(BaseModel):
 class AcceptedReply(BaseModel):
     """The durable answer to a change."""
 
+    model_config = shown(examples.ACCEPTED)
+
     document_id: str
     revision: int
     job_id: str
-    state: str = Field(description="How far the job is.")
+    state: str = Field(description="How far the job is.", json_schema_extra=one_of(JobState))
 
     @classmethod
     def of(cls, accepted: Accepted) -> AcceptedReply:
@@ -112,7 +126,10 @@ class OutcomeReply(BaseModel):
     document_id: str | None = optional("Its id; missing when a refused one came without.")
     revision: int | None = optional("Its revision, unless it was refused.")
     job_id: str | None = optional("The job that makes it searchable, unless it was refused.")
-    state: str = Field(description="How far the job is, or `REFUSED`.")
+    state: str = Field(
+        description="How far the job is, or `REFUSED`.",
+        json_schema_extra=one_of(JobState, "REFUSED"),
+    )
     error: ErrorReply | None = optional("Why it was refused.")
 
     @classmethod
@@ -130,6 +147,8 @@ class OutcomeReply(BaseModel):
 
 class UploadedReply(BaseModel):
     """What became of each document, in the order of the request."""
+
+    model_config = shown(examples.UPLOADED)
 
     documents: list[OutcomeReply]
 
@@ -152,9 +171,14 @@ class PropertiesReply(BaseModel):
 class DocumentReply(BaseModel):
     """A document without its content."""
 
+    model_config = shown(examples.DOCUMENT)
+
     document_id: str
     revision: int
-    state: str = Field(description="`RECEIVED`, `INDEXING`, `INDEXED`, `FAILED` or `DELETING`.")
+    state: str = Field(
+        description="`RECEIVED`, `INDEXING`, `INDEXED`, `FAILED` or `DELETING`.",
+        json_schema_extra=one_of(DocumentState),
+    )
     chunks: int
     title: str
     content_type: str
@@ -185,12 +209,16 @@ class DocumentReply(BaseModel):
 class DocumentsReply(BaseModel):
     """A page of documents."""
 
+    model_config = shown(examples.DOCUMENTS)
+
     documents: list[DocumentReply]
     next_page_token: str
 
 
 class TextReply(BaseModel):
     """The text that spans count in."""
+
+    model_config = shown(examples.TEXT)
 
     text: str
     revision: int
@@ -221,6 +249,8 @@ class RevisionReply(BaseModel):
 class RevisionsReply(BaseModel):
     """A page of revisions, the newest first."""
 
+    model_config = shown(examples.REVISIONS)
+
     revisions: list[RevisionReply]
     next_page_token: str
 
@@ -228,13 +258,18 @@ class RevisionsReply(BaseModel):
 class JobReply(BaseModel):
     """Work that goes on after a request was answered."""
 
+    model_config = shown(examples.JOB)
+
     job_id: str
     collection: str
     document_id: str
     revision: int
-    state: str = Field(description="`QUEUED`, `RUNNING`, `SUCCEEDED`, `FAILED` or `CANCELLED`.")
-    stage: str
-    percent: int
+    state: str = Field(
+        description="`QUEUED`, `RUNNING`, `SUCCEEDED`, `FAILED` or `CANCELLED`.",
+        json_schema_extra=one_of(JobState),
+    )
+    stage: str = Field(description="What it is doing.", json_schema_extra=one_of(Stage))
+    percent: int = Field(json_schema_extra=PERCENT)
     error: ErrorReply | None = optional("Why it failed.")
     created_at: datetime
     started_at: datetime | None
@@ -266,11 +301,15 @@ class JobReply(BaseModel):
 class JobsReply(BaseModel):
     """A page of jobs, the newest first."""
 
+    model_config = shown(examples.JOBS)
+
     jobs: list[JobReply]
     next_page_token: str
 
 
 class HealthReply(BaseModel):
     """Whether the process serves."""
+
+    model_config = shown(examples.HEALTH)
 
     status: str

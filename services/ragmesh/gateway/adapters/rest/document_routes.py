@@ -9,7 +9,8 @@ from typing import Any
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
-from ragmesh.gateway.adapters.rest.context import Context, problems
+from ragmesh.core.errors import RevisionNotFoundError, TextNotReadyError
+from ragmesh.gateway.adapters.rest.context import Context
 from ragmesh.gateway.adapters.rest.document_replies import (
     AcceptedReply,
     DocumentReply,
@@ -19,6 +20,16 @@ from ragmesh.gateway.adapters.rest.document_replies import (
     UploadedReply,
 )
 from ragmesh.gateway.adapters.rest.documents import DocumentEndpoints
+from ragmesh.gateway.adapters.rest.refusals import (
+    CHANGE,
+    DOCUMENT,
+    DOCUMENT_FIELDS,
+    FILTER,
+    PAGE,
+    UPLOAD,
+    Errors,
+    problems,
+)
 
 _FORM_SCHEMA = {
     "type": "object",
@@ -33,6 +44,11 @@ _FORM_SCHEMA = {
         "metadata": {"type": "string", "description": "A JSON object, for every file."},
         "document_id": {"type": "string", "description": "With one file only."},
         "access": {"type": "string", "description": "A JSON list of groups, or null."},
+    },
+    "example": {
+        "file": ["# Leave\n\nA new colleague has 28 days of leave."],
+        "metadata": '{"lang": "en"}',
+        "document_id": "leave.md",
     },
 }
 _UPLOAD_BODY = {
@@ -51,7 +67,12 @@ _UPLOAD_BODY = {
         },
     }
 }
-_BYTES = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+_BYTES = {
+    "*/*": {
+        "schema": {"type": "string", "format": "binary"},
+        "example": "# Leave\n\nA new colleague has 28 days of leave.",
+    }
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +81,8 @@ class _Route:
     path: str
     endpoint: Callable[..., Any]
     summary: str
-    reply: type[BaseModel] | None
+    reply: type[BaseModel]
+    errors: Errors
     status: int = 200
 
 
@@ -75,7 +97,7 @@ def document_router(context: Context) -> APIRouter:
         status_code=202,
         response_model=UploadedReply,
         responses={
-            **problems(404, 409, 413, 415),
+            **problems(*UPLOAD),
             200: {"model": UploadedReply, "description": "Every job has ended."},
         },
         summary="Upload documents",
@@ -86,7 +108,10 @@ def document_router(context: Context) -> APIRouter:
         calls.content,
         methods=["GET"],
         response_class=Response,
-        responses={**problems(404), 200: {"content": _BYTES}},
+        responses={
+            **problems(*DOCUMENT, RevisionNotFoundError),
+            200: {"content": _BYTES, "description": "The bytes, as an attachment."},
+        },
         summary="Get the original bytes of a document",
     )
     for route in _routes(calls):
@@ -96,7 +121,7 @@ def document_router(context: Context) -> APIRouter:
             methods=[route.method],
             status_code=route.status,
             response_model=route.reply,
-            responses=problems(404),
+            responses=problems(*route.errors),
             summary=route.summary,
         )
     return router
@@ -106,12 +131,20 @@ def _routes(calls: DocumentEndpoints) -> tuple[_Route, ...]:
     one = "/{document_id}"
     revisions = one + "/revisions"
     restoring = revisions + "/{revision}:restore"
+    of_revision = (*DOCUMENT, RevisionNotFoundError)
+    found, text = (*DOCUMENT, *FILTER, *PAGE), (*of_revision, TextNotReadyError)
+    changed, deleted = (*DOCUMENT, *DOCUMENT_FIELDS), (*DOCUMENT, *CHANGE)
+    restored = (*of_revision, *CHANGE)
     return (
-        _Route("GET", "", calls.list, "List documents", DocumentsReply),
-        _Route("GET", one, calls.get, "Show a document", DocumentReply),
-        _Route("PATCH", one, calls.update, "Change a document", AcceptedReply, 202),
-        _Route("DELETE", one, calls.delete, "Delete a document", AcceptedReply, 202),
-        _Route("GET", one + "/text", calls.text, "Get the text of a document", TextReply),
-        _Route("GET", revisions, calls.revisions, "List revisions", RevisionsReply),
-        _Route("POST", restoring, calls.restore, "Restore a revision", AcceptedReply, 202),
+        _Route("GET", "", calls.list, "List documents", DocumentsReply, found),
+        _Route("GET", one, calls.get, "Show a document", DocumentReply, DOCUMENT),
+        _Route("PATCH", one, calls.update, "Change a document", AcceptedReply, changed, 202),
+        _Route("DELETE", one, calls.delete, "Delete a document", AcceptedReply, deleted, 202),
+        _Route("GET", one + "/text", calls.text, "Get the text of a document", TextReply, text),
+        _Route(
+            "GET", revisions, calls.revisions, "List revisions", RevisionsReply, (*DOCUMENT, *PAGE)
+        ),
+        _Route(
+            "POST", restoring, calls.restore, "Restore a revision", AcceptedReply, restored, 202
+        ),
     )

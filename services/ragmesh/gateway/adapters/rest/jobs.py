@@ -10,15 +10,18 @@ from fastapi import APIRouter, Header, Query, Request, Response
 
 from ragmesh.chassis.callers import current_principal
 from ragmesh.core.documents import JobState
+from ragmesh.core.errors import JobFinishedError, JobNotFoundError
+from ragmesh.gateway.adapters.rest import examples
 from ragmesh.gateway.adapters.rest.context import (
     Context,
     JobId,
     PageSize,
     PageToken,
     page_request,
-    problems,
 )
 from ragmesh.gateway.adapters.rest.document_replies import JobReply, JobsReply
+from ragmesh.gateway.adapters.rest.refusals import CHANGE, PAGE, problems
+from ragmesh.gateway.adapters.rest.shapes import one_of
 from ragmesh.gateway.adapters.rest.streams import (
     EVENT_STREAM,
     ServerEvent,
@@ -30,8 +33,25 @@ from ragmesh.gateway.following import JobEvent
 from ragmesh.gateway.parsing import parse_choice
 
 _STATES = tuple(state.value for state in JobState)
-State = Annotated[str, Query(description="Only jobs in this state: " + ", ".join(_STATES) + ".")]
+State = Annotated[
+    str,
+    Query(
+        description="Only jobs in this state; empty for all.",
+        json_schema_extra=one_of(JobState, ""),
+    ),
+]
 LastEventId = Annotated[str | None, Header(description="Id of the last event that was seen.")]
+
+_EVENT = ServerEvent("job", JobReply.model_validate(examples.JOB), "300600100")
+_FOLLOWED: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Its events, until it ends.",
+        "content": {
+            EVENT_STREAM: {"schema": {"type": "string"}, "example": _EVENT.encoded().decode()}
+        },
+    },
+    204: {"description": "It has ended, and the last event was seen."},
+}
 
 
 class JobRoutes:
@@ -44,13 +64,13 @@ class JobRoutes:
     def router(self) -> APIRouter:
         """The routes."""
         router = APIRouter(prefix="/jobs", tags=["Jobs"])
-        add = router.add_api_route
+        add, found = router.add_api_route, problems(JobNotFoundError)
         add(
             "",
             self.list,
             methods=["GET"],
             response_model=JobsReply,
-            responses=problems(),
+            responses=problems(*PAGE),
             summary="List jobs",
         )
         add(
@@ -58,7 +78,7 @@ class JobRoutes:
             self.get,
             methods=["GET"],
             response_model=JobReply,
-            responses=problems(404),
+            responses=found,
             summary="Show a job",
         )
         add(
@@ -66,16 +86,15 @@ class JobRoutes:
             self.cancel,
             methods=["POST"],
             response_model=JobReply,
-            responses=problems(404),
+            responses=problems(JobNotFoundError, JobFinishedError, *CHANGE),
             summary="Cancel a job",
         )
-        stream = {EVENT_STREAM: {"schema": {"type": "string"}}}
         add(
             "/{job_id}/events",
             self.watch,
             methods=["GET"],
             response_class=Response,
-            responses={**problems(404), 200: {"content": stream}, 204: {"description": "Ended."}},
+            responses=found | _FOLLOWED,
             summary="Follow a job",
         )
         return router

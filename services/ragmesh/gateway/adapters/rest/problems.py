@@ -18,6 +18,7 @@ from ragmesh.core.errors import (
     NotFoundError,
     RagmeshError,
     UnsupportedError,
+    UnsupportedMediaTypeError,
     Violation,
 )
 
@@ -39,22 +40,21 @@ class FieldProblem(BaseModel):
     message: str = Field(description="What it must be.")
 
 
+_EXAMPLE: dict[str, Any] = {
+    "type": "https://ragmesh.dev/errors/EMPTY_QUESTION",
+    "title": "The question is empty or holds only white space.",
+    "status": 400,
+    "detail": "question must not be blank",
+    "reason": "EMPTY_QUESTION",
+    "request_id": "0198c2a0-7d00-7000-8000-000000000001",
+    "errors": [{"field": "question", "message": "must not be blank"}],
+}
+
+
 class Problem(BaseModel):
     """Why a request was not done."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "type": "https://ragmesh.dev/errors/EMPTY_QUESTION",
-                "title": "The question is empty or holds only white space.",
-                "status": 400,
-                "detail": "question must not be blank",
-                "reason": "EMPTY_QUESTION",
-                "request_id": "0198c2a0-7d00-7000-8000-000000000001",
-                "errors": [{"field": "question", "message": "must not be blank"}],
-            }
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"example": _EXAMPLE})
 
     type: str = Field(description="URI of the kind of problem; ends in the reason.")
     title: str = Field(description="What this kind of problem means.")
@@ -63,6 +63,13 @@ class Problem(BaseModel):
     reason: str = Field(description="Stable reason, the same as over gRPC.")
     request_id: str = Field(description="Id of the request, as in logs and traces.")
     errors: list[FieldProblem] = Field(description="The fields at fault, if any.")
+
+
+def problem_example(error: type[RagmeshError]) -> dict[str, Any]:
+    """A problem of this class, as it may look."""
+    claim = " ".join((error.__doc__ or error.reason).strip().split("\n\n")[0].split())
+    made = problem_of(error(claim))
+    return made.model_dump() | {"request_id": _EXAMPLE["request_id"]}
 
 
 def problem_of(error: RagmeshError, *, status: int | None = None) -> Problem:
@@ -120,7 +127,7 @@ async def on_invalid_request(request: Request, error: Exception) -> Response:
     # A body of another media type is not parsed, and then fails as the text that it is.
     unparsed = any(one["loc"] == ("body",) and isinstance(one["input"], bytes) for one in found)
     if unparsed and not _is_json(request.headers.get("content-type", "")):
-        return problem_response(InvalidError("content-type must be application/json"), status=415)
+        return problem_response(UnsupportedMediaTypeError("content-type must be application/json"))
     return problem_response(invalid_body(found))
 
 

@@ -7,9 +7,11 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from ragmesh.core.answers import Answer, Citation, Usage
+from ragmesh.core.answers import Answer, AnswerStatus, Citation, Usage
 from ragmesh.core.search import FoundChunk, SearchResult, Timings
 from ragmesh.core.spans import Span
+from ragmesh.gateway.adapters.rest import examples
+from ragmesh.gateway.adapters.rest.shapes import SHARE, one_of, shown
 
 _STATUS = "`ANSWERED`, `NO_CONTEXT` or `PARTIAL`."
 _CONFIDENCE = "How likely the documents hold the answer, in [0, 1]."
@@ -34,6 +36,8 @@ class SpanReply(BaseModel):
 
 class CitationReply(BaseModel):
     """A quote that stands letter for letter in the document's stored text."""
+
+    model_config = shown(examples.CITATION)
 
     marker: str = Field(description="How the answer refers to it, such as `[1]`.")
     document_id: str
@@ -63,6 +67,8 @@ class CitationReply(BaseModel):
 class UsageReply(BaseModel):
     """What an answer cost."""
 
+    model_config = shown(examples.USAGE)
+
     prompt_tokens: int
     completion_tokens: int
     cost_dollars: float
@@ -85,9 +91,11 @@ class DeltaReply(BaseModel):
 class FinishReply(BaseModel):
     """How an answer ended."""
 
-    status: str = Field(description=_STATUS)
-    confidence: float = Field(description=_CONFIDENCE)
-    groundedness: float = Field(description=_GROUNDEDNESS)
+    model_config = shown(examples.FINISH)
+
+    status: str = Field(description=_STATUS, json_schema_extra=one_of(AnswerStatus))
+    confidence: float = Field(description=_CONFIDENCE, json_schema_extra=SHARE)
+    groundedness: float = Field(description=_GROUNDEDNESS, json_schema_extra=SHARE)
     cached: bool
     model: str
     timings_ms: dict[str, float]
@@ -103,11 +111,13 @@ class FinishReply(BaseModel):
 class AnswerReply(BaseModel):
     """An answer with its citations."""
 
+    model_config = shown(examples.ANSWER)
+
     answer: str
-    status: str = Field(description=_STATUS)
+    status: str = Field(description=_STATUS, json_schema_extra=one_of(AnswerStatus))
     citations: list[CitationReply]
-    confidence: float = Field(description=_CONFIDENCE)
-    groundedness: float = Field(description=_GROUNDEDNESS)
+    confidence: float = Field(description=_CONFIDENCE, json_schema_extra=SHARE)
+    groundedness: float = Field(description=_GROUNDEDNESS, json_schema_extra=SHARE)
     cached: bool
     model: str
     usage: UsageReply
@@ -172,6 +182,8 @@ class HitReply(BaseModel):
 
 class SearchReply(BaseModel):
     """What a search found."""
+
+    model_config = shown(examples.SEARCH)
 
     hits: list[HitReply]
     index_version: str

@@ -7,12 +7,11 @@ from typing import Any
 
 from fastapi import Request
 from pydantic import ValidationError
-from starlette.exceptions import HTTPException
 
 from ragmesh.chassis.executors import Executor
 from ragmesh.core.callers import Access
 from ragmesh.core.documents import Accepted, Upload, UploadOutcome
-from ragmesh.core.errors import InvalidError, RagmeshError, Violation
+from ragmesh.core.errors import InvalidError, RagmeshError, UnsupportedMediaTypeError, Violation
 from ragmesh.core.metadata import MAX_METADATA_BYTES, Metadata
 from ragmesh.gateway.adapters.rest.bodies import DocumentBody, DocumentsBody
 from ragmesh.gateway.adapters.rest.context import parse_json
@@ -72,7 +71,7 @@ async def read_uploads(request: Request, *, pool: Executor, limits: GatewayLimit
         async with read_form(content_type, request.stream(), bounds, pool) as form:
             return await _from_form(form, limits, pool)
     if kind != JSON:
-        raise HTTPException(415, f"content-type must be {FORM} or {JSON}")
+        raise UnsupportedMediaTypeError(f"content-type must be {FORM} or {JSON}")
     body = await request.body()
     if len(body) < _LARGE_BYTES:
         return _from_json(body)

@@ -1,0 +1,174 @@
+"""The OpenAPI description, made exact where FastAPI cannot know: errors, headers, filters, keys."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.middleware.errors import ServerErrorMiddleware
+from starlette.types import ASGIApp
+
+from ragmesh.core.errors import RagmeshError, error_classes
+from ragmesh.gateway.adapters.rest.bodies import DocumentBody, DocumentsBody
+from ragmesh.gateway.adapters.rest.filter_schema import FILTER_SCHEMA
+from ragmesh.gateway.adapters.rest.problems import PROBLEM_TYPE, Problem, problem_example
+from ragmesh.gateway.adapters.rest.refusals import FAILURE
+from ragmesh.gateway.authorization import EVERYBODY, roles_of_route
+
+ABOUT = (
+    "Answers questions over an organisation's own documents, with citations. Errors are "
+    "application/problem+json with a stable reason."
+)
+TAGS = [
+    {"name": "Questions", "description": "Ask and search."},
+    {"name": "Collections", "description": "Sets of documents that share one encoder."},
+    {"name": "Documents", "description": "What answers are made from, with its revisions."},
+    {"name": "Jobs", "description": "Work that goes on after a request was answered."},
+    {"name": "Administration", "description": "The mesh itself."},
+    {"name": "Process", "description": "Whether the process lives and serves."},
+]
+_CHANGING = frozenset({"post", "patch", "delete"})
+_UNKEYED = ("/ask", "/search", ":replay", ":repair")
+"""Ends of paths that change nothing, or nothing more when they are asked for again."""
+_RETRIED = ("429", "503")
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+_FILTER = {"$ref": "#/components/schemas/Filter"}
+_PARAMETERS = {
+    "IdempotencyKey": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": False,
+        "schema": {"type": "string", "pattern": "^[ -~]{1,255}$"},
+        "description": "The same request with the same key is done once and answered the same for "
+        "24 hours; another request with it is refused with 409.",
+        "example": "4f9d2a1e-upload-leave.md",
+    },
+    "RequestId": {
+        "name": "X-Request-Id",
+        "in": "header",
+        "required": False,
+        "schema": {"type": "string"},
+        "description": "Id of the request: 1 to 128 letters, digits or one of . _ : -, the first a "
+        "letter or digit. Any other is replaced by one of the mesh's own.",
+        "example": "0198c2a0-7d00-7000-8000-000000000001",
+    },
+}
+_HEADERS = {
+    "RequestId": {
+        "schema": {"type": "string"},
+        "description": "Id of the request, as in logs and traces.",
+    },
+    "RetryAfter": {
+        "schema": {"type": "string", "pattern": "^[0-9]+$"},
+        "description": "Seconds after which the same request may succeed.",
+    },
+}
+_SECURITY = {
+    "key": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key, as `ragmesh keys create` makes it. Developer mode asks for "
+        "none.",
+    }
+}
+
+
+def operation_name(route: APIRoute) -> str:
+    """The operation's id: its summary without articles, as one word."""
+    words = _ARTICLES.sub("", str(route.summary or route.name).lower())
+    return "_".join(re.findall(r"[a-z0-9]+", words))
+
+
+class RestApp(FastAPI):
+    """FastAPI whose description tells the truth about errors, and whose errors the door answers."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Without Starlette's last resort, which would answer defects in a shape of its own."""
+        stack = super().build_middleware_stack()
+        return stack.app if isinstance(stack, ServerErrorMiddleware) else stack
+
+    def openapi(self) -> dict[str, Any]:
+        """The description, with everything that a client can meet and nothing else."""
+        if not self.openapi_schema:
+            _complete(super().openapi())
+        return super().openapi()
+
+
+def _complete(description: dict[str, Any]) -> None:
+    components = description["components"]
+    _complete_schemas(components["schemas"])
+    components["securitySchemes"] = _SECURITY
+    components["parameters"] = _PARAMETERS
+    components["headers"] = _HEADERS
+    documented: set[str] = set()
+    for path, method, operation in operations(description):
+        operation["responses"].pop("422", None)
+        _add_parameters(path, method, operation)
+        _add_headers(operation)
+        documented |= reasons_of(operation)
+        if roles_of_route(method.upper(), path) != EVERYBODY:
+            operation["security"] = [{"key": []}]
+    classes = error_classes()
+    components["examples"] = {reason: _example(classes[reason]) for reason in sorted(documented)}
+
+
+def operations(description: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Every operation with its path and method."""
+    for path, methods in description["paths"].items():
+        for method, operation in methods.items():
+            yield path, method, operation
+
+
+def reasons_of(operation: dict[str, Any]) -> set[str]:
+    """The reasons that an operation's answers may give."""
+    return {
+        reason
+        for answer in operation["responses"].values()
+        for reason in answer.get("content", {}).get(PROBLEM_TYPE, {}).get("examples", ())
+    }
+
+
+def _complete_schemas(schemas: dict[str, Any]) -> None:
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    for model in (Problem, DocumentBody, DocumentsBody):
+        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(schema.pop("$defs", {}))
+        schemas[model.__name__] = schema
+    # Read one by one, so that a wrong one is refused by itself.
+    listed = schemas[DocumentsBody.__name__]["properties"]["documents"]
+    listed["items"] = {"$ref": f"#/components/schemas/{DocumentBody.__name__}"}
+    schemas["Filter"] = FILTER_SCHEMA
+    failures = sorted({error.reason for error in FAILURE})
+    schemas["ErrorReply"]["properties"]["reason"]["enum"] = failures
+    for schema in schemas.values():
+        found = schema.get("properties", {}).get("filter")
+        if found is not None:
+            found["anyOf"] = [_FILTER, {"type": "null"}]
+
+
+def _add_parameters(path: str, method: str, operation: dict[str, Any]) -> None:
+    parameters = operation.setdefault("parameters", [])
+    for parameter in parameters:
+        if (parameter["in"], parameter["name"]) == ("query", "filter"):
+            parameter["content"] = {"application/json": {"schema": _FILTER}}
+            del parameter["schema"]
+    parameters.append({"$ref": "#/components/parameters/RequestId"})
+    if method in _CHANGING and not path.endswith(_UNKEYED):
+        parameters.append({"$ref": "#/components/parameters/IdempotencyKey"})
+
+
+def _add_headers(operation: dict[str, Any]) -> None:
+    for status, answer in operation["responses"].items():
+        headers = answer.setdefault("headers", {})
+        headers["X-Request-Id"] = {"$ref": "#/components/headers/RequestId"}
+        if status in _RETRIED:
+            headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
+
+
+def _example(error: type[RagmeshError]) -> dict[str, Any]:
+    example = problem_example(error)
+    return {"summary": example["title"], "value": example}

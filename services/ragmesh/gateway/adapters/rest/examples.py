@@ -1,0 +1,158 @@
+"""Answers as they may look, for the description; a test holds each against its own schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Example = dict[str, Any]
+
+_MOMENT = "2026-03-01T08:30:00Z"
+_UID = "0198c2a0-7d00-7000-8000-00000000000"
+REQUEST_ID = f"{_UID}1"
+JOB_ID = f"{_UID}2"
+DEAD_LETTER_ID = f"{_UID}3"
+SENTENCE = "A new colleague has 28 days of leave."
+VERSION = "v1-ab12cd34"
+FAILURE: Example = {"reason": "NO_TEXT", "message": "the file holds no text"}
+COLLECTION: Example = {
+    "name": "handbook",
+    "uid": f"{_UID}4",
+    "description": "What every colleague should know",
+    "language": "en",
+    "encoder": "all-MiniLM-L6-v2",
+    "chunking": {"max_tokens": 0, "overlap_tokens": 0},
+    "default_access": "open",
+    "sortable": {"year": "number"},
+    "index_version": VERSION,
+    "documents": 1,
+    "chunks": 1,
+    "created_at": _MOMENT,
+    "updated_at": _MOMENT,
+    "warnings": [],
+}
+COLLECTIONS: Example = {"collections": [COLLECTION], "next_page_token": ""}
+ACCEPTED: Example = {
+    "document_id": "leave.md",
+    "revision": 1,
+    "job_id": JOB_ID,
+    "state": "QUEUED",
+}
+UPLOADED: Example = {
+    "documents": [
+        ACCEPTED,
+        {
+            "document_id": "empty.txt",
+            "state": "REFUSED",
+            "error": {"reason": "EMPTY_FILE", "message": "content must not be empty"},
+        },
+    ]
+}
+DOCUMENT: Example = {
+    "document_id": "leave.md",
+    "revision": 1,
+    "state": "INDEXED",
+    "chunks": 1,
+    "title": "Leave",
+    "content_type": "text/markdown",
+    "metadata": {"lang": "en", "year": 2024},
+    "access": ["people"],
+    "updated_at": _MOMENT,
+    "properties": {"language": "en"},
+}
+DOCUMENTS: Example = {"documents": [DOCUMENT], "next_page_token": ""}
+TEXT: Example = {"text": f"# Leave\n\n{SENTENCE}", "revision": 1}
+REVISIONS: Example = {
+    "revisions": [
+        {
+            "revision": 1,
+            "content_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            "size_bytes": 46,
+            "content_type": "text/markdown",
+            "deleted": False,
+            "created_at": _MOMENT,
+        }
+    ],
+    "next_page_token": "",
+}
+JOB: Example = {
+    "job_id": JOB_ID,
+    "collection": "handbook",
+    "document_id": "leave.md",
+    "revision": 1,
+    "state": "SUCCEEDED",
+    "stage": "done",
+    "percent": 100,
+    "created_at": _MOMENT,
+    "started_at": _MOMENT,
+    "ended_at": _MOMENT,
+    "timings_ms": {"parse": 3.1, "chunk": 0.4, "embed": 9.8, "write": 1.2, "publish": 2.0},
+    "counts": {"chunks": 1, "embedded": 1},
+}
+JOBS: Example = {"jobs": [JOB], "next_page_token": ""}
+DEAD_LETTER: Example = {
+    "dead_letter_id": DEAD_LETTER_ID,
+    "at": _MOMENT,
+    "collection": "handbook",
+    "document_id": "scan.pdf",
+    "revision": 1,
+    "index_version": VERSION,
+    "error": FAILURE,
+    "attempts": 1,
+    "origin": {
+        "topic": "ragmesh.indexing.document-received.v1",
+        "consumer_group": "ragmesh.indexer.documents",
+        "job_id": JOB_ID,
+    },
+}
+DEAD_LETTERS: Example = {"dead_letters": [DEAD_LETTER], "next_page_token": ""}
+REPLAYED: Example = {"replayed": 1, "superseded": 0, "gone": 0}
+REPAIRED: Example = {"compared": 128, "different": 0}
+_SPAN: Example = {"start": 9, "end": 46}
+CITATION: Example = {
+    "marker": "[1]",
+    "document_id": "leave.md",
+    "revision": 1,
+    "title": "Leave",
+    "chunk_id": "leave.md#0",
+    "quote": SENTENCE,
+    "headings": ["Leave"],
+    "span": _SPAN,
+}
+FINISH: Example = {
+    "status": "ANSWERED",
+    "confidence": 0.93,
+    "groundedness": 1.0,
+    "cached": False,
+    "model": "extractive",
+    "timings_ms": {"search": 12.5, "generate": 3.2},
+    "index_version": VERSION,
+    "degraded": [],
+    "request_id": REQUEST_ID,
+}
+USAGE: Example = {"prompt_tokens": 0, "completion_tokens": 0, "cost_dollars": 0.0}
+ANSWER: Example = {
+    "answer": f"{SENTENCE} [1]",
+    "citations": [CITATION],
+    "usage": USAGE,
+    **FINISH,
+}
+SEARCH: Example = {
+    "hits": [
+        {
+            "chunk_id": "leave.md#0",
+            "document_id": "leave.md",
+            "revision": 1,
+            "title": "Leave",
+            "text": f"# Leave\n\n{SENTENCE}",
+            "score": 0.87,
+            "headings": ["Leave"],
+            "span": {"start": 0, "end": 46},
+            "metadata": {"lang": "en", "year": 2024},
+        }
+    ],
+    "index_version": VERSION,
+    "heads_sequence": 1,
+    "degraded": [],
+    "timings_ms": {"embed": 2.1, "find": 1.4},
+}
+HEALTH: Example = {"status": "ready"}
