@@ -87,7 +87,8 @@ soak-documents: setup ## Index a big PDF, 200 MB of text and 100,000 documents w
 ##@ Write
 
 .PHONY: generate
-generate: $(READY) ## Make services/ragmesh/api from protos/ (needs npm, for buf)
+generate: $(READY) ## Make services/ragmesh/api from protos/, and the blocking clients (needs npm, for buf)
+	$(BIN)/python tools/generate_blocking.py
 	$(BIN)/python tools/generate_protos.py
 
 .PHONY: docs
@@ -113,6 +114,7 @@ model: $(READY) ## Export all-MiniLM-L6-v2 to ONNX into the cache folder, unless
 
 .PHONY: verify
 verify: $(READY) ## Fail if a proto breaks buf's rules or generated code or reference is stale (needs npm)
+	$(BIN)/python tools/generate_blocking.py --check
 	$(BIN)/python tools/generate_protos.py --check
 	$(BIN)/python tools/generate_reference.py --check
 

@@ -10,6 +10,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from ragmesh.app.cli.root import ragmesh
 from ragmesh.app.settings import Settings
 from ragmesh.chassis.settings import SettingRow, describe
 from ragmesh.core.errors import Kind, RagmeshError, error_classes
+from ragmesh.sdk import CallOptions, Mesh
+from ragmesh.sdk.blocking.connection import Connection
 
 ROOT = Path(__file__).resolve().parent.parent
 REGISTRY = ROOT / "docs" / "reference" / "telemetry.yaml"
@@ -293,11 +296,47 @@ def _by_service(names: list[str]) -> list[str]:
     return [f"- {service}: {', '.join(found)}" for service, found in methods.items()]
 
 
+def sdk_page() -> str:
+    """Describe every method of the Python client, in the order of its parts."""
+    lines = [
+        "# Python client",
+        "",
+        "`from ragmesh.sdk import Mesh, AsyncMesh`;",
+        "[Use from Python](../how-to/use-from-python.md) shows both at work. The methods of",
+        "`AsyncMesh` are the same: those that return a value are awaited, iterators are",
+        "asynchronous. Every method raises `RagmeshError`; those named here are the likely ones.",
+        "",
+        "## Options",
+        "",
+        "`CallOptions(" + ", ".join(field.name for field in fields(CallOptions)) + ")`",
+        "",
+        inspect.getdoc(CallOptions) or "",
+    ]
+    for part in (Mesh, *Mesh.__bases__, Connection):
+        lines += ["", f"## {part.__name__}", "", inspect.getdoc(part) or ""]
+        for name, method in vars(part).items():
+            if inspect.isfunction(method) and not name.startswith("_"):
+                lines += ["", f"### {name}", "", f"`{_signature(name, method)}`", ""]
+                lines += [inspect.getdoc(method) or ""]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _signature(name: str, method: Callable[..., Any]) -> str:
+    given = inspect.signature(method)
+    shown = [one.replace(annotation=one.empty) for one in given.parameters.values()][1:]
+    bare = str(given.replace(parameters=shown, return_annotation=given.empty))
+    bare = re.sub(r"<([\w.]+): [^>]+>", r"\1", bare)  # a member of an enum
+    returned = str(given.return_annotation)
+    stream = re.fullmatch(r"Generator\[(\w+), None, None\]", returned)
+    return f"{name}{bare} -> {f'Iterator[{stream[1]}]' if stream else returned}"
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "cli.md": cli_page,
     "errors.md": errors_page,
     "events.md": events_page,
     "make.md": make_page,
+    "sdk.md": sdk_page,
     "settings.md": settings_page,
     "telemetry.md": telemetry_page,
 }

@@ -10,7 +10,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -24,9 +24,11 @@ from ragmesh.chassis.requests import (
     current_request_id,
     remaining_seconds,
 )
-from ragmesh.chassis.telemetry.hooks import CallTelemetry
-from ragmesh.chassis.wire import CODES, RETRIED_KINDS, from_rpc_error
-from ragmesh.core.errors import DeadlineError, UnavailableError
+from ragmesh.chassis.wire import CODES, from_rpc_error
+from ragmesh.core.errors import DeadlineError, Kind, UnavailableError
+
+if TYPE_CHECKING:
+    from ragmesh.chassis.telemetry.hooks import CallTelemetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ async def channel(
 ) -> AsyncIterator[grpc.aio.Channel]:
     """A channel for stubs, raising the errors that the server raised; it connects when needed."""
     options = ChannelOptions() if options is None else options
-    async with grpc.aio.insecure_channel(address, options=_arguments(options)) as inner:
+    async with grpc.aio.insecure_channel(address, options=channel_arguments(options)) as inner:
         yield cast("grpc.aio.Channel", _MeshChannel(inner, options, telemetry))
 
 
@@ -113,9 +115,9 @@ class _MeshChannel:
             timeout: float | None = None,  # noqa: ASYNC109 - the signature of grpc
             metadata: Metadata = (),
         ) -> Any:
-            limit = _limit(method, default if timeout is None else timeout)
+            limit = seconds_for(method, default if timeout is None else timeout)
             try:
-                return await call(request, timeout=limit, metadata=_with_request(metadata))
+                return await call(request, timeout=limit, metadata=with_request(metadata))
             except grpc.aio.AioRpcError as error:
                 raise from_rpc_error(error, peer=peer) from error
 
@@ -127,8 +129,8 @@ class _MeshChannel:
             call = self._telemetry.stream(method, call)
 
         def ask(request: Any, *, timeout: float | None = None, metadata: Metadata = ()) -> Replies:
-            limit = _limit(method, default if timeout is None else timeout)
-            made = call(request, timeout=limit, metadata=_with_request(metadata))
+            limit = seconds_for(method, default if timeout is None else timeout)
+            made = call(request, timeout=limit, metadata=with_request(metadata))
             return Replies(made, peer)
 
         return ask
@@ -160,7 +162,7 @@ class Replies:
         self._call.cancel()
 
 
-def _limit(method: str, wanted: float | None) -> float | None:
+def seconds_for(method: str, wanted: float | None) -> float | None:
     """Seconds for one call: what was wanted, but never more than the current request has left."""
     left = remaining_seconds()
     if left is None:
@@ -170,14 +172,14 @@ def _limit(method: str, wanted: float | None) -> float | None:
     return left if wanted is None else min(wanted, left)
 
 
-def _with_request(metadata: Metadata) -> Metadata:
+def with_request(metadata: Metadata) -> Metadata:
     request_id, key = current_request_id(), current_idempotency_key()
     if request_id:
         metadata = (*metadata, (REQUEST_ID_HEADER, request_id))
     return (*metadata, (IDEMPOTENCY_HEADER, key)) if key else metadata
 
 
-def _arguments(options: ChannelOptions) -> list[tuple[str, int | str]]:
+def channel_arguments(options: ChannelOptions) -> list[tuple[str, int | str]]:
     return [
         ("grpc.max_receive_message_length", options.max_message_bytes),
         ("grpc.max_send_message_length", -1),
@@ -218,7 +220,7 @@ def _service_config(options: ChannelOptions) -> dict[str, Any]:
                     "initialBackoff": "0.05s",
                     "maxBackoff": "1s",
                     "backoffMultiplier": 2,
-                    "retryableStatusCodes": [CODES[kind].name for kind in RETRIED_KINDS],
+                    "retryableStatusCodes": [CODES[kind].name for kind in Kind if kind.retried],
                 },
             }
         ]

@@ -113,9 +113,6 @@ _FOREIGN_CODES = MappingProxyType(
 _KINDS = MappingProxyType({code: kind for kind, code in CODES.items()} | dict(_FOREIGN_CODES))
 _CODES_BY_NUMBER = MappingProxyType({code.value[0]: code for code in grpc.StatusCode})
 _TOO_LARGE = "message larger than max"
-RETRIED_KINDS = (Kind.UNAVAILABLE, Kind.EXHAUSTED)
-"""Kinds after which an idempotent call is sent again at once or after the server's delay. A
-conflict must be read again first, and after a deadline nobody waits any more."""
 _PEER_RETRY_SECONDS = 1.0
 """A restarted peer is connected again about this soon."""
 _MAX_MESSAGE_CHARACTERS = 1_000
@@ -170,7 +167,7 @@ def from_status(status: Status) -> RagmeshError:
     )
 
 
-def from_rpc_error(rpc_error: grpc.aio.AioRpcError, *, peer: str = "") -> RagmeshError:
+def from_rpc_error(rpc_error: grpc.aio.AioRpcError | grpc.Call, *, peer: str = "") -> RagmeshError:
     """Decode what a stub raised into the class the server raised; a dead peer by its code.
 
     A dead `peer` is named by what it is in the mesh: gRPC's own words hold addresses, which are

@@ -48,6 +48,14 @@ class Kind(Enum):
         """Whether the same request may succeed later."""
         return self in {Kind.EXHAUSTED, Kind.UNAVAILABLE, Kind.DEADLINE, Kind.CONFLICT}
 
+    @property
+    def retried(self) -> bool:
+        """Whether a client sends the same request again by itself, if that is safe.
+
+        A conflict must be read again first, and after a deadline nobody waits any more.
+        """
+        return self in {Kind.EXHAUSTED, Kind.UNAVAILABLE}
+
 
 @dataclass(frozen=True, slots=True)
 class Violation:

@@ -1,0 +1,98 @@
+"""A gRPC channel for programs without an event loop: the rules of `grpc_channels`, and they block.
+
+Only what is outside of the mesh uses it: it is not observed and not signed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import grpc
+
+from ragmesh.chassis.callers import Metadata
+from ragmesh.chassis.grpc_channels import (
+    ChannelOptions,
+    channel_arguments,
+    seconds_for,
+    with_request,
+)
+from ragmesh.chassis.wire import from_rpc_error
+
+__all__ = ["ChannelOptions", "Replies", "channel"]
+
+
+@contextmanager
+def channel(address: str, *, options: ChannelOptions | None = None) -> Iterator[grpc.Channel]:
+    """A channel for stubs, raising the errors that the server raised; it connects when needed."""
+    options = ChannelOptions() if options is None else options
+    with grpc.insecure_channel(address, options=channel_arguments(options)) as inner:
+        yield cast("grpc.Channel", _BlockingChannel(inner, options))
+
+
+class _BlockingChannel:
+    """What a stub needs of a channel: the makers of its four kinds of methods."""
+
+    def __init__(self, channel: grpc.Channel, options: ChannelOptions) -> None:
+        self._channel = channel
+        self._options = options
+
+    def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
+        return self._unary(method, self._channel.unary_unary(method, *args, **kwargs))
+
+    def stream_unary(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
+        return self._unary(method, self._channel.stream_unary(method, *args, **kwargs))
+
+    def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
+        return self._stream(method, self._channel.unary_stream(method, *args, **kwargs))
+
+    def stream_stream(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
+        return self._stream(method, self._channel.stream_stream(method, *args, **kwargs))
+
+    def _unary(self, method: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        default, peer = self._options.default_deadline_seconds, self._options.peer
+
+        def ask(request: Any, *, timeout: float | None = None, metadata: Metadata = ()) -> Any:
+            limit = seconds_for(method, default if timeout is None else timeout)
+            try:
+                return call(request, timeout=limit, metadata=with_request(metadata))
+            except grpc.RpcError as error:
+                raise from_rpc_error(_ended(error), peer=peer) from error
+
+        return ask
+
+    def _stream(self, method: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        default, peer = self._options.stream_deadline_seconds, self._options.peer
+
+        def ask(request: Any, *, timeout: float | None = None, metadata: Metadata = ()) -> Replies:
+            limit = seconds_for(method, default if timeout is None else timeout)
+            return Replies(call(request, timeout=limit, metadata=with_request(metadata)), peer)
+
+        return ask
+
+
+class Replies:
+    """The replies of a stream; who stops before their end closes it."""
+
+    def __init__(self, call: Any, peer: str) -> None:
+        self._call = call
+        self._peer = peer
+
+    def __iter__(self) -> Replies:
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            return next(self._call)
+        except grpc.RpcError as error:
+            raise from_rpc_error(_ended(error), peer=self._peer) from error
+
+    def close(self) -> None:
+        """Tell the server that nobody listens any more; without effect once it has ended."""
+        self._call.cancel()
+
+
+def _ended(error: grpc.RpcError) -> grpc.Call:
+    """What a stub raises is the call that has ended, too."""
+    return cast("grpc.Call", error)

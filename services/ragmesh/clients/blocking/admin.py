@@ -1,0 +1,62 @@
+# Generated from ragmesh/clients/gateway/admin.py by tools/generate_blocking.py; edit that instead.
+"""Administration from afar: a part of the gateway's client."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import grpc
+
+from ragmesh.api.gateway.v1 import admin_service_pb2 as pb
+from ragmesh.api.gateway.v1.admin_service_pb2_grpc import AdminServiceStub
+from ragmesh.chassis.callers import Metadata
+from ragmesh.chassis.messages.mending import dead_letter_from_message
+from ragmesh.core.mending import DeadLetter, Repaired, Replayed
+from ragmesh.core.pages import Page, PageRequest
+
+_SERVICE = pb.DESCRIPTOR.services_by_name["AdminService"].full_name
+IDEMPOTENT_METHODS = tuple(
+    f"{_SERVICE}/{method}"
+    for method in ("ListDeadLetters", "GetDeadLetter", "ReplayDeadLetters", "RepairCollection")
+)
+REPAIR_SECONDS = 300.0
+
+
+class AdminClient:
+    """What was given up, and how it is mended."""
+
+    def __init__(self, opened: grpc.Channel, metadata: Metadata) -> None:
+        self._admin = AdminServiceStub(opened)
+        self._metadata = metadata
+
+    def list_dead_letters(
+        self, *, collection: str = "", reason: str = "", page: PageRequest
+    ) -> Page[DeadLetter]:
+        """Work that was given up, the newest first; of any collection and reason when empty."""
+        request = pb.ListDeadLettersRequest(
+            collection=collection, reason=reason, page_size=page.size, page_token=page.token
+        )
+        reply = self._admin.ListDeadLetters(request, metadata=self._metadata)
+        found = tuple(dead_letter_from_message(letter) for letter in reply.dead_letters)
+        return Page(found, reply.next_page_token)
+
+    def get_dead_letter(self, dead_letter_id: str) -> DeadLetter:
+        """One dead letter."""
+        request = pb.GetDeadLetterRequest(dead_letter_id=dead_letter_id)
+        reply = self._admin.GetDeadLetter(request, metadata=self._metadata)
+        return dead_letter_from_message(reply.dead_letter)
+
+    def replay_dead_letters(self, dead_letter_ids: Sequence[str]) -> Replayed:
+        """Try given-up work again; asked twice, it is done once."""
+        request = pb.ReplayDeadLettersRequest(dead_letter_ids=dead_letter_ids)
+        reply = self._admin.ReplayDeadLetters(request, metadata=self._metadata)
+        return Replayed(reply.replayed, reply.superseded, reply.gone)
+
+    def repair_collection(self, collection: str) -> Repaired:
+        """Compare catalog and index now, and repair every difference."""
+        reply = self._admin.RepairCollection(
+            pb.RepairCollectionRequest(collection=collection),
+            metadata=self._metadata,
+            timeout=REPAIR_SECONDS,
+        )
+        return Repaired(reply.compared, reply.different)

@@ -1,0 +1,1 @@
+"""The client for asyncio; `make generate` makes `ragmesh.sdk.blocking` from it."""

@@ -1,0 +1,56 @@
+# Generated from ragmesh/sdk/aio/connection.py by tools/generate_blocking.py; edit that instead.
+"""A connection to a mesh, which every part of the client speaks over."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from ragmesh.core.errors import PreconditionError
+from ragmesh.sdk.blocking.calls import Calls
+from ragmesh.sdk.options import DEFAULT_OPTIONS, CallOptions
+
+if TYPE_CHECKING:
+    from ragmesh.clients.blocking.client import GatewayClient
+
+
+class Connection:
+    """Opens a channel to a gateway, and closes it."""
+
+    def __init__(
+        self, server: str, *, api_key: str = "", options: CallOptions = DEFAULT_OPTIONS
+    ) -> None:
+        """Nothing is dialled before `open` or the block begins."""
+        self.server = server
+        self._api_key = api_key
+        self._calls = Calls(options)
+        self._stack = ExitStack()
+        self._client: GatewayClient | None = None
+
+    @property
+    def options(self) -> CallOptions:
+        """What the calls of this client keep to."""
+        return self._calls.options
+
+    @property
+    def _gateway(self) -> GatewayClient:
+        if self._client is None:
+            raise PreconditionError("the client is not open: use it in a `with` block, or open it")
+        return self._client
+
+    def open(self) -> None:
+        """Make the channel; whether a mesh answers is seen by the first call."""
+        # Loaded late: gRPC and the contracts take longer than all the rest of the client.
+        from ragmesh.chassis.grpc_blocking import ChannelOptions, channel
+        from ragmesh.clients.blocking.client import GatewayClient
+
+        if self._client is None:
+            # Attempts are counted by `Calls`, which knows the server's delays; not twice.
+            options = ChannelOptions(default_deadline_seconds=self.options.timeout_seconds)
+            made = self._stack.enter_context(channel(self.server, options=options))
+            self._client = GatewayClient(made, api_key=self._api_key)
+
+    def close(self) -> None:
+        """End the calls that are under way, and the connection."""
+        self._client = None
+        self._stack.close()
