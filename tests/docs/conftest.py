@@ -28,6 +28,7 @@ RUN_PAGES = (
     "docs/how-to/run-a-mesh.md",
     "docs/how-to/choose-an-encoder.md",
     "docs/how-to/rotate-service-keys.md",
+    "docs/how-to/see-usage-and-audit.md",
     "docs/how-to/see-what-a-mesh-does.md",
 )
 """In the order in which they run; each may use what an earlier one has made."""

@@ -33,6 +33,8 @@ from ragmesh.chassis.messages.heads import head_batch_from_message
 from ragmesh.chassis.messages.jobs import JOB_STATES, job_from_message
 from ragmesh.clients.mending import IDEMPOTENT_METHODS as MENDING_METHODS
 from ragmesh.clients.mending import MendingClient
+from ragmesh.clients.records import IDEMPOTENT_METHODS as RECORD_METHODS
+from ragmesh.clients.records import RecordClient
 from ragmesh.clients.replies import followed, opened, reading
 from ragmesh.core.callers import Caller
 from ragmesh.core.documents import (
@@ -69,9 +71,13 @@ _READS = (
     "GetJob",
     "ListJobs",
 )
-IDEMPOTENT_METHODS = (*(f"{_CATALOG}/{method}" for method in _READS), *MENDING_METHODS)
-"""Methods for the channel to send again: reads, and what mends. A change may have been made
-although its answer was lost, and only who asked for it knows whether to ask again."""
+IDEMPOTENT_METHODS = (
+    *(f"{_CATALOG}/{method}" for method in _READS),
+    *MENDING_METHODS,
+    *RECORD_METHODS,
+)
+"""Methods for the channel to send again: reads, records, and what mends. A change may have been
+made although its answer was lost, and only who asked for it knows whether to ask again."""
 UPLOAD_SECONDS = 300.0
 """How long an upload may take, unless the request that brings it has less time left."""
 _INDEXING = "indexing"
@@ -79,11 +85,12 @@ _PIECE_BYTES = 256 * 1024
 _LARGEST_REVISION = 2**32 - 1
 
 
-class IndexingClient(MendingClient):
+class IndexingClient(MendingClient, RecordClient):
     """An IndexingService over a channel that the chassis made."""
 
     def __init__(self, channel: grpc.aio.Channel, caller_signer: CallerSigner) -> None:
-        super().__init__(channel, caller_signer)
+        MendingClient.__init__(self, channel, caller_signer)
+        RecordClient.__init__(self, channel, caller_signer)
         self._catalog = CatalogServiceStub(channel)
         self._heads = HeadServiceStub(channel)
 

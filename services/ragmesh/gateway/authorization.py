@@ -66,6 +66,7 @@ METHODS: Mapping[str, Mapping[str, Roles]] = MappingProxyType(
             "DeleteTenant": KEEPERS,
             "ListUsage": KEEPERS,
             "ListAuditEntries": KEEPERS,
+            "ListSights": KEEPERS,
             "ListDeadLetters": KEEPERS,
             "GetDeadLetter": KEEPERS,
             "ReplayDeadLetters": KEEPERS,
@@ -99,6 +100,9 @@ ROUTES: Mapping[str, Mapping[str, Roles]] = MappingProxyType(
         f"{_V1}/dead-letters": {"GET": KEEPERS},
         f"{_V1}/dead-letters/{{dead_letter_id}}": {"GET": KEEPERS},
         f"{_V1}/dead-letters:replay": {"POST": KEEPERS},
+        f"{_V1}/usage": {"GET": KEEPERS},
+        f"{_V1}/audit": {"GET": KEEPERS},
+        f"{_V1}/sights": {"GET": KEEPERS},
         # They tell that something serves, and how; nothing that is kept.
         "/healthz": {"GET": EVERYBODY},
         "/readyz": {"GET": EVERYBODY},

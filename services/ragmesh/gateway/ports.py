@@ -36,6 +36,16 @@ from ragmesh.core.filters import Filter
 from ragmesh.core.mending import DeadLetter, Repaired, Replayed
 from ragmesh.core.pages import Page, PageRequest
 from ragmesh.core.search import Retrieval, RetrieveQuery, StoredHits
+from ragmesh.core.usage import (
+    AuditEntry,
+    AuditQuery,
+    Recorded,
+    Sight,
+    SightQuery,
+    UsageBatch,
+    UsageQuery,
+    UsageSummary,
+)
 
 
 class Identity(Protocol):
@@ -158,7 +168,29 @@ class Mending(Protocol):
         """Compare catalog and index now, and repair every difference."""
 
 
-class Catalog(Collections, Documents, Jobs, Mending, Protocol):
+class Records(Protocol):
+    """What was used, seen and done; a part of the catalog."""
+
+    async def record_usage(self, caller: Caller, batch: UsageBatch) -> Recorded:
+        """Keep what was used, seen and refused; the same again changes nothing."""
+
+    async def list_usage(
+        self, caller: Caller, query: UsageQuery, page: PageRequest
+    ) -> Page[UsageSummary]:
+        """One sum a period, tenant and model, in this order."""
+
+    async def list_audit_entries(
+        self, caller: Caller, query: AuditQuery, page: PageRequest
+    ) -> Page[AuditEntry]:
+        """What was done and refused, the newest first."""
+
+    async def list_sights(
+        self, caller: Caller, query: SightQuery, page: PageRequest
+    ) -> Page[Sight]:
+        """Who saw what, the newest first."""
+
+
+class Catalog(Collections, Documents, Jobs, Mending, Records, Protocol):
     """Satisfied by IndexingService (same process) and its client (over gRPC)."""
 
 

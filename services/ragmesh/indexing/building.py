@@ -19,6 +19,7 @@ from ragmesh.indexing.dead_letters import DeadLetters
 from ragmesh.indexing.documents import Documents
 from ragmesh.indexing.heads import HeadFeed
 from ragmesh.indexing.jobs import Jobs
+from ragmesh.indexing.keeping import Keeping
 from ragmesh.indexing.ledger import CatalogLedger
 from ragmesh.indexing.limits import DEFAULT_FILE_BYTES, UploadLimits
 from ragmesh.indexing.ports import AnswerCache, BlobStore, ChunkIndex, Embedder
@@ -136,5 +137,6 @@ def compose(
         reconciler=reconciler,
         feed=feed,
         once=Once(catalog, current_idempotency_key),
+        keeping=Keeping(catalog, clock),
     )
     return Indexing(service, ledger, blobs, reconciler)

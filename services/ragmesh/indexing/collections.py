@@ -47,9 +47,9 @@ class Collections:
         encoder = await self._encoder(new.encoder)
         refuse_chunking(new.chunking, encoder)
         draft = _draft(tenant_uid, new, encoder)
-        row = await self.catalog.create_collection(draft)
+        row = await self.catalog.create_collection(caller, draft)
         self.table.forget(tenant_uid, row.name)
-        await self._provision(row)
+        await self._provision(caller, row)
         made = row.collection(documents=0, chunks=0)
         return replace(made, warnings=_warnings(encoder, draft.language))
 
@@ -79,7 +79,7 @@ class Collections:
         row = await self.read(caller, name)
         change = CollectionChange(checked_description(change.description), change.default_access)
         async with self.feed.publication() as moved:
-            outcome = await self.catalog.change_collection(row, change)
+            outcome = await self.catalog.change_collection(caller, row, change)
             moved(outcome.moves)
         self.table.forget(row.tenant_uid, row.name)
         return await self.get(caller, name)
@@ -87,7 +87,7 @@ class Collections:
     async def delete(self, caller: Caller, name: str) -> None:
         """Free the name at once; index, rows and blobs go afterwards."""
         row = await self.read(caller, name)
-        outcome = await self.catalog.delete_collection(row)
+        outcome = await self.catalog.delete_collection(caller, row)
         self.table.forget(row.tenant_uid, row.name)
         self.feed.wake()
         self.board.changed(outcome.jobs)
@@ -124,7 +124,7 @@ class Collections:
             metadata={"encoder": name[:80]},
         )
 
-    async def _provision(self, row: CollectionRow) -> None:
+    async def _provision(self, caller: Caller, row: CollectionRow) -> None:
         """Make the index; after a crash in between the reconciler does."""
         try:
             for version in await self.catalog.index_versions_of(row.uid):
@@ -132,7 +132,7 @@ class Collections:
                 await self.catalog.mark_serving(version.uid)
         except RagmeshError:
             # The caller is told that it failed, so the name must not stay taken.
-            await self.catalog.delete_collection(row)
+            await self.catalog.delete_collection(caller, row)
             self.table.forget(row.tenant_uid, row.name)
             raise
 

@@ -63,7 +63,7 @@ class DeadLetters:
         refuse_others(caller)
         refuse_count(len(dead_letter_ids))
         replayed, outcome = await self.catalog.replay_dead_letters(
-            tenant_of(caller), dead_letter_ids
+            caller, tenant_of(caller), dead_letter_ids
         )
         self.board.changed(outcome.jobs)
         return replayed

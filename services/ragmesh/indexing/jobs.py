@@ -56,7 +56,7 @@ class Jobs:
     async def cancel(self, caller: Caller, job_id: str) -> Job:
         """End the job CANCELLED; a worker stops before its next stage."""
         await self.get(caller, job_id)
-        outcome = await self.catalog.cancel_job(job_id)
+        outcome = await self.catalog.cancel_job(caller, job_id)
         self.board.cancelled(job_id)
         self.board.changed(outcome.jobs)
         return await self.get(caller, job_id)

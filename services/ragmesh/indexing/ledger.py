@@ -169,3 +169,7 @@ class CatalogLedger:
         return await self.catalog.forget_ended(
             jobs_before=jobs_before, letters_before=letters_before, limit=limit
         )
+
+    async def forget_records(self, *, default_days: float, limit: int) -> int:
+        """See `ports.Repairs`."""
+        return await self.catalog.forget_records(default_days=default_days, limit=limit)

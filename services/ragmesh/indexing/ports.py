@@ -164,6 +164,9 @@ class Repairs(Protocol):
         A document's last job stays: an upload that brings nothing new is answered with it.
         """
 
+    async def forget_records(self, *, default_days: float, limit: int) -> int:
+        """Forget usage, sights and audit older than their tenant's days, else these; how many."""
+
     async def unreferenced_blobs(self, keys: Sequence[str]) -> frozenset[str]:
         """Those of the keys that no revision names."""
 

@@ -178,3 +178,6 @@ class Reconciler:
             letters_before=now - timedelta(seconds=self._limits.dead_letter_seconds),
             limit=self._limits.rows,
         )
+        repairs.forgotten += await self._ledger.forget_records(
+            default_days=self._limits.record_days, limit=10 * self._limits.rows
+        )

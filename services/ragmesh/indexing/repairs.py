@@ -28,6 +28,8 @@ class ReconcilerLimits:
     """How long a deleted document can be restored; then its content is erased."""
     dead_letter_seconds: float = 90 * 86_400.0
     """How long dead letters are kept that nothing has resolved."""
+    record_days: float = 400.0
+    """How long usage, sights and audit are kept of tenants that say nothing of their own."""
     rows: int = 1_000
     """Most rows of one page."""
     suspects: int = 10_000
@@ -59,7 +61,7 @@ class Repairs:
     erased: int = 0
     """Deleted documents whose content was erased."""
     forgotten: int = 0
-    """Ended jobs and dead letters whose time was over."""
+    """Ended jobs, dead letters, and rows of usage and audit whose time was over."""
     skipped: int = 0
     """Index versions and stored files that could not be looked at; the log says why."""
 

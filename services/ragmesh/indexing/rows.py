@@ -22,6 +22,7 @@ from ragmesh.core.documents import (
 )
 from ragmesh.core.metadata import Metadata, SortableField
 from ragmesh.core.properties import NO_PROPERTIES, FileProperties
+from ragmesh.core.usage import AuditQuery, SightQuery
 from ragmesh.core.vectors import Fingerprint
 
 
@@ -220,3 +221,20 @@ class Outcome:
     """Jobs that were made or changed."""
     unused_blobs: tuple[str, ...] = ()
     """Blobs that turned out not to be needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSelection:
+    """Which entries of the audit, with names looked up; None = of any tenant."""
+
+    query: AuditQuery
+    tenant_uid: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SightSelection:
+    """Which sights, with names looked up; None = of any tenant or collection."""
+
+    query: SightQuery
+    tenant_uid: str | None
+    collection_uid: str | None

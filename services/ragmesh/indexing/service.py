@@ -28,12 +28,23 @@ from ragmesh.core.filters import Filter
 from ragmesh.core.index import HeadBatch
 from ragmesh.core.mending import DeadLetter, Repaired, Replayed
 from ragmesh.core.pages import Page, PageRequest
+from ragmesh.core.usage import (
+    AuditEntry,
+    AuditQuery,
+    Recorded,
+    Sight,
+    SightQuery,
+    UsageBatch,
+    UsageQuery,
+    UsageSummary,
+)
 from ragmesh.indexing.claims import Once, Target
 from ragmesh.indexing.collections import Collections
 from ragmesh.indexing.dead_letters import DeadLetters, refuse_others
 from ragmesh.indexing.documents import Documents
 from ragmesh.indexing.heads import HeadFeed
 from ragmesh.indexing.jobs import Jobs
+from ragmesh.indexing.keeping import Keeping
 from ragmesh.indexing.reconciler import Reconciler
 
 
@@ -48,6 +59,7 @@ class IndexingService:
     reconciler: Reconciler
     feed: HeadFeed
     once: Once
+    keeping: Keeping
 
     async def create_collection(self, caller: Caller, new: NewCollection) -> Collection:
         """Make a collection and its first index version."""
@@ -209,7 +221,30 @@ class IndexingService:
         """Compare catalog and index now; what differs is repaired, or with the worker."""
         refuse_others(caller)
         row = await self.collections.read(caller, collection)
+        await self.keeping.catalog.record_repair(caller, row)
         return await self.reconciler.repair(row.uid)
+
+    async def record_usage(self, caller: Caller, batch: UsageBatch) -> Recorded:
+        """Keep what was used, seen and refused; the same again changes nothing."""
+        return await self.keeping.record(caller, batch)
+
+    async def list_usage(
+        self, caller: Caller, query: UsageQuery, page: PageRequest
+    ) -> Page[UsageSummary]:
+        """One sum a period, tenant and model, in this order."""
+        return await self.keeping.usage(caller, query, page)
+
+    async def list_audit_entries(
+        self, caller: Caller, query: AuditQuery, page: PageRequest
+    ) -> Page[AuditEntry]:
+        """What was done and refused, newest first."""
+        return await self.keeping.audit(caller, query, page)
+
+    async def list_sights(
+        self, caller: Caller, query: SightQuery, page: PageRequest
+    ) -> Page[Sight]:
+        """Who saw what, newest first."""
+        return await self.keeping.sights(caller, query, page)
 
     def watch_heads(
         self, caller: Caller, index_version_uid: str, *, from_sequence: int

@@ -82,6 +82,12 @@ class IndexingSettings(Section):
         description="Days for which dead letters are kept that neither success nor a newer"
         " revision has resolved.",
     )
+    audit_retention_days: float = Field(
+        400.0,
+        gt=0,
+        description="Days for which usage, audit, and who saw what are kept of tenants that say"
+        " nothing of their own.",
+    )
     deleted_retention_hours: float = Field(
         20.0,
         gt=0,
@@ -103,6 +109,7 @@ class IndexingSettings(Section):
             deleted_seconds=self.deleted_retention_hours * _HOUR_SECONDS,
             job_seconds=self.job_retention_days * _DAY_SECONDS,
             dead_letter_seconds=self.dead_letter_retention_days * _DAY_SECONDS,
+            record_days=self.audit_retention_days,
         )
 
     def following(self, file_bytes: int) -> IndexingSettings:

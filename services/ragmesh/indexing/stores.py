@@ -7,6 +7,7 @@ raises. Callers are checked inside the transaction, so that nothing can change i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
 from ragmesh.core.callers import Caller
@@ -15,10 +16,12 @@ from ragmesh.core.errors import InvalidError
 from ragmesh.core.filters import Filter
 from ragmesh.core.index import Head, HeadBatch
 from ragmesh.core.mending import DeadLetter, Origin, Replayed
+from ragmesh.core.usage import AuditEntry, Recorded, Sight, UsageBatch, UsageSummary
 from ragmesh.indexing.claims import KnownAnswers
 from ragmesh.indexing.ports import Outbox, Repairs
 from ragmesh.indexing.records import BuriedEvent, Extracted, IndexVersion, Publication, Work
 from ragmesh.indexing.rows import (
+    AuditSelection,
     Candidate,
     CollectionDraft,
     CollectionRow,
@@ -27,13 +30,14 @@ from ragmesh.indexing.rows import (
     Move,
     Outcome,
     RevisionRow,
+    SightSelection,
 )
 
 
 class CollectionStore(Protocol):
     """Collections, their index versions and routes."""
 
-    async def create_collection(self, draft: CollectionDraft) -> CollectionRow:
+    async def create_collection(self, caller: Caller, draft: CollectionDraft) -> CollectionRow:
         """Write the collection and its index version; CollectionExistsError when taken."""
 
     async def find_collection(self, tenant_uid: str, name: str) -> CollectionRow | None:
@@ -48,11 +52,11 @@ class CollectionStore(Protocol):
         """How many documents and published chunks of them the caller may see."""
 
     async def change_collection(
-        self, collection: CollectionRow, change: CollectionChange
+        self, caller: Caller, collection: CollectionRow, change: CollectionChange
     ) -> Outcome:
         """Write what changed; a tighter default access moves heads at once."""
 
-    async def delete_collection(self, collection: CollectionRow) -> Outcome:
+    async def delete_collection(self, caller: Caller, collection: CollectionRow) -> Outcome:
         """Free the name at once; the reconciler drops the index and then the rows."""
 
 
@@ -130,7 +134,7 @@ class JobStore(Protocol):
     ) -> tuple[JobRow, ...]:
         """Jobs whose documents the caller may see, newest first."""
 
-    async def cancel_job(self, job_id: str) -> Outcome:
+    async def cancel_job(self, caller: Caller, job_id: str) -> Outcome:
         """End the job CANCELLED; JobFinishedError when it cannot be."""
 
     async def save_progress(
@@ -157,12 +161,43 @@ class DeadLetterStore(Protocol):
         """Dead letters, newest first; of any collection and reason when None and empty."""
 
     async def replay_dead_letters(
-        self, tenant_uid: str, dead_letter_ids: Sequence[str]
+        self, caller: Caller, tenant_uid: str, dead_letter_ids: Sequence[str]
     ) -> tuple[Replayed, Outcome]:
         """Have the documents worked on again, in the bulk lane; drop what is superseded."""
 
     async def bury_event(self, buried: BuriedEvent) -> None:
         """Keep a dead letter of an event that came to no work; the same again changes it."""
+
+
+class RecordStore(Protocol):
+    """What was used, who saw what and what was done.
+
+    What a mutation did is a row of its own transaction: the other stores write it.
+    """
+
+    async def record_usage(self, batch: UsageBatch) -> Recorded:
+        """Keep the records that are not kept yet; all of them or none."""
+
+    async def record_repair(self, caller: Caller, collection: CollectionRow) -> None:
+        """Write down that somebody has a collection repaired: it has no transaction of its own."""
+
+    async def find_tenant(self, name: str) -> str | None:
+        """Uid of the tenant of that name."""
+
+    async def list_usage_hours(
+        self, tenant_uid: str | None, *, since: datetime, until: datetime
+    ) -> tuple[UsageSummary, ...]:
+        """The sums of every hour that touches the time, in order of hour, tenant and model."""
+
+    async def list_audit_entries(
+        self, selection: AuditSelection, *, before: int, limit: int
+    ) -> tuple[AuditEntry, ...]:
+        """Entries, the newest first, from below that number on; 0 = from the newest."""
+
+    async def list_sights(
+        self, selection: SightSelection, *, before: int, limit: int
+    ) -> tuple[tuple[int, Sight], ...]:
+        """Sights with their numbers, the newest first, from below that number on."""
 
 
 class WorkStore(Protocol):
@@ -200,6 +235,7 @@ class Catalog(
     DocumentStore,
     JobStore,
     DeadLetterStore,
+    RecordStore,
     WorkStore,
     Outbox,
     Repairs,
@@ -216,5 +252,6 @@ __all__ = [
     "DocumentStore",
     "JobStore",
     "Move",
+    "RecordStore",
     "WorkStore",
 ]

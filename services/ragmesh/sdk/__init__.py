@@ -1,6 +1,16 @@
 """The client of a mesh for programs: `Mesh` blocks, `AsyncMesh` is for asyncio.
 
-    from ragmesh.sdk import Mesh
+    from ragmesh.core.usage import (
+    AuditEntry,
+    AuditQuery,
+    Interval,
+    Sight,
+    SightQuery,
+    UsagePeriod,
+    UsageQuery,
+    UsageSummary,
+)
+from ragmesh.sdk import Mesh
 
     with Mesh("127.0.0.1:50051") as mesh:
         print(mesh.ask("handbook", "When does the gate close?").answer)
@@ -71,6 +81,8 @@ __all__ = [
     "AnswerEvent",
     "AnswerStatus",
     "AsyncMesh",
+    "AuditEntry",
+    "AuditQuery",
     "CacheMode",
     "CallOptions",
     "Chunking",
@@ -90,6 +102,7 @@ __all__ = [
     "Failure",
     "FoundChunk",
     "InternalError",
+    "Interval",
     "InvalidError",
     "Job",
     "JobState",
@@ -105,6 +118,8 @@ __all__ = [
     "Score",
     "SearchMode",
     "SearchResult",
+    "Sight",
+    "SightQuery",
     "Span",
     "Stage",
     "Turn",
@@ -114,5 +129,8 @@ __all__ = [
     "Upload",
     "UploadOutcome",
     "Usage",
+    "UsagePeriod",
+    "UsageQuery",
+    "UsageSummary",
     "Violation",
 ]

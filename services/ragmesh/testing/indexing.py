@@ -40,6 +40,15 @@ from ragmesh.core.filters import Filter, matches
 from ragmesh.core.ids import new_uid
 from ragmesh.core.pages import Page, PageRequest
 from ragmesh.indexing.acceptance import Verdict, decide
+from ragmesh.indexing.deeds import (
+    changed_collection,
+    changed_document,
+    created_collection,
+    deleted_collection,
+    deleted_document,
+    restored_revision,
+    uploaded_document,
+)
 from ragmesh.indexing.limits import UploadLimits
 from ragmesh.indexing.paging import key_of, page_of
 from ragmesh.indexing.rows import Candidate, DocumentRow
@@ -79,6 +88,7 @@ class FakeIndexing(FakeMending):
             updated_at=now,
         )
         self.collections[key] = FakeCollection(shown)
+        self._audit(caller, created_collection(new))
         return shown
 
     async def get_collection(self, caller: Caller, name: str) -> Collection:
@@ -106,12 +116,14 @@ class FakeIndexing(FakeMending):
             found.shown = replace(found.shown, description=change.description)
         if change.default_access is not None:
             found.shown = replace(found.shown, default_access=change.default_access)
+        self._audit(caller, changed_collection(name, change))
         return await self.get_collection(caller, name)
 
     async def delete_collection(self, caller: Caller, name: str) -> None:
         """Delete it; its name is free when this returns."""
         self._collection(caller, name)
         del self.collections[tenant_of(caller), name]
+        self._audit(caller, deleted_collection(name))
 
     async def resolve_route(self, caller: Caller, name: str, *, affinity: str = "") -> Route:
         """The route of a collection."""
@@ -139,7 +151,7 @@ class FakeIndexing(FakeMending):
                 if isinstance(one, InvalidError):
                     raise one
                 self._refuse_hidden(caller, found, one.document_id)
-                outcomes.append(self._accept(found, one, upload.content))
+                outcomes.append(self._accept(caller, found, one, upload.content))
             except (InvalidError, DocumentNotFoundError) as error:
                 outcomes.append(error)
         return tuple(outcomes)
@@ -162,6 +174,7 @@ class FakeIndexing(FakeMending):
         if changed == row and row.job_id is not None and row.state is not DocumentState.FAILED:
             return Accepted(document_id, row.revision, row.job_id, self.jobs[row.job_id][2].state)
         document.row = replace(changed, generation=row.generation + 1)
+        self._audit(caller, changed_document(collection, changed, row))
         return self._job(found, document)
 
     async def get_document(self, caller: Caller, collection: str, document_id: str) -> Document:
@@ -226,6 +239,7 @@ class FakeIndexing(FakeMending):
         document.revisions.append(
             FakeRevision(row.revision + 1, b"", "", "", True, self.clock.now())
         )
+        self._audit(caller, deleted_document(collection, document.row))
         for job_id, (_, _, job) in tuple(self.jobs.items()):
             if job.document_id == document_id and job.collection == found.shown.name:
                 self._end(job_id, JobState.CANCELLED, Failure(SupersededError.reason, "deleted"))
@@ -264,9 +278,12 @@ class FakeIndexing(FakeMending):
             replace(old, number=number, created_at=self.clock.now(), is_read=False)
         )
         document.row = replace(document.row, revision=number, deleted=False)
+        self._audit(caller, restored_revision(collection, document.row, revision))
         return self._job(found, document)
 
-    def _accept(self, found: FakeCollection, candidate: Candidate, content: bytes) -> Accepted:
+    def _accept(
+        self, caller: Caller, found: FakeCollection, candidate: Candidate, content: bytes
+    ) -> Accepted:
         document = found.documents.get(candidate.document_id)
         decision = decide(document.row if document else None, candidate)
         if document is not None and decision.verdict is Verdict.NOTHING_NEW:
@@ -274,6 +291,8 @@ class FakeIndexing(FakeMending):
             job = self.jobs[job_id][2]
             return Accepted(candidate.document_id, document.row.revision, job_id, job.state)
         row = self._row(document, candidate, decision.revision, decision.generation)
+        before = None if document is None else document.row
+        self._audit(caller, uploaded_document(found.shown.name, row, before))
         document = document or FakeDocument(row)
         document.row = row
         found.documents[candidate.document_id] = document

@@ -23,15 +23,15 @@ from ragmesh.core.errors import (
     JobCancelledError,
     JobFinishedError,
     JobNotFoundError,
-    RagmeshError,
     RevisionNotFoundError,
 )
 from ragmesh.core.ids import new_uid
 from ragmesh.core.pages import Page, PageRequest
+from ragmesh.indexing.deeds import cancelled_job
 from ragmesh.indexing.paging import key_of, page_of
 from ragmesh.indexing.rows import DocumentRow
 from ragmesh.indexing.tenancy import is_of_tenant, tenant_of
-from ragmesh.testing.clocks import ManualClock
+from ragmesh.testing.indexing_records import FakeRecords
 
 
 @dataclass
@@ -84,12 +84,11 @@ class FakeCollection:
     index_version_uid: str = field(default_factory=new_uid)
 
 
-class FakeJobs:
+class FakeJobs(FakeRecords):
     """Jobs of documents in memory; `finish`, `fail` and `start` play the worker."""
 
     def __init__(self, clock: Clock | None = None) -> None:
-        self.clock = clock or ManualClock()
-        self.error: RagmeshError | None = None
+        super().__init__(clock)
         self.collections: dict[tuple[str, str], FakeCollection] = {}
         self.jobs: dict[str, tuple[str, str, Job]] = {}
         """(tenant uid, collection name, job) by job id."""
@@ -131,6 +130,7 @@ class FakeJobs:
         if job.state.ended:
             raise JobFinishedError(f"the job has already ended {job.state.value}")
         await self.fail(job_id, JobCancelledError.reason, state=JobState.CANCELLED)
+        self._audit(caller, cancelled_job(job.collection, job.document_id, job_id))
         return await self.get_job(caller, job_id)
 
     async def watch_job(self, caller: Caller, job_id: str) -> AsyncIterator[Job]:
@@ -234,6 +234,12 @@ class FakeJobs:
     def _admits(self, caller: Caller, found: FakeCollection, document: FakeDocument) -> bool:
         return document.row.resolved(found.shown.default_access).admits(caller)
 
-    def _fail(self) -> None:
-        if self.error is not None:
-            raise self.error
+    def _named(self, collection_uid: str, document_uid: str) -> tuple[str, str]:
+        for (_, name), found in self.collections.items():
+            if found.shown.uid == collection_uid:
+                ids = [i for i, one in found.documents.items() if one.row.uid == document_uid]
+                return name, ids[0] if ids else ""
+        return "", ""
+
+    def _collection_names(self, tenant_uid: str) -> frozenset[str]:
+        return frozenset(name for owner, name in self.collections if owner == tenant_uid)

@@ -14,6 +14,7 @@ from ragmesh.core.ids import new_uid
 from ragmesh.core.mending import DeadLetter, Origin, Repaired, Replayed
 from ragmesh.core.pages import Page, PageRequest
 from ragmesh.indexing.dead_letters import refuse_count, refuse_others
+from ragmesh.indexing.deeds import repaired_collection, replayed_letter
 from ragmesh.indexing.paging import key_of, page_of
 from ragmesh.indexing.tenancy import tenant_of
 from ragmesh.indexing.worker import INDEXER_GROUP
@@ -99,6 +100,8 @@ class FakeMending(FakeJobs):
             document = collection.documents[letter.document_id]
             if document.row.state is DocumentState.FAILED:
                 self._job(collection, document)
+            deed = replayed_letter(letter.collection, letter.document_id, letter.dead_letter_id)
+            self._audit(caller, deed)
         return Replayed(replayed=len(found), gone=len(wanted) - len(found))
 
     async def repair_collection(self, caller: Caller, collection: str) -> Repaired:
@@ -108,6 +111,7 @@ class FakeMending(FakeJobs):
         found = self.collections.get((tenant_of(caller), collection))
         if found is None:
             raise CollectionNotFoundError(f"there is no collection {collection}")
+        self._audit(caller, repaired_collection(collection))
         return Repaired(compared=sum(not d.row.deleted for d in found.documents.values()))
 
     def _alive(self, tenant: str) -> dict[str, _Buried]:

@@ -16,6 +16,7 @@ from ragmesh.testing.catalog_contract import (
 from ragmesh.testing.documents_contract import DocumentsContract
 from ragmesh.testing.idempotency_contract import IdempotencyContract
 from ragmesh.testing.mending_contract import MendingContract
+from ragmesh.testing.records_contract import AuditContract, SightsContract, UsageContract
 from tests.contract.indexing.services import dialled, fake, opened, played
 
 
@@ -47,6 +48,18 @@ class TestJobs(JobsContract):
 
 class TestMending(MendingContract):
     """Every catalog passes the suite of what was given up."""
+
+
+class TestUsage(UsageContract):
+    """Every catalog passes the suite of what was used."""
+
+
+class TestSights(SightsContract):
+    """Every catalog passes the suite of who saw what."""
+
+
+class TestAudit(AuditContract):
+    """Every catalog passes the suite of what was done."""
 
 
 class TestIdempotency(IdempotencyContract):

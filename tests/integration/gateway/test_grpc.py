@@ -15,7 +15,7 @@ from ragmesh.api.gateway.v1.admin_service_pb2_grpc import AdminServiceStub
 from ragmesh.chassis.grpc_servers import GrpcServer, ServerOptions, serve
 from ragmesh.clients.gateway import GatewayClient, gateway_client
 from ragmesh.core.answers import Answer, Citation, Delta
-from ragmesh.core.callers import Access
+from ragmesh.core.callers import Access, Machine
 from ragmesh.core.documents import (
     Accepted,
     CollectionChange,
@@ -43,9 +43,11 @@ from ragmesh.core.metadata import Metadata
 from ragmesh.core.pages import PageRequest
 from ragmesh.core.questions import Question
 from ragmesh.core.search import SearchQuery
+from ragmesh.core.usage import AuditQuery, SightQuery, UsageBatch, UsagePeriod, UsageQuery
 from ragmesh.gateway.parsing import parse_ask
 from ragmesh.gateway.server import SERVICE_NAMES, add_gateway
 from ragmesh.testing.gateway import COLLECTION, SENTENCE, FakeMesh
+from ragmesh.testing.records_contract import JANUARY, used
 from tests.integration.gateway.conftest import GUARD
 
 ASK = parse_ask(COLLECTION, "How many days?")
@@ -245,3 +247,18 @@ async def test_a_mesh_that_is_not_there_is_unavailable() -> None:
     async with gateway_client("127.0.0.1:1", deadline_seconds=5) as nobody:
         with pytest.raises(UnavailableError):
             await nobody.ask(ASK)
+
+
+async def test_usage_audit_and_sights_are_told_to_who_runs_the_mesh(
+    client: GatewayClient, mesh: FakeMesh
+) -> None:
+    await mesh.catalog.record_usage(Machine("gateway"), UsageBatch((used("a"),)))
+    month = UsageQuery("default", JANUARY, UsagePeriod.MONTH)
+    (spent,) = (await client.list_usage(month, PageRequest())).items
+    assert (spent.model, spent.cost_dollars) == ("gpt", 0.5)
+    made = AuditQuery(action="CreateCollection")
+    (entry,) = (await client.list_audit_entries(made, PageRequest())).items
+    assert entry.resource == f"collections/{COLLECTION}"
+    assert dict(entry.details) == {"default_access": "open"}
+    of_collection = SightQuery(collection=COLLECTION)
+    assert (await client.list_sights(of_collection, PageRequest())).items == ()

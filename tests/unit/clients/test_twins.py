@@ -14,6 +14,7 @@ from ragmesh.api.indexing.v1 import (
     catalog_service_pb2,
     head_service_pb2,
     migration_service_pb2,
+    tenant_service_pb2,
 )
 from ragmesh.api.retrieval.v1 import retrieval_service_pb2
 from ragmesh.cache.service import CacheService
@@ -40,7 +41,7 @@ CONTRACTS = [
     pytest.param(retrieval, [retrieval_service_pb2], id="retrieval"),
     pytest.param(
         indexing,
-        [catalog_service_pb2, head_service_pb2, migration_service_pb2],
+        [catalog_service_pb2, head_service_pb2, migration_service_pb2, tenant_service_pb2],
         id="indexing",
     ),
 ]

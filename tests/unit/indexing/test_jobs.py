@@ -60,7 +60,7 @@ async def test_a_worker_elsewhere_learns_of_a_cancel_from_the_catalog(tmp_path: 
         work = await made.work("a")
         await made.indexing.ledger.start_job(work)
         await made.indexing.ledger.report_stage(work, Stage.PARSE, 1, ())
-        await made.indexing.ledger.catalog.cancel_job(accepted.job_id)
+        await made.indexing.ledger.catalog.cancel_job(ADMIN, accepted.job_id)
         await made.clock.advance(2)
         with pytest.raises(JobCancelledError):
             await made.indexing.ledger.report_stage(work, Stage.EMBED, 2, ())

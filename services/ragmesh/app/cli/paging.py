@@ -20,3 +20,16 @@ async def each(read: Callable[[PageRequest], Awaitable[Page[Item]]]) -> AsyncIte
         token = page.next_token
         if not token:
             return
+
+
+async def first(count: int, read: Callable[[PageRequest], Awaitable[Page[Item]]]) -> list[Item]:
+    """The first items, and no page that is not needed for them."""
+    found: list[Item] = []
+    token = ""
+    while len(found) < count:
+        page = await read(PageRequest(min(count - len(found), MAX_PAGE_SIZE), token))
+        found += page.items
+        token = page.next_token
+        if not token:
+            break
+    return found

@@ -27,6 +27,14 @@ if TYPE_CHECKING:
     from ragmesh.core.mending import DeadLetter, Repaired, Replayed
     from ragmesh.core.pages import Page, PageRequest
     from ragmesh.core.search import SearchQuery, SearchResult
+    from ragmesh.core.usage import (
+        AuditEntry,
+        AuditQuery,
+        Sight,
+        SightQuery,
+        UsageQuery,
+        UsageSummary,
+    )
 
 
 class Mesh(Protocol):
@@ -114,6 +122,15 @@ class Mesh(Protocol):
 
     async def repair_collection(self, collection: str) -> Repaired:
         """Compare catalog and index now, and repair every difference."""
+
+    async def list_usage(self, query: UsageQuery, page: PageRequest) -> Page[UsageSummary]:
+        """One sum a period, tenant and model, in this order."""
+
+    async def list_audit_entries(self, query: AuditQuery, page: PageRequest) -> Page[AuditEntry]:
+        """What was done and refused, the newest first."""
+
+    async def list_sights(self, query: SightQuery, page: PageRequest) -> Page[Sight]:
+        """Who saw what, the newest first."""
 
     def watch_job(self, job_id: str) -> AsyncGenerator[Job, None]:
         """The job as it is, then every change, until it ends."""

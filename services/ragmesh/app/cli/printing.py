@@ -61,7 +61,7 @@ def plain(value: Any) -> Any:
 
 
 def _field(name: str, value: Any) -> Any:
-    if name in {"timings_ms", "counts"}:
+    if name in {"timings_ms", "counts", "details"}:
         return dict(value)
     if name == "metadata":
         return json.loads(value if isinstance(value, str) else value.canonical)

@@ -12,6 +12,7 @@ from ragmesh.app.cli.doctor import doctor
 from ragmesh.app.cli.documents import documents
 from ragmesh.app.cli.evaluating import evaluate
 from ragmesh.app.cli.jobs import jobs
+from ragmesh.app.cli.records import audit, sights, usage
 from ragmesh.app.cli.running import run
 from ragmesh.app.cli.version import version
 
@@ -37,6 +38,9 @@ _COMMANDS = (
     jobs,
     dead_letters,
     evaluate,
+    usage,
+    audit,
+    sights,
     doctor,
     version,
 )

@@ -125,6 +125,7 @@ METHODS: Mapping[str, Mapping[str, frozenset[Who]]] = MappingProxyType(
             "RecordUsage": _GATEWAY,
             "ListUsage": _ADMINS,
             "ListAuditEntries": _ADMINS,
+            "ListSights": _ADMINS,
         },
     }
 )

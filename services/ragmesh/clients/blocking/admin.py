@@ -11,23 +11,71 @@ from ragmesh.api.gateway.v1 import admin_service_pb2 as pb
 from ragmesh.api.gateway.v1.admin_service_pb2_grpc import AdminServiceStub
 from ragmesh.chassis.callers import Metadata
 from ragmesh.chassis.messages.mending import dead_letter_from_message
+from ragmesh.chassis.messages.usage import (
+    audit_query_fields,
+    entry_from_message,
+    sight_from_message,
+    sight_query_fields,
+    summary_from_message,
+    usage_query_fields,
+)
 from ragmesh.core.mending import DeadLetter, Repaired, Replayed
 from ragmesh.core.pages import Page, PageRequest
+from ragmesh.core.usage import (
+    AuditEntry,
+    AuditQuery,
+    Sight,
+    SightQuery,
+    UsageQuery,
+    UsageSummary,
+)
 
 _SERVICE = pb.DESCRIPTOR.services_by_name["AdminService"].full_name
 IDEMPOTENT_METHODS = tuple(
     f"{_SERVICE}/{method}"
-    for method in ("ListDeadLetters", "GetDeadLetter", "ReplayDeadLetters", "RepairCollection")
+    for method in (
+        "ListUsage",
+        "ListAuditEntries",
+        "ListSights",
+        "ListDeadLetters",
+        "GetDeadLetter",
+        "ReplayDeadLetters",
+        "RepairCollection",
+    )
 )
 REPAIR_SECONDS = 300.0
 
 
 class AdminClient:
-    """What was given up, and how it is mended."""
+    """What was used, done and given up, and how that is mended."""
 
     def __init__(self, opened: grpc.Channel, metadata: Metadata) -> None:
         self._admin = AdminServiceStub(opened)
         self._metadata = metadata
+
+    def list_usage(self, query: UsageQuery, page: PageRequest) -> Page[UsageSummary]:
+        """One sum a period, tenant and model, in this order."""
+        request = pb.ListUsageRequest(
+            **usage_query_fields(query), page_size=page.size, page_token=page.token
+        )
+        reply = self._admin.ListUsage(request, metadata=self._metadata)
+        return Page(tuple(summary_from_message(one) for one in reply.usage), reply.next_page_token)
+
+    def list_audit_entries(self, query: AuditQuery, page: PageRequest) -> Page[AuditEntry]:
+        """What was done and refused, the newest first."""
+        request = pb.ListAuditEntriesRequest(
+            **audit_query_fields(query), page_size=page.size, page_token=page.token
+        )
+        reply = self._admin.ListAuditEntries(request, metadata=self._metadata)
+        return Page(tuple(entry_from_message(one) for one in reply.entries), reply.next_page_token)
+
+    def list_sights(self, query: SightQuery, page: PageRequest) -> Page[Sight]:
+        """Who saw what, the newest first."""
+        request = pb.ListSightsRequest(
+            **sight_query_fields(query), page_size=page.size, page_token=page.token
+        )
+        reply = self._admin.ListSights(request, metadata=self._metadata)
+        return Page(tuple(sight_from_message(one) for one in reply.sights), reply.next_page_token)
 
     def list_dead_letters(
         self, *, collection: str = "", reason: str = "", page: PageRequest

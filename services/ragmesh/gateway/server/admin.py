@@ -1,4 +1,4 @@
-"""Administration over gRPC: what was given up, and repairs; the rest is not offered yet."""
+"""Administration over gRPC: usage, audit, what was given up, and repairs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,14 @@ from ragmesh.api.gateway.v1 import admin_service_pb2 as pb
 from ragmesh.api.gateway.v1 import admin_service_pb2_grpc as pb_grpc
 from ragmesh.chassis.callers import current_principal
 from ragmesh.chassis.messages.mending import dead_letter_to_message
+from ragmesh.chassis.messages.usage import (
+    audit_query_from_message,
+    entry_to_message,
+    sight_query_from_message,
+    sight_to_message,
+    summary_to_message,
+    usage_query_from_message,
+)
 from ragmesh.core.errors import UnsupportedError
 from ragmesh.core.names import collection_name
 from ragmesh.core.pages import PageRequest
@@ -33,12 +41,49 @@ class AdminServicer(pb_grpc.AdminServiceServicer):
 
     CreateKey = ListKeys = RevokeKey = RotateKey = _not_yet("keys")
     CreateTenant = GetTenant = ListTenants = UpdateTenant = DeleteTenant = _not_yet("tenants")
-    ListUsage = _not_yet("usage")
-    ListAuditEntries = _not_yet("the audit")
     GetMigration = ListMigrations = CommandMigration = _not_yet("migrations")
 
     def __init__(self, service: GatewayService) -> None:
         self._catalog = service.catalog
+
+    async def ListUsage(
+        self, request: pb.ListUsageRequest, _context: Context
+    ) -> pb.ListUsageResponse:
+        """Answer a page of sums."""
+        page = await self._catalog.list_usage(
+            current_principal(),
+            usage_query_from_message(request),
+            PageRequest(request.page_size, request.page_token),
+        )
+        return pb.ListUsageResponse(
+            usage=[summary_to_message(one) for one in page.items], next_page_token=page.next_token
+        )
+
+    async def ListAuditEntries(
+        self, request: pb.ListAuditEntriesRequest, _context: Context
+    ) -> pb.ListAuditEntriesResponse:
+        """Answer a page of the audit."""
+        page = await self._catalog.list_audit_entries(
+            current_principal(),
+            audit_query_from_message(request),
+            PageRequest(request.page_size, request.page_token),
+        )
+        return pb.ListAuditEntriesResponse(
+            entries=[entry_to_message(one) for one in page.items], next_page_token=page.next_token
+        )
+
+    async def ListSights(
+        self, request: pb.ListSightsRequest, _context: Context
+    ) -> pb.ListSightsResponse:
+        """Answer a page of sights."""
+        page = await self._catalog.list_sights(
+            current_principal(),
+            sight_query_from_message(request),
+            PageRequest(request.page_size, request.page_token),
+        )
+        return pb.ListSightsResponse(
+            sights=[sight_to_message(one) for one in page.items], next_page_token=page.next_token
+        )
 
     async def ListDeadLetters(
         self, request: pb.ListDeadLettersRequest, _context: Context

@@ -41,6 +41,14 @@ from ragmesh.core.metadata import Metadata
 from ragmesh.core.pages import Page, PageRequest
 from ragmesh.core.search import FoundChunk, SearchQuery, SearchResult
 from ragmesh.core.spans import Span
+from ragmesh.core.usage import (
+    AuditEntry,
+    AuditQuery,
+    Sight,
+    SightQuery,
+    UsageQuery,
+    UsageSummary,
+)
 
 Item = TypeVar("Item")
 NOON = datetime(2025, 5, 1, 12, tzinfo=UTC)
@@ -109,6 +117,10 @@ class FakeMesh:
     """What a list of jobs shows."""
     letters: list[DeadLetter] = field(default_factory=list)
     """What was given up."""
+    used: list[UsageSummary] = field(default_factory=list)
+    entries: list[AuditEntry] = field(default_factory=list)
+    seen: list[Sight] = field(default_factory=list)
+    record_queries: list[UsageQuery | AuditQuery | SightQuery] = field(default_factory=list)
     replays: list[tuple[str, ...]] = field(default_factory=list)
     """Dead letters that each request named."""
     page_size: int = 2
@@ -151,6 +163,18 @@ class FakeMesh:
             warnings=("MiniLM was made for en",) if new.language == "de" else (),
         )
         return made
+
+    async def list_usage(self, query: UsageQuery, page: PageRequest) -> Page[UsageSummary]:
+        self.record_queries.append(query)
+        return self._page(self.used, page)
+
+    async def list_audit_entries(self, query: AuditQuery, page: PageRequest) -> Page[AuditEntry]:
+        self.record_queries.append(query)
+        return self._page(self.entries, page)
+
+    async def list_sights(self, query: SightQuery, page: PageRequest) -> Page[Sight]:
+        self.record_queries.append(query)
+        return self._page(self.seen, page)
 
     async def list_dead_letters(
         self, *, collection: str = "", reason: str = "", page: PageRequest

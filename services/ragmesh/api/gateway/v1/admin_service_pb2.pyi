@@ -538,7 +538,7 @@ Global___DeleteTenantResponse: _TypeAlias = DeleteTenantResponse  # noqa: Y015
 
 @_typing.final
 class ListUsageRequest(_message.Message):
-    """Asks what tenants used."""
+    """Asks what tenants used. Usage is summed up by the hour: a period begins and ends at a full one."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -547,12 +547,15 @@ class ListUsageRequest(_message.Message):
     UNTIL_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     """Name of the tenant; empty for every tenant."""
     page_size: _builtins.int
     """Most sums to answer; 0 for the default of 100, at most 1000."""
     page_token: _builtins.str
     """next_page_token of the page before; empty for the first page."""
+    period: _audit_pb2.UsagePeriod.ValueType
+    """How long the periods are."""
     @_builtins.property
     def since(self) -> _timestamp_pb2.Timestamp:
         """Begin of the period; missing for the begin of this month (UTC)."""
@@ -569,10 +572,11 @@ class ListUsageRequest(_message.Message):
         until: _timestamp_pb2.Timestamp | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        period: _audit_pb2.UsagePeriod.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since", "until", b"until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "since", b"since", "tenant", b"tenant", "until", b"until"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "period", b"period", "since", b"since", "tenant", b"tenant", "until", b"until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -590,7 +594,7 @@ class ListUsageResponse(_message.Message):
     """Token of the next page; empty on the last one."""
     @_builtins.property
     def usage(self) -> _containers.RepeatedCompositeFieldContainer[_audit_pb2.UsageSummary]:
-        """One sum a tenant and model."""
+        """One sum a period, tenant and model, in this order."""
 
     def __init__(
         self,
@@ -617,12 +621,21 @@ class ListAuditEntriesRequest(_message.Message):
     UNTIL_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    RESOURCE_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     """Name of the tenant; empty for every tenant."""
     page_size: _builtins.int
     """Most entries to answer; 0 for the default of 100, at most 1000."""
     page_token: _builtins.str
     """next_page_token of the page before; empty for the first page."""
+    actor: _builtins.str
+    """Only what this subject or machine did; empty for everybody."""
+    action: _builtins.str
+    """Only this, as the name of the method; empty for everything."""
+    resource: _builtins.str
+    """Only what was done to this path of names or below it; empty for everything."""
     @_builtins.property
     def since(self) -> _timestamp_pb2.Timestamp:
         """Begin of the period; missing for the oldest entry."""
@@ -639,10 +652,13 @@ class ListAuditEntriesRequest(_message.Message):
         until: _timestamp_pb2.Timestamp | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        action: _builtins.str = ...,
+        resource: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since", "until", b"until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "since", b"since", "tenant", b"tenant", "until", b"until"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "page_size", b"page_size", "page_token", b"page_token", "resource", b"resource", "since", b"since", "tenant", b"tenant", "until", b"until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -675,6 +691,88 @@ class ListAuditEntriesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListAuditEntriesResponse: _TypeAlias = ListAuditEntriesResponse  # noqa: Y015
+
+@_typing.final
+class ListSightsRequest(_message.Message):
+    """Asks who saw what."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    COLLECTION_FIELD_NUMBER: _builtins.int
+    DOCUMENT_ID_FIELD_NUMBER: _builtins.int
+    tenant: _builtins.str
+    """Name of the tenant; empty for every tenant."""
+    page_size: _builtins.int
+    """Most sights to answer; 0 for the default of 100, at most 1000."""
+    page_token: _builtins.str
+    """next_page_token of the page before; empty for the first page."""
+    actor: _builtins.str
+    """Only what this subject saw; empty for everybody."""
+    collection: _builtins.str
+    """Only documents of this collection, by its name; empty for every collection. Needs a tenant."""
+    document_id: _builtins.str
+    """Only this document; empty for every document. Needs a collection."""
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """Begin of the period; missing for the oldest sight."""
+
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp:
+        """End of the period, not in it; missing for now."""
+
+    def __init__(
+        self,
+        *,
+        tenant: _builtins.str = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+        until: _timestamp_pb2.Timestamp | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        collection: _builtins.str = ...,
+        document_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since", "until", b"until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "collection", b"collection", "document_id", b"document_id", "page_size", b"page_size", "page_token", b"page_token", "since", b"since", "tenant", b"tenant", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSightsRequest: _TypeAlias = ListSightsRequest  # noqa: Y015
+
+@_typing.final
+class ListSightsResponse(_message.Message):
+    """A page of sights."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIGHTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last one."""
+    @_builtins.property
+    def sights(self) -> _containers.RepeatedCompositeFieldContainer[_audit_pb2.Sight]:
+        """The sights, the newest first; one a call and document."""
+
+    def __init__(
+        self,
+        *,
+        sights: _abc.Iterable[_audit_pb2.Sight] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "sights", b"sights"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSightsResponse: _TypeAlias = ListSightsResponse  # noqa: Y015
 
 @_typing.final
 class ListDeadLettersRequest(_message.Message):

@@ -91,6 +91,11 @@ class AdminServiceStub(object):
                 request_serializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ListAuditEntriesRequest.SerializeToString,
                 response_deserializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ListAuditEntriesResponse.FromString,
                 _registered_method=True)
+        self.ListSights = channel.unary_unary(
+                '/ragmesh.api.gateway.v1.AdminService/ListSights',
+                request_serializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ListSightsRequest.SerializeToString,
+                response_deserializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ListSightsResponse.FromString,
+                _registered_method=True)
         self.ListDeadLetters = channel.unary_unary(
                 '/ragmesh.api.gateway.v1.AdminService/ListDeadLetters',
                 request_serializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ListDeadLettersRequest.SerializeToString,
@@ -210,6 +215,13 @@ class AdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListSights(self, request, context):
+        """Lists who saw what, the newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListDeadLetters(self, request, context):
         """Lists work that was given up, the newest first.
         """
@@ -316,6 +328,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.ListAuditEntries,
                     request_deserializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ListAuditEntriesRequest.FromString,
                     response_serializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ListAuditEntriesResponse.SerializeToString,
+            ),
+            'ListSights': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSights,
+                    request_deserializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ListSightsRequest.FromString,
+                    response_serializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ListSightsResponse.SerializeToString,
             ),
             'ListDeadLetters': grpc.unary_unary_rpc_method_handler(
                     servicer.ListDeadLetters,
@@ -652,6 +669,33 @@ class AdminService(object):
             '/ragmesh.api.gateway.v1.AdminService/ListAuditEntries',
             ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ListAuditEntriesRequest.SerializeToString,
             ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ListAuditEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSights(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ragmesh.api.gateway.v1.AdminService/ListSights',
+            ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ListSightsRequest.SerializeToString,
+            ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ListSightsResponse.FromString,
             options,
             channel_credentials,
             insecure,

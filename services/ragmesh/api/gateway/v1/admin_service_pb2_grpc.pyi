@@ -59,6 +59,8 @@ class AdminServiceStub:
     """Sums up what tenants used."""
     ListAuditEntries: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListAuditEntriesRequest, _admin_service_pb2.ListAuditEntriesResponse]
     """Lists what was done, the newest first."""
+    ListSights: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListSightsRequest, _admin_service_pb2.ListSightsResponse]
+    """Lists who saw what, the newest first."""
     ListDeadLetters: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListDeadLettersRequest, _admin_service_pb2.ListDeadLettersResponse]
     """Lists work that was given up, the newest first."""
     GetDeadLetter: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetDeadLetterRequest, _admin_service_pb2.GetDeadLetterResponse]
@@ -103,6 +105,8 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Sums up what tenants used."""
     ListAuditEntries: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListAuditEntriesRequest, _admin_service_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
     """Lists what was done, the newest first."""
+    ListSights: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListSightsRequest, _admin_service_pb2.ListSightsResponse]  # type: ignore[assignment]
+    """Lists who saw what, the newest first."""
     ListDeadLetters: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListDeadLettersRequest, _admin_service_pb2.ListDeadLettersResponse]  # type: ignore[assignment]
     """Lists work that was given up, the newest first."""
     GetDeadLetter: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetDeadLetterRequest, _admin_service_pb2.GetDeadLetterResponse]  # type: ignore[assignment]
@@ -210,6 +214,14 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.ListAuditEntriesResponse, _abc.Awaitable[_admin_service_pb2.ListAuditEntriesResponse]]:
         """Lists what was done, the newest first."""
+
+    @_abc_1.abstractmethod
+    def ListSights(
+        self,
+        request: _admin_service_pb2.ListSightsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.ListSightsResponse, _abc.Awaitable[_admin_service_pb2.ListSightsResponse]]:
+        """Lists who saw what, the newest first."""
 
     @_abc_1.abstractmethod
     def ListDeadLetters(

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from ragmesh.api.types.v1 import audit_pb2 as _audit_pb2
+from ragmesh.api.types.v1 import search_pb2 as _search_pb2
 from ragmesh.api.types.v1 import tenant_pb2 as _tenant_pb2
 import builtins as _builtins
 import sys
@@ -528,6 +529,12 @@ class UsageRecord(_message.Message):
     COMPLETION_TOKENS_FIELD_NUMBER: _builtins.int
     COST_DOLLARS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    CACHED_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    TIMINGS_FIELD_NUMBER: _builtins.int
+    DURATION_MS_FIELD_NUMBER: _builtins.int
+    DOCUMENTS_FIELD_NUMBER: _builtins.int
     record_id: _builtins.str
     """Id of the record; the same each time it is sent again."""
     tenant_uid: _builtins.str
@@ -548,9 +555,23 @@ class UsageRecord(_message.Message):
     """Price of both in US dollars."""
     request_id: _builtins.str
     """Id of the request, as in logs and traces."""
+    key_id: _builtins.str
+    """Id of the key that was used; empty without one."""
+    cached: _builtins.bool
+    """Whether the answer came from the cache."""
+    error: _builtins.str
+    """Reason of the error that it ended in, in UPPER_SNAKE; empty for success."""
+    duration_ms: _builtins.float
+    """How long it took from end to end, in milliseconds."""
+    documents: _builtins.int
+    """Documents taken in."""
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp:
         """When the call ended."""
+
+    @_builtins.property
+    def timings(self) -> _containers.RepeatedCompositeFieldContainer[_search_pb2.StageTiming]:
+        """What each stage took, in the order in which the stages ended."""
 
     def __init__(
         self,
@@ -566,18 +587,54 @@ class UsageRecord(_message.Message):
         completion_tokens: _builtins.int = ...,
         cost_dollars: _builtins.float = ...,
         request_id: _builtins.str = ...,
+        key_id: _builtins.str = ...,
+        cached: _builtins.bool = ...,
+        error: _builtins.str = ...,
+        timings: _abc.Iterable[_search_pb2.StageTiming] | None = ...,
+        duration_ms: _builtins.float = ...,
+        documents: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "collection_uid", b"collection_uid", "completion_tokens", b"completion_tokens", "cost_dollars", b"cost_dollars", "method", b"method", "model", b"model", "prompt_tokens", b"prompt_tokens", "record_id", b"record_id", "request_id", b"request_id", "subject", b"subject", "tenant_uid", b"tenant_uid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "cached", b"cached", "collection_uid", b"collection_uid", "completion_tokens", b"completion_tokens", "cost_dollars", b"cost_dollars", "documents", b"documents", "duration_ms", b"duration_ms", "error", b"error", "key_id", b"key_id", "method", b"method", "model", b"model", "prompt_tokens", b"prompt_tokens", "record_id", b"record_id", "request_id", b"request_id", "subject", b"subject", "tenant_uid", b"tenant_uid", "timings", b"timings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UsageRecord: _TypeAlias = UsageRecord  # noqa: Y015
 
 @_typing.final
+class SeenDocument(_message.Message):
+    """Passages of one document."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_UID_FIELD_NUMBER: _builtins.int
+    CHUNK_IDS_FIELD_NUMBER: _builtins.int
+    document_uid: _builtins.str
+    """Uid of the document."""
+    @_builtins.property
+    def chunk_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of the chunks shown; none where an answer was made from it and quotes none of it, and where
+        the whole document was read.
+        """
+
+    def __init__(
+        self,
+        *,
+        document_uid: _builtins.str = ...,
+        chunk_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk_ids", b"chunk_ids", "document_uid", b"document_uid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SeenDocument: _TypeAlias = SeenDocument  # noqa: Y015
+
+@_typing.final
 class SightRecord(_message.Message):
-    """Which documents one call showed to its caller; never holds content."""
+    """What one call showed to its caller; never holds content."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -586,8 +643,10 @@ class SightRecord(_message.Message):
     TENANT_UID_FIELD_NUMBER: _builtins.int
     SUBJECT_FIELD_NUMBER: _builtins.int
     COLLECTION_UID_FIELD_NUMBER: _builtins.int
-    DOCUMENT_UIDS_FIELD_NUMBER: _builtins.int
+    DOCUMENTS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
     record_id: _builtins.str
     """Id of the record; the same each time it is sent again."""
     tenant_uid: _builtins.str
@@ -598,13 +657,17 @@ class SightRecord(_message.Message):
     """Uid of the collection."""
     request_id: _builtins.str
     """Id of the request, as in logs and traces."""
+    key_id: _builtins.str
+    """Id of the key that was used; empty without one."""
+    method: _builtins.str
+    """Name of the method."""
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp:
         """When the call ended."""
 
     @_builtins.property
-    def document_uids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Uids of the documents seen."""
+    def documents(self) -> _containers.RepeatedCompositeFieldContainer[Global___SeenDocument]:
+        """The documents seen."""
 
     def __init__(
         self,
@@ -614,25 +677,84 @@ class SightRecord(_message.Message):
         tenant_uid: _builtins.str = ...,
         subject: _builtins.str = ...,
         collection_uid: _builtins.str = ...,
-        document_uids: _abc.Iterable[_builtins.str] | None = ...,
+        documents: _abc.Iterable[Global___SeenDocument] | None = ...,
         request_id: _builtins.str = ...,
+        key_id: _builtins.str = ...,
+        method: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "collection_uid", b"collection_uid", "document_uids", b"document_uids", "record_id", b"record_id", "request_id", b"request_id", "subject", b"subject", "tenant_uid", b"tenant_uid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "collection_uid", b"collection_uid", "documents", b"documents", "key_id", b"key_id", "method", b"method", "record_id", b"record_id", "request_id", b"request_id", "subject", b"subject", "tenant_uid", b"tenant_uid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SightRecord: _TypeAlias = SightRecord  # noqa: Y015
 
 @_typing.final
+class RefusalRecord(_message.Message):
+    """What somebody was not allowed to do; an entry of the audit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORD_ID_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    TENANT_UID_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    REFUSAL_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    record_id: _builtins.str
+    """Id of the record; the same each time it is sent again."""
+    tenant_uid: _builtins.str
+    """Uid of the tenant."""
+    subject: _builtins.str
+    """Who tried."""
+    key_id: _builtins.str
+    """Id of the key that was used; empty without one."""
+    method: _builtins.str
+    """Name of the method."""
+    refusal: _builtins.str
+    """Reason of the refusal, in UPPER_SNAKE."""
+    request_id: _builtins.str
+    """Id of the first request, as in logs and traces."""
+    attempts: _builtins.int
+    """How often it was tried until the record was made."""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """When it was first refused."""
+
+    def __init__(
+        self,
+        *,
+        record_id: _builtins.str = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        tenant_uid: _builtins.str = ...,
+        subject: _builtins.str = ...,
+        key_id: _builtins.str = ...,
+        method: _builtins.str = ...,
+        refusal: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        attempts: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "attempts", b"attempts", "key_id", b"key_id", "method", b"method", "record_id", b"record_id", "refusal", b"refusal", "request_id", b"request_id", "subject", b"subject", "tenant_uid", b"tenant_uid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RefusalRecord: _TypeAlias = RefusalRecord  # noqa: Y015
+
+@_typing.final
 class RecordUsageRequest(_message.Message):
-    """Records to keep."""
+    """Records to keep; at most 1000 together."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     USAGE_FIELD_NUMBER: _builtins.int
     SIGHTS_FIELD_NUMBER: _builtins.int
+    REFUSALS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def usage(self) -> _containers.RepeatedCompositeFieldContainer[Global___UsageRecord]:
         """What was used."""
@@ -641,19 +763,50 @@ class RecordUsageRequest(_message.Message):
     def sights(self) -> _containers.RepeatedCompositeFieldContainer[Global___SightRecord]:
         """Who saw what."""
 
+    @_builtins.property
+    def refusals(self) -> _containers.RepeatedCompositeFieldContainer[Global___RefusalRecord]:
+        """What was refused."""
+
     def __init__(
         self,
         *,
         usage: _abc.Iterable[Global___UsageRecord] | None = ...,
         sights: _abc.Iterable[Global___SightRecord] | None = ...,
+        refusals: _abc.Iterable[Global___RefusalRecord] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["sights", b"sights", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["refusals", b"refusals", "sights", b"sights", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RecordUsageRequest: _TypeAlias = RecordUsageRequest  # noqa: Y015
+
+@_typing.final
+class Spent(_message.Message):
+    """What a tenant has spent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_UID_FIELD_NUMBER: _builtins.int
+    MONTH_DOLLARS_FIELD_NUMBER: _builtins.int
+    tenant_uid: _builtins.str
+    """Uid of the tenant."""
+    month_dollars: _builtins.float
+    """US dollars since the begin of this month (UTC)."""
+    def __init__(
+        self,
+        *,
+        tenant_uid: _builtins.str = ...,
+        month_dollars: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["month_dollars", b"month_dollars", "tenant_uid", b"tenant_uid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Spent: _TypeAlias = Spent  # noqa: Y015
 
 @_typing.final
 class RecordUsageResponse(_message.Message):
@@ -663,19 +816,25 @@ class RecordUsageResponse(_message.Message):
 
     RECORDED_FIELD_NUMBER: _builtins.int
     DUPLICATES_FIELD_NUMBER: _builtins.int
+    SPENT_FIELD_NUMBER: _builtins.int
     recorded: _builtins.int
     """Records that were new."""
     duplicates: _builtins.int
     """Records that were there already."""
+    @_builtins.property
+    def spent(self) -> _containers.RepeatedCompositeFieldContainer[Global___Spent]:
+        """What every tenant that used a model this month has spent, with all records so far."""
+
     def __init__(
         self,
         *,
         recorded: _builtins.int = ...,
         duplicates: _builtins.int = ...,
+        spent: _abc.Iterable[Global___Spent] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicates", b"duplicates", "recorded", b"recorded"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duplicates", b"duplicates", "recorded", b"recorded", "spent", b"spent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -683,7 +842,7 @@ Global___RecordUsageResponse: _TypeAlias = RecordUsageResponse  # noqa: Y015
 
 @_typing.final
 class ListUsageRequest(_message.Message):
-    """Asks what tenants used."""
+    """Asks what tenants used. Usage is summed up by the hour: a period begins and ends at a full one."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -692,12 +851,15 @@ class ListUsageRequest(_message.Message):
     UNTIL_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     """Name of the tenant; empty for every tenant."""
     page_size: _builtins.int
     """Most sums to answer; 0 for the default of 100, at most 1000."""
     page_token: _builtins.str
     """next_page_token of the page before; empty for the first page."""
+    period: _audit_pb2.UsagePeriod.ValueType
+    """How long the periods are."""
     @_builtins.property
     def since(self) -> _timestamp_pb2.Timestamp:
         """Begin of the period."""
@@ -714,10 +876,11 @@ class ListUsageRequest(_message.Message):
         until: _timestamp_pb2.Timestamp | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        period: _audit_pb2.UsagePeriod.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since", "until", b"until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "since", b"since", "tenant", b"tenant", "until", b"until"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "period", b"period", "since", b"since", "tenant", b"tenant", "until", b"until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -735,7 +898,7 @@ class ListUsageResponse(_message.Message):
     """Token of the next page; empty on the last one."""
     @_builtins.property
     def usage(self) -> _containers.RepeatedCompositeFieldContainer[_audit_pb2.UsageSummary]:
-        """One sum a tenant and model."""
+        """One sum a period, tenant and model, in this order."""
 
     def __init__(
         self,
@@ -762,12 +925,21 @@ class ListAuditEntriesRequest(_message.Message):
     UNTIL_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    RESOURCE_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     """Name of the tenant; empty for every tenant."""
     page_size: _builtins.int
     """Most entries to answer; 0 for the default of 100, at most 1000."""
     page_token: _builtins.str
     """next_page_token of the page before; empty for the first page."""
+    actor: _builtins.str
+    """Only what this subject or machine did; empty for everybody."""
+    action: _builtins.str
+    """Only this, as the name of the method; empty for everything."""
+    resource: _builtins.str
+    """Only what was done to this path of names or below it; empty for everything."""
     @_builtins.property
     def since(self) -> _timestamp_pb2.Timestamp:
         """Begin of the period; missing for the oldest entry."""
@@ -784,10 +956,13 @@ class ListAuditEntriesRequest(_message.Message):
         until: _timestamp_pb2.Timestamp | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        action: _builtins.str = ...,
+        resource: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since", "until", b"until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "since", b"since", "tenant", b"tenant", "until", b"until"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "page_size", b"page_size", "page_token", b"page_token", "resource", b"resource", "since", b"since", "tenant", b"tenant", "until", b"until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -820,3 +995,85 @@ class ListAuditEntriesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListAuditEntriesResponse: _TypeAlias = ListAuditEntriesResponse  # noqa: Y015
+
+@_typing.final
+class ListSightsRequest(_message.Message):
+    """Asks who saw what."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TENANT_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    COLLECTION_FIELD_NUMBER: _builtins.int
+    DOCUMENT_ID_FIELD_NUMBER: _builtins.int
+    tenant: _builtins.str
+    """Name of the tenant; empty for every tenant."""
+    page_size: _builtins.int
+    """Most sights to answer; 0 for the default of 100, at most 1000."""
+    page_token: _builtins.str
+    """next_page_token of the page before; empty for the first page."""
+    actor: _builtins.str
+    """Only what this subject saw; empty for everybody."""
+    collection: _builtins.str
+    """Only documents of this collection, by its name; empty for every collection. Needs a tenant."""
+    document_id: _builtins.str
+    """Only this document; empty for every document. Needs a collection."""
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """Begin of the period; missing for the oldest sight."""
+
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp:
+        """End of the period, not in it; missing for now."""
+
+    def __init__(
+        self,
+        *,
+        tenant: _builtins.str = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+        until: _timestamp_pb2.Timestamp | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        collection: _builtins.str = ...,
+        document_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since", "until", b"until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "collection", b"collection", "document_id", b"document_id", "page_size", b"page_size", "page_token", b"page_token", "since", b"since", "tenant", b"tenant", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSightsRequest: _TypeAlias = ListSightsRequest  # noqa: Y015
+
+@_typing.final
+class ListSightsResponse(_message.Message):
+    """A page of sights."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIGHTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last one."""
+    @_builtins.property
+    def sights(self) -> _containers.RepeatedCompositeFieldContainer[_audit_pb2.Sight]:
+        """The sights, the newest first; one a call and document."""
+
+    def __init__(
+        self,
+        *,
+        sights: _abc.Iterable[_audit_pb2.Sight] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "sights", b"sights"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSightsResponse: _TypeAlias = ListSightsResponse  # noqa: Y015

@@ -95,6 +95,11 @@ class TenantServiceStub(object):
                 request_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.ListAuditEntriesRequest.SerializeToString,
                 response_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.ListAuditEntriesResponse.FromString,
                 _registered_method=True)
+        self.ListSights = channel.unary_unary(
+                '/ragmesh.api.indexing.v1.TenantService/ListSights',
+                request_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.ListSightsRequest.SerializeToString,
+                response_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.ListSightsResponse.FromString,
+                _registered_method=True)
 
 
 class TenantServiceServicer(object):
@@ -165,8 +170,8 @@ class TenantServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RecordUsage(self, request, context):
-        """Keeps what was used and who saw what. At least once: a record is told by its id, and the same
-        record again changes nothing.
+        """Keeps what was used, who saw what, and what was refused. At least once: a record is told by its
+        id, and the same record again changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -181,6 +186,13 @@ class TenantServiceServicer(object):
 
     def ListAuditEntries(self, request, context):
         """Lists what was done, the newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSights(self, request, context):
+        """Lists who saw what, the newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -248,6 +260,11 @@ def add_TenantServiceServicer_to_server(servicer, server):
                     servicer.ListAuditEntries,
                     request_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.ListAuditEntriesRequest.FromString,
                     response_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.ListAuditEntriesResponse.SerializeToString,
+            ),
+            'ListSights': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSights,
+                    request_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.ListSightsRequest.FromString,
+                    response_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.ListSightsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -575,6 +592,33 @@ class TenantService(object):
             '/ragmesh.api.indexing.v1.TenantService/ListAuditEntries',
             ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.ListAuditEntriesRequest.SerializeToString,
             ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.ListAuditEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSights(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ragmesh.api.indexing.v1.TenantService/ListSights',
+            ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.ListSightsRequest.SerializeToString,
+            ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.ListSightsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -52,13 +52,15 @@ class TenantServiceStub:
     WatchKeys: _grpc.UnaryStreamMultiCallable[_tenant_service_pb2.WatchKeysRequest, _tenant_service_pb2.WatchKeysResponse]
     """Follows keys and limits: all of them first, then every change, with a heartbeat a second."""
     RecordUsage: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.RecordUsageRequest, _tenant_service_pb2.RecordUsageResponse]
-    """Keeps what was used and who saw what. At least once: a record is told by its id, and the same
-    record again changes nothing.
+    """Keeps what was used, who saw what, and what was refused. At least once: a record is told by its
+    id, and the same record again changes nothing.
     """
     ListUsage: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.ListUsageRequest, _tenant_service_pb2.ListUsageResponse]
     """Sums up what tenants used."""
     ListAuditEntries: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.ListAuditEntriesRequest, _tenant_service_pb2.ListAuditEntriesResponse]
     """Lists what was done, the newest first."""
+    ListSights: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.ListSightsRequest, _tenant_service_pb2.ListSightsResponse]
+    """Lists who saw what, the newest first."""
 
 @_typing.type_check_only
 class TenantServiceAsyncStub(TenantServiceStub):
@@ -84,13 +86,15 @@ class TenantServiceAsyncStub(TenantServiceStub):
     WatchKeys: _aio.UnaryStreamMultiCallable[_tenant_service_pb2.WatchKeysRequest, _tenant_service_pb2.WatchKeysResponse]  # type: ignore[assignment]
     """Follows keys and limits: all of them first, then every change, with a heartbeat a second."""
     RecordUsage: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.RecordUsageRequest, _tenant_service_pb2.RecordUsageResponse]  # type: ignore[assignment]
-    """Keeps what was used and who saw what. At least once: a record is told by its id, and the same
-    record again changes nothing.
+    """Keeps what was used, who saw what, and what was refused. At least once: a record is told by its
+    id, and the same record again changes nothing.
     """
     ListUsage: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.ListUsageRequest, _tenant_service_pb2.ListUsageResponse]  # type: ignore[assignment]
     """Sums up what tenants used."""
     ListAuditEntries: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.ListAuditEntriesRequest, _tenant_service_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
     """Lists what was done, the newest first."""
+    ListSights: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.ListSightsRequest, _tenant_service_pb2.ListSightsResponse]  # type: ignore[assignment]
+    """Lists who saw what, the newest first."""
 
 class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
     """Owns tenants and keys, and keeps what was used and done."""
@@ -173,8 +177,8 @@ class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tenant_service_pb2.RecordUsageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_tenant_service_pb2.RecordUsageResponse, _abc.Awaitable[_tenant_service_pb2.RecordUsageResponse]]:
-        """Keeps what was used and who saw what. At least once: a record is told by its id, and the same
-        record again changes nothing.
+        """Keeps what was used, who saw what, and what was refused. At least once: a record is told by its
+        id, and the same record again changes nothing.
         """
 
     @_abc_1.abstractmethod
@@ -192,5 +196,13 @@ class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_tenant_service_pb2.ListAuditEntriesResponse, _abc.Awaitable[_tenant_service_pb2.ListAuditEntriesResponse]]:
         """Lists what was done, the newest first."""
+
+    @_abc_1.abstractmethod
+    def ListSights(
+        self,
+        request: _tenant_service_pb2.ListSightsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenant_service_pb2.ListSightsResponse, _abc.Awaitable[_tenant_service_pb2.ListSightsResponse]]:
+        """Lists who saw what, the newest first."""
 
 def add_TenantServiceServicer_to_server(servicer: TenantServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

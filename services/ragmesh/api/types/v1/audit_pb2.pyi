@@ -3,9 +3,12 @@
 isort:skip_file
 What was used and done, as the public and the internal contracts share it."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from ragmesh.api.types.v1 import job_pb2 as _job_pb2
 import builtins as _builtins
 import sys
@@ -17,6 +20,30 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _UsagePeriod:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _UsagePeriodEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_UsagePeriod.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    USAGE_PERIOD_UNSPECIFIED: _UsagePeriod.ValueType  # 0
+    """Not said; one sum of all that was asked for."""
+    USAGE_PERIOD_DAY: _UsagePeriod.ValueType  # 1
+    """One sum a day."""
+    USAGE_PERIOD_MONTH: _UsagePeriod.ValueType  # 2
+    """One sum a calendar month."""
+
+class UsagePeriod(_UsagePeriod, metaclass=_UsagePeriodEnumTypeWrapper):
+    """How long the periods are that usage is summed up by; they begin at midnight UTC."""
+
+USAGE_PERIOD_UNSPECIFIED: UsagePeriod.ValueType  # 0
+"""Not said; one sum of all that was asked for."""
+USAGE_PERIOD_DAY: UsagePeriod.ValueType  # 1
+"""One sum a day."""
+USAGE_PERIOD_MONTH: UsagePeriod.ValueType  # 2
+"""One sum a calendar month."""
+Global___UsagePeriod: _TypeAlias = UsagePeriod  # noqa: Y015
 
 @_typing.final
 class UsageSummary(_message.Message):
@@ -32,6 +59,10 @@ class UsageSummary(_message.Message):
     PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
     COMPLETION_TOKENS_FIELD_NUMBER: _builtins.int
     COST_DOLLARS_FIELD_NUMBER: _builtins.int
+    CACHED_REQUESTS_FIELD_NUMBER: _builtins.int
+    FAILED_REQUESTS_FIELD_NUMBER: _builtins.int
+    DOCUMENTS_FIELD_NUMBER: _builtins.int
+    DURATION_SECONDS_FIELD_NUMBER: _builtins.int
     tenant: _builtins.str
     """Name of the tenant."""
     model: _builtins.str
@@ -44,6 +75,14 @@ class UsageSummary(_message.Message):
     """Tokens the model wrote."""
     cost_dollars: _builtins.float
     """Price of both in US dollars."""
+    cached_requests: _builtins.int
+    """Calls answered from the cache."""
+    failed_requests: _builtins.int
+    """Calls that ended in an error."""
+    documents: _builtins.int
+    """Documents taken in."""
+    duration_seconds: _builtins.float
+    """Time that all calls together took, in seconds."""
     @_builtins.property
     def since(self) -> _timestamp_pb2.Timestamp:
         """Begin of the period."""
@@ -63,10 +102,14 @@ class UsageSummary(_message.Message):
         prompt_tokens: _builtins.int = ...,
         completion_tokens: _builtins.int = ...,
         cost_dollars: _builtins.float = ...,
+        cached_requests: _builtins.int = ...,
+        failed_requests: _builtins.int = ...,
+        documents: _builtins.int = ...,
+        duration_seconds: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since", "until", b"until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion_tokens", b"completion_tokens", "cost_dollars", b"cost_dollars", "model", b"model", "prompt_tokens", b"prompt_tokens", "requests", b"requests", "since", b"since", "tenant", b"tenant", "until", b"until"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached_requests", b"cached_requests", "completion_tokens", b"completion_tokens", "cost_dollars", b"cost_dollars", "documents", b"documents", "duration_seconds", b"duration_seconds", "failed_requests", b"failed_requests", "model", b"model", "prompt_tokens", b"prompt_tokens", "requests", b"requests", "since", b"since", "tenant", b"tenant", "until", b"until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -74,9 +117,29 @@ Global___UsageSummary: _TypeAlias = UsageSummary  # noqa: Y015
 
 @_typing.final
 class AuditEntry(_message.Message):
-    """One thing that somebody did; never holds content."""
+    """One thing that somebody did or was not allowed to do; never holds content."""
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class DetailsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     ENTRY_ID_FIELD_NUMBER: _builtins.int
     AT_FIELD_NUMBER: _builtins.int
@@ -86,6 +149,9 @@ class AuditEntry(_message.Message):
     RESOURCE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    REFUSAL_FIELD_NUMBER: _builtins.int
+    DETAILS_FIELD_NUMBER: _builtins.int
     entry_id: _builtins.str
     """Id of the entry; grows with time."""
     tenant: _builtins.str
@@ -100,9 +166,17 @@ class AuditEntry(_message.Message):
     """Why, where the request says so."""
     request_id: _builtins.str
     """Id of the request, as in logs and traces."""
+    key_id: _builtins.str
+    """Id of the key that was used; empty without one."""
+    refusal: _builtins.str
+    """Reason of the refusal, in UPPER_SNAKE; empty for what was done."""
     @_builtins.property
     def at(self) -> _timestamp_pb2.Timestamp:
         """When it was done."""
+
+    @_builtins.property
+    def details(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What it came to: numbers, names of what changed, groups of an access; by name."""
 
     def __init__(
         self,
@@ -115,14 +189,81 @@ class AuditEntry(_message.Message):
         resource: _builtins.str = ...,
         reason: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        key_id: _builtins.str = ...,
+        refusal: _builtins.str = ...,
+        details: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "at", b"at", "entry_id", b"entry_id", "reason", b"reason", "request_id", b"request_id", "resource", b"resource", "tenant", b"tenant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "at", b"at", "details", b"details", "entry_id", b"entry_id", "key_id", b"key_id", "reason", b"reason", "refusal", b"refusal", "request_id", b"request_id", "resource", b"resource", "tenant", b"tenant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AuditEntry: _TypeAlias = AuditEntry  # noqa: Y015
+
+@_typing.final
+class Sight(_message.Message):
+    """Passages of one document that one call showed to somebody."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_FIELD_NUMBER: _builtins.int
+    TENANT_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    COLLECTION_FIELD_NUMBER: _builtins.int
+    DOCUMENT_ID_FIELD_NUMBER: _builtins.int
+    DOCUMENT_UID_FIELD_NUMBER: _builtins.int
+    CHUNK_IDS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    tenant: _builtins.str
+    """Name of the tenant."""
+    actor: _builtins.str
+    """Who saw them."""
+    key_id: _builtins.str
+    """Id of the key that was used; empty without one."""
+    action: _builtins.str
+    """Name of the method."""
+    collection: _builtins.str
+    """Name of the collection; empty once it is gone."""
+    document_id: _builtins.str
+    """Id of the document; empty once it is gone."""
+    document_uid: _builtins.str
+    """Uid of the document, which no other one ever has."""
+    request_id: _builtins.str
+    """Id of the request, as in logs and traces."""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """When the call ended."""
+
+    @_builtins.property
+    def chunk_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of the chunks shown; empty where an answer was made from the document and quotes none of
+        it, and where the whole document was read.
+        """
+
+    def __init__(
+        self,
+        *,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        tenant: _builtins.str = ...,
+        actor: _builtins.str = ...,
+        key_id: _builtins.str = ...,
+        action: _builtins.str = ...,
+        collection: _builtins.str = ...,
+        document_id: _builtins.str = ...,
+        document_uid: _builtins.str = ...,
+        chunk_ids: _abc.Iterable[_builtins.str] | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "at", b"at", "chunk_ids", b"chunk_ids", "collection", b"collection", "document_id", b"document_id", "document_uid", b"document_uid", "key_id", b"key_id", "request_id", b"request_id", "tenant", b"tenant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Sight: _TypeAlias = Sight  # noqa: Y015
 
 @_typing.final
 class DeadLetter(_message.Message):

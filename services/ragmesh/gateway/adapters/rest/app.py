@@ -28,6 +28,7 @@ from ragmesh.gateway.adapters.rest.problems import (
     on_invalid_request,
     on_mesh_error,
 )
+from ragmesh.gateway.adapters.rest.records import RecordRoutes
 from ragmesh.gateway.adapters.rest.refusals import problems
 from ragmesh.gateway.ports import Identity
 from ragmesh.gateway.service import GatewayService
@@ -67,6 +68,7 @@ def routed_app(context: Context, *, version: str, ready: Callable[[], bool]) -> 
         CollectionRoutes(context).router(),
         document_router(context),
         JobRoutes(context).router(),
+        RecordRoutes(context).router(),
     ):
         app.include_router(router, prefix=PREFIX)
     _add_process_routes(app, ready)

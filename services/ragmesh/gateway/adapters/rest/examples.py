@@ -107,6 +107,48 @@ DEAD_LETTER: Example = {
 DEAD_LETTERS: Example = {"dead_letters": [DEAD_LETTER], "next_page_token": ""}
 REPLAYED: Example = {"replayed": 1, "superseded": 0, "gone": 0}
 REPAIRED: Example = {"compared": 128, "different": 0}
+USED: Example = {
+    "tenant": "default",
+    "since": "2026-03-01T00:00:00Z",
+    "until": "2026-04-01T00:00:00Z",
+    "model": "gpt-4o-mini",
+    "requests": 120,
+    "cached_requests": 85,
+    "failed_requests": 1,
+    "documents": 0,
+    "prompt_tokens": 48_000,
+    "completion_tokens": 5_200,
+    "cost_dollars": 0.0103,
+    "duration_seconds": 61.5,
+}
+USAGES: Example = {"usage": [USED], "next_page_token": ""}
+AUDIT_ENTRY: Example = {
+    "entry_id": "42",
+    "at": _MOMENT,
+    "tenant": "default",
+    "actor": "ada",
+    "key_id": "",
+    "action": "UpdateDocument",
+    "resource": "collections/handbook/documents/leave.md",
+    "details": {"revision": "1", "changed": "access", "access": "people"},
+    "refusal": "",
+    "reason": "",
+    "request_id": REQUEST_ID,
+}
+AUDIT: Example = {"entries": [AUDIT_ENTRY], "next_page_token": ""}
+SIGHT: Example = {
+    "at": _MOMENT,
+    "tenant": "default",
+    "actor": "mia",
+    "key_id": "",
+    "action": "Ask",
+    "collection": "handbook",
+    "document_id": "leave.md",
+    "document_uid": f"{_UID}5",
+    "chunk_ids": [f"{_UID}6"],
+    "request_id": REQUEST_ID,
+}
+SIGHTS: Example = {"sights": [SIGHT], "next_page_token": ""}
 _SPAN: Example = {"start": 9, "end": 46}
 CITATION: Example = {
     "marker": "[1]",

@@ -17,6 +17,7 @@ from ragmesh.core.documents import (
     resolved_access,
 )
 from ragmesh.core.errors import CollectionExistsError, CollectionNotFoundError
+from ragmesh.indexing.adapters.catalog.auditing import audit
 from ragmesh.indexing.adapters.catalog.claiming import forget_collection
 from ragmesh.indexing.adapters.catalog.jobs import end_jobs
 from ragmesh.indexing.adapters.catalog.mapping import (
@@ -40,6 +41,7 @@ from ragmesh.indexing.adapters.catalog.tables import (
     outbox,
     routes,
 )
+from ragmesh.indexing.deeds import changed_collection, created_collection, deleted_collection
 from ragmesh.indexing.records import IndexState, WorkLane
 from ragmesh.indexing.rows import CollectionDraft, CollectionRow, Move, Outcome
 
@@ -51,7 +53,7 @@ _NAMED = select_collections().where(
 class SqlCollections(Store):
     """The collection store."""
 
-    async def create_collection(self, draft: CollectionDraft) -> CollectionRow:
+    async def create_collection(self, caller: Caller, draft: CollectionDraft) -> CollectionRow:
         """Write the collection and its index version; CollectionExistsError when taken."""
         now = self._clock.now()
 
@@ -73,6 +75,7 @@ class SqlCollections(Store):
                     "epoch": 1,
                 },
             )
+            audit(connection, caller, draft.tenant_uid, [created_collection(draft.new)], now)
             return _require(connection, draft.uid)
 
         return await self._write_once(unit)
@@ -134,7 +137,7 @@ class SqlCollections(Store):
         return await self._read(unit)
 
     async def change_collection(
-        self, collection: CollectionRow, change: CollectionChange
+        self, caller: Caller, collection: CollectionRow, change: CollectionChange
     ) -> Outcome:
         """Write what changed; a tighter default access moves heads at once."""
         now = self._clock.now()
@@ -149,13 +152,15 @@ class SqlCollections(Store):
             connection.execute(
                 update(collections).where(collections.c.uid == collection.uid).values(values)
             )
+            deed = changed_collection(current.name, change)
+            audit(connection, caller, current.tenant_uid, [deed], now)
             if change.default_access in (None, current.default_access):
                 return Outcome()
             return Outcome(moves=_change_default(connection, current, change.default_access, now))
 
         return await self._write_once(unit, fills_outbox=True)
 
-    async def delete_collection(self, collection: CollectionRow) -> Outcome:
+    async def delete_collection(self, caller: Caller, collection: CollectionRow) -> Outcome:
         """Free the name at once; the reconciler drops the index and then the rows."""
         now = self._clock.now()
 
@@ -187,6 +192,8 @@ class SqlCollections(Store):
                 },
             )
             forget_collection(connection, collection)
+            deed = deleted_collection(collection.name)
+            audit(connection, caller, collection.tenant_uid, [deed], now)
             return Outcome(jobs=ended)
 
         return await self._write_once(unit)

@@ -9,9 +9,11 @@ from typing import Any
 from sqlalchemy import Connection, Select, delete, func, select, true, update
 
 from ragmesh.chassis.events.facts import ANSWERS_INVALIDATED
+from ragmesh.core.callers import Caller
 from ragmesh.core.documents import DocumentState, Failure, JobState, Stage
 from ragmesh.core.ids import new_uid
 from ragmesh.core.mending import DeadLetter, Origin, Replayed
+from ragmesh.indexing.adapters.catalog.auditing import audit
 from ragmesh.indexing.adapters.catalog.burying import bury_event
 from ragmesh.indexing.adapters.catalog.store import Store, batches, insert_all, row_of, rows_of
 from ragmesh.indexing.adapters.catalog.tables import (
@@ -22,6 +24,7 @@ from ragmesh.indexing.adapters.catalog.tables import (
     jobs,
     outbox,
 )
+from ragmesh.indexing.deeds import replayed_letter
 from ragmesh.indexing.records import BuriedEvent, Topic, WorkLane
 from ragmesh.indexing.rows import Outcome
 
@@ -69,7 +72,7 @@ class SqlDeadLetters(Store):
         return await self._read(unit)
 
     async def replay_dead_letters(
-        self, tenant_uid: str, dead_letter_ids: Sequence[str]
+        self, caller: Caller, tenant_uid: str, dead_letter_ids: Sequence[str]
     ) -> tuple[Replayed, Outcome]:
         """Have the documents worked on again, in the bulk lane; drop what is superseded."""
         now = self._clock.now()
@@ -84,6 +87,11 @@ class SqlDeadLetters(Store):
             alive = [row for row in rows if not _is_superseded(row)]
             made = [_try_again(connection, row, now) for row in _one_a_document(alive)]
             _settle(connection, alive, superseded, now)
+            deeds = [
+                replayed_letter(row["collection"] or "", row["document_id"] or "", row["uid"])
+                for row in alive
+            ]
+            audit(connection, caller, tenant_uid, deeds, now)
             counts = Replayed(len(alive), len(superseded), len(wanted) - len(rows))
             return counts, Outcome(jobs=tuple(job for job in made if job is not None))
 

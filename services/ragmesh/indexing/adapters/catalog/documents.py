@@ -27,6 +27,7 @@ from ragmesh.core.errors import (
 )
 from ragmesh.core.ids import new_uid
 from ragmesh.indexing.acceptance import Decision, Verdict, decide
+from ragmesh.indexing.adapters.catalog.auditing import audit
 from ragmesh.indexing.adapters.catalog.jobs import end_jobs
 from ragmesh.indexing.adapters.catalog.mapping import revision_of
 from ragmesh.indexing.adapters.catalog.saving import Saved, bury, save, tighten
@@ -37,6 +38,12 @@ from ragmesh.indexing.adapters.catalog.selecting import (
 )
 from ragmesh.indexing.adapters.catalog.store import Store, row_of, rows_of
 from ragmesh.indexing.adapters.catalog.tables import jobs, revisions
+from ragmesh.indexing.deeds import (
+    changed_document,
+    deleted_document,
+    restored_revision,
+    uploaded_document,
+)
 from ragmesh.indexing.rows import (
     Candidate,
     CollectionRow,
@@ -65,20 +72,16 @@ class SqlDocuments(Store):
         )
 
     async def accept(
-        self,
-        caller: Caller,
-        collection: CollectionRow,
-        judged: Sequence[Candidate | InvalidError],
+        self, caller: Caller, collection: CollectionRow, judged: Sequence[Candidate | InvalidError]
     ) -> Outcome:
         """Write document, revision, job and outbox row of each in one transaction."""
         now = self._clock.now()
         candidates = [one for one in judged if isinstance(one, Candidate)]
+        named = [one.document_id for one in candidates if one.is_named]
 
         def unit(connection: Connection) -> Outcome:
             live = _live(connection, collection)
-            found = documents_by_id(
-                connection, live, [one.document_id for one in candidates if one.is_named]
-            )
+            found = documents_by_id(connection, live, named)
             seen = [
                 _judge(found.get(candidate.document_id), candidate)
                 for candidate in candidates
@@ -87,6 +90,10 @@ class SqlDocuments(Store):
             changed = [item for item in seen if item.decision.verdict is not Verdict.NOTHING_NEW]
             saved = [_saved(item, now) for item in changed]
             accepted = {answer.document_id: answer for answer in save(connection, live, saved, now)}
+            deeds = [
+                uploaded_document(live.name, item, found.get(item.document_id)) for item in saved
+            ]
+            audit(connection, caller, live.tenant_uid, deeds, now)
             wanted = {
                 item.uid: resolved_access(item.access, live.default_access)
                 for item in saved
@@ -130,6 +137,8 @@ class SqlDocuments(Store):
             unchanged = (saved.title, saved.metadata, saved.access) == before
             if unchanged and current.state is not DocumentState.FAILED:
                 return Outcome(accepted=(_known_answer(connection, current),))
+            deed = changed_document(live.name, saved, current)
+            audit(connection, caller, live.tenant_uid, [deed], now)
             return _save_one(connection, live, saved, now)
 
         return await self._write_once(unit, fills_outbox=True)
@@ -156,6 +165,8 @@ class SqlDocuments(Store):
                 kind="delete",
                 new_revision=RevisionRow(revision, "", None, None, "", 0, "", "", True, now),
             )
+            deed = deleted_document(live.name, saved)
+            audit(connection, caller, live.tenant_uid, [deed], now)
             ended = _supersede(connection, current.uid, now)
             accepted = save(connection, live, [saved], now)
             moves = bury(connection, live, saved, now)
@@ -190,6 +201,8 @@ class SqlDocuments(Store):
                 kind="upload",
                 new_revision=new,
             )
+            deed = restored_revision(live.name, saved, revision)
+            audit(connection, caller, live.tenant_uid, [deed], now)
             return _save_one(connection, live, saved, now)
 
         return await self._write_once(unit, fills_outbox=True)

@@ -18,10 +18,12 @@ from ragmesh.core.errors import (
     JobNotFoundError,
     SupersededError,
 )
+from ragmesh.indexing.adapters.catalog.auditing import audit
 from ragmesh.indexing.adapters.catalog.mapping import job_of
 from ragmesh.indexing.adapters.catalog.selecting import visible_to
 from ragmesh.indexing.adapters.catalog.store import Store, row_of, rows_of
 from ragmesh.indexing.adapters.catalog.tables import collections, documents, jobs
+from ragmesh.indexing.deeds import cancelled_job
 from ragmesh.indexing.rows import JobRow, Outcome
 
 UNFINISHED = (JobState.QUEUED.value, JobState.RUNNING.value)
@@ -84,12 +86,12 @@ class SqlJobs(Store):
 
         return await self._read(unit)
 
-    async def cancel_job(self, job_id: str) -> Outcome:
+    async def cancel_job(self, caller: Caller, job_id: str) -> Outcome:
         """End the job CANCELLED; JobFinishedError when it cannot be."""
         now = self._clock.now()
 
         def unit(connection: Connection) -> Outcome:
-            row = row_of(connection, select(jobs).where(jobs.c.job_id == job_id))
+            row = row_of(connection, _JOB, of_job=job_id)
             if row is None:
                 raise JobNotFoundError("there is no such job")
             if row["state"] not in UNFINISHED:
@@ -106,6 +108,8 @@ class SqlJobs(Store):
                     ended_at=now,
                 )
             )
+            deed = cancelled_job(row["collection"], row["document_id"], job_id)
+            audit(connection, caller, row["tenant_uid"], [deed], now)
             older = _give_up(connection, row["document_uid"], job_id, now)
             return Outcome(jobs=(job_id, *older))
 

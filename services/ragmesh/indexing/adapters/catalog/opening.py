@@ -16,6 +16,7 @@ from ragmesh.chassis.locks import StoreLock
 from ragmesh.core.callers import DEFAULT_TENANT, DEFAULT_TENANT_UID
 from ragmesh.core.clock import Clock
 from ragmesh.indexing.adapters.catalog import sqlite
+from ragmesh.indexing.adapters.catalog.auditing import SqlAudit
 from ragmesh.indexing.adapters.catalog.caring import SqlCaring
 from ragmesh.indexing.adapters.catalog.collections import SqlCollections
 from ragmesh.indexing.adapters.catalog.dead_letters import SqlDeadLetters
@@ -27,6 +28,7 @@ from ragmesh.indexing.adapters.catalog.outbox import SqlOutbox
 from ragmesh.indexing.adapters.catalog.reader import ThreadReader
 from ragmesh.indexing.adapters.catalog.repairs import SqlRepairs
 from ragmesh.indexing.adapters.catalog.tables import tenants
+from ragmesh.indexing.adapters.catalog.usage import SqlUsage
 from ragmesh.indexing.adapters.catalog.work import SqlWork
 from ragmesh.indexing.adapters.catalog.writer import GroupWriter, mapped_error
 
@@ -44,6 +46,8 @@ class SqlCatalog(
     SqlOutbox,
     SqlRepairs,
     SqlCaring,
+    SqlUsage,
+    SqlAudit,
 ):
     """The whole catalog over SQL."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -285,3 +286,95 @@ idempotency_keys = Table(
     Column("created_at", Moment, nullable=False),
 )
 Index("idempotency_keys_age", idempotency_keys.c.created_at)
+
+
+def _call_columns() -> tuple[Column[Any], ...]:
+    """Who did something, how and when."""
+    return (
+        Column("at", Moment, nullable=False, index=True),
+        Column("tenant_uid", Text, nullable=False),
+        Column("actor", Text, nullable=False),
+        Column("key_id", Text, nullable=False),
+        Column("action", Text, nullable=False),
+        Column("request_id", Text, nullable=False),
+    )
+
+
+def _position() -> Column[Any]:
+    """In the order of commits; never given twice."""
+    return Column(
+        "position",
+        BigInteger().with_variant(Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=True,
+    )
+
+
+audit_entries = Table(
+    "audit_entries",
+    schema,
+    _position(),
+    Column("record_id", Text, nullable=False, unique=True),
+    *_call_columns(),
+    Column("resource", Text, nullable=False),
+    Column("details", Text, nullable=False),
+    Column("refusal", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index("audit_entries_resource", audit_entries.c.tenant_uid, audit_entries.c.resource)
+
+sights = Table(
+    "sights",
+    schema,
+    _position(),
+    Column("record_id", Text, nullable=False),
+    *_call_columns(),
+    Column("collection_uid", Text, nullable=False),
+    Column("document_uid", Text, nullable=False),
+    Column("chunk_ids", Text, nullable=False),
+    UniqueConstraint("record_id", "document_uid", name="sights_record"),
+    sqlite_autoincrement=True,
+)
+Index("sights_document", sights.c.document_uid)
+
+usage_records = Table(
+    "usage_records",
+    schema,
+    Column("record_id", Text, primary_key=True),
+    *_call_columns(),
+    Column("collection_uid", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("cached", Boolean, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("documents", Integer, nullable=False),
+    Column("prompt_tokens", Integer, nullable=False),
+    Column("completion_tokens", Integer, nullable=False),
+    Column("cost_dollars", Float(53), nullable=False),
+    Column("duration_ms", Float(53), nullable=False),
+    Column("timings", Text, nullable=False),
+)
+
+usage_hours = Table(
+    "usage_hours",
+    schema,
+    Column("tenant_uid", Text, primary_key=True),
+    Column("hour", Moment, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("requests", BigInteger, nullable=False),
+    Column("cached_requests", BigInteger, nullable=False),
+    Column("failed_requests", BigInteger, nullable=False),
+    Column("documents", BigInteger, nullable=False),
+    Column("prompt_tokens", BigInteger, nullable=False),
+    Column("completion_tokens", BigInteger, nullable=False),
+    Column("cost_dollars", Float(53), nullable=False),
+    Column("duration_seconds", Float(53), nullable=False),
+)
+
+spending_months = Table(
+    "spending_months",
+    schema,
+    Column("tenant_uid", Text, primary_key=True),
+    Column("month", Moment, primary_key=True),
+    Column("cost_dollars", Float(53), nullable=False),
+)

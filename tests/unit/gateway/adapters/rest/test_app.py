@@ -85,7 +85,7 @@ async def test_the_process_says_whether_it_is_alive_and_ready(mesh: FakeMesh) ->
     [
         ("GET", "/nothing", 404, "NOT_FOUND"),
         ("GET", "/api/v1/nothing", 404, "NOT_FOUND"),
-        ("GET", "/api/v1/usage", 404, "NOT_FOUND"),
+        ("GET", "/api/v1/usages", 404, "NOT_FOUND"),
         ("DELETE", COLLECTIONS, 405, "UNSUPPORTED"),
         ("GET", f"{COLLECTIONS}/handbook/ask", 405, "UNSUPPORTED"),
     ],
