@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ragmesh.app.cli.completion import collection_names
 from ragmesh.app.cli.paging import each
 from ragmesh.app.cli.printing import one_line, plain, print_json
 from ragmesh.app.cli.surroundings import Client, client_options
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from ragmesh.app.cli.ports import Mesh
     from ragmesh.core.documents import Collection
     from ragmesh.core.metadata import SortableField
+
+
+_NAME = click.argument("name", shell_complete=collection_names)
 
 
 @click.group()
@@ -82,7 +86,7 @@ def list_(client: Client) -> None:
 
 
 @collections.command()
-@click.argument("name")
+@_NAME
 @client_options
 def describe(client: Client, name: str) -> None:
     """Show a collection with everything that was decided for it."""
@@ -91,7 +95,7 @@ def describe(client: Client, name: str) -> None:
 
 
 @collections.command()
-@click.argument("name")
+@_NAME
 @click.option("--description", help="What the collection is for.")
 @click.option(
     "--default-access",
@@ -112,7 +116,7 @@ def update(client: Client, name: str, description: str | None, default_access: s
 
 
 @collections.command()
-@click.argument("name")
+@_NAME
 @click.option("--yes", is_flag=True, help="Do not ask whether it is meant.")
 @client_options
 def delete(client: Client, name: str, yes: bool) -> None:

@@ -17,8 +17,11 @@ def exit_code(command: Callable[[], object]) -> int:
     """Run a command; 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
     try:
         result = command()
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        return error.exit_code
+    except click.ClickException as error:
+        click.echo(usage_line(error), err=True)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
@@ -48,6 +51,14 @@ def _leaves(error: BaseException) -> list[BaseException]:
 def _tell(error: RagmeshError) -> int:
     click.echo(error_line(error), err=True)
     return FAILED
+
+
+def usage_line(error: click.ClickException) -> str:
+    """What a person is told who used a command wrongly, and where it says how it is used."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    path = "ragmesh" if context is None else context.command_path
+    sentence = one_line(error.format_message()).rstrip(".")
+    return f"ragmesh: USAGE: {sentence}; see `{path} --help`"
 
 
 def error_line(error: RagmeshError) -> str:

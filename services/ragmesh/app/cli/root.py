@@ -7,6 +7,8 @@ import click
 from ragmesh.app.cli.asking import ask, search
 from ragmesh.app.cli.chatting import chat
 from ragmesh.app.cli.collections import collections
+from ragmesh.app.cli.completion import completion
+from ragmesh.app.cli.configuring import config
 from ragmesh.app.cli.dead_letters import dead_letters
 from ragmesh.app.cli.doctor import doctor
 from ragmesh.app.cli.documents import documents
@@ -41,7 +43,9 @@ _COMMANDS = (
     usage,
     audit,
     sights,
+    config,
     doctor,
+    completion,
     version,
 )
 for command in _COMMANDS:

@@ -11,12 +11,16 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import click
 
+from ragmesh.app.cli.completion import collection_names
 from ragmesh.app.cli.ports import Connect, Mesh
 from ragmesh.core.errors import UnavailableError
 
 DEFAULT_SERVER = "127.0.0.1:50051"
 SERVER_VARIABLE = "RAGMESH_SERVER"
 API_KEY_VARIABLE = "RAGMESH_API_KEY"
+
+_PATHS = "paths"
+"""The parameter of `documents add`."""
 
 Result = TypeVar("Result")
 Options = ParamSpec("Options")
@@ -101,10 +105,27 @@ def client_options(
         *args: Options.args,
         **options: Options.kwargs,
     ) -> None:
+        _refuse_broken_text(options)
         client = Client(surroundings, surroundings.server(server), as_json)
         command(client, *args, **options)
 
     return with_client
+
+
+def _refuse_broken_text(options: Mapping[str, object]) -> None:
+    """Words that are not UTF-8 cannot be sent; only paths may be such, which stay here."""
+    for name, value in options.items():
+        for text in value if isinstance(value, tuple) else (value,):
+            if name != _PATHS and isinstance(text, str) and not _is_text(text):
+                raise click.BadParameter("the text is not UTF-8", param_hint=name)
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def server_option(command: Command) -> Command:
@@ -124,7 +145,12 @@ def json_option(command: Command) -> Command:
 def collection_option(command: Command) -> Command:
     """`-c`, without which there is nothing to work on."""
     return click.option(
-        "-c", "--collection", required=True, metavar="NAME", help="The collection to use."
+        "-c",
+        "--collection",
+        required=True,
+        metavar="NAME",
+        help="The collection to use.",
+        shell_complete=collection_names,
     )(command)
 
 

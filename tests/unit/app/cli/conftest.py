@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import click
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
 from ragmesh.app.cli.failing import exit_code
@@ -48,6 +49,13 @@ class Program:
         if said.exception is not None and not isinstance(said.exception, SystemExit):
             raise said.exception
         return Said(said.exit_code, said.stdout, said.stderr)
+
+    def completions(self, typed: str) -> list[str]:
+        """What a shell offers for the last word."""
+        *before, incomplete = typed.split(" ")
+        found = Surroundings(self.environ, self.mesh.connect)
+        complete = ShellComplete(ragmesh, {"obj": found}, "ragmesh", "_RAGMESH_COMPLETE")
+        return sorted(item.value for item in complete.get_completions(before, incomplete))
 
 
 @pytest.fixture

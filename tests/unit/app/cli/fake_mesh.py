@@ -33,6 +33,7 @@ from ragmesh.core.errors import (
     DocumentNotFoundError,
     EmptyFileError,
     JobFinishedError,
+    JobNotFoundError,
     RagmeshError,
 )
 from ragmesh.core.filters import Filter
@@ -283,7 +284,9 @@ class FakeMesh:
         return self._page([job for job in self.jobs if state in (None, job.state)], page)
 
     async def cancel_job(self, job_id: str) -> Job:
-        (job,) = [one for one in self.jobs if one.job_id == job_id]
+        job = next((one for one in self.jobs if one.job_id == job_id), None)
+        if job is None:
+            raise JobNotFoundError("there is no such job")
         if job.state.ended:
             raise JobFinishedError("the job has already ended")
         return replace(job, state=JobState.CANCELLED)
