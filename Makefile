@@ -91,6 +91,10 @@ generate: $(READY) ## Make services/ragmesh/api from protos/, and the blocking c
 	$(BIN)/python tools/generate_blocking.py
 	$(BIN)/python tools/generate_protos.py
 
+.PHONY: baseline
+baseline: $(READY) ## Keep the contracts as those of the release in pyproject.toml, never to be broken (needs npm)
+	$(BIN)/python tools/generate_protos.py --release
+
 .PHONY: docs
 docs: $(READY) ## Make the generated pages of docs/reference from the code
 	$(BIN)/python tools/generate_reference.py
@@ -113,7 +117,7 @@ model: $(READY) ## Export all-MiniLM-L6-v2 to ONNX into the cache folder, unless
 ##@ Judge
 
 .PHONY: verify
-verify: $(READY) ## Fail if a proto breaks buf's rules or generated code or reference is stale (needs npm)
+verify: $(READY) ## Fail if a proto breaks buf's rules or a release, or generated code or reference is stale (needs npm)
 	$(BIN)/python tools/generate_blocking.py --check
 	$(BIN)/python tools/generate_protos.py --check
 	$(BIN)/python tools/generate_reference.py --check

@@ -1,7 +1,9 @@
 """Generates services/ragmesh/api from protos/, the same bytes every time.
 
     python tools/generate_protos.py           writes the code
-    python tools/generate_protos.py --check   lints the contracts and says which files are stale
+    python tools/generate_protos.py --check   lints the contracts, compares them with the last
+                                              release, and says which files are stale
+    python tools/generate_protos.py --release keeps them as those of the version of pyproject.toml
 
 buf builds the sources, and protoc (inside grpcio-tools) only runs the generators: buf's own way
 needs plugins from a registry for Python services. Nothing is asked from a module registry.
@@ -10,10 +12,12 @@ needs plugins from a registry for Python services. Nothing is asked from a modul
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path, PurePosixPath
@@ -24,6 +28,8 @@ ROOT = Path(__file__).resolve().parent.parent
 BUF_PACKAGE = ROOT / "tools" / "buf"
 GOOGLEAPIS = ROOT / "third_party" / "googleapis"
 SERVICES = ROOT / "services"
+RELEASED = ROOT / "protos" / "released"
+"""The contracts of every release, as images: what later ones may add to and never break."""
 OURS = PurePosixPath("ragmesh/api")
 SHARED = ("google/rpc/status.proto",)
 """Files of the googleapis-common-protos wheel that the contracts import."""
@@ -71,6 +77,40 @@ def lint() -> None:
     """Refuses contracts that are not formatted, or break a rule of buf.yaml."""
     run([buf(), "format", "protos", "--diff", "--exit-code"])
     run([buf(), "lint", "protos"])
+
+
+def last_release(folder: Path) -> Path | None:
+    """The image of the highest version; None before the first release."""
+    images = folder.glob("*.binpb")
+    return max(images, key=lambda image: version(image.stem), default=None)
+
+
+def version(text: str) -> tuple[int, ...]:
+    """A release's number, in the order of releases; ToolError for anything that is none."""
+    if re.fullmatch(r"\d+\.\d+\.\d+", text) is None:
+        raise ToolError(f"{text} is no release: only MAJOR.MINOR.PATCH is")
+    return tuple(int(part) for part in text.split("."))
+
+
+def refuse_broken() -> None:
+    """Refuses contracts that clients of the last release would not understand."""
+    released = last_release(RELEASED)
+    if released is not None:
+        run([buf(), "breaking", "protos", "--against", released])
+
+
+def release() -> None:
+    """Keeps today's contracts as those of the project's version; a release is kept only once."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        number = tomllib.load(file)["project"]["version"]
+    version(number)
+    image = RELEASED / f"{number}.binpb"
+    if image.exists():
+        raise ToolError(f"{number} is released already: give the project its next version first")
+    lint()
+    refuse_broken()
+    image.parent.mkdir(exist_ok=True)
+    run([buf(), "build", "protos", "--exclude-source-info", "-o", image])
 
 
 def generated() -> dict[PurePosixPath, bytes]:
@@ -150,13 +190,18 @@ def refuse_stale(fresh: dict[PurePosixPath, bytes], folder: Path) -> None:
 def main() -> int:
     """Generates, or checks; the exit code says whether all is well."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--check", action="store_true", help="lint and compare; write nothing")
+    ways = parser.add_mutually_exclusive_group()
+    ways.add_argument("--check", action="store_true", help="lint and compare; write nothing")
+    ways.add_argument("--release", action="store_true", help="keep them as the next release's")
     arguments = parser.parse_args()
     try:
         copy_googleapis()
         if arguments.check:
             lint()
+            refuse_broken()
             refuse_stale(generated(), SERVICES / OURS)
+        elif arguments.release:
+            release()
         else:
             write(generated(), SERVICES / OURS)
     except ToolError as error:
