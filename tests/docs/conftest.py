@@ -25,6 +25,7 @@ RUN_PAGES = (
     "docs/how-to/evaluate-answers.md",
     "docs/how-to/use-grpc.md",
     "docs/how-to/use-from-python.md",
+    "docs/how-to/limit-callers.md",
     "docs/how-to/run-a-mesh.md",
     "docs/how-to/choose-an-encoder.md",
     "docs/how-to/rotate-service-keys.md",

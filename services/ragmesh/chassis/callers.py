@@ -43,9 +43,14 @@ class Guard(Protocol):
 _current: ContextVar[Caller | None] = ContextVar("ragmesh_caller", default=None)
 
 
+def known_caller() -> Caller | None:
+    """The verified caller of the call being served, None where nobody needs to be known."""
+    return _current.get()
+
+
 def current_caller() -> Caller:
     """The verified caller of the call being served; UnauthenticatedError when there is none."""
-    caller = _current.get()
+    caller = known_caller()
     if caller is None:
         raise UnauthenticatedError("the call being served has no verified caller")
     return caller

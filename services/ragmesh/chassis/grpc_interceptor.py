@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
@@ -16,7 +16,8 @@ from typing import Any, TypeAlias, cast
 import grpc
 from google.protobuf.message import DecodeError
 
-from ragmesh.chassis.callers import Guard, calling
+from ragmesh.chassis.admission import Admission
+from ragmesh.chassis.callers import Guard, calling, known_caller
 from ragmesh.chassis.requests import (
     IDEMPOTENCY_HEADER,
     REQUEST_ID_HEADER,
@@ -34,6 +35,7 @@ from ragmesh.core.errors import (
     InvalidError,
     PeerUnavailableError,
     RagmeshError,
+    ReaderTooSlowError,
     UnavailableError,
 )
 
@@ -71,12 +73,16 @@ class MeshServerInterceptor(grpc.GenericRpcHandler):
         *,
         default_deadline_seconds: float,
         max_message_bytes: int,
+        write_pause_seconds: float,
         guard: Guard | None = None,
+        admission: Admission | None = None,
         telemetry: CallTelemetry | None = None,
     ) -> None:
         self._guard = guard
+        self._admission = admission
         self._default_deadline_seconds = default_deadline_seconds
         self._max_message_bytes = max_message_bytes
+        self._write_pause_seconds = write_pause_seconds
         self._telemetry = telemetry
         self._endless: set[asyncio.Task[Any]] = set()
         self._ended = asyncio.Event()
@@ -122,18 +128,33 @@ class MeshServerInterceptor(grpc.GenericRpcHandler):
         read = self._reader(handler.request_deserializer)
         write = handler.response_serializer
         if handler.unary_unary is not None:
-            call = self._answering(method, _unary(handler.unary_unary, _accepted), limited=True)
+            reply = self._let_in(method, _unary(handler.unary_unary, _accepted))
+            call = self._answering(method, reply, limited=True)
             return grpc.unary_unary_rpc_method_handler(call, read, write)
         if handler.stream_unary is not None:
-            reply = _heard_out(_unary(handler.stream_unary, _accepted_stream))
+            reply = self._let_in(method, _unary(handler.stream_unary, _accepted_stream))
+            reply = _heard_out(reply)
             call = self._answering(method, reply, limited=True)
             return grpc.stream_unary_rpc_method_handler(call, read, write)
         if handler.unary_stream is not None:
-            call = self._answering(method, _stream(handler.unary_stream, _accepted), limited=False)
+            stream = self._let_in(method, self._stream(handler.unary_stream, _accepted))
+            call = self._answering(method, stream, limited=False)
             return grpc.unary_stream_rpc_method_handler(call, read, write)
-        stream = _stream(handler.stream_stream, _accepted_stream)
+        stream = self._let_in(method, self._stream(handler.stream_stream, _accepted_stream))
         call = self._answering(method, stream, limited=False)
         return grpc.stream_stream_rpc_method_handler(call, read, write)
+
+    def _let_in(self, method: str, behaviour: Behaviour) -> Behaviour:
+        """The behaviour once there is room for the call."""
+        admission = self._admission
+        if admission is None:
+            return behaviour
+
+        async def enter(request: Any, context: Context) -> Any:
+            with admission.admit(method, known_caller()):
+                return await behaviour(request, context)
+
+        return enter
 
     def _answering(self, method: str, behaviour: Behaviour, *, limited: bool) -> Behaviour:
         """The behaviour within its request; `limited` ones get a deadline when none came."""
@@ -200,6 +221,44 @@ class MeshServerInterceptor(grpc.GenericRpcHandler):
             await _abort(context, error, current_request_id())  # which raises
             raise
 
+    def _stream(self, behaviour: Behaviour, accepted: Accepted) -> Behaviour:
+        async def write_all(request: Any, context: Context) -> None:
+            replies = behaviour(accepted(request), context)
+            if inspect.isawaitable(replies):  # the servicer writes for itself
+                await replies
+                return
+            # Written from here, and closed here: gRPC leaves the generator of a call that was
+            # cancelled to the garbage collector, and its provider call would run on.
+            async with aclosing(replies):
+                async for message in replies:
+                    await self._write(message, context, replies)
+
+        return write_all
+
+    async def _write(
+        self, message: Any, context: Context, replies: AsyncGenerator[Any, None]
+    ) -> None:
+        """Hand it to gRPC, which takes it once the reader has room for it.
+
+        A reader that makes none for too long ends the work behind the stream. The call itself ends
+        when the reader goes on or away: gRPC takes no status while a message waits to be sent.
+        """
+        ending: list[asyncio.Task[None]] = []
+
+        def give_up() -> None:
+            # Its owner is this call, which waits for it below.
+            ending.append(asyncio.create_task(replies.aclose()))
+
+        timer = asyncio.get_running_loop().call_later(self._write_pause_seconds, give_up)
+        try:
+            await context.write(message)
+        finally:
+            timer.cancel()
+            for task in ending:
+                await task
+        if ending:
+            raise ReaderTooSlowError(f"the reader took nothing for {self._write_pause_seconds:g} s")
+
     def _reader(self, deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
         limit = self._max_message_bytes
 
@@ -232,21 +291,6 @@ def _heard_out(behaviour: Behaviour) -> Behaviour:
             raise
 
     return reply
-
-
-def _stream(behaviour: Behaviour, accepted: Accepted) -> Behaviour:
-    async def write_all(request: Any, context: Context) -> None:
-        replies = behaviour(accepted(request), context)
-        if inspect.isawaitable(replies):  # the servicer writes for itself
-            await replies
-            return
-        # Written from here, and closed here: gRPC leaves the generator of a call that was
-        # cancelled to the garbage collector, and its provider call would run on.
-        async with aclosing(replies):
-            async for message in replies:
-                await context.write(message)
-
-    return write_all
 
 
 def _accepted(request: Any) -> Any:

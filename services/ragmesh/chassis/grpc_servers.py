@@ -22,6 +22,7 @@ from ragmesh.chassis.addresses import (
     listening_address,
     refuse_unusable_path,
 )
+from ragmesh.chassis.admission import Admission
 from ragmesh.chassis.callers import Guard
 from ragmesh.chassis.clocks import SystemClock
 from ragmesh.chassis.grpc_interceptor import MeshServerInterceptor
@@ -56,6 +57,10 @@ class ServerOptions:
     would be cut. What never ends by itself is asked for again by whoever follows it."""
     max_concurrent_calls: int | None = None
     """Calls above it are refused with RESOURCE_EXHAUSTED."""
+    admission: Admission | None = None
+    """Lets each call in or refuses it; None = all are let in."""
+    write_pause_seconds: float = 30.0
+    """How long the reader of a stream may take nothing before the stream is ended."""
     allow_remote: bool = False
     """Whether addresses other than loopback may be listened on."""
     health: Health | None = None
@@ -111,7 +116,9 @@ async def serve(
     around = MeshServerInterceptor(
         default_deadline_seconds=options.default_deadline_seconds,
         max_message_bytes=options.max_message_bytes,
+        write_pause_seconds=options.write_pause_seconds,
         guard=guard,
+        admission=options.admission,
         telemetry=telemetry,
     )
     server = grpc.aio.server(

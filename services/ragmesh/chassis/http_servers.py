@@ -8,7 +8,8 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -23,6 +24,12 @@ _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"connection: close\r\ncontent-length: 0\r\n\r\n"
 )
+_TOO_MANY = (
+    b"HTTP/1.1 503 Service Unavailable\r\n"
+    b"retry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+)
+SLOWEST_BYTES_A_SECOND = 1_024
+"""What a reader must take of what waits for it, on the whole."""
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
@@ -34,7 +41,9 @@ class HttpOptions:
     """How long requests under way, streams too, may take to end once the server stops."""
     keep_alive_seconds: int = 20
     max_connections: int = 1_000
-    """Connections above it are answered 503."""
+    """Connections above it are answered 503 and closed."""
+    reader_pause_seconds: float = 30.0
+    """How long a client may take nothing of what it is sent before its connection is cut."""
     allow_remote: bool = False
     """Whether addresses other than loopback may be listened on."""
     stopping: asyncio.Event | None = None
@@ -83,7 +92,7 @@ async def serve_http(
 def _config(app: Any, options: HttpOptions) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=BoundedHttpProtocol,
+        http=cast("type[asyncio.Protocol]", partial(BoundedHttpProtocol, options=options)),
         ws="none",
         loop="none",
         lifespan="off",
@@ -92,7 +101,6 @@ def _config(app: Any, options: HttpOptions) -> uvicorn.Config:
         server_header=False,
         # Whoever sets these headers would choose the address that is logged and limited.
         proxy_headers=False,
-        limit_concurrency=options.max_connections,
         timeout_keep_alive=options.keep_alive_seconds,
         timeout_graceful_shutdown=options.grace_seconds,
     )
@@ -130,7 +138,17 @@ class _Server(uvicorn.Server):
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """uvicorn's fast parser with the two limits it lacks: size and time of a request's head."""
+    """uvicorn's fast parser with the limits it lacks.
+
+    Those of a request's head in size and time, those of the connections in number, and that of a
+    reader in time: what was written and is not taken stays in this process.
+    """
+
+    def __init__(self, *args: Any, options: HttpOptions, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._options = options
+        self._unread = 0
+        self._reader_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Give the first head its time."""
@@ -138,11 +156,24 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._expect_head()
+        if len(self.connections) > self._options.max_connections:
+            self._refuse(_TOO_MANY)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timer with the connection."""
+        """Forget the timers with the connection."""
         self._head_done()
+        self._reader_goes_on()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Give the reader its time: no more is written until it has taken most of what was."""
+        super().pause_writing()
+        self._wait_for_reader()
+
+    def resume_writing(self) -> None:
+        """The reader has taken it."""
+        self._reader_goes_on()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         """Refuse a head that is too large, also one that comes in a single piece."""
@@ -178,6 +209,24 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+    def _wait_for_reader(self) -> None:
+        self._unread = self.transport.get_write_buffer_size()
+        pause = self._options.reader_pause_seconds
+        self._reader_timer = self.loop.call_later(pause, self._look_at_reader)
+
+    def _look_at_reader(self) -> None:
+        """Cut the connection off, unless the reader is slow only."""
+        taken = self._unread - self.transport.get_write_buffer_size()
+        if taken < SLOWEST_BYTES_A_SECOND * self._options.reader_pause_seconds:
+            self.transport.abort()  # closing would wait for the reader
+        else:
+            self._wait_for_reader()
+
+    def _reader_goes_on(self) -> None:
+        if self._reader_timer is not None:
+            self._reader_timer.cancel()
+            self._reader_timer = None
 
     def _refuse(self, reply: bytes) -> None:
         self._head_done()

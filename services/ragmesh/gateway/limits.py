@@ -24,7 +24,9 @@ class GatewayLimits:
     upload_bytes: int = 128 * MEBIBYTE
     """Bytes of all uploads together that are being received or stored."""
     body_pause_seconds: float = 30.0
-    """How long the next piece of an HTTP body may take."""
+    """How long the next piece of a body or of a streamed upload may take."""
+    reader_pause_seconds: float = 30.0
+    """How long a reader may take nothing of what it is sent."""
     json_bytes: int = 4 * MEBIBYTE
     """Size of the largest HTTP body of every other request."""
     wait_seconds: int = 300

@@ -46,6 +46,7 @@ from ragmesh.core.usage import (
     UsageQuery,
     UsageSummary,
 )
+from ragmesh.gateway.limiting.quotas import Allowances
 
 
 class Identity(Protocol):
@@ -57,6 +58,13 @@ class Identity(Protocol):
 
     def identify(self, authorizations: Sequence[str]) -> Principal:
         """The caller behind the Authorization values of a request, else UnauthenticatedError."""
+
+
+class Quotas(Protocol):
+    """Says what callers may use of this gateway; never waits, and may be some seconds old."""
+
+    def of(self, principal: Principal) -> Allowances:
+        """What the caller's key and the caller's tenant may use."""
 
 
 class Router(Protocol):

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ragmesh.core.errors import ExhaustedError
+from ragmesh.core.errors import OverloadedError
+from ragmesh.gateway.limiting.gate import OnRefusal, count_upload, unheard
+from ragmesh.gateway.limiting.quotas import GATEWAY
 
 _RETRY_SECONDS = 1.0
 
@@ -13,8 +15,9 @@ _RETRY_SECONDS = 1.0
 class UploadRoom:
     """Bytes that all uploads of this process may hold together."""
 
-    def __init__(self, limit_bytes: int) -> None:
+    def __init__(self, limit_bytes: int, *, on_refusal: OnRefusal = unheard) -> None:
         self._limit = limit_bytes
+        self._on_refusal = on_refusal
         self._taken = 0
 
     @contextmanager
@@ -28,11 +31,12 @@ class UploadRoom:
             self._taken -= share.size
 
     def take(self, size: int) -> None:
-        """Take so many bytes more; ExhaustedError when they are not free."""
+        """Take so many bytes more; OverloadedError when they are not free."""
         if self._taken + size > self._limit:
-            raise ExhaustedError(
+            self._on_refusal(OverloadedError.reason, GATEWAY)
+            raise OverloadedError(
                 "too many uploads are being received at the same time",
-                metadata={"limit": str(self._limit)},
+                metadata={"scope": GATEWAY, "limit": str(self._limit)},
                 retry_after_seconds=_RETRY_SECONDS,
             )
         self._taken += size
@@ -46,7 +50,9 @@ class Share:
         self.size = 0
 
     def grow_to(self, size: int) -> None:
-        """Hold at least so many bytes; ExhaustedError when they are not free."""
+        """Hold at least so many bytes; OverloadedError when they are not free."""
         if size > self.size:
-            self._room.take(size - self.size)
+            grown = size - self.size
+            self._room.take(grown)
             self.size = size
+            count_upload(grown)

@@ -18,6 +18,7 @@ from ragmesh.gateway.asking import Asking
 from ragmesh.gateway.deadlines import within
 from ragmesh.gateway.flights import Flights
 from ragmesh.gateway.following import Following, JobEvent
+from ragmesh.gateway.limiting.gate import Gate
 from ragmesh.gateway.limits import GatewayLimits
 from ragmesh.gateway.ports import Apart, Cache, Catalog, Generator, Retriever, StageSpans
 from ragmesh.gateway.room import UploadRoom
@@ -44,6 +45,8 @@ class GatewayService:
     limits: GatewayLimits = field(default_factory=GatewayLimits)
     room: UploadRoom = field(default_factory=lambda: UploadRoom(GatewayLimits().upload_bytes))
     """The doors take of it what an upload brings, before it is all there."""
+    gate: Gate = field(kw_only=True)
+    """The doors let every request of a caller in through it."""
     spans: StageSpans = field(default_factory=NoSpans)
     apart: Apart = field(default=_unlimited)
     flights: Flights = field(default_factory=Flights)

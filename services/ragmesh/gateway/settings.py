@@ -7,6 +7,9 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from ragmesh.chassis.settings import Section
+from ragmesh.gateway.limiting.gate import PLACES
+from ragmesh.gateway.limiting.quotas import Allowances
+from ragmesh.gateway.limiting.settings import AllowanceSettings
 from ragmesh.gateway.limits import MEBIBYTE, GatewayLimits
 
 _LIMITS = GatewayLimits()
@@ -66,6 +69,34 @@ class GatewaySettings(Section):
         le=3_600,
         description="Longest time that an upload may ask to wait for its jobs.",
     )
+    body_pause_seconds: float = Field(
+        _LIMITS.body_pause_seconds,
+        gt=0,
+        le=600,
+        description="How long a client may send nothing of what it has begun to send, before its "
+        "request is given up.",
+    )
+    reader_pause_seconds: float = Field(
+        _LIMITS.reader_pause_seconds,
+        gt=0,
+        le=600,
+        description="How long a client may take nothing of what it is sent, before its stream or "
+        "connection is ended.",
+    )
+    in_flight: int = Field(
+        PLACES,
+        ge=8,
+        le=100_000,
+        description="Requests of all callers that may be under way at one time. One key gets half "
+        "of them at most, uploads together half; probes are always answered.",
+    )
+    key: AllowanceSettings = Field(
+        default_factory=AllowanceSettings, description="What each key may use."
+    )
+    tenant: AllowanceSettings = Field(
+        default_factory=AllowanceSettings,
+        description="What all keys of a tenant may use together.",
+    )
 
     @model_validator(mode="after")
     def _refuse_contradictions(self) -> Self:
@@ -95,7 +126,14 @@ class GatewaySettings(Section):
             body_bytes=self.body_megabytes * MEBIBYTE,
             upload_bytes=self.upload_megabytes * MEBIBYTE,
             wait_seconds=self.wait_seconds,
+            body_pause_seconds=self.body_pause_seconds,
+            reader_pause_seconds=self.reader_pause_seconds,
         )
+
+    @property
+    def allowances(self) -> Allowances:
+        """What callers may use to whom nothing else was given."""
+        return Allowances(self.key.allowance, self.tenant.allowance)
 
     @property
     def message_bytes(self) -> int:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from ragmesh.core.clock import Clock
 from ragmesh.core.documents import NewCollection
 from ragmesh.gateway.identity import DEVELOPER
+from ragmesh.gateway.limiting.gate import PLACES, Gate
+from ragmesh.gateway.limiting.quotas import UNLIMITED, Allowances, EqualQuotas
 from ragmesh.gateway.limits import GatewayLimits
 from ragmesh.gateway.service import GatewayService
 from ragmesh.testing.cache import FakeAnswerCache
@@ -32,8 +34,21 @@ class FakeMesh:
     cache: FakeAnswerCache = field(default_factory=FakeAnswerCache)
     clock: Clock = field(default_factory=ManualClock)
     limits: GatewayLimits = field(default_factory=GatewayLimits)
+    allowances: Allowances = UNLIMITED
+    places: int = PLACES
+    refusals: list[tuple[str, str]] = field(default_factory=list)
+    """What was refused at the gate: reason and scope."""
     stages: list[str] = field(default_factory=list)
     """Names of the stages of all use cases, in the order in which they began."""
+    gate: Gate = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.gate = Gate(
+            EqualQuotas(self.allowances),
+            self.clock,
+            places=lambda: self.places,
+            on_refusal=lambda *refused: self.refusals.append(refused),
+        )
 
     def service(self) -> GatewayService:
         """The gateway in front of it."""
@@ -45,6 +60,7 @@ class FakeMesh:
             self.clock,
             self.limits,
             spans=self,
+            gate=self.gate,
         )
 
     def stage(self, name: str) -> AbstractContextManager[None]:

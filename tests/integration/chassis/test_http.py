@@ -127,7 +127,7 @@ async def test_a_client_that_sends_no_request_is_let_go(
 
 
 async def test_more_connections_than_allowed_are_answered_503() -> None:
-    async with served(App(endless=True), max_connections=2, grace_seconds=1) as server:
+    async with served(App(endless=True), max_connections=1, grace_seconds=1) as server:
         first = await connected(server)
         first[1].write(GET)
         await asyncio.wait_for(first[0].readuntil(b"first"), ENOUGH)

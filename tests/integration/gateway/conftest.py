@@ -21,6 +21,7 @@ from ragmesh.core.callers import Caller
 from ragmesh.gateway.adapters.rest import make_app
 from ragmesh.gateway.identity import DeveloperIdentity
 from ragmesh.gateway.server import SERVICE_NAMES, DoorGuard, add_gateway
+from ragmesh.gateway.server.admission import GateAdmission
 from ragmesh.testing.gateway import FakeMesh
 from ragmesh.testing.generation import FakeGenerator
 
@@ -57,14 +58,22 @@ def left(generator: WatchedGenerator) -> asyncio.Event:
 
 
 @pytest.fixture
+def pause() -> float:
+    """How long a reader may take nothing."""
+    return 30.0
+
+
+@pytest.fixture
 async def mesh(generator: WatchedGenerator) -> FakeMesh:
     return await FakeMesh(generator=generator, clock=SystemClock()).with_collection()
 
 
 @pytest.fixture
-async def grpc_server(mesh: FakeMesh) -> AsyncIterator[GrpcServer]:
+async def grpc_server(mesh: FakeMesh, pause: float) -> AsyncIterator[GrpcServer]:
     add = partial(add_gateway, service=mesh.service())
-    options = ServerOptions(grace_seconds=0.1)
+    options = ServerOptions(
+        grace_seconds=0.1, admission=GateAdmission(mesh.gate), write_pause_seconds=pause
+    )
     async with serve(
         "127.0.0.1:0", add, service_names=SERVICE_NAMES, options=options, guard=GUARD
     ) as server:
@@ -78,10 +87,10 @@ async def client(grpc_server: GrpcServer) -> AsyncIterator[GatewayClient]:
 
 
 @pytest.fixture
-async def http(mesh: FakeMesh) -> AsyncIterator[httpx.AsyncClient]:
+async def http(mesh: FakeMesh, pause: float) -> AsyncIterator[httpx.AsyncClient]:
     async with executor("rest", 1) as pool, Lifecycle() as life:
         app = make_app(mesh.service(), DeveloperIdentity(), pool=pool, version="1")
-        options = HttpOptions(grace_seconds=1)
+        options = HttpOptions(grace_seconds=1, reader_pause_seconds=pause)
         server = await life.stack.enter_async_context(
             serve_http(app, "127.0.0.1:0", tasks=life.tasks, options=options)
         )

@@ -14,6 +14,8 @@ from ragmesh.core.answers import AskQuery, CacheMode
 from ragmesh.core.documents import JobState, NewCollection
 from ragmesh.core.errors import IndexDamagedError, IndexVersionGoneError
 from ragmesh.core.questions import Question
+from ragmesh.gateway.limiting.gate import Gate
+from ragmesh.gateway.limiting.quotas import EqualQuotas
 from ragmesh.gateway.service import GatewayService
 from ragmesh.generation.adapters.extractive import ExtractiveEngine
 from ragmesh.generation.service import GenerationService
@@ -120,6 +122,7 @@ async def test_an_answer_embeds_nothing_but_its_question(tmp_path: Path) -> None
             GenerationService((ExtractiveEngine(min_confidence=0.0),)),
             made.cache,
             SystemClock(),
+            gate=Gate(EqualQuotas(), SystemClock()),
         )
         embedded_for_indexing = len(made.embedder.passages)
         questions = [f"What does the {animal} eat?" for animal in DIETS]

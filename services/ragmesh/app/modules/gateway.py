@@ -12,23 +12,44 @@ from ragmesh.chassis.grpc_servers import ServerOptions, serve
 from ragmesh.chassis.health import Health
 from ragmesh.chassis.http_servers import HttpOptions, serve_http
 from ragmesh.chassis.requests import apart
+from ragmesh.chassis.telemetry.measures import CountedRefusals
+from ragmesh.chassis.telemetry.signals import IN_FLIGHT
 from ragmesh.gateway.adapters.rest.app import make_app
 from ragmesh.gateway.identity import DeveloperIdentity
+from ragmesh.gateway.limiting.gate import Gate, OnRefusal
+from ragmesh.gateway.limiting.quotas import EqualQuotas
 from ragmesh.gateway.ports import Identity
 from ragmesh.gateway.room import UploadRoom
 from ragmesh.gateway.server import SERVICE_NAMES, DoorGuard, add_gateway
+from ragmesh.gateway.server.admission import GateAdmission
 from ragmesh.gateway.service import GatewayService
 
 
+def _gate(wiring: Wiring, on_refusal: OnRefusal) -> Gate:
+    """What every request of a caller passes."""
+    settings, meter = wiring.settings.gateway, wiring.telemetry.meter
+    gate = Gate(
+        EqualQuotas(settings.allowances),
+        wiring.clock,
+        places=lambda: settings.in_flight,
+        on_refusal=on_refusal,
+    )
+    if meter is not None:
+        meter.observe(IN_FLIGHT, lambda: gate.under_way)
+    return gate
+
+
 async def _service(wiring: Wiring) -> GatewayService:
+    settings, refusals = wiring.settings.gateway, CountedRefusals(wiring.telemetry.meter)
     made = GatewayService(
         catalog=await wiring.port("indexing"),
         retriever=await wiring.port("retrieval"),
         generator=await wiring.port("generation"),
         cache=await wiring.port("cache"),
         clock=wiring.clock,
-        limits=wiring.settings.gateway.limits,
-        room=UploadRoom(wiring.settings.gateway.limits.upload_bytes),
+        limits=settings.limits,
+        room=UploadRoom(settings.limits.upload_bytes, on_refusal=refusals.saw),
+        gate=_gate(wiring, refusals.saw),
         spans=wiring.telemetry.stages("gateway"),
         apart=apart,
     )
@@ -63,7 +84,10 @@ async def _serving_http(
             wiring.telemetry.http(app),
             wiring.settings.gateway.http,
             tasks=wiring.life.tasks,
-            options=HttpOptions(stopping=wiring.life.stopping),
+            options=HttpOptions(
+                stopping=wiring.life.stopping,
+                reader_pause_seconds=wiring.settings.gateway.reader_pause_seconds,
+            ),
         ) as http:
             wiring.listening["http"] = http.url
             yield
@@ -85,6 +109,8 @@ async def _serving_grpc(
             max_connection_age_seconds=wiring.settings.connection_age_seconds,
             health=await wiring.port("health"),
             clock=wiring.clock,
+            admission=GateAdmission(service.gate),
+            write_pause_seconds=settings.reader_pause_seconds,
         ),
         guard=DoorGuard(identity),
         telemetry=wiring.telemetry.calls,

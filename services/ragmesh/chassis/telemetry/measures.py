@@ -13,6 +13,7 @@ from ragmesh.chassis.telemetry.signals import (
     CACHE_HITS,
     CACHE_MISSES,
     FIRST_DELTA,
+    GATE_REFUSALS,
     LLM_CALLS,
     LLM_COST,
     REQUEST_LATENCY,
@@ -129,6 +130,18 @@ class _Generation:
             return
         self._meter.count(LLM_CALLS, done.model, done.status.value).add()
         self._meter.count(LLM_COST, done.model).add(done.usage.cost_dollars)
+
+
+class CountedRefusals:
+    """Counts what was refused for want of room."""
+
+    def __init__(self, meter: Meter | None) -> None:
+        self._meter = meter
+
+    def saw(self, reason: str, scope: str) -> None:
+        """A request was refused for this reason; the scope says whose room was used up."""
+        if self._meter is not None:
+            self._meter.count(GATE_REFUSALS, reason, scope).add()
 
 
 class AbandonedAnswers:

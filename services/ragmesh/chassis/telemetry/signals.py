@@ -195,6 +195,20 @@ CALLS_REFUSED = Metric(
     ("ragmesh.refusal.reason",),
     "Calls of other services that were refused, by reason.",
 )
+GATE_REFUSALS = Metric(
+    "ragmesh.gateway.refusals",
+    ONE,
+    Instrument.COUNTER,
+    ("ragmesh.refusal.reason", "ragmesh.refusal.scope"),
+    "Requests that were refused because somebody had no room left, by reason and by whose room.",
+)
+IN_FLIGHT = Metric(
+    "ragmesh.gateway.in_flight",
+    ONE,
+    Instrument.GAUGE,
+    (),
+    "Requests of callers that are under way, probes not among them.",
+)
 LOOP_LAG = Metric(
     "ragmesh.process.loop_lag",
     SECONDS,
@@ -244,6 +258,8 @@ METRICS = (
     EVENTS_HANDLED,
     BACKLOG,
     CALLS_REFUSED,
+    GATE_REFUSALS,
+    IN_FLIGHT,
     LOOP_LAG,
     SENT,
     DROPPED,

@@ -1,9 +1,11 @@
-"""Errors of the doors in developer mode."""
+"""Errors of the doors: developer mode, and limits."""
 
 from __future__ import annotations
 
 from ragmesh.core.errors.tree import (
+    DeadlineError,
     DeniedError,
+    ExhaustedError,
 )
 
 
@@ -23,3 +25,33 @@ class FormHeaderMissingError(DeniedError):
     """A form upload from a browser page needs the header `X-Ragmesh: 1`."""
 
     reason = "FORM_HEADER_MISSING"
+
+
+class RateLimitedError(ExhaustedError):
+    """The key or tenant in the metadata has sent as many requests as it may in a minute."""
+
+    reason = "RATE_LIMITED"
+
+
+class InFlightLimitedError(ExhaustedError):
+    """The key or tenant in the metadata has as many requests under way as it may."""
+
+    reason = "IN_FLIGHT_LIMITED"
+
+
+class UploadLimitedError(ExhaustedError):
+    """The key or tenant in the metadata has uploaded as many bytes as it may in a minute."""
+
+    reason = "UPLOAD_LIMITED"
+
+
+class OverloadedError(ExhaustedError):
+    """The gateway has as much under way as it can do, or as one caller may hold of that."""
+
+    reason = "OVERLOADED"
+
+
+class ReaderTooSlowError(DeadlineError):
+    """The reader of a stream took nothing for too long, and the stream was ended."""
+
+    reason = "READER_TOO_SLOW"

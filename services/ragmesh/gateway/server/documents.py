@@ -65,9 +65,9 @@ class DocumentServicer(pb_grpc.DocumentServiceServicer):
     ) -> pb.UploadDocumentResponse:
         """Accept one document that comes piece by piece."""
         caller = current_principal()
-        file_bytes = self._service.limits.file_bytes
+        limits = self._service.limits
         with self._service.room.share() as share:
-            collection, upload = await read_upload(request_iterator, share, file_bytes=file_bytes)
+            collection, upload = await read_upload(request_iterator, share, limits)
             accepted = await self._service.upload(caller, collection, upload)
         return pb.UploadDocumentResponse(accepted=accepted_message(accepted))
 

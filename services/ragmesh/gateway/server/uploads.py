@@ -10,6 +10,8 @@ from ragmesh.chassis.wire import to_status
 from ragmesh.core.documents import Accepted, Upload, UploadOutcome
 from ragmesh.core.errors import InvalidError
 from ragmesh.core.names import collection_name
+from ragmesh.gateway.limiting.patience import Patience
+from ragmesh.gateway.limits import GatewayLimits
 from ragmesh.gateway.parsing import refuse_size
 from ragmesh.gateway.room import Share
 from ragmesh.gateway.server.reading import headed, upload_of
@@ -17,12 +19,13 @@ from ragmesh.gateway.server.writing import accepted_message
 
 
 async def read_upload(
-    messages: AsyncIterator[pb.UploadDocumentRequest], share: Share, *, file_bytes: int
+    messages: AsyncIterator[pb.UploadDocumentRequest], share: Share, limits: GatewayLimits
 ) -> tuple[str, Upload]:
-    """The collection and the document of a stream; refused as soon as it is too large."""
+    """The collection and the document of a stream; refused as soon as it is too large or slow."""
     start: pb.UploadStart | None = None
     content = bytearray()
-    async for message in messages:
+    patience = Patience(limits.body_pause_seconds)
+    while (message := await patience.wait(anext(messages, None))) is not None:
         is_start = message.WhichOneof("part") == "start"
         if is_start != (start is None):
             raise InvalidError.of("part", "must be one start, then pieces")
@@ -30,7 +33,8 @@ async def read_upload(
             start = message.start
             collection_name(start.collection)
         content += message.piece
-        refuse_size(len(content), file_bytes=file_bytes, field="content")
+        patience.taken = len(content)
+        refuse_size(len(content), file_bytes=limits.file_bytes, field="content")
         share.grow_to(len(content))
     if start is None:
         raise InvalidError.of("part", "must be one start, then pieces")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,11 +11,13 @@ from ragmesh.api.gateway.v1 import document_pb2 as document_pb
 from ragmesh.api.gateway.v1 import document_service_pb2 as pb
 from ragmesh.core.documents import Upload
 from ragmesh.core.errors import (
+    BodyTooSlowError,
     FileTooLargeError,
     InvalidError,
     InvalidMetadataError,
     InvalidNameError,
 )
+from ragmesh.gateway.limits import GatewayLimits
 from ragmesh.gateway.room import UploadRoom
 from ragmesh.gateway.server.uploads import outcome_message, read_upload, readable
 
@@ -35,7 +38,7 @@ async def read(*messages: pb.UploadDocumentRequest) -> tuple[str, Upload]:
             yield message
 
     with UploadRoom(100).share() as share:
-        return await read_upload(stream(), share, file_bytes=10)
+        return await read_upload(stream(), share, GatewayLimits(file_bytes=10))
 
 
 async def test_pieces_become_one_document() -> None:
@@ -66,8 +69,18 @@ async def test_a_stream_is_not_read_on_once_it_is_too_large() -> None:
         read_on = True
 
     with pytest.raises(FileTooLargeError), UploadRoom(100).share() as share:
-        await read_upload(stream(), share, file_bytes=10)
+        await read_upload(stream(), share, GatewayLimits(file_bytes=10))
     assert not read_on
+
+
+async def test_a_stream_that_stops_is_given_up() -> None:
+    async def stream() -> AsyncIterator[pb.UploadDocumentRequest]:
+        yield START
+        await asyncio.Event().wait()
+
+    limits = GatewayLimits(body_pause_seconds=0.01)
+    with pytest.raises(BodyTooSlowError), UploadRoom(100).share() as share:
+        await read_upload(stream(), share, limits)
 
 
 async def test_a_name_that_is_none_is_refused_before_the_first_piece() -> None:

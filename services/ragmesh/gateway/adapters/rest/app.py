@@ -47,7 +47,7 @@ def make_app(
 ) -> Door:
     """The whole app; `pool` decodes what would hold up the loop, `ready` answers /readyz."""
     app = routed_app(Context(service, pool), version=version, ready=ready)
-    return Door(app, identity, limits=service.limits, room=service.room)
+    return Door(app, service, identity)
 
 
 def routed_app(context: Context, *, version: str, ready: Callable[[], bool]) -> RestApp:

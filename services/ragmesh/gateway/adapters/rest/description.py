@@ -65,6 +65,16 @@ _HEADERS = {
         "schema": {"type": "string", "pattern": "^[0-9]+$"},
         "description": "Seconds after which the same request may succeed.",
     },
+    "RateLimit": {
+        "schema": {"type": "string"},
+        "description": "What the caller has left of each of its limits; missing where it has none.",
+        "example": '"key";r=598;t=60',
+    },
+    "RateLimitPolicy": {
+        "schema": {"type": "string"},
+        "description": "The limits themselves; missing where the caller has none.",
+        "example": '"key";q=600;w=60',
+    },
 }
 _SECURITY = {
     "key": {
@@ -107,9 +117,10 @@ def _complete(description: dict[str, Any]) -> None:
     for path, method, operation in operations(description):
         operation["responses"].pop("422", None)
         _add_parameters(path, method, operation)
-        _add_headers(operation)
+        of_users = roles_of_route(method.upper(), path) != EVERYBODY
+        _add_headers(operation, limited=of_users)
         documented |= reasons_of(operation)
-        if roles_of_route(method.upper(), path) != EVERYBODY:
+        if of_users:
             operation["security"] = [{"key": []}]
     classes = error_classes()
     components["examples"] = {reason: _example(classes[reason]) for reason in sorted(documented)}
@@ -161,10 +172,13 @@ def _add_parameters(path: str, method: str, operation: dict[str, Any]) -> None:
         parameters.append({"$ref": "#/components/parameters/IdempotencyKey"})
 
 
-def _add_headers(operation: dict[str, Any]) -> None:
+def _add_headers(operation: dict[str, Any], *, limited: bool) -> None:
     for status, answer in operation["responses"].items():
         headers = answer.setdefault("headers", {})
         headers["X-Request-Id"] = {"$ref": "#/components/headers/RequestId"}
+        if limited:
+            headers["RateLimit"] = {"$ref": "#/components/headers/RateLimit"}
+            headers["RateLimit-Policy"] = {"$ref": "#/components/headers/RateLimitPolicy"}
         if status in _RETRIED:
             headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
 

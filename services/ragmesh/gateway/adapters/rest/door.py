@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, ExitStack
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
@@ -26,6 +27,11 @@ from ragmesh.core.errors import (
     UnavailableError,
     Violation,
 )
+from ragmesh.gateway.adapters.rest.admission import (
+    brings_documents,
+    priority_of,
+    rate_limit_headers,
+)
 from ragmesh.gateway.adapters.rest.problems import problem_response
 from ragmesh.gateway.authorization import EVERYBODY, refuse_without, roles_of_route
 from ragmesh.gateway.developer_mode import (
@@ -34,9 +40,11 @@ from ragmesh.gateway.developer_mode import (
     refuse_foreign_host,
     refuse_foreign_origin,
 )
-from ragmesh.gateway.limits import GatewayLimits
+from ragmesh.gateway.limiting.patience import Patience
+from ragmesh.gateway.limiting.visits import Visit
 from ragmesh.gateway.ports import Identity
-from ragmesh.gateway.room import Share, UploadRoom
+from ragmesh.gateway.room import Share
+from ragmesh.gateway.service import GatewayService
 
 
 def guard_developer_mode(headers: Headers) -> None:
@@ -50,13 +58,12 @@ def guard_developer_mode(headers: Headers) -> None:
 class Door:
     """The outermost ASGI app: whatever goes wrong below it becomes a problem."""
 
-    def __init__(
-        self, app: ASGIApp, identity: Identity, *, limits: GatewayLimits, room: UploadRoom
-    ) -> None:
+    def __init__(self, app: ASGIApp, service: GatewayService, identity: Identity) -> None:
         self.app = app
         self._identity = identity
-        self._limits = limits
-        self.room = room
+        self._gate = service.gate
+        self._limits = service.limits
+        self.room = service.room
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request within its id."""
@@ -65,13 +72,16 @@ class Door:
         headers = Headers(scope=scope)
         request_id = accept_request_id(headers.get(REQUEST_ID_HEADER))
         answer = _Answer(send, request_id)
-        with serving(request_id) as served, self.room.share() as share:
+        with serving(request_id) as served, ExitStack() as visiting:
             try:
                 if self._identity.is_developer_mode:
                     guard_developer_mode(headers)
                 caller = self._caller(scope, headers)
                 served.idempotency_key = accept_idempotency_key(headers.get(IDEMPOTENCY_HEADER))
-                body = self._body(scope, receive, share)
+                if caller is not None:
+                    answer.visit = self._gate.approach(caller)
+                    visiting.enter_context(self._admitted(answer.visit, scope))
+                body = self._body(scope, receive, visiting.enter_context(self.room.share()))
                 body.refuse_announced(headers)
                 with calling(caller):
                     await self.app(scope, body.receive, answer.unless(body))
@@ -98,10 +108,15 @@ class Door:
         refuse_without(principal, roles)
         return principal
 
+    def _admitted(self, visit: Visit, scope: Scope) -> AbstractContextManager[None]:
+        method, path = scope["method"], scope["path"]
+        uploads = brings_documents(method, path)
+        return self._gate.admit(visit, priority_of(method, path), uploads=uploads)
+
     def _body(self, scope: Scope, receive: Receive, share: Share) -> _Body:
-        brings_documents = scope["method"] == "POST" and scope["path"].endswith("/documents")
-        limit = self._limits.body_bytes if brings_documents else self._limits.json_bytes
-        held = share if brings_documents else None
+        uploads = brings_documents(scope["method"], scope["path"])
+        limit = self._limits.body_bytes if uploads else self._limits.json_bytes
+        held = share if uploads else None
         return _Body(receive, limit, held, pause_seconds=self._limits.body_pause_seconds)
 
 
@@ -119,6 +134,8 @@ class _Answer:
         self._send = send
         self._request_id = request_id
         self.started = False
+        self.visit: Visit | None = None
+        """Who was at the gate, let in or not."""
 
     async def send(self, message: Message) -> None:
         """Send, with the request's id in the headers."""
@@ -127,6 +144,8 @@ class _Answer:
             headers = MutableHeaders(scope=message)
             headers[REQUEST_ID_HEADER] = self._request_id
             headers.setdefault("x-content-type-options", "nosniff")
+            if self.visit is not None:
+                headers.update(rate_limit_headers(self.visit))
         await self._send(message)
 
     def unless(self, body: _Body) -> Callable[[Message], Awaitable[None]]:
@@ -148,8 +167,7 @@ class _Body:
         self._receive = receive
         self._limit = limit
         self._share = share
-        self._pause_seconds = pause_seconds
-        self._taken = 0
+        self._patience = Patience(pause_seconds)
         self._complete = False
         self.error: RagmeshError | None = None
 
@@ -166,11 +184,11 @@ class _Body:
         message = await (self._receive() if self._complete else self._next())
         if message["type"] == "http.request":
             self._complete = not message.get("more_body", False)
-            self._taken += len(message.get("body", b""))
+            self._patience.taken += len(message.get("body", b""))
             try:
-                if self._taken > self._limit:
+                if self._patience.taken > self._limit:
                     raise self._too_large()
-                self._hold(self._taken)
+                self._hold(self._patience.taken)
             except RagmeshError as error:
                 self.error = error
                 raise
@@ -183,14 +201,9 @@ class _Body:
     async def _next(self) -> Message:
         """The next piece; a client that sends none for too long has gone, as far as it matters."""
         try:
-            async with asyncio.timeout(self._pause_seconds) as timer:
-                return await self._receive()
-        except TimeoutError:
-            if not timer.expired():
-                raise
-        self.error = BodyTooSlowError(
-            f"the rest of the body did not come within {self._pause_seconds:g} s"
-        )
+            return await self._patience.wait(self._receive())
+        except BodyTooSlowError as error:
+            self.error = error
         return {"type": "http.disconnect"}
 
     def _too_large(self) -> BodyTooLargeError:

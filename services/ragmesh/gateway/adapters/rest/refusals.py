@@ -41,6 +41,7 @@ from ragmesh.core.errors import (
     IdempotencyKeyReusedError,
     IndexDamagedError,
     IndexVersionGoneError,
+    InFlightLimitedError,
     InternalError,
     InvalidError,
     InvalidFilenameError,
@@ -56,6 +57,7 @@ from ragmesh.core.errors import (
     NotFoundError,
     NotUtf8Error,
     OutputTooLargeError,
+    OverloadedError,
     ParserCrashError,
     ParserMemoryError,
     ParsersBusyError,
@@ -70,6 +72,7 @@ from ragmesh.core.errors import (
     ProviderUnavailableError,
     QuestionTooLongError,
     RagmeshError,
+    RateLimitedError,
     ScopeMissingError,
     StorageFailedError,
     StorageFullError,
@@ -83,6 +86,7 @@ from ragmesh.core.errors import (
     UnsupportedError,
     UnsupportedFormatError,
     UnsupportedMediaTypeError,
+    UploadLimitedError,
 )
 from ragmesh.gateway.adapters.rest.problems import PROBLEM_TYPE
 
@@ -101,6 +105,9 @@ ALWAYS: Errors = (
     BodyTooSlowError,
     BodyTooLargeError,
     ExhaustedError,
+    RateLimitedError,
+    InFlightLimitedError,
+    OverloadedError,
     InternalError,
     StoreDamagedError,
     UnsupportedError,
@@ -129,6 +136,7 @@ DOCUMENT_FIELDS: Errors = (*BODY, *CHANGE, InvalidMetadataError, ControlCharacte
 UPLOAD: Errors = (
     *COLLECTION,
     *DOCUMENT_FIELDS,
+    UploadLimitedError,
     InvalidLimitError,
     EmptyFileError,
     FileTooLargeError,

@@ -201,7 +201,7 @@ async def test_uploads_for_which_there_is_no_room_are_told_when_to_come_again(
             ),
         ):
             reply = await send
-            assert (reply.status_code, reply.json()["reason"]) == (429, "RESOURCE_EXHAUSTED")
+            assert (reply.status_code, reply.json()["reason"]) == (429, "OVERLOADED")
             assert reply.headers["retry-after"] == "1"
         assert (await http.get(DOCUMENTS)).status_code == 200
     assert (await http.post(DOCUMENTS, json={"text": "x" * 200})).status_code == 202
