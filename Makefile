@@ -84,6 +84,10 @@ soak-kill: setup ## Kill a mesh again and again under load and compare with a cl
 soak-documents: setup ## Index a big PDF, 200 MB of text and 100,000 documents while asking, onto docs/reference/documents.md (PAGES, MEGABYTES, DOCUMENTS; hours)
 	$(BIN)/python -m tests.soak.soak_documents --pages $(or $(PAGES),500) --megabytes $(or $(MEGABYTES),200) --documents $(or $(DOCUMENTS),100000)
 
+.PHONY: soak-api
+soak-api: setup ## Send generated requests and messages to a whole mesh, onto docs/reference/bad-input.md (EXAMPLES=100 of each, half an hour)
+	$(BIN)/python -m tests.soak.soak_api --examples $(or $(EXAMPLES),100)
+
 ##@ Write
 
 .PHONY: generate

@@ -46,7 +46,7 @@ class AskingRoutes:
     def router(self) -> APIRouter:
         """The routes."""
         router = APIRouter(prefix="/collections/{collection}", tags=["Questions"])
-        stream = {EVENT_STREAM: {"schema": {"type": "string"}, "example": _STREAM_EXAMPLE}}
+        stream = {EVENT_STREAM: {"example": _STREAM_EXAMPLE}}
         router.add_api_route(
             "/ask",
             self.ask,

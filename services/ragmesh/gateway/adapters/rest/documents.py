@@ -35,6 +35,7 @@ from ragmesh.gateway.adapters.rest.document_replies import (
     TextReply,
     UploadedReply,
 )
+from ragmesh.gateway.adapters.rest.shapes import COUNT
 from ragmesh.gateway.adapters.rest.streams import while_connected
 from ragmesh.gateway.adapters.rest.uploads import all_ended, read_uploads
 
@@ -44,7 +45,12 @@ RevisionQuery = Annotated[
 RevisionPath = Annotated[int, Path(ge=1, le=2**31, description="The revision to restore.")]
 FilterQuery = Annotated[str, Query(description=FILTER_TEXT + " As JSON.")]
 Wait = Annotated[
-    int, Query(description="Seconds to wait for the jobs; 200 instead of 202 when all ended.")
+    int,
+    Query(
+        description="Seconds to wait for the jobs, at most `gateway.wait_seconds`; 200 instead of "
+        "202 when all ended.",
+        json_schema_extra=COUNT,
+    ),
 ]
 _MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(; ?[\w-]+=[\w.+-]+)*", re.ASCII)
 _ANY_BYTES = "application/octet-stream"

@@ -46,9 +46,7 @@ _EVENT = ServerEvent("job", JobReply.model_validate(examples.JOB), "300600100")
 _FOLLOWED: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Its events, until it ends.",
-        "content": {
-            EVENT_STREAM: {"schema": {"type": "string"}, "example": _EVENT.encoded().decode()}
-        },
+        "content": {EVENT_STREAM: {"example": _EVENT.encoded().decode()}},
     },
     204: {"description": "It has ended, and the last event was seen."},
 }
