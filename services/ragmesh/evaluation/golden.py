@@ -21,6 +21,8 @@ MAX_ANSWER_CHARACTERS = 10_000
 _TOLD_VIOLATIONS = 5
 """Of the lines at fault that a message names; the violations hold all of them."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}")
+_DRAFT = "draft"
+"""What drafting writes into a line for a person to do."""
 _FIELDS = frozenset({"id", "question", "relevant", "answer", "slice"})
 
 
@@ -132,6 +134,8 @@ def _refuse_constant(name: str) -> float:
 
 
 def _question(fields: dict[str, Any]) -> GoldenQuestion:
+    if _DRAFT in fields:
+        raise InvalidError.of(_DRAFT, "is still to be done; remove it when a person has judged it")
     unknown = sorted(fields.keys() - _FIELDS)
     if unknown:
         raise InvalidError.of(unknown[0][:100], "is no field of a golden question")

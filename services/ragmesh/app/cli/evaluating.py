@@ -142,6 +142,62 @@ def gate(
     context.exit(codes[judgement.verdict])
 
 
+@evaluate.command("draft")
+@collection_option
+@click.option("-o", "--out", type=_FILE, required=True, help="File to write; it must not exist.")
+@click.option("-n", "--count", type=click.IntRange(2, 1_000), default=60, help="Drafts (60).")
+@click.option("--seed", type=int, default=1, help="Another one draws other passages (1).")
+@click.option(
+    "--engine",
+    metavar="NAME",
+    help="Have this model of generation.endpoints write the questions; it is sent the passages.",
+)
+@click.option("--config", "file", metavar="FILE", help="YAML file of settings, for --engine.")
+@client_options
+def draft_(  # noqa: PLR0913 - one parameter an option
+    client: Client,
+    collection: str,
+    out: Path,
+    count: int,
+    seed: int,
+    engine: str | None,
+    file: str | None,
+) -> None:
+    """Draft golden questions from passages of a collection's documents, to be finished by people.
+
+    Passages are drawn from as many documents as there are. Without --engine the questions are
+    yours to write. One draft in six is to be a question that nothing answers. Each line says what
+    to do, and none counts before its `draft` is removed.
+    """
+    from ragmesh.app.cli.drafting import Wanted, drafted
+    from ragmesh.core.names import collection_name
+
+    _refuse_to_write(out)
+    wanted = Wanted(collection_name(collection), count, seed)
+    drafts = drafted(client, wanted, engine, file)
+    _write(out, "".join(f"{one.line()}\n" for one in drafts))
+    questions = sum(bool(one.question) for one in drafts)
+    if client.as_json:
+        print_json({"file": str(out), "drafts": len(drafts), "questions": questions})
+        return
+    click.echo(
+        f"{out}: {len(drafts)} drafts, {questions} of them with a question. Finish each, then"
+        " remove its `draft` and `passage`."
+    )
+
+
+def _refuse_to_write(out: Path) -> None:
+    """What cannot be written is told before the work, not after it."""
+    try:
+        taken, homeless = out.exists(), not out.parent.is_dir()
+    except OSError as error:
+        raise click.BadParameter(f"{out}: {error.strerror}", param_hint="--out") from error
+    if taken:
+        raise click.BadParameter(f"{out} exists; drafts never replace it", param_hint="--out")
+    if homeless:
+        raise click.BadParameter(f"{out.parent} is no folder", param_hint="--out")
+
+
 def _plan(
     *, golden: Path, collection: str, k: int | None, at_once: int, default_k: int = DEFAULT_K
 ) -> Plan:

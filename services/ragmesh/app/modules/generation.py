@@ -41,13 +41,11 @@ async def _open_engine(wiring: Wiring, endpoint: EndpointSettings, stack: AsyncE
     await asyncio.to_thread(import_module, _OPENAI_CHAT)
     from ragmesh.generation.adapters.openai_chat import OpenAIEndpoint, open_openai_chat
 
-    url, model = str(endpoint.url), str(endpoint.model)
+    model = str(endpoint.model)
     price = settings.prices.price_of(model)
     if price == FREE:
         _log.info("answers of a model count as free", extra={"engine": endpoint.name})
-    remote = OpenAIEndpoint(
-        endpoint.name, url, model, endpoint.parameters, settings.key_of(endpoint)
-    )
+    remote = OpenAIEndpoint.configured(settings, endpoint)
     chat = await stack.enter_async_context(open_openai_chat(remote, wiring.clock))
     rules = _rules(endpoint, model, settings.min_confidence, price)
     return LanguageModelEngine(rules, chat, wiring.telemetry.spending(), wiring.clock)

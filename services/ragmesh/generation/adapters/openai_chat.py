@@ -19,6 +19,7 @@ from ragmesh.chassis.providers import provider_errors
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import ProviderUnavailableError
 from ragmesh.generation.ports import ChatEnd, ChatMessage, ChatPiece, ChatText
+from ragmesh.generation.settings import EndpointSettings, GenerationSettings
 
 _NO_KEY = "none"
 """The client insists on one."""
@@ -42,6 +43,17 @@ class OpenAIEndpoint:
     """Further fields of each request, such as `temperature`."""
     key: str
     """Empty for an endpoint that asks for none."""
+
+    @classmethod
+    def configured(cls, settings: GenerationSettings, endpoint: EndpointSettings) -> OpenAIEndpoint:
+        """What the settings say of one of their endpoints of kind `openai`."""
+        return cls(
+            endpoint.name,
+            str(endpoint.url),
+            str(endpoint.model),
+            endpoint.parameters,
+            settings.key_of(endpoint),
+        )
 
 
 @asynccontextmanager
