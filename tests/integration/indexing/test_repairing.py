@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ragmesh.app.cli.checks import Finding, State
+from ragmesh.app.cli.findings import Finding, State
 from ragmesh.app.cli.repairs import DONE, TOLD, findings_of, repair
 from ragmesh.app.cli.surroundings import Surroundings
 from ragmesh.app.repairing import repair_stores

@@ -1,4 +1,4 @@
-"""Looks at everything that a mesh needs, without starting one; each look is one finding."""
+"""Looks at what a mesh needs of this machine, without starting one; each look is one finding."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 
+from ragmesh.app.cli.dependencies import dependencies
+from ragmesh.app.cli.findings import Finding, State
 from ragmesh.app.cli.surroundings import SERVER_VARIABLE, Surroundings
 from ragmesh.app.modules.refusals import refuse_held
 from ragmesh.app.settings import Settings
@@ -33,34 +33,6 @@ _LITTLE_ROOM_BYTES = 1_000_000_000
 _PATIENCE_SECONDS = 5.0
 
 
-class State(Enum):
-    """How bad a finding is."""
-
-    OK = "ok"
-    FIXED = "fixed"
-    """It was amiss, and is repaired or being repaired."""
-    NOTE = "note"
-    """Worth knowing; a mesh runs all the same."""
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at."""
-
-    subject: str
-    state: State
-    message: str
-    reason: str = ""
-    count: int | None = None
-    """How many things a repair found."""
-
-    @classmethod
-    def of(cls, subject: str, error: RagmeshError) -> Finding:
-        """What an error means for the subject."""
-        return cls(subject, State.FAILED, error.message, error.reason)
-
-
 async def examine(settings: Settings) -> AsyncIterator[Finding]:
     """Everything that `ragmesh run` needs with these settings."""
     yield _data_directory(settings.data_dir)
@@ -69,7 +41,10 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     for address in (settings.gateway.http, settings.gateway.grpc):
         yield _port(address, mesh_runs=isinstance(in_use, StoreInUseError))
     for encoder in settings.embedding.encoders:
-        yield await asyncio.to_thread(_model, encoder)
+        if encoder.endpoint is None:
+            yield await asyncio.to_thread(_model, encoder)
+    async for finding in dependencies(settings):
+        yield finding
     yield await _parsers(settings.indexing.sandbox)
 
 
@@ -137,9 +112,6 @@ def _port(address: str, *, mesh_runs: bool) -> Finding:
 
 def _model(encoder: EncoderSettings) -> Finding:
     subject = f"model {encoder.name}"
-    if encoder.endpoint is not None:
-        message = f"is behind {encoder.endpoint.url}, which is asked when there is work for it"
-        return Finding(subject, State.NOTE, message)
     try:
         manifest = read_checked_manifest(encoder.folder)
     except RagmeshError as error:

@@ -13,7 +13,7 @@ from ragmesh.app.cli.running import read_settings, start_logging
 from ragmesh.app.cli.surroundings import SERVER_VARIABLE, Surroundings, json_option, server_option
 
 if TYPE_CHECKING:
-    from ragmesh.app.cli.checks import Finding
+    from ragmesh.app.cli.findings import Finding
 
 
 @click.command()
@@ -43,7 +43,8 @@ def doctor(
     wanted = bool(server or surroundings.environ.get(SERVER_VARIABLE)) and not repairs
 
     async def findings() -> AsyncIterator[Finding]:
-        from ragmesh.app.cli.checks import Finding, examine, reach
+        from ragmesh.app.cli.checks import examine, reach
+        from ragmesh.app.cli.findings import Finding
         from ragmesh.core.errors import RagmeshError
 
         try:

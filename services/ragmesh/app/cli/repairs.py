@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from ragmesh.app.cli.checks import Finding, State, stores_in_use
+from ragmesh.app.cli.checks import stores_in_use
+from ragmesh.app.cli.findings import Finding, State
 from ragmesh.app.cli.paging import each
 from ragmesh.app.cli.surroundings import Surroundings
 from ragmesh.app.repairing import Report, repair_stores

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ragmesh.app.cli.checks import State
+from ragmesh.app.cli.findings import State
 from ragmesh.app.cli.repairs import repair
 from ragmesh.app.cli.surroundings import Surroundings
 from ragmesh.app.settings import Settings

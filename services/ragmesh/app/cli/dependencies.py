@@ -1,0 +1,140 @@
+"""Looks at what a mesh depends on elsewhere; nothing is asked that costs or changes anything."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import httpx2
+
+from ragmesh.app.cli.findings import Finding, State
+from ragmesh.app.modules.internal import NEEDS
+from ragmesh.app.settings import Settings
+from ragmesh.chassis.grpc_channels import channel, peer_probe
+from ragmesh.core.errors import (
+    DeadlineError,
+    ProviderRefusedError,
+    RagmeshError,
+    UnavailableError,
+)
+
+_PATIENCE_SECONDS = 5.0
+_PORTS = {"http": 80, "https": 443}
+_KEY_REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """An OpenAI-compatible endpoint that the settings name."""
+
+    subject: str
+    url: str
+    model: str
+    key: str
+    setting: str
+    """Where its key is set."""
+
+
+async def dependencies(settings: Settings) -> AsyncIterator[Finding]:
+    """Everything that these settings have a process call: models, a collector, other services."""
+    for provider in providers(settings):
+        yield await _provider(provider)
+    if settings.retrieval.reranker is not None:
+        yield await _listens("reranker", settings.retrieval.reranker.url, "retrieval.reranker.url")
+    if settings.telemetry.otlp_endpoint is not None:
+        yield await _listens(
+            "collector", settings.telemetry.otlp_endpoint, "telemetry.otlp_endpoint"
+        )
+    for peer, need in NEEDS.get(settings.target, {}).items():
+        yield await _peer(peer, getattr(settings.peers, peer), need.service)
+
+
+def providers(settings: Settings) -> list[Provider]:
+    """The endpoints of encoders and engines."""
+    found = []
+    for encoder in settings.embedding.encoders:
+        if encoder.endpoint is not None:
+            key = encoder.endpoint.api_key
+            found.append(
+                Provider(
+                    f"model {encoder.name}",
+                    encoder.endpoint.url,
+                    encoder.endpoint.model,
+                    "" if key is None else key.get_secret_value(),
+                    "embedding.encoders",
+                )
+            )
+    for engine in settings.generation.endpoints:
+        if engine.url is not None:
+            found.append(
+                Provider(
+                    f"engine {engine.name}",
+                    engine.url,
+                    str(engine.model),
+                    settings.generation.key_of(engine),
+                    "generation.endpoints",
+                )
+            )
+    return found
+
+
+async def _provider(provider: Provider) -> Finding:
+    """Ask which models there are: it needs the key, and costs nothing."""
+    headers = {"authorization": f"Bearer {provider.key}"} if provider.key else {}
+    url = f"{provider.url.rstrip('/')}/models"
+    try:
+        async with httpx2.AsyncClient(timeout=_PATIENCE_SECONDS) as client:
+            response = await client.get(url, headers=headers)
+    except httpx2.HTTPError as error:
+        return _away(provider.subject, provider.url, provider.setting, error)
+    if response.status_code in _KEY_REFUSED:
+        message = f"{provider.url} refuses the key; set it in {provider.setting} or a file for it"
+        return Finding(provider.subject, State.FAILED, message, ProviderRefusedError.reason)
+    if not response.is_success:
+        message = f"{provider.url} answers, and does not list its models ({response.status_code})"
+        return Finding(provider.subject, State.NOTE, message)
+    if provider.model not in _listed(response):
+        message = f"{provider.url} answers, and does not list {provider.model}: is it spelt so?"
+        return Finding(provider.subject, State.NOTE, message)
+    return Finding(provider.subject, State.OK, f"{provider.url} has {provider.model}")
+
+
+def _listed(response: httpx2.Response) -> set[str]:
+    with suppress(ValueError, KeyError, TypeError):
+        return {str(model["id"]) for model in response.json()["data"]}
+    return set()
+
+
+async def _listens(subject: str, url: str, setting: str) -> Finding:
+    """Whether somebody takes connections there."""
+    parts = urlsplit(url)
+    port = parts.port or _PORTS.get(parts.scheme, 0)
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            _, writer = await asyncio.open_connection(parts.hostname, port)
+    except (OSError, TimeoutError) as error:
+        return _away(subject, url, setting, error)
+    writer.close()
+    return Finding(subject, State.OK, f"somebody listens at {url}")
+
+
+async def _peer(peer: str, address: str, service: str) -> Finding:
+    subject = f"service {peer}"
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS), channel(address) as made:
+            await peer_probe(made, service)()
+    except (UnavailableError, DeadlineError, TimeoutError):
+        message = f"is not serving at {address}; start it, or set peers.{peer}"
+        return Finding(subject, State.FAILED, message, UnavailableError.reason)
+    except RagmeshError as error:
+        return Finding.of(subject, error)
+    return Finding(subject, State.OK, f"serves at {address}")
+
+
+def _away(subject: str, url: str, setting: str, error: Exception) -> Finding:
+    message = f"{url} cannot be reached ({type(error).__name__}); start it, or change {setting}"
+    return Finding(subject, State.FAILED, message, UnavailableError.reason)
