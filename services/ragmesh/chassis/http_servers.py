@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from typing import Any, cast
 
 import uvicorn
@@ -16,21 +18,25 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ragmesh.chassis.addresses import Address, bound_socket, listening_address
 from ragmesh.chassis.lifecycle import Tasks
+from ragmesh.chassis.problems import PROBLEM_TYPE, problem_fields, retry_after
+from ragmesh.chassis.requests import REQUEST_ID_HEADER
+from ragmesh.chassis.wire import http_status
+from ragmesh.core.errors import (
+    ConnectionsExceededError,
+    HeadersTooLargeError,
+    HeadersTooSlowError,
+    MalformedHttpError,
+    RagmeshError,
+)
+from ragmesh.core.ids import new_uid
 
 MAX_HEAD_BYTES = 64 * 1024
 HEAD_SECONDS = 15.0
 """How long a client may take for a request line and its headers."""
-_TOO_LARGE = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
-    b"connection: close\r\ncontent-length: 0\r\n\r\n"
-)
-_TOO_MANY = (
-    b"HTTP/1.1 503 Service Unavailable\r\n"
-    b"retry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-)
+MAX_HEADERS = 100
 SLOWEST_BYTES_A_SECOND = 1_024
 """What a reader must take of what waits for it, on the whole."""
-_TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+_VERSIONS = ("1.0", "1.1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +154,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._options = options
         self._unread = 0
+        self._fault: RagmeshError | None = None
         self._reader_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -157,7 +164,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._expect_head()
         if len(self.connections) > self._options.max_connections:
-            self._refuse(_TOO_MANY)
+            self._refuse(
+                ConnectionsExceededError(
+                    "the server has as many connections open as it takes", retry_after_seconds=1.0
+                )
+            )
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the timers with the connection."""
@@ -185,7 +196,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             if self.transport.is_closing():
                 return
             if self._head_timer is not None and self._head_bytes > MAX_HEAD_BYTES:
-                self._refuse(_TOO_LARGE)
+                self._refuse(_too_large(MAX_HEAD_BYTES, "bytes"))
                 return
         if data:
             super().data_received(data)
@@ -198,12 +209,31 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The head is there; the body is the app's to limit."""
         self._head_done()
+        self._fault = self._fault_of_head()
+        if self._fault is not None:
+            raise self._fault  # ends the parser, which says so below
         super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer bytes that are no request, in the shape of every other error."""
+        self._refuse(self._fault or MalformedHttpError(msg))
+
+    def _fault_of_head(self) -> RagmeshError | None:
+        """What another reader of the same head could see otherwise, or cannot be read at all."""
+        if len(self.headers) > MAX_HEADERS:
+            return _too_large(MAX_HEADERS, "headers")
+        version = self.parser.get_http_version()
+        if version not in _VERSIONS:
+            return MalformedHttpError("only HTTP/1.1 and HTTP/1.0 are served here")
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts > 1 or (hosts == 0 and version == "1.1"):
+            return MalformedHttpError("a request has one Host header")
+        return None
 
     def _expect_head(self) -> None:
         if self._head_timer is None:
             self._head_bytes = 0
-            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._refuse, _TOO_SLOW)
+            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._refuse_slow_head)
 
     def _head_done(self) -> None:
         if self._head_timer is not None:
@@ -228,11 +258,49 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._reader_timer.cancel()
             self._reader_timer = None
 
-    def _refuse(self, reply: bytes) -> None:
+    def _refuse_slow_head(self) -> None:
+        self._refuse(
+            HeadersTooSlowError(f"the headers did not come within {HEAD_SECONDS:g} seconds")
+        )
+
+    def _refuse(self, error: RagmeshError) -> None:
         self._head_done()
-        if not self.transport.is_closing():
-            self.transport.write(reply)
-            self.transport.close()
+        if self.transport.is_closing():
+            return
+        if self._is_answering():
+            # Whatever is written now would be read as a part of the answer before.
+            self.transport.abort()
+            return
+        self.transport.write(_reply(error))
+        self.transport.close()
+
+    def _is_answering(self) -> bool:
+        cycle = self.cycle
+        return cycle is not None and cycle.response_started and not cycle.response_complete
+
+
+def _too_large(limit: int, unit: str) -> HeadersTooLargeError:
+    return HeadersTooLargeError(
+        f"a request has at most {limit} {unit} before its body", metadata={"limit": str(limit)}
+    )
+
+
+def _reply(error: RagmeshError) -> bytes:
+    """The answer to what never became a request: no app is asked for it."""
+    status = http_status(error)
+    request_id = new_uid()
+    body = json.dumps(problem_fields(error, request_id=request_id)).encode()
+    head = [
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
+        f"content-type: {PROBLEM_TYPE}",
+        f"content-length: {len(body)}",
+        f"{REQUEST_ID_HEADER}: {request_id}",
+        "connection: close",
+    ]
+    later = retry_after(error, status)
+    if later is not None:
+        head.append(f"retry-after: {later}")
+    return "\r\n".join([*head, "", ""]).encode() + body
 
 
 async def _closed(server: _Server) -> None:

@@ -29,6 +29,8 @@ from ragmesh.core.errors import (
     DeniedError,
     ExhaustedError,
     FileTooLargeError,
+    HeadersTooLargeError,
+    HeadersTooSlowError,
     InternalError,
     InvalidError,
     Kind,
@@ -87,6 +89,8 @@ _HTTP_BY_REASON = MappingProxyType(
         FileTooLargeError.reason: 413,
         BodyTooLargeError.reason: 413,
         BodyTooSlowError.reason: 408,
+        HeadersTooLargeError.reason: 431,
+        HeadersTooSlowError.reason: 408,
         UnsupportedFormatError.reason: 415,
         UnsupportedMediaTypeError.reason: 415,
     }

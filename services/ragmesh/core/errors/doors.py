@@ -6,6 +6,8 @@ from ragmesh.core.errors.tree import (
     DeadlineError,
     DeniedError,
     ExhaustedError,
+    InvalidError,
+    UnavailableError,
 )
 
 
@@ -25,6 +27,30 @@ class FormHeaderMissingError(DeniedError):
     """A form upload from a browser page needs the header `X-Ragmesh: 1`."""
 
     reason = "FORM_HEADER_MISSING"
+
+
+class MalformedHttpError(InvalidError):
+    """The bytes are no request of HTTP/1.1, or one that two readers could read differently."""
+
+    reason = "MALFORMED_HTTP"
+
+
+class HeadersTooLargeError(InvalidError):
+    """The request's line and headers are more, or larger, than the limit in the metadata."""
+
+    reason = "HEADERS_TOO_LARGE"
+
+
+class HeadersTooSlowError(InvalidError):
+    """The request's line and headers did not come in time."""
+
+    reason = "HEADERS_TOO_SLOW"
+
+
+class ConnectionsExceededError(UnavailableError):
+    """The server has as many connections open as it takes."""
+
+    reason = "CONNECTIONS_EXCEEDED"
 
 
 class RateLimitedError(ExhaustedError):

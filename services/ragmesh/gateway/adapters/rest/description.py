@@ -11,10 +11,11 @@ from fastapi.routing import APIRoute
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import ASGIApp
 
+from ragmesh.chassis.problems import PROBLEM_TYPE
 from ragmesh.core.errors import RagmeshError, error_classes
 from ragmesh.gateway.adapters.rest.bodies import DocumentBody, DocumentsBody
 from ragmesh.gateway.adapters.rest.filter_schema import FILTER_SCHEMA
-from ragmesh.gateway.adapters.rest.problems import PROBLEM_TYPE, Problem, problem_example
+from ragmesh.gateway.adapters.rest.problems import Problem, problem_example
 from ragmesh.gateway.adapters.rest.refusals import FAILURE
 from ragmesh.gateway.authorization import EVERYBODY, roles_of_route
 

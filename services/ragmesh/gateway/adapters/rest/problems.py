@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,8 +10,9 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 
+from ragmesh.chassis.problems import PROBLEM_TYPE, problem_fields, retry_after
 from ragmesh.chassis.requests import current_request_id
-from ragmesh.chassis.wire import DOMAIN, as_mesh_error, http_status
+from ragmesh.chassis.wire import as_mesh_error
 from ragmesh.core.errors import (
     InvalidError,
     NotFoundError,
@@ -22,9 +22,6 @@ from ragmesh.core.errors import (
     Violation,
 )
 
-PROBLEM_TYPE = "application/problem+json"
-_RETRIED = (429, 503)
-_DEFAULT_RETRY_SECONDS = 1.0
 _MAX_FIELD_CHARACTERS = 200
 """Fields are named by who sends them."""
 _UNPARSED = "There was an error parsing the body"
@@ -74,16 +71,8 @@ def problem_example(error: type[RagmeshError]) -> dict[str, Any]:
 
 def problem_of(error: RagmeshError, *, status: int | None = None) -> Problem:
     """The problem that describes an error."""
-    title = (type(error).__doc__ or error.reason).strip().splitlines()[0]
-    return Problem(
-        type=f"https://{DOMAIN}/errors/{error.reason}",
-        title=title,
-        status=http_status(error) if status is None else status,
-        detail=error.message,
-        reason=error.reason,
-        request_id=current_request_id(),
-        errors=[FieldProblem(field=one.field, message=one.message) for one in error.violations],
-    )
+    fields = problem_fields(error, request_id=current_request_id(), status=status)
+    return Problem.model_validate(fields)
 
 
 def problem_response(
@@ -92,11 +81,9 @@ def problem_response(
     """The response that carries the problem."""
     problem = problem_of(error, status=status)
     headers = {} if allow is None else {"Allow": allow}
-    seconds = error.retry_after_seconds
-    if problem.status in _RETRIED or seconds is not None:
-        headers["Retry-After"] = str(
-            max(1, math.ceil(_DEFAULT_RETRY_SECONDS if seconds is None else seconds))
-        )
+    later = retry_after(error, problem.status)
+    if later is not None:
+        headers["Retry-After"] = later
     return Response(
         problem.model_dump_json(), problem.status, headers=headers, media_type=PROBLEM_TYPE
     )

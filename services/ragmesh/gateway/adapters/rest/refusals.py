@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ragmesh.chassis.problems import PROBLEM_TYPE
 from ragmesh.chassis.wire import http_status
 from ragmesh.core.errors import (
     AlreadyExistsError,
@@ -16,6 +17,7 @@ from ragmesh.core.errors import (
     BodyTooSlowError,
     CollectionNotFoundError,
     ConflictError,
+    ConnectionsExceededError,
     ControlCharactersError,
     DeadlineError,
     DeniedError,
@@ -35,6 +37,8 @@ from ragmesh.core.errors import (
     ForeignOriginError,
     FormBrokenError,
     FormHeaderMissingError,
+    HeadersTooLargeError,
+    HeadersTooSlowError,
     HeadsStaleError,
     HostileFileError,
     IdempotencyKeyInUseError,
@@ -53,6 +57,7 @@ from ragmesh.core.errors import (
     InvalidPageTokenError,
     InvalidVectorError,
     JobCancelledError,
+    MalformedHttpError,
     NoTextError,
     NotFoundError,
     NotUtf8Error,
@@ -88,7 +93,6 @@ from ragmesh.core.errors import (
     UnsupportedMediaTypeError,
     UploadLimitedError,
 )
-from ragmesh.gateway.adapters.rest.problems import PROBLEM_TYPE
 
 Errors = tuple[type[RagmeshError], ...]
 
@@ -102,6 +106,10 @@ ALWAYS: Errors = (
     ForeignOriginError,
     FormHeaderMissingError,
     NotFoundError,
+    MalformedHttpError,
+    HeadersTooSlowError,
+    HeadersTooLargeError,
+    ConnectionsExceededError,
     BodyTooSlowError,
     BodyTooLargeError,
     ExhaustedError,
@@ -213,10 +221,11 @@ _MEANINGS = {
     401: "Nobody knows who asks.",
     403: "The caller may not do this, or the request could come from a page of elsewhere.",
     404: "What was named is not there, or not for this caller.",
-    408: "The rest of the body did not come in time.",
+    408: "The headers or the rest of the body did not come in time.",
     409: "The name is taken, or somebody else was faster.",
     413: "The body or a file is too large.",
     415: "The body is of a media type that is not taken.",
+    431: "The headers are too many or too large.",
     429: "Too much at once; `Retry-After` says when to try again.",
     500: "A defect; the log describes it under the id in the detail.",
     501: "This mesh does not offer it.",
