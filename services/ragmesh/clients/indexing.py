@@ -36,6 +36,8 @@ from ragmesh.clients.mending import MendingClient
 from ragmesh.clients.records import IDEMPOTENT_METHODS as RECORD_METHODS
 from ragmesh.clients.records import RecordClient
 from ragmesh.clients.replies import followed, opened, reading
+from ragmesh.clients.tenants import IDEMPOTENT_METHODS as TENANT_METHODS
+from ragmesh.clients.tenants import TenantClient
 from ragmesh.core.callers import Caller
 from ragmesh.core.documents import (
     Accepted,
@@ -75,6 +77,7 @@ IDEMPOTENT_METHODS = (
     *(f"{_CATALOG}/{method}" for method in _READS),
     *MENDING_METHODS,
     *RECORD_METHODS,
+    *TENANT_METHODS,
 )
 """Methods for the channel to send again: reads, records, and what mends. A change may have been
 made although its answer was lost, and only who asked for it knows whether to ask again."""
@@ -85,12 +88,13 @@ _PIECE_BYTES = 256 * 1024
 _LARGEST_REVISION = 2**32 - 1
 
 
-class IndexingClient(MendingClient, RecordClient):
+class IndexingClient(MendingClient, RecordClient, TenantClient):
     """An IndexingService over a channel that the chassis made."""
 
     def __init__(self, channel: grpc.aio.Channel, caller_signer: CallerSigner) -> None:
         MendingClient.__init__(self, channel, caller_signer)
         RecordClient.__init__(self, channel, caller_signer)
+        TenantClient.__init__(self, channel, caller_signer)
         self._catalog = CatalogServiceStub(channel)
         self._heads = HeadServiceStub(channel)
 

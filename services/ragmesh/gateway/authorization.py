@@ -57,6 +57,7 @@ METHODS: Mapping[str, Mapping[str, Roles]] = MappingProxyType(
         "ragmesh.api.gateway.v1.AdminService": {
             "CreateKey": KEEPERS,
             "ListKeys": KEEPERS,
+            "UpdateKey": KEEPERS,
             "RevokeKey": KEEPERS,
             "RotateKey": KEEPERS,
             "CreateTenant": KEEPERS,

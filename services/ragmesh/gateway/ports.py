@@ -15,6 +15,7 @@ from ragmesh.core.answers import (
     Rewritten,
     StoredAnswer,
 )
+from ragmesh.core.api_keys import KeyDigest
 from ragmesh.core.callers import Caller, Principal
 from ragmesh.core.documents import (
     Accepted,
@@ -36,6 +37,15 @@ from ragmesh.core.filters import Filter
 from ragmesh.core.mending import DeadLetter, Repaired, Replayed
 from ragmesh.core.pages import Page, PageRequest
 from ragmesh.core.search import Retrieval, RetrieveQuery, StoredHits
+from ragmesh.core.tenants import (
+    ApiKey,
+    KeyBatch,
+    KeyChange,
+    NewKey,
+    NewTenant,
+    Tenant,
+    TenantChange,
+)
 from ragmesh.core.usage import (
     AuditEntry,
     AuditQuery,
@@ -198,7 +208,50 @@ class Records(Protocol):
         """Who saw what, the newest first."""
 
 
-class Catalog(Collections, Documents, Jobs, Mending, Records, Protocol):
+class Tenancy(Protocol):
+    """Tenants and their keys; a part of the catalog."""
+
+    async def create_tenant(self, caller: Caller, new: NewTenant) -> Tenant:
+        """Make a tenant."""
+
+    async def get_tenant(self, caller: Caller, name: str) -> Tenant:
+        """One tenant that the caller runs."""
+
+    async def list_tenants(self, caller: Caller, page: PageRequest) -> Page[Tenant]:
+        """The tenants that the caller runs, by name."""
+
+    async def update_tenant(self, caller: Caller, name: str, change: TenantChange) -> Tenant:
+        """Change name for people, quota, budget or retention."""
+
+    async def delete_tenant(self, caller: Caller, name: str) -> None:
+        """Have a tenant end with all it owns."""
+
+    async def create_key(self, caller: Caller, new: NewKey, digest: KeyDigest) -> ApiKey:
+        """Make the key of that digest."""
+
+    async def list_keys(self, caller: Caller, tenant: str, page: PageRequest) -> Page[ApiKey]:
+        """Keys by id; without a tenant those of all that the caller runs."""
+
+    async def update_key(self, caller: Caller, key_id: str, change: KeyChange) -> ApiKey:
+        """Give a key other groups or roles."""
+
+    async def revoke_key(self, caller: Caller, key_id: str, *, reason: str) -> ApiKey:
+        """Refuse a key from now on; asked twice, it is done once."""
+
+    async def rotate_key(
+        self, caller: Caller, key_id: str, successor: KeyDigest, *, overlap_seconds: int
+    ) -> ApiKey:
+        """Make a key for the same user, and let the old one expire."""
+
+
+class KeySource(Protocol):
+    """Where keys and limits are followed; a part of the catalog."""
+
+    def watch_keys(self, caller: Caller) -> AsyncIterator[KeyBatch]:
+        """Every key and tenant first, then changes, for ever; an empty batch is a heartbeat."""
+
+
+class Catalog(Collections, Documents, Jobs, Mending, Records, Tenancy, KeySource, Protocol):
     """Satisfied by IndexingService (same process) and its client (over gRPC)."""
 
 

@@ -8,12 +8,14 @@ from contextlib import AbstractContextManager, aclosing, nullcontext
 from dataclasses import dataclass, field
 
 from ragmesh.core.answers import Answer, AnswerEvent, AskQuery
+from ragmesh.core.api_keys import mint_key
 from ragmesh.core.callers import Caller
 from ragmesh.core.clock import Clock
 from ragmesh.core.documents import Accepted, Upload, UploadOutcome, accepted_of
 from ragmesh.core.errors import DeadlineError, InternalError, InvalidError
 from ragmesh.core.names import collection_name
 from ragmesh.core.search import SearchQuery, SearchResult
+from ragmesh.core.tenants import ApiKey, NewKey
 from ragmesh.gateway.asking import Asking
 from ragmesh.gateway.deadlines import within
 from ragmesh.gateway.flights import Flights
@@ -109,6 +111,21 @@ class GatewayService:
     ) -> tuple[UploadOutcome, ...]:
         """Wait, for at most this long, until the jobs of what was accepted have ended."""
         return await Following(self.catalog).settle(caller, outcomes, seconds=seconds)
+
+    async def create_key(self, caller: Caller, new: NewKey) -> tuple[ApiKey, str]:
+        """A new key and its secret, which nobody keeps."""
+        minted = mint_key()
+        return await self.catalog.create_key(caller, new, minted.digest), minted.text
+
+    async def rotate_key(
+        self, caller: Caller, key_id: str, *, overlap_seconds: int
+    ) -> tuple[ApiKey, str]:
+        """A key for the same user and its secret; the old one stays good for the overlap."""
+        minted = mint_key()
+        key = await self.catalog.rotate_key(
+            caller, key_id, minted.digest, overlap_seconds=overlap_seconds
+        )
+        return key, minted.text
 
     def watch_job(
         self, caller: Caller, job_id: str, *, after_event_id: int = 0

@@ -20,6 +20,8 @@ from ragmesh.indexing.documents import Documents
 from ragmesh.indexing.heads import HeadFeed
 from ragmesh.indexing.jobs import Jobs
 from ragmesh.indexing.keeping import Keeping
+from ragmesh.indexing.key_feed import KeyFeed
+from ragmesh.indexing.keys import Keys
 from ragmesh.indexing.ledger import CatalogLedger
 from ragmesh.indexing.limits import DEFAULT_FILE_BYTES, UploadLimits
 from ragmesh.indexing.ports import AnswerCache, BlobStore, ChunkIndex, Embedder
@@ -29,6 +31,7 @@ from ragmesh.indexing.routing import CollectionTable
 from ragmesh.indexing.service import IndexingService
 from ragmesh.indexing.settings import IndexingSettings
 from ragmesh.indexing.stores import Catalog
+from ragmesh.indexing.tenants import Tenants
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,7 @@ def compose(
         heartbeat_seconds=settings.heads_heartbeat_seconds,
         wait_seconds=settings.publish_wait_seconds,
     )
+    key_feed = KeyFeed(catalog, heartbeat_seconds=settings.heads_heartbeat_seconds)
     table = CollectionTable(clock, fresh_seconds=settings.route_fresh_seconds)
     collections = Collections(catalog, neighbours.embedder, neighbours.index, feed, board, table)
     file_bytes = settings.max_file_bytes or DEFAULT_FILE_BYTES
@@ -138,5 +142,7 @@ def compose(
         feed=feed,
         once=Once(catalog, current_idempotency_key),
         keeping=Keeping(catalog, clock),
+        tenants=Tenants(catalog, feed, key_feed, board, table),
+        keys=Keys(catalog, key_feed, clock),
     )
     return Indexing(service, ledger, blobs, reconciler)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Protocol
 
 from ragmesh.core.callers import Access
 from ragmesh.core.documents import CollectionChange, NewCollection
 from ragmesh.core.metadata import Metadata
+from ragmesh.core.tenants import ApiKey, TenantChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,42 @@ def deleted_collection(name: str) -> Deed:
     return Deed("DeleteCollection", collection_path(name))
 
 
+def created_tenant(name: str) -> Deed:
+    """A tenant was made."""
+    return Deed("CreateTenant", f"tenants/{name}")
+
+
+def changed_tenant(name: str, change: TenantChange) -> Deed:
+    """A tenant was changed."""
+    names = [one.name for one in fields(change) if getattr(change, one.name) is not None]
+    return Deed("UpdateTenant", f"tenants/{name}", {"changed": ",".join(sorted(names))})
+
+
+def deleted_tenant(name: str) -> Deed:
+    """A tenant was deleted with all it owned."""
+    return Deed("DeleteTenant", f"tenants/{name}")
+
+
+def created_key(key: ApiKey) -> Deed:
+    """A key was made."""
+    return Deed("CreateKey", f"keys/{key.key_id}", _rights(key))
+
+
+def changed_key(key: ApiKey) -> Deed:
+    """A key was given these groups and roles."""
+    return Deed("UpdateKey", f"keys/{key.key_id}", _rights(key))
+
+
+def revoked_key(key: ApiKey) -> Deed:
+    """A key was revoked."""
+    return Deed("RevokeKey", f"keys/{key.key_id}", {"subject": key.subject})
+
+
+def rotated_key(key_id: str, successor: ApiKey) -> Deed:
+    """A key was given a successor."""
+    return Deed("RotateKey", f"keys/{key_id}", {"successor": successor.key_id})
+
+
 def repaired_collection(name: str) -> Deed:
     """A collection was compared with its index, and mended."""
     return Deed("RepairCollection", collection_path(name))
@@ -116,6 +153,11 @@ def replayed_letter(collection: str, document_id: str, dead_letter_id: str) -> D
     if collection and document_id:
         path = document_path(collection, document_id)
     return Deed("ReplayDeadLetters", path, {"dead_letter_id": dead_letter_id})
+
+
+def _rights(key: ApiKey) -> dict[str, str]:
+    rights = {"groups": ",".join(key.groups), "roles": ",".join(key.roles)}
+    return {"subject": key.subject} | rights
 
 
 def _changed(action: str, collection: str, after: Attributed, before: Attributed | None) -> Deed:

@@ -10,7 +10,7 @@ from ragmesh.core.errors import (
     BatchTooLargeError,
     CollectionNotFoundError,
     DeniedError,
-    NotFoundError,
+    TenantNotFoundError,
 )
 from ragmesh.core.pages import Page, PageRequest
 from ragmesh.core.usage import (
@@ -106,7 +106,7 @@ class Keeping:
         found = await self.catalog.find_tenant(name)
         if found is None:
             raise _no_tenant(name)
-        return found
+        return found.uid
 
     async def _collection(self, tenant_uid: str, name: str) -> str:
         row = await self.catalog.find_collection(tenant_uid, name)
@@ -117,8 +117,8 @@ class Keeping:
         return row.uid
 
 
-def _no_tenant(name: str) -> NotFoundError:
-    return NotFoundError(f"there is no tenant {name[:80]!r}", metadata={"tenant": name[:80]})
+def _no_tenant(name: str) -> TenantNotFoundError:
+    return TenantNotFoundError(f"there is no tenant {name[:80]!r}", metadata={"tenant": name[:80]})
 
 
 def _place(one: UsageSummary) -> str:

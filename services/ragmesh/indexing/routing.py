@@ -66,3 +66,9 @@ class CollectionTable:
         """The collection has changed."""
         self._epoch += 1
         self._rows.pop((tenant_uid, name), None)
+
+    def forget_tenant(self, tenant_uid: str) -> None:
+        """Every collection of the tenant is gone."""
+        self._epoch += 1
+        for key in [key for key in self._rows if key[0] == tenant_uid]:
+            del self._rows[key]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
+from ragmesh.core.api_keys import KeyDigest
 from ragmesh.core.callers import Caller, Machine
 from ragmesh.core.documents import (
     Accepted,
@@ -23,11 +24,20 @@ from ragmesh.core.documents import (
     UploadOutcome,
     accepted_of,
 )
-from ragmesh.core.errors import DeniedError
+from ragmesh.core.errors import DeniedError, SecretSpentError
 from ragmesh.core.filters import Filter
 from ragmesh.core.index import HeadBatch
 from ragmesh.core.mending import DeadLetter, Repaired, Replayed
 from ragmesh.core.pages import Page, PageRequest
+from ragmesh.core.tenants import (
+    ApiKey,
+    KeyBatch,
+    KeyChange,
+    NewKey,
+    NewTenant,
+    Tenant,
+    TenantChange,
+)
 from ragmesh.core.usage import (
     AuditEntry,
     AuditQuery,
@@ -45,12 +55,14 @@ from ragmesh.indexing.documents import Documents
 from ragmesh.indexing.heads import HeadFeed
 from ragmesh.indexing.jobs import Jobs
 from ragmesh.indexing.keeping import Keeping
+from ragmesh.indexing.keys import Keys
 from ragmesh.indexing.reconciler import Reconciler
+from ragmesh.indexing.tenants import Tenants
 
 
 @dataclass(frozen=True, slots=True)
 class IndexingService:
-    """Owns collections, documents, revisions, heads and jobs; nobody else writes them."""
+    """Owns tenants, keys, collections, documents, heads and jobs; nobody else writes them."""
 
     collections: Collections
     documents: Documents
@@ -60,6 +72,8 @@ class IndexingService:
     feed: HeadFeed
     once: Once
     keeping: Keeping
+    tenants: Tenants
+    keys: Keys
 
     async def create_collection(self, caller: Caller, new: NewCollection) -> Collection:
         """Make a collection and its first index version."""
@@ -254,6 +268,82 @@ class IndexingService:
             raise DeniedError("only services of the mesh follow heads")
         return self.feed.watch(index_version_uid, from_sequence=from_sequence)
 
+    async def create_tenant(self, caller: Caller, new: NewTenant) -> Tenant:
+        """Make a tenant."""
+        return await self.once.run(
+            caller,
+            Target("CreateTenant", name=new.name),
+            new,
+            lambda: self.tenants.create(caller, new),
+            lambda _known: self.tenants.get(caller, new.name),
+        )
+
+    async def get_tenant(self, caller: Caller, name: str) -> Tenant:
+        """One tenant that the caller runs."""
+        return await self.tenants.get(caller, name)
+
+    async def list_tenants(self, caller: Caller, page: PageRequest) -> Page[Tenant]:
+        """The tenants that the caller runs, in order of name."""
+        return await self.tenants.list(caller, page)
+
+    async def update_tenant(self, caller: Caller, name: str, change: TenantChange) -> Tenant:
+        """Change name for people, quota, budget or retention."""
+        return await self.once.run(
+            caller,
+            Target("UpdateTenant", name=name),
+            change,
+            lambda: self.tenants.update(caller, name, change),
+            lambda _known: self.tenants.get(caller, name),
+        )
+
+    async def delete_tenant(self, caller: Caller, name: str) -> None:
+        """Have a tenant end with all it owns."""
+        await self.once.run(
+            caller,
+            Target("DeleteTenant", name=name),
+            (),
+            lambda: self.tenants.delete(caller, name),
+            _nothing,
+        )
+
+    async def create_key(self, caller: Caller, new: NewKey, digest: KeyDigest) -> ApiKey:
+        """Make the key of that digest."""
+        return await self.once.run(
+            caller,
+            Target("CreateKey", name=new.tenant),
+            new,
+            lambda: self.keys.create(caller, new, digest),
+            _spent,
+        )
+
+    async def list_keys(self, caller: Caller, tenant: str, page: PageRequest) -> Page[ApiKey]:
+        """Keys in order of id; without a tenant those of all that the caller runs."""
+        return await self.keys.list(caller, tenant, page)
+
+    async def update_key(self, caller: Caller, key_id: str, change: KeyChange) -> ApiKey:
+        """Give a key other groups or roles."""
+        return await self.keys.update(caller, key_id, change)
+
+    async def revoke_key(self, caller: Caller, key_id: str, *, reason: str) -> ApiKey:
+        """Refuse a key from now on; asked twice, it is done once."""
+        return await self.keys.revoke(caller, key_id, reason=reason)
+
+    async def rotate_key(
+        self, caller: Caller, key_id: str, successor: KeyDigest, *, overlap_seconds: int
+    ) -> ApiKey:
+        """Make a key for the same user, and let the old one expire."""
+        return await self.once.run(
+            caller,
+            Target("RotateKey", name=key_id),
+            overlap_seconds,
+            lambda: self.keys.rotate(caller, key_id, successor, overlap_seconds=overlap_seconds),
+            _spent,
+        )
+
+    def watch_keys(self, caller: Caller) -> AsyncIterator[KeyBatch]:
+        """Every key and tenant first, then changes, for ever; an empty batch is a heartbeat."""
+        return self.keys.watch(caller)
+
 
 async def _same(known: tuple[UploadOutcome, ...]) -> tuple[UploadOutcome, ...]:
     return known
@@ -262,6 +352,10 @@ async def _same(known: tuple[UploadOutcome, ...]) -> tuple[UploadOutcome, ...]:
 async def _accepted(known: tuple[UploadOutcome, ...]) -> Accepted:
     (outcome,) = known
     return accepted_of(outcome)
+
+
+async def _spent(_known: tuple[UploadOutcome, ...]) -> ApiKey:
+    raise SecretSpentError("the key of this request was made before; its secret is told only once")
 
 
 async def _nothing(_known: tuple[UploadOutcome, ...]) -> None:

@@ -7,15 +7,26 @@ raises. Callers are checked inside the transaction, so that nothing can change i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Protocol
 
+from ragmesh.core.api_keys import KeyDigest
 from ragmesh.core.callers import Caller
 from ragmesh.core.documents import CollectionChange, DocumentChange, Failure, JobState, Stage
 from ragmesh.core.errors import InvalidError
 from ragmesh.core.filters import Filter
 from ragmesh.core.index import Head, HeadBatch
 from ragmesh.core.mending import DeadLetter, Origin, Replayed
+from ragmesh.core.tenants import (
+    ApiKey,
+    KeyBatch,
+    KeyChange,
+    NewKey,
+    NewTenant,
+    Tenant,
+    TenantChange,
+)
 from ragmesh.core.usage import AuditEntry, Recorded, Sight, UsageBatch, UsageSummary
 from ragmesh.indexing.claims import KnownAnswers
 from ragmesh.indexing.ports import Outbox, Repairs
@@ -181,9 +192,6 @@ class RecordStore(Protocol):
     async def record_repair(self, caller: Caller, collection: CollectionRow) -> None:
         """Write down that somebody has a collection repaired: it has no transaction of its own."""
 
-    async def find_tenant(self, name: str) -> str | None:
-        """Uid of the tenant of that name."""
-
     async def list_usage_hours(
         self, tenant_uid: str | None, *, since: datetime, until: datetime
     ) -> tuple[UsageSummary, ...]:
@@ -198,6 +206,71 @@ class RecordStore(Protocol):
         self, selection: SightSelection, *, before: int, limit: int
     ) -> tuple[tuple[int, Sight], ...]:
         """Sights with their numbers, the newest first, from below that number on."""
+
+
+class TenantStore(Protocol):
+    """Tenants."""
+
+    async def create_tenant(self, caller: Caller, uid: str, new: NewTenant) -> Tenant:
+        """Write the tenant; TenantExistsError when the name is taken."""
+
+    async def find_tenant(self, name: str) -> Tenant | None:
+        """The tenant of that name."""
+
+    async def find_tenant_by_uid(self, uid: str) -> Tenant | None:
+        """The tenant with that uid."""
+
+    async def list_tenants(self, *, after_name: str, limit: int) -> tuple[Tenant, ...]:
+        """Tenants in order of name."""
+
+    async def change_tenant(self, caller: Caller, name: str, change: TenantChange) -> Tenant:
+        """Write what changes; TenantNotFoundError without such a tenant."""
+
+    async def delete_tenant(self, caller: Caller, name: str) -> Outcome:
+        """Free the name, end the keys, and delete every collection as if by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyChanges:
+    """What changed after a place in the sequence of changes, and the place it reaches to."""
+
+    batch: KeyBatch
+    sequence: int
+
+
+class KeyStore(Protocol):
+    """API keys; a tenant uid of None stands for every tenant."""
+
+    async def create_key(self, caller: Caller, new: NewKey, digest: KeyDigest) -> ApiKey:
+        """Write the key; TenantNotFoundError without its tenant."""
+
+    async def list_keys(
+        self, tenant_uid: str | None, *, after_key_id: str, limit: int
+    ) -> tuple[ApiKey, ...]:
+        """Keys in order of id."""
+
+    async def change_key(
+        self, caller: Caller, tenant_uid: str | None, key_id: str, change: KeyChange
+    ) -> ApiKey:
+        """Write new groups and roles; KeyEndedError for a key that is no good any more."""
+
+    async def revoke_key(
+        self, caller: Caller, tenant_uid: str | None, key_id: str, reason: str
+    ) -> ApiKey:
+        """Refuse the key from now on; one that is revoked stays as it is."""
+
+    async def rotate_key(
+        self,
+        caller: Caller,
+        tenant_uid: str | None,
+        key_id: str,
+        successor: KeyDigest,
+        overlap: timedelta,
+    ) -> ApiKey:
+        """Write the successor, and when the key expires."""
+
+    async def keys_after(self, sequence: int, *, limit: int) -> KeyChanges:
+        """Keys and tenants that changed after the sequence, in its order."""
 
 
 class WorkStore(Protocol):
@@ -236,6 +309,8 @@ class Catalog(
     JobStore,
     DeadLetterStore,
     RecordStore,
+    TenantStore,
+    KeyStore,
     WorkStore,
     Outbox,
     Repairs,
@@ -251,7 +326,10 @@ __all__ = [
     "DeadLetterStore",
     "DocumentStore",
     "JobStore",
+    "KeyChanges",
+    "KeyStore",
     "Move",
     "RecordStore",
+    "TenantStore",
     "WorkStore",
 ]

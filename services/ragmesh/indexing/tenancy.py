@@ -15,6 +15,21 @@ def tenant_of(caller: Caller) -> str:
     return caller.tenant_uid
 
 
+def administered_by(caller: Caller) -> str | None:
+    """The one tenant that the caller runs; None = every tenant. DeniedError for anybody else."""
+    if isinstance(caller, Machine) or caller.runs_mesh:
+        return None
+    if not caller.is_admin:
+        raise DeniedError("only admins may do this")
+    return tenant_of(caller)
+
+
+def refuse_all_but_keepers(caller: Caller) -> None:
+    """Raise DeniedError unless the caller runs every tenant."""
+    if administered_by(caller) is not None:
+        raise DeniedError("only the key that runs the mesh may make, change or delete tenants")
+
+
 def subject_of(caller: Caller) -> str:
     """Who it is within the tenant."""
     return caller.name if isinstance(caller, Machine) else caller.subject

@@ -19,6 +19,7 @@ from ragmesh.indexing.paging import key_of, page_of
 from ragmesh.indexing.tenancy import tenant_of
 from ragmesh.indexing.worker import INDEXER_GROUP
 from ragmesh.testing.indexing_jobs import FakeJobs
+from ragmesh.testing.indexing_tenants import FakeTenants
 
 
 @dataclass
@@ -27,11 +28,12 @@ class _Buried:
     letter: DeadLetter
 
 
-class FakeMending(FakeJobs):
+class FakeMending(FakeJobs, FakeTenants):
     """What was given up, and another try."""
 
     def __init__(self, clock: Clock | None = None) -> None:
-        super().__init__(clock)
+        FakeJobs.__init__(self, clock)
+        FakeTenants.__init__(self, self.clock)
         self._letters: dict[str, _Buried] = {}
 
     async def fail(

@@ -17,6 +17,12 @@ from ragmesh.testing.documents_contract import DocumentsContract
 from ragmesh.testing.idempotency_contract import IdempotencyContract
 from ragmesh.testing.mending_contract import MendingContract
 from ragmesh.testing.records_contract import AuditContract, SightsContract, UsageContract
+from ragmesh.testing.tenants_contract import (
+    DeletedTenantContract,
+    KeyFeedContract,
+    KeysContract,
+    TenantsContract,
+)
 from tests.contract.indexing.services import dialled, fake, opened, played
 
 
@@ -32,6 +38,17 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
             return
         client = await stack.enter_async_context(dialled(tmp_path, made.service))
         yield played(made, client)
+
+
+@pytest.fixture(params=["local", "client"])
+async def kept(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[CatalogBench]:
+    """A catalog with a store."""
+    async with opened(tmp_path) as made:
+        if request.param == "local":
+            yield played(made, made.service)
+            return
+        async with dialled(tmp_path, made.service) as client:
+            yield played(made, client)
 
 
 class TestCollections(CollectionsContract):
@@ -62,16 +79,33 @@ class TestAudit(AuditContract):
     """Every catalog passes the suite of what was done."""
 
 
+class TestTenants(TenantsContract):
+    """Every catalog passes the suite of tenants."""
+
+
+class TestKeys(KeysContract):
+    """Every catalog passes the suite of keys."""
+
+
 class TestIdempotency(IdempotencyContract):
     """A catalog that keeps what it answered passes the suite of idempotency keys."""
 
-    @pytest.fixture(params=["local", "client"])
-    async def bench(
-        self, request: pytest.FixtureRequest, tmp_path: Path
-    ) -> AsyncIterator[CatalogBench]:
-        async with opened(tmp_path) as made:
-            if request.param == "local":
-                yield played(made, made.service)
-                return
-            async with dialled(tmp_path, made.service) as client:
-                yield played(made, client)
+    @pytest.fixture
+    def bench(self, kept: CatalogBench) -> CatalogBench:
+        return kept
+
+
+class TestDeletedTenants(DeletedTenantContract):
+    """A catalog with a store passes the suite of what is left of a tenant."""
+
+    @pytest.fixture
+    def bench(self, kept: CatalogBench) -> CatalogBench:
+        return kept
+
+
+class TestKeyFeed(KeyFeedContract):
+    """A catalog with a store passes the suite of whoever follows keys."""
+
+    @pytest.fixture
+    def bench(self, kept: CatalogBench) -> CatalogBench:
+        return kept

@@ -78,6 +78,10 @@ def test_no_request_says_who_calls() -> None:
         "ragmesh.api.gateway.v1.CreateKeyRequest.subject",
         "ragmesh.api.gateway.v1.CreateKeyRequest.groups",
         "ragmesh.api.gateway.v1.CreateKeyRequest.roles",
+        "ragmesh.api.gateway.v1.UpdateKeyRequest.groups",
+        "ragmesh.api.gateway.v1.UpdateKeyRequest.roles",
+        "ragmesh.api.indexing.v1.UpdateKeyRequest.groups",
+        "ragmesh.api.indexing.v1.UpdateKeyRequest.roles",
     }
 
 

@@ -19,7 +19,7 @@ class Who(StrEnum):
 
     USERS = "users"
     ADMINS = "admins"
-    """Users with the role admin."""
+    """Users who run their tenant or the mesh."""
     GATEWAY = "gateway"
     EMBEDDING = "embedding"
     RETRIEVAL = "retrieval"
@@ -119,8 +119,10 @@ METHODS: Mapping[str, Mapping[str, frozenset[Who]]] = MappingProxyType(
             "UpdateTenant": _OPERATORS,
             "DeleteTenant": _OPERATORS,
             "CreateKey": _ADMINS,
+            "UpdateKey": _ADMINS,
             "ListKeys": _ADMINS,
             "RevokeKey": _ADMINS,
+            "RotateKey": _ADMINS,
             "WatchKeys": _GATEWAY,
             "RecordUsage": _GATEWAY,
             "ListUsage": _ADMINS,
@@ -150,7 +152,8 @@ def may_call(caller: Caller, method: str) -> bool:
     allowed = METHODS.get(service, {}).get(name, frozenset())
     if isinstance(caller, Machine):
         return caller.name in allowed - {Who.USERS, Who.ADMINS}
-    return Who.USERS in allowed or (caller.is_admin and Who.ADMINS in allowed)
+    runs_something = caller.is_admin or caller.runs_mesh
+    return Who.USERS in allowed or (runs_something and Who.ADMINS in allowed)
 
 
 def _split(method: str) -> tuple[str, str]:

@@ -5,11 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import grpc
-
 from ragmesh.api.gateway.v1 import admin_service_pb2 as pb
-from ragmesh.api.gateway.v1.admin_service_pb2_grpc import AdminServiceStub
-from ragmesh.chassis.callers import Metadata
 from ragmesh.chassis.messages.mending import dead_letter_from_message
 from ragmesh.chassis.messages.usage import (
     audit_query_fields,
@@ -19,6 +15,8 @@ from ragmesh.chassis.messages.usage import (
     summary_from_message,
     usage_query_fields,
 )
+from ragmesh.clients.blocking.keys import IDEMPOTENT_METHODS as KEY_METHODS
+from ragmesh.clients.blocking.keys import KeysClient
 from ragmesh.core.mending import DeadLetter, Repaired, Replayed
 from ragmesh.core.pages import Page, PageRequest
 from ragmesh.core.usage import (
@@ -31,27 +29,21 @@ from ragmesh.core.usage import (
 )
 
 _SERVICE = pb.DESCRIPTOR.services_by_name["AdminService"].full_name
-IDEMPOTENT_METHODS = tuple(
-    f"{_SERVICE}/{method}"
-    for method in (
-        "ListUsage",
-        "ListAuditEntries",
-        "ListSights",
-        "ListDeadLetters",
-        "GetDeadLetter",
-        "ReplayDeadLetters",
-        "RepairCollection",
-    )
+_METHODS = (
+    "ListUsage",
+    "ListAuditEntries",
+    "ListSights",
+    "ListDeadLetters",
+    "GetDeadLetter",
+    "ReplayDeadLetters",
+    "RepairCollection",
 )
+IDEMPOTENT_METHODS = (*KEY_METHODS, *(f"{_SERVICE}/{method}" for method in _METHODS))
 REPAIR_SECONDS = 300.0
 
 
-class AdminClient:
+class AdminClient(KeysClient):
     """What was used, done and given up, and how that is mended."""
-
-    def __init__(self, opened: grpc.Channel, metadata: Metadata) -> None:
-        self._admin = AdminServiceStub(opened)
-        self._metadata = metadata
 
     def list_usage(self, query: UsageQuery, page: PageRequest) -> Page[UsageSummary]:
         """One sum a period, tenant and model, in this order."""

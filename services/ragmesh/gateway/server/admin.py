@@ -1,4 +1,4 @@
-"""Administration over gRPC: usage, audit, what was given up, and repairs."""
+"""Administration over gRPC: keys, tenants, usage, audit, what was given up, and repairs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ragmesh.chassis.messages.usage import (
 from ragmesh.core.errors import UnsupportedError
 from ragmesh.core.names import collection_name
 from ragmesh.core.pages import PageRequest
-from ragmesh.gateway.service import GatewayService
+from ragmesh.gateway.server.keys import KeyMethods
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
@@ -36,15 +36,10 @@ def _not_yet(what: str) -> Callable[..., Any]:
     return refuse
 
 
-class AdminServicer(pb_grpc.AdminServiceServicer):
+class AdminServicer(KeyMethods, pb_grpc.AdminServiceServicer):
     """Translates calls about the mesh itself; the interceptor owns errors."""
 
-    CreateKey = ListKeys = RevokeKey = RotateKey = _not_yet("keys")
-    CreateTenant = GetTenant = ListTenants = UpdateTenant = DeleteTenant = _not_yet("tenants")
     GetMigration = ListMigrations = CommandMigration = _not_yet("migrations")
-
-    def __init__(self, service: GatewayService) -> None:
-        self._catalog = service.catalog
 
     async def ListUsage(
         self, request: pb.ListUsageRequest, _context: Context

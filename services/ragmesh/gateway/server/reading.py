@@ -78,7 +78,7 @@ def new_collection(message: collection_pb.CreateCollectionRequest) -> NewCollect
 
 def collection_change(message: collection_pb.UpdateCollectionRequest) -> CollectionChange:
     """What of a collection changes, by its mask."""
-    paths = _paths(message.update_mask, {"description", "default_access"})
+    paths = masked_paths(message.update_mask, {"description", "default_access"})
     access = _default_access(message.default_access)
     if "default_access" in paths and access is None:
         raise InvalidError.of("default_access", "must be open or restricted")
@@ -111,7 +111,7 @@ def headed(header: document_pb.DocumentHeader, content: bytes, *, content_type: 
 
 def document_change(message: documents_pb.UpdateDocumentRequest) -> DocumentChange:
     """What of a document changes, by its mask."""
-    paths = _paths(message.update_mask, {"title", "metadata", "access"})
+    paths = masked_paths(message.update_mask, {"title", "metadata", "access"})
     set_access = "access" in paths and message.HasField("access")
     return DocumentChange(
         title=message.title if "title" in paths else None,
@@ -125,7 +125,7 @@ def _access(message: access_pb2.AccessList) -> Access:
     return Access(tuple(message.groups))
 
 
-def _paths(mask: FieldMask, known: Collection[str]) -> frozenset[str]:
+def masked_paths(mask: FieldMask, known: Collection[str]) -> frozenset[str]:
     paths = frozenset(mask.paths)
     if not paths:
         raise InvalidError.of("update_mask", "must name what changes")

@@ -26,8 +26,9 @@ if _version_not_supported:
 
 
 class AdminServiceStub(object):
-    """Runs the mesh. Every call needs the role "admin", every mutation is audited in its own
-    transaction, and may carry call metadata "idempotency-key".
+    """Runs the mesh. The key of `identity.admin_key_file` may do everything here; a key with the role
+    "admin" does it for its own tenant, and neither makes, changes nor deletes tenants. Every mutation
+    is audited in its own transaction, and may carry call metadata "idempotency-key".
     """
 
     def __init__(self, channel):
@@ -45,6 +46,11 @@ class AdminServiceStub(object):
                 '/ragmesh.api.gateway.v1.AdminService/ListKeys',
                 request_serializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ListKeysRequest.SerializeToString,
                 response_deserializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ListKeysResponse.FromString,
+                _registered_method=True)
+        self.UpdateKey = channel.unary_unary(
+                '/ragmesh.api.gateway.v1.AdminService/UpdateKey',
+                request_serializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.UpdateKeyRequest.SerializeToString,
+                response_deserializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.UpdateKeyResponse.FromString,
                 _registered_method=True)
         self.RevokeKey = channel.unary_unary(
                 '/ragmesh.api.gateway.v1.AdminService/RevokeKey',
@@ -134,8 +140,9 @@ class AdminServiceStub(object):
 
 
 class AdminServiceServicer(object):
-    """Runs the mesh. Every call needs the role "admin", every mutation is audited in its own
-    transaction, and may carry call metadata "idempotency-key".
+    """Runs the mesh. The key of `identity.admin_key_file` may do everything here; a key with the role
+    "admin" does it for its own tenant, and neither makes, changes nor deletes tenants. Every mutation
+    is audited in its own transaction, and may carry call metadata "idempotency-key".
     """
 
     def CreateKey(self, request, context):
@@ -147,6 +154,13 @@ class AdminServiceServicer(object):
 
     def ListKeys(self, request, context):
         """Lists keys, without secrets.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateKey(self, request, context):
+        """Changes the groups and roles of a key; in force within 5 seconds.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -284,6 +298,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     request_deserializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ListKeysRequest.FromString,
                     response_serializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ListKeysResponse.SerializeToString,
             ),
+            'UpdateKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateKey,
+                    request_deserializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.UpdateKeyRequest.FromString,
+                    response_serializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.UpdateKeyResponse.SerializeToString,
+            ),
             'RevokeKey': grpc.unary_unary_rpc_method_handler(
                     servicer.RevokeKey,
                     request_deserializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.RevokeKeyRequest.FromString,
@@ -378,8 +397,9 @@ def add_AdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AdminService(object):
-    """Runs the mesh. Every call needs the role "admin", every mutation is audited in its own
-    transaction, and may carry call metadata "idempotency-key".
+    """Runs the mesh. The key of `identity.admin_key_file` may do everything here; a key with the role
+    "admin" does it for its own tenant, and neither makes, changes nor deletes tenants. Every mutation
+    is audited in its own transaction, and may carry call metadata "idempotency-key".
     """
 
     @staticmethod
@@ -426,6 +446,33 @@ class AdminService(object):
             '/ragmesh.api.gateway.v1.AdminService/ListKeys',
             ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ListKeysRequest.SerializeToString,
             ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ListKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ragmesh.api.gateway.v1.AdminService/UpdateKey',
+            ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.UpdateKeyRequest.SerializeToString,
+            ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.UpdateKeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

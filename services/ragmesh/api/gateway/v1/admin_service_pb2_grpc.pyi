@@ -29,8 +29,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AdminServiceStub:
-    """Runs the mesh. Every call needs the role "admin", every mutation is audited in its own
-    transaction, and may carry call metadata "idempotency-key".
+    """Runs the mesh. The key of `identity.admin_key_file` may do everything here; a key with the role
+    "admin" does it for its own tenant, and neither makes, changes nor deletes tenants. Every mutation
+    is audited in its own transaction, and may carry call metadata "idempotency-key".
     """
 
     @_typing.overload
@@ -41,6 +42,8 @@ class AdminServiceStub:
     """Makes a key; the only call that ever answers its secret."""
     ListKeys: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListKeysRequest, _admin_service_pb2.ListKeysResponse]
     """Lists keys, without secrets."""
+    UpdateKey: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.UpdateKeyRequest, _admin_service_pb2.UpdateKeyResponse]
+    """Changes the groups and roles of a key; in force within 5 seconds."""
     RevokeKey: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.RevokeKeyRequest, _admin_service_pb2.RevokeKeyResponse]
     """Makes a key useless within 5 seconds."""
     RotateKey: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.RotateKeyRequest, _admin_service_pb2.RotateKeyResponse]
@@ -78,8 +81,9 @@ class AdminServiceStub:
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
-    """Runs the mesh. Every call needs the role "admin", every mutation is audited in its own
-    transaction, and may carry call metadata "idempotency-key".
+    """Runs the mesh. The key of `identity.admin_key_file` may do everything here; a key with the role
+    "admin" does it for its own tenant, and neither makes, changes nor deletes tenants. Every mutation
+    is audited in its own transaction, and may carry call metadata "idempotency-key".
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -87,6 +91,8 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Makes a key; the only call that ever answers its secret."""
     ListKeys: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListKeysRequest, _admin_service_pb2.ListKeysResponse]  # type: ignore[assignment]
     """Lists keys, without secrets."""
+    UpdateKey: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.UpdateKeyRequest, _admin_service_pb2.UpdateKeyResponse]  # type: ignore[assignment]
+    """Changes the groups and roles of a key; in force within 5 seconds."""
     RevokeKey: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.RevokeKeyRequest, _admin_service_pb2.RevokeKeyResponse]  # type: ignore[assignment]
     """Makes a key useless within 5 seconds."""
     RotateKey: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.RotateKeyRequest, _admin_service_pb2.RotateKeyResponse]  # type: ignore[assignment]
@@ -123,8 +129,9 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Tells a migration what to do."""
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Runs the mesh. Every call needs the role "admin", every mutation is audited in its own
-    transaction, and may carry call metadata "idempotency-key".
+    """Runs the mesh. The key of `identity.admin_key_file` may do everything here; a key with the role
+    "admin" does it for its own tenant, and neither makes, changes nor deletes tenants. Every mutation
+    is audited in its own transaction, and may carry call metadata "idempotency-key".
     """
 
     @_abc_1.abstractmethod
@@ -142,6 +149,14 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.ListKeysResponse, _abc.Awaitable[_admin_service_pb2.ListKeysResponse]]:
         """Lists keys, without secrets."""
+
+    @_abc_1.abstractmethod
+    def UpdateKey(
+        self,
+        request: _admin_service_pb2.UpdateKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.UpdateKeyResponse, _abc.Awaitable[_admin_service_pb2.UpdateKeyResponse]]:
+        """Changes the groups and roles of a key; in force within 5 seconds."""
 
     @_abc_1.abstractmethod
     def RevokeKey(

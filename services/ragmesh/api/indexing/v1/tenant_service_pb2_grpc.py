@@ -65,6 +65,11 @@ class TenantServiceStub(object):
                 request_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.CreateKeyRequest.SerializeToString,
                 response_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.CreateKeyResponse.FromString,
                 _registered_method=True)
+        self.UpdateKey = channel.unary_unary(
+                '/ragmesh.api.indexing.v1.TenantService/UpdateKey',
+                request_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.UpdateKeyRequest.SerializeToString,
+                response_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.UpdateKeyResponse.FromString,
+                _registered_method=True)
         self.ListKeys = channel.unary_unary(
                 '/ragmesh.api.indexing.v1.TenantService/ListKeys',
                 request_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.ListKeysRequest.SerializeToString,
@@ -74,6 +79,11 @@ class TenantServiceStub(object):
                 '/ragmesh.api.indexing.v1.TenantService/RevokeKey',
                 request_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.RevokeKeyRequest.SerializeToString,
                 response_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.RevokeKeyResponse.FromString,
+                _registered_method=True)
+        self.RotateKey = channel.unary_unary(
+                '/ragmesh.api.indexing.v1.TenantService/RotateKey',
+                request_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.RotateKeyRequest.SerializeToString,
+                response_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.RotateKeyResponse.FromString,
                 _registered_method=True)
         self.WatchKeys = channel.unary_stream(
                 '/ragmesh.api.indexing.v1.TenantService/WatchKeys',
@@ -128,7 +138,7 @@ class TenantServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def UpdateTenant(self, request, context):
-        """Replaces a tenant's name for people, quota, budget and retention.
+        """Changes a tenant's name for people, quota, budget or retention.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -148,6 +158,13 @@ class TenantServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateKey(self, request, context):
+        """Changes the groups and roles of a key; in force within 5 seconds.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListKeys(self, request, context):
         """Lists keys.
         """
@@ -156,7 +173,14 @@ class TenantServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RevokeKey(self, request, context):
-        """Says from when on a key is refused.
+        """Makes a key useless within 5 seconds.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateKey(self, request, context):
+        """Makes a successor of a key from the hash of its secret, and lets the key expire.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -231,6 +255,11 @@ def add_TenantServiceServicer_to_server(servicer, server):
                     request_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.CreateKeyRequest.FromString,
                     response_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.CreateKeyResponse.SerializeToString,
             ),
+            'UpdateKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateKey,
+                    request_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.UpdateKeyRequest.FromString,
+                    response_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.UpdateKeyResponse.SerializeToString,
+            ),
             'ListKeys': grpc.unary_unary_rpc_method_handler(
                     servicer.ListKeys,
                     request_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.ListKeysRequest.FromString,
@@ -240,6 +269,11 @@ def add_TenantServiceServicer_to_server(servicer, server):
                     servicer.RevokeKey,
                     request_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.RevokeKeyRequest.FromString,
                     response_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.RevokeKeyResponse.SerializeToString,
+            ),
+            'RotateKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateKey,
+                    request_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.RotateKeyRequest.FromString,
+                    response_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.RotateKeyResponse.SerializeToString,
             ),
             'WatchKeys': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchKeys,
@@ -441,6 +475,33 @@ class TenantService(object):
             _registered_method=True)
 
     @staticmethod
+    def UpdateKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ragmesh.api.indexing.v1.TenantService/UpdateKey',
+            ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.UpdateKeyRequest.SerializeToString,
+            ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.UpdateKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListKeys(request,
             target,
             options=(),
@@ -484,6 +545,33 @@ class TenantService(object):
             '/ragmesh.api.indexing.v1.TenantService/RevokeKey',
             ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.RevokeKeyRequest.SerializeToString,
             ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.RevokeKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ragmesh.api.indexing.v1.TenantService/RotateKey',
+            ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.RotateKeyRequest.SerializeToString,
+            ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.RotateKeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -40,15 +40,19 @@ class TenantServiceStub:
     ListTenants: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.ListTenantsRequest, _tenant_service_pb2.ListTenantsResponse]
     """Lists tenants, by name."""
     UpdateTenant: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.UpdateTenantRequest, _tenant_service_pb2.UpdateTenantResponse]
-    """Replaces a tenant's name for people, quota, budget and retention."""
+    """Changes a tenant's name for people, quota, budget or retention."""
     DeleteTenant: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.DeleteTenantRequest, _tenant_service_pb2.DeleteTenantResponse]
     """Deletes a tenant with all it owns."""
     CreateKey: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.CreateKeyRequest, _tenant_service_pb2.CreateKeyResponse]
     """Makes a key from the hash of its secret, so that the secret never gets here."""
+    UpdateKey: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.UpdateKeyRequest, _tenant_service_pb2.UpdateKeyResponse]
+    """Changes the groups and roles of a key; in force within 5 seconds."""
     ListKeys: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.ListKeysRequest, _tenant_service_pb2.ListKeysResponse]
     """Lists keys."""
     RevokeKey: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.RevokeKeyRequest, _tenant_service_pb2.RevokeKeyResponse]
-    """Says from when on a key is refused."""
+    """Makes a key useless within 5 seconds."""
+    RotateKey: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.RotateKeyRequest, _tenant_service_pb2.RotateKeyResponse]
+    """Makes a successor of a key from the hash of its secret, and lets the key expire."""
     WatchKeys: _grpc.UnaryStreamMultiCallable[_tenant_service_pb2.WatchKeysRequest, _tenant_service_pb2.WatchKeysResponse]
     """Follows keys and limits: all of them first, then every change, with a heartbeat a second."""
     RecordUsage: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.RecordUsageRequest, _tenant_service_pb2.RecordUsageResponse]
@@ -74,15 +78,19 @@ class TenantServiceAsyncStub(TenantServiceStub):
     ListTenants: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.ListTenantsRequest, _tenant_service_pb2.ListTenantsResponse]  # type: ignore[assignment]
     """Lists tenants, by name."""
     UpdateTenant: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.UpdateTenantRequest, _tenant_service_pb2.UpdateTenantResponse]  # type: ignore[assignment]
-    """Replaces a tenant's name for people, quota, budget and retention."""
+    """Changes a tenant's name for people, quota, budget or retention."""
     DeleteTenant: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.DeleteTenantRequest, _tenant_service_pb2.DeleteTenantResponse]  # type: ignore[assignment]
     """Deletes a tenant with all it owns."""
     CreateKey: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.CreateKeyRequest, _tenant_service_pb2.CreateKeyResponse]  # type: ignore[assignment]
     """Makes a key from the hash of its secret, so that the secret never gets here."""
+    UpdateKey: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.UpdateKeyRequest, _tenant_service_pb2.UpdateKeyResponse]  # type: ignore[assignment]
+    """Changes the groups and roles of a key; in force within 5 seconds."""
     ListKeys: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.ListKeysRequest, _tenant_service_pb2.ListKeysResponse]  # type: ignore[assignment]
     """Lists keys."""
     RevokeKey: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.RevokeKeyRequest, _tenant_service_pb2.RevokeKeyResponse]  # type: ignore[assignment]
-    """Says from when on a key is refused."""
+    """Makes a key useless within 5 seconds."""
+    RotateKey: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.RotateKeyRequest, _tenant_service_pb2.RotateKeyResponse]  # type: ignore[assignment]
+    """Makes a successor of a key from the hash of its secret, and lets the key expire."""
     WatchKeys: _aio.UnaryStreamMultiCallable[_tenant_service_pb2.WatchKeysRequest, _tenant_service_pb2.WatchKeysResponse]  # type: ignore[assignment]
     """Follows keys and limits: all of them first, then every change, with a heartbeat a second."""
     RecordUsage: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.RecordUsageRequest, _tenant_service_pb2.RecordUsageResponse]  # type: ignore[assignment]
@@ -129,7 +137,7 @@ class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tenant_service_pb2.UpdateTenantRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_tenant_service_pb2.UpdateTenantResponse, _abc.Awaitable[_tenant_service_pb2.UpdateTenantResponse]]:
-        """Replaces a tenant's name for people, quota, budget and retention."""
+        """Changes a tenant's name for people, quota, budget or retention."""
 
     @_abc_1.abstractmethod
     def DeleteTenant(
@@ -148,6 +156,14 @@ class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
         """Makes a key from the hash of its secret, so that the secret never gets here."""
 
     @_abc_1.abstractmethod
+    def UpdateKey(
+        self,
+        request: _tenant_service_pb2.UpdateKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenant_service_pb2.UpdateKeyResponse, _abc.Awaitable[_tenant_service_pb2.UpdateKeyResponse]]:
+        """Changes the groups and roles of a key; in force within 5 seconds."""
+
+    @_abc_1.abstractmethod
     def ListKeys(
         self,
         request: _tenant_service_pb2.ListKeysRequest,
@@ -161,7 +177,15 @@ class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _tenant_service_pb2.RevokeKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_tenant_service_pb2.RevokeKeyResponse, _abc.Awaitable[_tenant_service_pb2.RevokeKeyResponse]]:
-        """Says from when on a key is refused."""
+        """Makes a key useless within 5 seconds."""
+
+    @_abc_1.abstractmethod
+    def RotateKey(
+        self,
+        request: _tenant_service_pb2.RotateKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenant_service_pb2.RotateKeyResponse, _abc.Awaitable[_tenant_service_pb2.RotateKeyResponse]]:
+        """Makes a successor of a key from the hash of its secret, and lets the key expire."""
 
     @_abc_1.abstractmethod
     def WatchKeys(

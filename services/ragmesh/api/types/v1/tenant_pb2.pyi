@@ -188,7 +188,7 @@ class ApiKey(_message.Message):
 
     @_builtins.property
     def roles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What its user may do besides reading, for example "admin"."""
+        """What its user may do: "read", "write" (and read) or "admin" (and both)."""
 
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:

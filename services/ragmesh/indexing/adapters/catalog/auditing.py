@@ -72,11 +72,6 @@ class SqlAudit(Store):
             lambda connection: audit(connection, caller, collection.tenant_uid, deeds, now)
         )
 
-    async def find_tenant(self, name: str) -> str | None:
-        """Uid of the tenant of that name."""
-        statement = select(tenants.c.uid).where(tenants.c.name == name)
-        return await self._read(lambda connection: connection.execute(statement).scalar())
-
     async def list_audit_entries(
         self, selection: AuditSelection, *, before: int, limit: int
     ) -> tuple[AuditEntry, ...]:

@@ -33,10 +33,11 @@ def take(connection: Connection, claim: Claim, now: datetime) -> None:
     connection.execute(delete(idempotency_keys).where(_keys.created_at <= now - KEPT))
 
 
-def settle(
-    connection: Connection, claim: Claim, result: Outcome | CollectionRow, now: datetime
-) -> None:
-    """Write the key with the answer; where everything was refused, it stays unused."""
+def settle(connection: Connection, claim: Claim, result: object, now: datetime) -> None:
+    """Write the key with the answer; where everything was refused, it stays unused.
+
+    What became of uploads is kept; anything else is read anew when it is asked for again.
+    """
     if _is_refusal(result):
         return
     tenant_uid, route, key = claim.place
@@ -66,12 +67,12 @@ def _at(claim: Claim) -> ColumnElement[bool]:
     return and_(_keys.tenant_uid == tenant_uid, _keys.route == route, _keys.key == key)
 
 
-def _is_refusal(result: Outcome | CollectionRow) -> bool:
+def _is_refusal(result: object) -> bool:
     outcomes = result.outcomes if isinstance(result, Outcome) else ()
     return bool(outcomes) and not any(isinstance(one, Accepted) for one in outcomes)
 
 
-def _answer_of(result: Outcome | CollectionRow) -> str:
+def _answer_of(result: object) -> str:
     outcomes: tuple[UploadOutcome, ...] = ()
     if isinstance(result, Outcome):
         outcomes = result.outcomes or result.accepted

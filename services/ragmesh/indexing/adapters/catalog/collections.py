@@ -16,10 +16,15 @@ from ragmesh.core.documents import (
     JobState,
     resolved_access,
 )
-from ragmesh.core.errors import CollectionExistsError, CollectionNotFoundError
+from ragmesh.core.errors import (
+    CollectionExistsError,
+    CollectionNotFoundError,
+    TenantNotFoundError,
+)
 from ragmesh.indexing.adapters.catalog.auditing import audit
 from ragmesh.indexing.adapters.catalog.claiming import forget_collection
 from ragmesh.indexing.adapters.catalog.jobs import end_jobs
+from ragmesh.indexing.adapters.catalog.key_tables import deleted_tenants
 from ragmesh.indexing.adapters.catalog.mapping import (
     SCOPE_DEFAULT,
     fingerprint_text,
@@ -58,6 +63,7 @@ class SqlCollections(Store):
         now = self._clock.now()
 
         def unit(connection: Connection) -> CollectionRow:
+            _refuse_deleted_tenant(connection, draft.tenant_uid)
             try:
                 connection.execute(insert(collections), _collection_row(draft, now))
             except IntegrityError as error:
@@ -166,37 +172,43 @@ class SqlCollections(Store):
 
         def unit(connection: Connection) -> Outcome:
             _require(connection, collection.uid)
-            connection.execute(
-                update(collections)
-                .where(collections.c.uid == collection.uid)
-                .values(deleted_at=now)
-            )
-            connection.execute(
-                update(index_versions)
-                .where(index_versions.c.collection_uid == collection.uid)
-                .values(state=IndexState.DROPPING.value)
-            )
-            connection.execute(
-                update(documents)
-                .where(documents.c.collection_uid == collection.uid)
-                .values(pending=False, relayed_at=None)
-            )
-            ended = end_jobs(
-                connection,
-                jobs.c.collection_uid == collection.uid,
-                {
-                    "state": JobState.CANCELLED.value,
-                    "error_reason": CollectionNotFoundError.reason,
-                    "error_message": "the collection was deleted",
-                    "ended_at": now,
-                },
-            )
-            forget_collection(connection, collection)
+            ended = bury_collection(connection, collection, now)
             deed = deleted_collection(collection.name)
             audit(connection, caller, collection.tenant_uid, [deed], now)
             return Outcome(jobs=ended)
 
         return await self._write_once(unit)
+
+
+def bury_collection(
+    connection: Connection, collection: CollectionRow, now: datetime
+) -> tuple[str, ...]:
+    """Free its name and have its index dropped and its rows purged; the jobs that end by it."""
+    connection.execute(
+        update(collections).where(collections.c.uid == collection.uid).values(deleted_at=now)
+    )
+    connection.execute(
+        update(index_versions)
+        .where(index_versions.c.collection_uid == collection.uid)
+        .values(state=IndexState.DROPPING.value)
+    )
+    connection.execute(
+        update(documents)
+        .where(documents.c.collection_uid == collection.uid)
+        .values(pending=False, relayed_at=None)
+    )
+    ended = end_jobs(
+        connection,
+        jobs.c.collection_uid == collection.uid,
+        {
+            "state": JobState.CANCELLED.value,
+            "error_reason": CollectionNotFoundError.reason,
+            "error_message": "the collection was deleted",
+            "ended_at": now,
+        },
+    )
+    forget_collection(connection, collection)
+    return ended
 
 
 def _require(connection: Connection, uid: str) -> CollectionRow:
@@ -205,6 +217,13 @@ def _require(connection: Connection, uid: str) -> CollectionRow:
     if not found:
         raise CollectionNotFoundError("the collection was deleted meanwhile")
     return found[0]
+
+
+def _refuse_deleted_tenant(connection: Connection, tenant_uid: str) -> None:
+    """Doors hear of a tenant's end seconds later; nothing may be made in it meanwhile."""
+    statement = select(deleted_tenants.c.uid).where(deleted_tenants.c.uid == tenant_uid)
+    if connection.execute(statement).first() is not None:
+        raise TenantNotFoundError("the tenant was deleted")
 
 
 def _change_default(

@@ -22,12 +22,15 @@ from ragmesh.indexing.adapters.catalog.collections import SqlCollections
 from ragmesh.indexing.adapters.catalog.dead_letters import SqlDeadLetters
 from ragmesh.indexing.adapters.catalog.documents import SqlDocuments
 from ragmesh.indexing.adapters.catalog.jobs import SqlJobs
+from ragmesh.indexing.adapters.catalog.key_changes import next_change
+from ragmesh.indexing.adapters.catalog.keys import SqlKeys
 from ragmesh.indexing.adapters.catalog.listing import SqlListing
 from ragmesh.indexing.adapters.catalog.migrating import migrate
 from ragmesh.indexing.adapters.catalog.outbox import SqlOutbox
 from ragmesh.indexing.adapters.catalog.reader import ThreadReader
 from ragmesh.indexing.adapters.catalog.repairs import SqlRepairs
 from ragmesh.indexing.adapters.catalog.tables import tenants
+from ragmesh.indexing.adapters.catalog.tenants import SqlTenants
 from ragmesh.indexing.adapters.catalog.usage import SqlUsage
 from ragmesh.indexing.adapters.catalog.work import SqlWork
 from ragmesh.indexing.adapters.catalog.writer import GroupWriter, mapped_error
@@ -48,6 +51,8 @@ class SqlCatalog(
     SqlCaring,
     SqlUsage,
     SqlAudit,
+    SqlTenants,
+    SqlKeys,
 ):
     """The whole catalog over SQL."""
 
@@ -124,5 +129,12 @@ def _open_writer(path: Path, clock: Clock) -> Engine:
 def _ensure_tenant(connection: Connection, clock: Clock) -> None:
     statement = select(tenants.c.uid).where(tenants.c.uid == DEFAULT_TENANT_UID)
     if connection.execute(statement).first() is None:
-        row = {"uid": DEFAULT_TENANT_UID, "name": DEFAULT_TENANT, "created_at": clock.now()}
+        now = clock.now()
+        row = {
+            "uid": DEFAULT_TENANT_UID,
+            "name": DEFAULT_TENANT,
+            "created_at": now,
+            "updated_at": now,
+            "changed": next_change(connection),
+        }
         connection.execute(insert(tenants), row)

@@ -17,10 +17,8 @@ from ragmesh.core.clock import Clock
 from ragmesh.indexing.adapters.catalog.claiming import find, settle, take
 from ragmesh.indexing.adapters.catalog.writer import Unit, mapped_error
 from ragmesh.indexing.claims import Claim, KnownAnswer, current_claim
-from ragmesh.indexing.rows import CollectionRow, Outcome
 
 T = TypeVar("T")
-Answered = TypeVar("Answered", bound=Outcome | CollectionRow)
 _MOST_PARAMETERS = 400
 
 
@@ -55,14 +53,14 @@ class Store:
             self._outbox_filled.set()
         return result
 
-    async def _write_once(self, unit: Unit[Answered], *, fills_outbox: bool = False) -> Answered:
+    async def _write_once(self, unit: Unit[T], *, fills_outbox: bool = False) -> T:
         """Write what a request asked for; its idempotency key, if it has one, with it."""
         claim = current_claim()
         if claim is None:
             return await self._write(unit, fills_outbox=fills_outbox)
         now = self._clock.now()
 
-        def claimed(connection: Connection) -> Answered:
+        def claimed(connection: Connection) -> T:
             take(connection, claim, now)
             result = unit(connection)
             settle(connection, claim, result, now)

@@ -2,45 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Dialect,
     Float,
     Index,
     Integer,
-    MetaData,
     Table,
     Text,
     UniqueConstraint,
     text,
 )
-from sqlalchemy.types import TypeDecorator
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
-
-class Moment(TypeDecorator[datetime]):
-    """A moment as microseconds since 1970: exact, ordered and the same in every database."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002  (SQLAlchemy's signature)
-        """Microseconds of the moment."""
-        return None if value is None else (value - _EPOCH) // _MICROSECOND
-
-    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  (SQLAlchemy's signature)
-        """The moment in UTC."""
-        return None if value is None else _EPOCH + value * _MICROSECOND
-
-
-schema = MetaData()
+from ragmesh.indexing.adapters.catalog import key_tables as key_tables  # of the same schema
+from ragmesh.indexing.adapters.catalog.schema import Moment
+from ragmesh.indexing.adapters.catalog.schema import schema as schema
 
 tenants = Table(
     "tenants",
@@ -48,7 +27,18 @@ tenants = Table(
     Column("uid", Text, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     Column("created_at", Moment, nullable=False),
+    Column("display_name", Text, nullable=False, server_default=""),
+    Column("requests_per_minute", Integer, nullable=False, server_default="0"),
+    Column("in_flight", Integer, nullable=False, server_default="0"),
+    Column("documents", BigInteger, nullable=False, server_default="0"),
+    Column("storage_bytes", BigInteger, nullable=False, server_default="0"),
+    Column("monthly_dollars", Float(53), nullable=False, server_default="0"),
+    Column("on_exceeded", Text, nullable=False, server_default="refuse"),
+    Column("retention_days", Integer, nullable=False, server_default="0"),
+    Column("updated_at", Moment, nullable=False, server_default="0"),
+    Column("changed", BigInteger, nullable=False, server_default="0"),
 )
+Index("tenants_changed", tenants.c.changed)
 
 collections = Table(
     "collections",
