@@ -23,6 +23,7 @@ RUN_PAGES = (
     "docs/how-to/ask-and-search.md",
     "docs/how-to/connect-a-model.md",
     "docs/how-to/evaluate-answers.md",
+    "docs/how-to/use-the-openai-api.md",
     "docs/how-to/use-grpc.md",
     "docs/how-to/use-from-python.md",
     "docs/how-to/limit-callers.md",

@@ -82,7 +82,10 @@ TARGETS = {
     "retrieval": Expected(INTERNAL, {"embedding", "indexing"}, {"index"}, INDEX),
     "indexing": Expected(INTERNAL, {"cache", "embedding", "retrieval"}, STORES, CATALOG),
     "gateway": Expected(
-        PUBLIC, {"cache", "generation", "indexing", "retrieval"}, set(), {"fastapi"}
+        PUBLIC,
+        {"cache", "embedding", "generation", "indexing", "retrieval"},
+        set(),
+        {"fastapi"},
     ),
     "all": Expected(PUBLIC, set(), STORES | {"index"}, CATALOG | ENCODERS | INDEX | {"fastapi"}),
 }

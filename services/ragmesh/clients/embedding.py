@@ -31,7 +31,7 @@ from ragmesh.core.vectors import (
 _SERVICE = pb.DESCRIPTOR.services_by_name["EmbeddingService"].full_name
 IDEMPOTENT_METHODS = tuple(
     f"{_SERVICE}/{method}"
-    for method in ("EmbedTexts", "EmbedPassages", "ListEncoders", "GetTokenizer")
+    for method in ("EmbedTexts", "CountTokens", "EmbedPassages", "ListEncoders", "GetTokenizer")
 )
 """Methods for the channel to send again: the same text gives the same vector."""
 
@@ -61,6 +61,15 @@ class EmbeddingClient:
             if len(reply.vectors) != len(texts):
                 raise InvalidError.of("vectors", "must be as many as there are texts")
             return text_embeddings_from_message(reply)
+
+    async def count_tokens(self, texts: Sequence[str], *, encoder: str = "") -> tuple[int, ...]:
+        """How long each text is in the encoder's tokens, special tokens counted, nothing cut."""
+        request = pb.CountTokensRequest(texts=all_sendable(texts, field="texts"), encoder=encoder)
+        reply = await self._stub.CountTokens(request, metadata=self._signer.metadata())
+        with reading("the embedding service"):
+            if len(reply.token_counts) != len(texts):
+                raise InvalidError.of("token_counts", "must be as many as there are texts")
+            return tuple(reply.token_counts)
 
     async def embed_passages(
         self, passages: Sequence[Passage], *, encoder: str = ""

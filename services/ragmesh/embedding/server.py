@@ -48,6 +48,13 @@ class EmbeddingServicer(pb_grpc.EmbeddingServiceServicer):
         )
         return text_embeddings_to_message(embedded)
 
+    async def CountTokens(
+        self, request: pb.CountTokensRequest, _context: Context
+    ) -> pb.CountTokensResponse:
+        """Count the tokens of texts."""
+        counts = await self._service.count_tokens(tuple(request.texts), encoder=request.encoder)
+        return pb.CountTokensResponse(token_counts=counts)
+
     async def EmbedPassages(
         self, request: pb.EmbedPassagesRequest, _context: Context
     ) -> pb.EmbedPassagesResponse:

@@ -80,6 +80,12 @@ class EmbeddingService:
             languages=lanes.encoder.description.languages,
         )
 
+    async def count_tokens(self, texts: Sequence[str], *, encoder: str = "") -> tuple[int, ...]:
+        """How long each text is in the encoder's tokens, special tokens counted, nothing cut."""
+        lanes = self._lanes_of(encoder)
+        self._refuse(texts, "texts", Lane.BULK)
+        return await lanes.encoder.count_tokens(texts)
+
     async def embed_passages(
         self, passages: Sequence[Passage], *, encoder: str = ""
     ) -> PassageEmbeddings:

@@ -104,6 +104,11 @@ ROUTES: Mapping[str, Mapping[str, Roles]] = MappingProxyType(
         f"{_V1}/usage": {"GET": KEEPERS},
         f"{_V1}/audit": {"GET": KEEPERS},
         f"{_V1}/sights": {"GET": KEEPERS},
+        "/v1/chat/completions": {"POST": READERS},
+        "/v1/embeddings": {"POST": READERS},
+        "/v1/models": {"GET": READERS},
+        "/v1/models/ragmesh/{collection}": {"GET": READERS},
+        "/v1/models/{encoder}": {"GET": READERS},
         # They tell that something serves, and how; nothing that is kept.
         "/healthz": {"GET": EVERYBODY},
         "/readyz": {"GET": EVERYBODY},

@@ -1,15 +1,27 @@
-"""A stream that ends in time, or says that it could not."""
+"""Work and streams that end in time, or say that they could not."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import aclosing
 from typing import TypeVar
 
 from ragmesh.core.errors import DeadlineError
 
 Event = TypeVar("Event")
+Result = TypeVar("Result")
+
+
+async def in_time(seconds: float, work: Awaitable[Result], *, what: str) -> Result:
+    """The work's result; DeadlineError once the time is over, which cancels the work."""
+    try:
+        async with asyncio.timeout(seconds) as timer:
+            return await work
+    except TimeoutError:
+        if not timer.expired():
+            raise
+        raise DeadlineError(f"{what} took longer than {seconds:g} s") from None
 
 
 async def within(

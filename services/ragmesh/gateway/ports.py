@@ -56,6 +56,7 @@ from ragmesh.core.usage import (
     UsageQuery,
     UsageSummary,
 )
+from ragmesh.core.vectors import EncoderDescription, Lane, TextEmbeddings
 from ragmesh.gateway.limiting.quotas import Allowances
 
 
@@ -287,6 +288,21 @@ class Generator(Protocol):
 
     async def describe_engine(self) -> EngineDescription:
         """What besides the question decides an answer."""
+
+
+class Embedder(Protocol):
+    """Satisfied by EmbeddingService (same process) and its client (over gRPC)."""
+
+    async def embed_texts(
+        self, texts: Sequence[str], *, encoder: str, lane: Lane
+    ) -> TextEmbeddings:
+        """One vector a text; a text longer than the window is cut, and the cut reported."""
+
+    async def count_tokens(self, texts: Sequence[str], *, encoder: str) -> tuple[int, ...]:
+        """How long each text is in the encoder's tokens."""
+
+    async def list_encoders(self) -> tuple[EncoderDescription, ...]:
+        """Every encoder that can be named; the first is the default."""
 
 
 class AnswerCache(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractContextManager, aclosing, nullcontext
 from dataclasses import dataclass, field
@@ -12,17 +11,27 @@ from ragmesh.core.api_keys import mint_key
 from ragmesh.core.callers import Caller
 from ragmesh.core.clock import Clock
 from ragmesh.core.documents import Accepted, Upload, UploadOutcome, accepted_of
-from ragmesh.core.errors import DeadlineError, InternalError, InvalidError
+from ragmesh.core.errors import InternalError, InvalidError
 from ragmesh.core.names import collection_name
 from ragmesh.core.search import SearchQuery, SearchResult
 from ragmesh.core.tenants import ApiKey, NewKey
+from ragmesh.core.vectors import EncoderDescription
 from ragmesh.gateway.asking import Asking
-from ragmesh.gateway.deadlines import within
+from ragmesh.gateway.deadlines import in_time, within
+from ragmesh.gateway.embedding import EmbeddedTexts, Embedding
 from ragmesh.gateway.flights import Flights
 from ragmesh.gateway.following import Following, JobEvent
 from ragmesh.gateway.limiting.gate import Gate
 from ragmesh.gateway.limits import GatewayLimits
-from ragmesh.gateway.ports import Apart, Cache, Catalog, Generator, Retriever, StageSpans
+from ragmesh.gateway.ports import (
+    Apart,
+    Cache,
+    Catalog,
+    Embedder,
+    Generator,
+    Retriever,
+    StageSpans,
+)
 from ragmesh.gateway.room import UploadRoom
 from ragmesh.gateway.searching import Searching
 from ragmesh.gateway.stopwatch import NoSpans
@@ -43,6 +52,7 @@ class GatewayService:
     retriever: Retriever
     generator: Generator
     cache: Cache
+    embedder: Embedder
     clock: Clock
     limits: GatewayLimits = field(default_factory=GatewayLimits)
     room: UploadRoom = field(default_factory=lambda: UploadRoom(GatewayLimits().upload_bytes))
@@ -85,14 +95,17 @@ class GatewayService:
         searching = Searching(
             self.catalog, self.retriever, self.cache, self.clock, self.limits, self.spans
         )
-        seconds = self.limits.question_seconds
-        try:
-            async with asyncio.timeout(seconds) as timer:
-                return await searching.search(caller, query)
-        except TimeoutError:
-            if not timer.expired():
-                raise
-            raise DeadlineError(f"the search took longer than {seconds:g} s") from None
+        work = searching.search(caller, query)
+        return await in_time(self.limits.question_seconds, work, what="the search")
+
+    async def embed_texts(self, texts: Sequence[str], *, encoder: str) -> EmbeddedTexts:
+        """Vectors of texts that are no document's."""
+        work = Embedding(self.embedder).embed_texts(texts, encoder=encoder)
+        return await in_time(self.limits.question_seconds, work, what="embedding the texts")
+
+    async def list_encoders(self) -> tuple[EncoderDescription, ...]:
+        """Every encoder that can be named; the first is the default."""
+        return await self.embedder.list_encoders()
 
     async def upload(self, caller: Caller, collection: str, upload: Upload) -> Accepted:
         """Accept one document; durable when this returns."""

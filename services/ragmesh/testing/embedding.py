@@ -199,6 +199,11 @@ class FakeEmbedder:
             languages=self.encoder.languages,
         )
 
+    async def count_tokens(self, texts: Sequence[str], *, encoder: str = "") -> tuple[int, ...]:
+        """Refuse what the service refuses, else count as the fake encoder does."""
+        self._refuse(encoder, texts, "texts")
+        return await self.encoder.count_tokens(texts)
+
     async def embed_passages(
         self, passages: Sequence[Passage], *, encoder: str = ""
     ) -> PassageEmbeddings:

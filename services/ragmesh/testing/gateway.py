@@ -14,6 +14,7 @@ from ragmesh.gateway.limits import GatewayLimits
 from ragmesh.gateway.service import GatewayService
 from ragmesh.testing.cache import FakeAnswerCache
 from ragmesh.testing.clocks import ManualClock
+from ragmesh.testing.embedding import FakeEmbedder
 from ragmesh.testing.generation import FakeGenerator
 from ragmesh.testing.indexing import FakeIndexing
 from ragmesh.testing.retrieval import FakeRetriever, fake_hit
@@ -32,6 +33,7 @@ class FakeMesh:
     )
     generator: FakeGenerator = field(default_factory=FakeGenerator)
     cache: FakeAnswerCache = field(default_factory=FakeAnswerCache)
+    embedder: FakeEmbedder = field(default_factory=FakeEmbedder)
     clock: Clock = field(default_factory=ManualClock)
     limits: GatewayLimits = field(default_factory=GatewayLimits)
     allowances: Allowances = UNLIMITED
@@ -57,6 +59,7 @@ class FakeMesh:
             self.retriever,
             self.generator,
             self.cache,
+            self.embedder,
             self.clock,
             self.limits,
             spans=self,

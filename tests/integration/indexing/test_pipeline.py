@@ -121,6 +121,7 @@ async def test_an_answer_embeds_nothing_but_its_question(tmp_path: Path) -> None
             made.retrieval,
             GenerationService((ExtractiveEngine(min_confidence=0.0),)),
             made.cache,
+            made.embedder,
             SystemClock(),
             gate=Gate(EqualQuotas(), SystemClock()),
         )

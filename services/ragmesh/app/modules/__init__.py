@@ -75,7 +75,7 @@ MODULES = MappingProxyType(
         ),
         "gateway": Module(
             "gateway:open_gateway",
-            needs=("health", "cache", "retrieval", "generation", "indexing"),
+            needs=("health", "cache", "embedding", "retrieval", "generation", "indexing"),
             refusal="refuse_public_listening",
         ),
     }

@@ -46,6 +46,7 @@ async def _service(wiring: Wiring) -> GatewayService:
         retriever=await wiring.port("retrieval"),
         generator=await wiring.port("generation"),
         cache=await wiring.port("cache"),
+        embedder=await wiring.port("embedding"),
         clock=wiring.clock,
         limits=settings.limits,
         room=UploadRoom(settings.limits.upload_bytes, on_refusal=refusals.saw),

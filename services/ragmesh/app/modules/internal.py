@@ -55,6 +55,7 @@ NEEDS: Mapping[str, Mapping[str, Need]] = MappingProxyType(
         },
         "gateway": {
             "cache": Need(_CACHE),
+            "embedding": Need(_EMBEDDING),
             "generation": Need(_GENERATION, of=(_ASK,)),
             "indexing": Need(_CATALOG, of=(_ADMIN, _ASK, _COLLECTIONS, _DOCUMENTS)),
             "retrieval": Need(_RETRIEVAL, of=(_ASK,)),

@@ -55,6 +55,7 @@ METHODS: Mapping[str, Mapping[str, frozenset[Who]]] = MappingProxyType(
         },
         "ragmesh.api.embedding.v1.EmbeddingService": {
             "EmbedTexts": frozenset({Who.RETRIEVAL, Who.GENERATION, Who.GATEWAY}),
+            "CountTokens": _GATEWAY,
             "EmbedPassages": _WRITERS,
             "ListEncoders": _WRITERS | _GATEWAY,
             "GetTokenizer": _WRITERS,

@@ -84,6 +84,7 @@ from ragmesh.core.errors.indexes import (
     IndexVersionGoneError,
     InvalidVectorError,
 )
+from ragmesh.core.errors.models import ModelNotFoundError, UnsupportedParameterError
 from ragmesh.core.errors.providers import (
     ProviderOverloadedError,
     ProviderRefusedError,
@@ -242,6 +243,7 @@ __all__ = [
     "MethodDeniedError",
     "ModelCorruptError",
     "ModelMissingError",
+    "ModelNotFoundError",
     "NewerFormatError",
     "NoTextError",
     "NotFoundError",
@@ -289,6 +291,7 @@ __all__ = [
     "UnsupportedError",
     "UnsupportedFormatError",
     "UnsupportedMediaTypeError",
+    "UnsupportedParameterError",
     "UploadLimitedError",
     "Violation",
     "error_classes",

@@ -95,6 +95,7 @@ def test_admins_may_do_what_users_may_and_run_the_mesh() -> None:
         (
             "gateway",
             {
+                "EmbeddingService/CountTokens",
                 "EmbeddingService/EmbedTexts",
                 "EmbeddingService/ListEncoders",
                 "GenerationService/ListModels",

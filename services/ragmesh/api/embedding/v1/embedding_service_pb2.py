@@ -26,37 +26,41 @@ from ragmesh.api.types.v1 import text_pb2 as ragmesh_dot_api_dot_types_dot_v1_do
 from ragmesh.api.types.v1 import vector_pb2 as ragmesh_dot_api_dot_types_dot_v1_dot_vector__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0ragmesh/api/embedding/v1/embedding_service.proto\x12\x18ragmesh.api.embedding.v1\x1a\x1fragmesh/api/types/v1/text.proto\x1a!ragmesh/api/types/v1/vector.proto\"w\n\x11\x45mbedTextsRequest\x12\x14\n\x05texts\x18\x01 \x03(\tR\x05texts\x12\x18\n\x07\x65ncoder\x18\x02 \x01(\tR\x07\x65ncoder\x12\x32\n\x04lane\x18\x03 \x01(\x0e\x32\x1e.ragmesh.api.embedding.v1.LaneR\x04lane\"\xce\x01\n\x12\x45mbedTextsResponse\x12\x43\n\x0b\x66ingerprint\x18\x01 \x01(\x0b\x32!.ragmesh.api.types.v1.FingerprintR\x0b\x66ingerprint\x12\x36\n\x07vectors\x18\x02 \x03(\x0b\x32\x1c.ragmesh.api.types.v1.VectorR\x07vectors\x12\x1d\n\ncut_tokens\x18\x03 \x03(\rR\tcutTokens\x12\x1c\n\tlanguages\x18\x04 \x03(\tR\tlanguages\"W\n\x07Passage\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text\x12\x38\n\tsentences\x18\x02 \x03(\x0b\x32\x1a.ragmesh.api.types.v1.SpanR\tsentences\"o\n\x14\x45mbedPassagesRequest\x12=\n\x08passages\x18\x01 \x03(\x0b\x32!.ragmesh.api.embedding.v1.PassageR\x08passages\x12\x18\n\x07\x65ncoder\x18\x02 \x01(\tR\x07\x65ncoder\"\x8d\x01\n\x10PassageEmbedding\x12\x34\n\x06vector\x18\x01 \x01(\x0b\x32\x1c.ragmesh.api.types.v1.VectorR\x06vector\x12\x43\n\tsentences\x18\x02 \x01(\x0b\x32%.ragmesh.api.types.v1.SentenceVectorsR\tsentences\"\xa4\x01\n\x15\x45mbedPassagesResponse\x12\x43\n\x0b\x66ingerprint\x18\x01 \x01(\x0b\x32!.ragmesh.api.types.v1.FingerprintR\x0b\x66ingerprint\x12\x46\n\x08passages\x18\x02 \x03(\x0b\x32*.ragmesh.api.embedding.v1.PassageEmbeddingR\x08passages\"Q\n\x13ListEncodersRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"\xb2\x01\n\x12\x45ncoderDescription\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x43\n\x0b\x66ingerprint\x18\x02 \x01(\x0b\x32!.ragmesh.api.types.v1.FingerprintR\x0b\x66ingerprint\x12\x1c\n\tlanguages\x18\x03 \x03(\tR\tlanguages\x12%\n\x0e\x63ontent_tokens\x18\x04 \x01(\rR\rcontentTokens\"\x88\x01\n\x14ListEncodersResponse\x12H\n\x08\x65ncoders\x18\x01 \x03(\x0b\x32,.ragmesh.api.embedding.v1.EncoderDescriptionR\x08\x65ncoders\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"R\n\x13GetTokenizerRequest\x12\x18\n\x07\x65ncoder\x18\x01 \x01(\tR\x07\x65ncoder\x12!\n\x0cknown_sha256\x18\x02 \x01(\tR\x0bknownSha256\"[\n\x14GetTokenizerResponse\x12%\n\x0etokenizer_json\x18\x01 \x01(\x0cR\rtokenizerJson\x12\x1c\n\tunchanged\x18\x02 \x01(\x08R\tunchanged*;\n\x04Lane\x12\x14\n\x10LANE_UNSPECIFIED\x10\x00\x12\x0e\n\nLANE_QUERY\x10\x01\x12\r\n\tLANE_BULK\x10\x02\x32\xcb\x03\n\x10\x45mbeddingService\x12g\n\nEmbedTexts\x12+.ragmesh.api.embedding.v1.EmbedTextsRequest\x1a,.ragmesh.api.embedding.v1.EmbedTextsResponse\x12p\n\rEmbedPassages\x12..ragmesh.api.embedding.v1.EmbedPassagesRequest\x1a/.ragmesh.api.embedding.v1.EmbedPassagesResponse\x12m\n\x0cListEncoders\x12-.ragmesh.api.embedding.v1.ListEncodersRequest\x1a..ragmesh.api.embedding.v1.ListEncodersResponse\x12m\n\x0cGetTokenizer\x12-.ragmesh.api.embedding.v1.GetTokenizerRequest\x1a..ragmesh.api.embedding.v1.GetTokenizerResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0ragmesh/api/embedding/v1/embedding_service.proto\x12\x18ragmesh.api.embedding.v1\x1a\x1fragmesh/api/types/v1/text.proto\x1a!ragmesh/api/types/v1/vector.proto\"w\n\x11\x45mbedTextsRequest\x12\x14\n\x05texts\x18\x01 \x03(\tR\x05texts\x12\x18\n\x07\x65ncoder\x18\x02 \x01(\tR\x07\x65ncoder\x12\x32\n\x04lane\x18\x03 \x01(\x0e\x32\x1e.ragmesh.api.embedding.v1.LaneR\x04lane\"\xce\x01\n\x12\x45mbedTextsResponse\x12\x43\n\x0b\x66ingerprint\x18\x01 \x01(\x0b\x32!.ragmesh.api.types.v1.FingerprintR\x0b\x66ingerprint\x12\x36\n\x07vectors\x18\x02 \x03(\x0b\x32\x1c.ragmesh.api.types.v1.VectorR\x07vectors\x12\x1d\n\ncut_tokens\x18\x03 \x03(\rR\tcutTokens\x12\x1c\n\tlanguages\x18\x04 \x03(\tR\tlanguages\"D\n\x12\x43ountTokensRequest\x12\x14\n\x05texts\x18\x01 \x03(\tR\x05texts\x12\x18\n\x07\x65ncoder\x18\x02 \x01(\tR\x07\x65ncoder\"8\n\x13\x43ountTokensResponse\x12!\n\x0ctoken_counts\x18\x01 \x03(\rR\x0btokenCounts\"W\n\x07Passage\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text\x12\x38\n\tsentences\x18\x02 \x03(\x0b\x32\x1a.ragmesh.api.types.v1.SpanR\tsentences\"o\n\x14\x45mbedPassagesRequest\x12=\n\x08passages\x18\x01 \x03(\x0b\x32!.ragmesh.api.embedding.v1.PassageR\x08passages\x12\x18\n\x07\x65ncoder\x18\x02 \x01(\tR\x07\x65ncoder\"\x8d\x01\n\x10PassageEmbedding\x12\x34\n\x06vector\x18\x01 \x01(\x0b\x32\x1c.ragmesh.api.types.v1.VectorR\x06vector\x12\x43\n\tsentences\x18\x02 \x01(\x0b\x32%.ragmesh.api.types.v1.SentenceVectorsR\tsentences\"\xa4\x01\n\x15\x45mbedPassagesResponse\x12\x43\n\x0b\x66ingerprint\x18\x01 \x01(\x0b\x32!.ragmesh.api.types.v1.FingerprintR\x0b\x66ingerprint\x12\x46\n\x08passages\x18\x02 \x03(\x0b\x32*.ragmesh.api.embedding.v1.PassageEmbeddingR\x08passages\"Q\n\x13ListEncodersRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"\xb2\x01\n\x12\x45ncoderDescription\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x43\n\x0b\x66ingerprint\x18\x02 \x01(\x0b\x32!.ragmesh.api.types.v1.FingerprintR\x0b\x66ingerprint\x12\x1c\n\tlanguages\x18\x03 \x03(\tR\tlanguages\x12%\n\x0e\x63ontent_tokens\x18\x04 \x01(\rR\rcontentTokens\"\x88\x01\n\x14ListEncodersResponse\x12H\n\x08\x65ncoders\x18\x01 \x03(\x0b\x32,.ragmesh.api.embedding.v1.EncoderDescriptionR\x08\x65ncoders\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"R\n\x13GetTokenizerRequest\x12\x18\n\x07\x65ncoder\x18\x01 \x01(\tR\x07\x65ncoder\x12!\n\x0cknown_sha256\x18\x02 \x01(\tR\x0bknownSha256\"[\n\x14GetTokenizerResponse\x12%\n\x0etokenizer_json\x18\x01 \x01(\x0cR\rtokenizerJson\x12\x1c\n\tunchanged\x18\x02 \x01(\x08R\tunchanged*;\n\x04Lane\x12\x14\n\x10LANE_UNSPECIFIED\x10\x00\x12\x0e\n\nLANE_QUERY\x10\x01\x12\r\n\tLANE_BULK\x10\x02\x32\xb7\x04\n\x10\x45mbeddingService\x12g\n\nEmbedTexts\x12+.ragmesh.api.embedding.v1.EmbedTextsRequest\x1a,.ragmesh.api.embedding.v1.EmbedTextsResponse\x12j\n\x0b\x43ountTokens\x12,.ragmesh.api.embedding.v1.CountTokensRequest\x1a-.ragmesh.api.embedding.v1.CountTokensResponse\x12p\n\rEmbedPassages\x12..ragmesh.api.embedding.v1.EmbedPassagesRequest\x1a/.ragmesh.api.embedding.v1.EmbedPassagesResponse\x12m\n\x0cListEncoders\x12-.ragmesh.api.embedding.v1.ListEncodersRequest\x1a..ragmesh.api.embedding.v1.ListEncodersResponse\x12m\n\x0cGetTokenizer\x12-.ragmesh.api.embedding.v1.GetTokenizerRequest\x1a..ragmesh.api.embedding.v1.GetTokenizerResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ragmesh.api.embedding.v1.embedding_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LANE']._serialized_start=1569
-  _globals['_LANE']._serialized_end=1628
+  _globals['_LANE']._serialized_start=1697
+  _globals['_LANE']._serialized_end=1756
   _globals['_EMBEDTEXTSREQUEST']._serialized_start=146
   _globals['_EMBEDTEXTSREQUEST']._serialized_end=265
   _globals['_EMBEDTEXTSRESPONSE']._serialized_start=268
   _globals['_EMBEDTEXTSRESPONSE']._serialized_end=474
-  _globals['_PASSAGE']._serialized_start=476
-  _globals['_PASSAGE']._serialized_end=563
-  _globals['_EMBEDPASSAGESREQUEST']._serialized_start=565
-  _globals['_EMBEDPASSAGESREQUEST']._serialized_end=676
-  _globals['_PASSAGEEMBEDDING']._serialized_start=679
-  _globals['_PASSAGEEMBEDDING']._serialized_end=820
-  _globals['_EMBEDPASSAGESRESPONSE']._serialized_start=823
-  _globals['_EMBEDPASSAGESRESPONSE']._serialized_end=987
-  _globals['_LISTENCODERSREQUEST']._serialized_start=989
-  _globals['_LISTENCODERSREQUEST']._serialized_end=1070
-  _globals['_ENCODERDESCRIPTION']._serialized_start=1073
-  _globals['_ENCODERDESCRIPTION']._serialized_end=1251
-  _globals['_LISTENCODERSRESPONSE']._serialized_start=1254
-  _globals['_LISTENCODERSRESPONSE']._serialized_end=1390
-  _globals['_GETTOKENIZERREQUEST']._serialized_start=1392
-  _globals['_GETTOKENIZERREQUEST']._serialized_end=1474
-  _globals['_GETTOKENIZERRESPONSE']._serialized_start=1476
-  _globals['_GETTOKENIZERRESPONSE']._serialized_end=1567
-  _globals['_EMBEDDINGSERVICE']._serialized_start=1631
-  _globals['_EMBEDDINGSERVICE']._serialized_end=2090
+  _globals['_COUNTTOKENSREQUEST']._serialized_start=476
+  _globals['_COUNTTOKENSREQUEST']._serialized_end=544
+  _globals['_COUNTTOKENSRESPONSE']._serialized_start=546
+  _globals['_COUNTTOKENSRESPONSE']._serialized_end=602
+  _globals['_PASSAGE']._serialized_start=604
+  _globals['_PASSAGE']._serialized_end=691
+  _globals['_EMBEDPASSAGESREQUEST']._serialized_start=693
+  _globals['_EMBEDPASSAGESREQUEST']._serialized_end=804
+  _globals['_PASSAGEEMBEDDING']._serialized_start=807
+  _globals['_PASSAGEEMBEDDING']._serialized_end=948
+  _globals['_EMBEDPASSAGESRESPONSE']._serialized_start=951
+  _globals['_EMBEDPASSAGESRESPONSE']._serialized_end=1115
+  _globals['_LISTENCODERSREQUEST']._serialized_start=1117
+  _globals['_LISTENCODERSREQUEST']._serialized_end=1198
+  _globals['_ENCODERDESCRIPTION']._serialized_start=1201
+  _globals['_ENCODERDESCRIPTION']._serialized_end=1379
+  _globals['_LISTENCODERSRESPONSE']._serialized_start=1382
+  _globals['_LISTENCODERSRESPONSE']._serialized_end=1518
+  _globals['_GETTOKENIZERREQUEST']._serialized_start=1520
+  _globals['_GETTOKENIZERREQUEST']._serialized_end=1602
+  _globals['_GETTOKENIZERRESPONSE']._serialized_start=1604
+  _globals['_GETTOKENIZERRESPONSE']._serialized_end=1695
+  _globals['_EMBEDDINGSERVICE']._serialized_start=1759
+  _globals['_EMBEDDINGSERVICE']._serialized_end=2326
 # @@protoc_insertion_point(module_scope)

@@ -40,6 +40,11 @@ class EmbeddingServiceStub(object):
                 request_serializer=ragmesh_dot_api_dot_embedding_dot_v1_dot_embedding__service__pb2.EmbedTextsRequest.SerializeToString,
                 response_deserializer=ragmesh_dot_api_dot_embedding_dot_v1_dot_embedding__service__pb2.EmbedTextsResponse.FromString,
                 _registered_method=True)
+        self.CountTokens = channel.unary_unary(
+                '/ragmesh.api.embedding.v1.EmbeddingService/CountTokens',
+                request_serializer=ragmesh_dot_api_dot_embedding_dot_v1_dot_embedding__service__pb2.CountTokensRequest.SerializeToString,
+                response_deserializer=ragmesh_dot_api_dot_embedding_dot_v1_dot_embedding__service__pb2.CountTokensResponse.FromString,
+                _registered_method=True)
         self.EmbedPassages = channel.unary_unary(
                 '/ragmesh.api.embedding.v1.EmbeddingService/EmbedPassages',
                 request_serializer=ragmesh_dot_api_dot_embedding_dot_v1_dot_embedding__service__pb2.EmbedPassagesRequest.SerializeToString,
@@ -63,6 +68,13 @@ class EmbeddingServiceServicer(object):
 
     def EmbedTexts(self, request, context):
         """Embeds questions and other short texts; answers one vector a text, in their order.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CountTokens(self, request, context):
+        """Counts the tokens of texts, as the encoder's window counts them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -96,6 +108,11 @@ def add_EmbeddingServiceServicer_to_server(servicer, server):
                     servicer.EmbedTexts,
                     request_deserializer=ragmesh_dot_api_dot_embedding_dot_v1_dot_embedding__service__pb2.EmbedTextsRequest.FromString,
                     response_serializer=ragmesh_dot_api_dot_embedding_dot_v1_dot_embedding__service__pb2.EmbedTextsResponse.SerializeToString,
+            ),
+            'CountTokens': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountTokens,
+                    request_deserializer=ragmesh_dot_api_dot_embedding_dot_v1_dot_embedding__service__pb2.CountTokensRequest.FromString,
+                    response_serializer=ragmesh_dot_api_dot_embedding_dot_v1_dot_embedding__service__pb2.CountTokensResponse.SerializeToString,
             ),
             'EmbedPassages': grpc.unary_unary_rpc_method_handler(
                     servicer.EmbedPassages,
@@ -141,6 +158,33 @@ class EmbeddingService(object):
             '/ragmesh.api.embedding.v1.EmbeddingService/EmbedTexts',
             ragmesh_dot_api_dot_embedding_dot_v1_dot_embedding__service__pb2.EmbedTextsRequest.SerializeToString,
             ragmesh_dot_api_dot_embedding_dot_v1_dot_embedding__service__pb2.EmbedTextsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountTokens(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ragmesh.api.embedding.v1.EmbeddingService/CountTokens',
+            ragmesh_dot_api_dot_embedding_dot_v1_dot_embedding__service__pb2.CountTokensRequest.SerializeToString,
+            ragmesh_dot_api_dot_embedding_dot_v1_dot_embedding__service__pb2.CountTokensResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,8 @@ class EmbeddingServiceStub:
     def __new__(cls, channel: _aio.Channel) -> EmbeddingServiceAsyncStub: ...
     EmbedTexts: _grpc.UnaryUnaryMultiCallable[_embedding_service_pb2.EmbedTextsRequest, _embedding_service_pb2.EmbedTextsResponse]
     """Embeds questions and other short texts; answers one vector a text, in their order."""
+    CountTokens: _grpc.UnaryUnaryMultiCallable[_embedding_service_pb2.CountTokensRequest, _embedding_service_pb2.CountTokensResponse]
+    """Counts the tokens of texts, as the encoder's window counts them."""
     EmbedPassages: _grpc.UnaryUnaryMultiCallable[_embedding_service_pb2.EmbedPassagesRequest, _embedding_service_pb2.EmbedPassagesResponse]
     """Embeds passages, and their sentences with them."""
     ListEncoders: _grpc.UnaryUnaryMultiCallable[_embedding_service_pb2.ListEncodersRequest, _embedding_service_pb2.ListEncodersResponse]
@@ -49,6 +51,8 @@ class EmbeddingServiceAsyncStub(EmbeddingServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     EmbedTexts: _aio.UnaryUnaryMultiCallable[_embedding_service_pb2.EmbedTextsRequest, _embedding_service_pb2.EmbedTextsResponse]  # type: ignore[assignment]
     """Embeds questions and other short texts; answers one vector a text, in their order."""
+    CountTokens: _aio.UnaryUnaryMultiCallable[_embedding_service_pb2.CountTokensRequest, _embedding_service_pb2.CountTokensResponse]  # type: ignore[assignment]
+    """Counts the tokens of texts, as the encoder's window counts them."""
     EmbedPassages: _aio.UnaryUnaryMultiCallable[_embedding_service_pb2.EmbedPassagesRequest, _embedding_service_pb2.EmbedPassagesResponse]  # type: ignore[assignment]
     """Embeds passages, and their sentences with them."""
     ListEncoders: _aio.UnaryUnaryMultiCallable[_embedding_service_pb2.ListEncodersRequest, _embedding_service_pb2.ListEncodersResponse]  # type: ignore[assignment]
@@ -66,6 +70,14 @@ class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_embedding_service_pb2.EmbedTextsResponse, _abc.Awaitable[_embedding_service_pb2.EmbedTextsResponse]]:
         """Embeds questions and other short texts; answers one vector a text, in their order."""
+
+    @_abc_1.abstractmethod
+    def CountTokens(
+        self,
+        request: _embedding_service_pb2.CountTokensRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_embedding_service_pb2.CountTokensResponse, _abc.Awaitable[_embedding_service_pb2.CountTokensResponse]]:
+        """Counts the tokens of texts, as the encoder's window counts them."""
 
     @_abc_1.abstractmethod
     def EmbedPassages(

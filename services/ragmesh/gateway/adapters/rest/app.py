@@ -23,6 +23,8 @@ from ragmesh.gateway.adapters.rest.document_replies import HealthReply
 from ragmesh.gateway.adapters.rest.document_routes import document_router
 from ragmesh.gateway.adapters.rest.door import Door
 from ragmesh.gateway.adapters.rest.jobs import JobRoutes
+from ragmesh.gateway.adapters.rest.openai.errors import PREFIX as OPENAI_PREFIX
+from ragmesh.gateway.adapters.rest.openai.routes import openai_router
 from ragmesh.gateway.adapters.rest.problems import (
     on_http_error,
     on_invalid_request,
@@ -71,6 +73,7 @@ def routed_app(context: Context, *, version: str, ready: Callable[[], bool]) -> 
         RecordRoutes(context).router(),
     ):
         app.include_router(router, prefix=PREFIX)
+    app.include_router(openai_router(context), prefix=OPENAI_PREFIX)
     _add_process_routes(app, ready)
     app.add_exception_handler(RagmeshError, on_mesh_error)
     app.add_exception_handler(RequestValidationError, on_invalid_request)

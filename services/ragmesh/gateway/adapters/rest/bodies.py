@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -75,17 +76,9 @@ class TurnBody(Body):
     text: str = Field(description="What was said.", json_schema_extra=TURN_TEXT)
 
 
-class AskBody(Body):
-    """A question."""
+class EvidenceBody(Body):
+    """What an answer may be made from."""
 
-    model_config = _example(question="How many days of leave does a new colleague have?")
-
-    question: str = Field(
-        description="The question: not blank, at most 8000 characters.", json_schema_extra=QUESTION
-    )
-    history: list[TurnBody] = Field(
-        [], description="What was said before, the oldest first.", json_schema_extra=TURNS
-    )
     filter: Any = Field(None, description=FILTER_TEXT)
     limit: int | None = Field(
         None,
@@ -97,16 +90,36 @@ class AskBody(Body):
         description="`bypass`: neither read nor kept; `refresh`: made anew and kept.",
     )
 
-    def query(self, collection: str) -> AskQuery:
-        """The question as the use case takes it."""
+    def query_of(
+        self, collection: str, question: str, history: Sequence[tuple[str, str]]
+    ) -> AskQuery:
+        """The question to be answered from it."""
         return parse_ask(
             collection,
-            self.question,
-            history=[(turn.role, turn.text) for turn in self.history],
+            question,
+            history=history,
             filter=parse_filter(self.filter),
             limit=self.limit,
             cache=CacheMode(self.cache),
         )
+
+
+class AskBody(EvidenceBody):
+    """A question."""
+
+    model_config = _example(question="How many days of leave does a new colleague have?")
+
+    question: str = Field(
+        description="The question: not blank, at most 8000 characters.", json_schema_extra=QUESTION
+    )
+    history: list[TurnBody] = Field(
+        [], description="What was said before, the oldest first.", json_schema_extra=TURNS
+    )
+
+    def query(self, collection: str) -> AskQuery:
+        """The question as the use case takes it."""
+        history = [(turn.role, turn.text) for turn in self.history]
+        return self.query_of(collection, self.question, history)
 
 
 class SearchBody(Body):

@@ -11,10 +11,10 @@ from fastapi.routing import APIRoute
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import ASGIApp
 
-from ragmesh.chassis.problems import PROBLEM_TYPE
 from ragmesh.core.errors import RagmeshError, error_classes
 from ragmesh.gateway.adapters.rest.bodies import DocumentBody, DocumentsBody
 from ragmesh.gateway.adapters.rest.filter_schema import FILTER_SCHEMA
+from ragmesh.gateway.adapters.rest.openai.errors import OpenAiError
 from ragmesh.gateway.adapters.rest.problems import Problem, problem_example
 from ragmesh.gateway.adapters.rest.refusals import FAILURE
 from ragmesh.gateway.authorization import EVERYBODY, roles_of_route
@@ -28,11 +28,12 @@ TAGS = [
     {"name": "Collections", "description": "Sets of documents that share one encoder."},
     {"name": "Documents", "description": "What answers are made from, with its revisions."},
     {"name": "Jobs", "description": "Work that goes on after a request was answered."},
+    {"name": "OpenAI-compatible", "description": "Questions and vectors for OpenAI's clients."},
     {"name": "Administration", "description": "The mesh itself."},
     {"name": "Process", "description": "Whether the process lives and serves."},
 ]
 _CHANGING = frozenset({"post", "patch", "delete"})
-_UNKEYED = ("/ask", "/search", ":replay", ":repair")
+_UNKEYED = ("/ask", "/search", ":replay", ":repair", "/chat/completions", "/embeddings")
 """Ends of paths that change nothing, or nothing more when they are asked for again."""
 _RETRIED = ("429", "503")
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
@@ -138,15 +139,25 @@ def reasons_of(operation: dict[str, Any]) -> set[str]:
     """The reasons that an operation's answers may give."""
     return {
         reason
-        for answer in operation["responses"].values()
-        for reason in answer.get("content", {}).get(PROBLEM_TYPE, {}).get("examples", ())
+        for status, answer in operation["responses"].items()
+        for media in answer.get("content", {}).values()
+        if not status.startswith("2")
+        for reason in _reasons_of_schema(media["schema"])
     }
+
+
+def _reasons_of_schema(schema: dict[str, Any]) -> list[str]:
+    """The reasons that an error answer is narrowed to, whichever shape it has."""
+    fields = schema.get("allOf", [{}])[-1].get("properties", {})
+    fields = fields.get("error", {}).get("properties", fields)
+    reasons: list[str] = fields.get("reason", {}).get("enum", [])
+    return reasons
 
 
 def _complete_schemas(schemas: dict[str, Any]) -> None:
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    for model in (Problem, DocumentBody, DocumentsBody):
+    for model in (Problem, OpenAiError, DocumentBody, DocumentsBody):
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(schema.pop("$defs", {}))
         schemas[model.__name__] = schema

@@ -94,7 +94,7 @@ class Door:
             except Exception as raised:
                 error = as_mesh_error(raised)
             if error is not None and not answer.started:
-                await _response(error)(scope, receive, answer.send)
+                await _response(error, scope["path"])(scope, receive, answer.send)
 
     def _caller(self, scope: Scope, headers: Headers) -> Principal | None:
         """Who asks, when the route is theirs; None where nobody needs to be known."""
@@ -120,8 +120,8 @@ class Door:
         return _Body(receive, limit, held, pause_seconds=self._limits.body_pause_seconds)
 
 
-def _response(error: RagmeshError) -> Response:
-    response = problem_response(error)
+def _response(error: RagmeshError, path: str) -> Response:
+    response = problem_response(error, path)
     if isinstance(error, BodyTooSlowError):
         response.headers["Connection"] = "close"  # its rest would be taken for a request
     return response

@@ -12,15 +12,17 @@ from starlette.exceptions import HTTPException
 
 from ragmesh.chassis.problems import PROBLEM_TYPE, problem_fields, retry_after
 from ragmesh.chassis.requests import current_request_id
-from ragmesh.chassis.wire import as_mesh_error
+from ragmesh.chassis.wire import as_mesh_error, http_status
 from ragmesh.core.errors import (
     InvalidError,
     NotFoundError,
     RagmeshError,
     UnsupportedError,
     UnsupportedMediaTypeError,
+    UnsupportedParameterError,
     Violation,
 )
+from ragmesh.gateway.adapters.rest.openai.errors import UNSUPPORTED, error_of, speaks_openai
 
 _MAX_FIELD_CHARACTERS = 200
 """Fields are named by who sends them."""
@@ -69,6 +71,12 @@ def problem_example(error: type[RagmeshError]) -> dict[str, Any]:
     return made.model_dump() | {"request_id": _EXAMPLE["request_id"]}
 
 
+def openai_example(error: type[RagmeshError]) -> dict[str, Any]:
+    """An error as OpenAI's clients may be told it."""
+    told = error_of(error(problem_example(error)["detail"]), request_id=_EXAMPLE["request_id"])
+    return told.model_dump()
+
+
 def problem_of(error: RagmeshError, *, status: int | None = None) -> Problem:
     """The problem that describes an error."""
     fields = problem_fields(error, request_id=current_request_id(), status=status)
@@ -76,17 +84,19 @@ def problem_of(error: RagmeshError, *, status: int | None = None) -> Problem:
 
 
 def problem_response(
-    error: RagmeshError, *, status: int | None = None, allow: str | None = None
+    error: RagmeshError, path: str, *, status: int | None = None, allow: str | None = None
 ) -> Response:
-    """The response that carries the problem."""
-    problem = problem_of(error, status=status)
+    """The response that tells the error, in the shape that clients of this path understand."""
+    status = http_status(error) if status is None else status
     headers = {} if allow is None else {"Allow": allow}
-    later = retry_after(error, problem.status)
+    later = retry_after(error, status)
     if later is not None:
         headers["Retry-After"] = later
-    return Response(
-        problem.model_dump_json(), problem.status, headers=headers, media_type=PROBLEM_TYPE
-    )
+    if speaks_openai(path):
+        told: BaseModel = error_of(error, request_id=current_request_id())
+        return Response(told.model_dump_json(), status, headers, "application/json")
+    problem = problem_of(error, status=status)
+    return Response(problem.model_dump_json(), status, headers, PROBLEM_TYPE)
 
 
 def invalid_body(errors: Sequence[Any]) -> InvalidError:
@@ -95,7 +105,8 @@ def invalid_body(errors: Sequence[Any]) -> InvalidError:
         Violation(_field_of(error["loc"]), _message_of(error)) for error in errors[:MAX_VIOLATIONS]
     ]
     first = violations[0]
-    return InvalidError(f"{first.field}: {first.message}", violations=violations)
+    kind = UnsupportedParameterError if errors[0]["type"] == UNSUPPORTED else InvalidError
+    return kind(f"{first.field}: {first.message}", violations=violations)
 
 
 def invalid_model(error: ValidationError) -> InvalidError:
@@ -103,9 +114,9 @@ def invalid_model(error: ValidationError) -> InvalidError:
     return invalid_body(error.errors(include_url=False, include_context=False))
 
 
-async def on_mesh_error(_request: Request, error: Exception) -> Response:
+async def on_mesh_error(request: Request, error: Exception) -> Response:
     """Answer an error of the mesh, and anything unexpected as INTERNAL."""
-    return problem_response(as_mesh_error(error))
+    return problem_response(as_mesh_error(error), request.url.path)
 
 
 async def on_invalid_request(request: Request, error: Exception) -> Response:
@@ -114,28 +125,30 @@ async def on_invalid_request(request: Request, error: Exception) -> Response:
     # A body of another media type is not parsed, and then fails as the text that it is.
     unparsed = any(one["loc"] == ("body",) and isinstance(one["input"], bytes) for one in found)
     if unparsed and not _is_json(request.headers.get("content-type", "")):
-        return problem_response(UnsupportedMediaTypeError("content-type must be application/json"))
-    return problem_response(invalid_body(found))
+        wrong = UnsupportedMediaTypeError("content-type must be application/json")
+        return problem_response(wrong, request.url.path)
+    return problem_response(invalid_body(found), request.url.path)
 
 
-async def on_http_error(_request: Request, error: Exception) -> Response:
+async def on_http_error(request: Request, error: Exception) -> Response:
     """Answer what the router and the parsers of bodies raise."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     detail = str(error.detail) if isinstance(error, HTTPException) else ""
     headers = error.headers if isinstance(error, HTTPException) else None
+    path = request.url.path
     match status:
         case 404:
-            return problem_response(NotFoundError("there is nothing at this path"))
+            return problem_response(NotFoundError("there is nothing at this path"), path)
         case 405:
             allow = (headers or {}).get("Allow")
             wrong = UnsupportedError("this path does not know that method")
-            return problem_response(wrong, status=405, allow=allow)
+            return problem_response(wrong, path, status=405, allow=allow)
         case 400 if detail == _UNPARSED:
-            return problem_response(InvalidError.of("body", "must be JSON"))
+            return problem_response(InvalidError.of("body", "must be JSON"), path)
         case _ if status < 500:
-            return problem_response(InvalidError(detail), status=status)
+            return problem_response(InvalidError(detail), path, status=status)
         case _:
-            return problem_response(as_mesh_error(error))
+            return problem_response(as_mesh_error(error), path)
 
 
 def _field_of(location: Sequence[str | int]) -> str:

@@ -58,6 +58,7 @@ from ragmesh.core.errors import (
     InvalidVectorError,
     JobCancelledError,
     MalformedHttpError,
+    ModelNotFoundError,
     NoTextError,
     NotFoundError,
     NotUtf8Error,
@@ -91,8 +92,10 @@ from ragmesh.core.errors import (
     UnsupportedError,
     UnsupportedFormatError,
     UnsupportedMediaTypeError,
+    UnsupportedParameterError,
     UploadLimitedError,
 )
+from ragmesh.gateway.adapters.rest.problems import openai_example
 
 Errors = tuple[type[RagmeshError], ...]
 
@@ -174,6 +177,24 @@ SEARCH: Errors = (
     ProviderTimeoutError,
 )
 """Of a search, and of a question with what writes its answer: both may ask a model elsewhere."""
+MODEL: Errors = (ModelNotFoundError, CollectionNotFoundError)
+COMPLETION: Errors = (*SEARCH, ModelNotFoundError, UnsupportedParameterError)
+EMBEDDINGS: Errors = (
+    *BODY,
+    ModelNotFoundError,
+    UnsupportedParameterError,
+    BatchTooLargeError,
+    ControlCharactersError,
+    EmptyTextError,
+    TextTooLongError,
+    EncoderChangedError,
+    EmbedderOverloadedError,
+    ProviderUnavailableError,
+    ProviderOverloadedError,
+    ProviderRefusedError,
+    ProviderReplyError,
+    ProviderTimeoutError,
+)
 
 FAILURE: Errors = (
     *UPLOAD,
@@ -236,10 +257,19 @@ _MEANINGS = {
 
 def problems(*errors: type[RagmeshError]) -> dict[int | str, dict[str, Any]]:
     """The error answers of a route for its description; those of every route are in it."""
+    return {status: _answer(status, found) for status, found in _by_status(errors)}
+
+
+def openai_errors(*errors: type[RagmeshError]) -> dict[int | str, dict[str, Any]]:
+    """The same of a route for OpenAI's clients."""
+    return {status: _openai_answer(status, found) for status, found in _by_status(errors)}
+
+
+def _by_status(errors: Errors) -> list[tuple[int, list[type[RagmeshError]]]]:
     by_status: dict[int, list[type[RagmeshError]]] = {}
     for error in dict.fromkeys((*ALWAYS, *errors)):
         by_status.setdefault(http_status(error), []).append(error)
-    return {status: _answer(status, by_status[status]) for status in sorted(by_status)}
+    return sorted(by_status.items())
 
 
 def _answer(status: int, errors: list[type[RagmeshError]]) -> dict[str, Any]:
@@ -258,4 +288,15 @@ def _answer(status: int, errors: list[type[RagmeshError]]) -> dict[str, Any]:
                 },
             }
         },
+    }
+
+
+def _openai_answer(status: int, errors: list[type[RagmeshError]]) -> dict[str, Any]:
+    reason = {"enum": sorted(error.reason for error in errors)}
+    narrowed = {"properties": {"error": {"properties": {"reason": reason}}}}
+    schema = {"allOf": [{"$ref": "#/components/schemas/OpenAiError"}, narrowed]}
+    example = openai_example(errors[0])
+    return {
+        "description": _MEANINGS[status],
+        "content": {"application/json": {"schema": schema, "example": example}},
     }

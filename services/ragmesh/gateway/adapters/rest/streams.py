@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect, Request
@@ -16,12 +16,20 @@ from starlette.types import Receive, Scope, Send
 
 from ragmesh.chassis.wire import as_mesh_error
 from ragmesh.core.clock import Clock
+from ragmesh.core.errors import RagmeshError
 from ragmesh.gateway.adapters.rest.problems import problem_of
 
 EVENT_STREAM = "text/event-stream"
 HEARTBEAT_SECONDS = 15.0
 _EVENT_ID = re.compile(r"[0-9]{1,18}")
 Result = TypeVar("Result")
+
+
+class Piece(Protocol):
+    """What a stream consists of."""
+
+    def encoded(self) -> bytes:
+        """The piece as it goes over the line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +46,29 @@ class ServerEvent:
         return f"{head}event: {self.name}\ndata: {self.content.model_dump_json()}\n\n".encode()
 
 
+def error_event(error: RagmeshError) -> ServerEvent:
+    """What ends a stream that broke."""
+    return ServerEvent("error", problem_of(error))
+
+
 class EventStream(Response):
     """Streams events until they end or nobody listens; then the source is closed."""
 
     media_type = EVENT_STREAM
 
     def __init__(
-        self, first: ServerEvent, rest: AsyncGenerator[ServerEvent, None], clock: Clock
+        self,
+        first: Piece,
+        rest: AsyncGenerator[Piece, None],
+        clock: Clock,
+        broken: Callable[[RagmeshError], Piece] = error_event,
     ) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._first = first
         self._rest = rest
         self._clock = clock
+        self._broken = broken
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Send every event, and a comment when there is none for long."""
@@ -73,8 +91,7 @@ class EventStream(Response):
                 async for event in self._rest:
                     await _send_piece(send, event.encoded())
             except Exception as error:  # mapped to the stream's own last event
-                problem = problem_of(as_mesh_error(error))
-                await _send_piece(send, ServerEvent("error", problem).encoded())
+                await _send_piece(send, self._broken(as_mesh_error(error)).encoded())
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _beat(self, send: Send) -> None:
@@ -83,7 +100,11 @@ class EventStream(Response):
             await _send_piece(send, b": still here\n\n")
 
 
-async def opened(events: AsyncGenerator[ServerEvent, None], clock: Clock) -> EventStream | None:
+async def opened(
+    events: AsyncGenerator[Piece, None],
+    clock: Clock,
+    broken: Callable[[RagmeshError], Piece] = error_event,
+) -> EventStream | None:
     """The stream once its first event is there: an error before it is an ordinary problem.
 
     None when there is no event at all.
@@ -92,7 +113,7 @@ async def opened(events: AsyncGenerator[ServerEvent, None], clock: Clock) -> Eve
         first = await anext(events)
     except StopAsyncIteration:
         return None
-    return EventStream(first, events, clock)
+    return EventStream(first, events, clock, broken)
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
