@@ -50,6 +50,7 @@ _RULES = tuple(
         (r"\bAsync(?=[A-Z])", ""),
     )
 )
+_ASYNCHRONOUS = re.compile(r"\basync |\bAsync[A-Z]")
 _USED = re.compile(r"\btime\.sleep\b")
 _LEFT = re.compile(r".*\b(?:a?sync|await|a(?:iter|next|close|sync)\w*|Async\w+)\b.*")
 
@@ -75,7 +76,7 @@ def twins() -> dict[Path, Path]:
     found = dict(_FILES)
     for folder, target in _FOLDERS.items():
         for source in sorted(folder.glob("*.py")):
-            if "async " in source.read_text(encoding="utf-8"):
+            if _ASYNCHRONOUS.search(source.read_text(encoding="utf-8")):
                 found[source] = target / source.name
     return found
 

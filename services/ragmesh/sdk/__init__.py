@@ -69,6 +69,7 @@ from ragmesh.core.mending import DeadLetter, Repaired, Replayed
 from ragmesh.core.metadata import Metadata
 from ragmesh.core.search import FoundChunk, Score, SearchMode, SearchResult
 from ragmesh.core.spans import Span
+from ragmesh.core.usage import AuditEntry, Sight, UsageSummary
 from ragmesh.sdk.aio.mesh import AsyncMesh
 from ragmesh.sdk.blocking.mesh import Mesh
 from ragmesh.sdk.options import CallOptions

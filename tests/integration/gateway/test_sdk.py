@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from ragmesh.chassis.grpc_servers import GrpcServer
-from ragmesh.clients.blocking.client import UNARY_BYTES
+from ragmesh.clients.blocking.client import UNARY_BYTES, GatewayClient
 from ragmesh.core.documents import Accepted, JobState, Upload
 from ragmesh.core.errors import (
     CollectionExistsError,
@@ -168,3 +169,12 @@ async def test_nobody_at_the_address_is_an_error_after_the_last_attempt() -> Non
             await nobody.get_collection(COLLECTION)
     with Mesh("127.0.0.1:1", options=options) as nowhere, pytest.raises(UnavailableError):
         await asyncio.to_thread(nowhere.get_collection, COLLECTION)
+
+
+def test_whatever_the_contract_offers_programs_can_ask_for() -> None:
+    asked = {
+        name
+        for name, _ in inspect.getmembers(GatewayClient, inspect.isfunction)
+        if not name.startswith("_")
+    }
+    assert asked <= set(dir(Mesh))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -14,10 +14,8 @@ from ragmesh.app.cli.following import followed
 from ragmesh.app.cli.ports import Mesh
 from ragmesh.core.documents import Accepted, Failure, JobState, Upload
 from ragmesh.core.errors import JobCancelledError, Kind, RagmeshError
+from ragmesh.sdk.arguments import batched
 
-BATCH_BYTES = 1024 * 1024
-"""Most content of one request; a larger file goes alone, piece by piece."""
-BATCH_FILES = 100
 _WAITING = 512
 """Most files that were sent and not yet reported; sending pauses there."""
 _WATCHED = 16
@@ -86,7 +84,8 @@ class Adding:
         waiting: asyncio.Queue[asyncio.Task[Outcome] | None],
         tasks: asyncio.TaskGroup,
     ) -> None:
-        batches = _batches(found, self.attributes)
+        read = (one if isinstance(one, Refused) else _read(one, self.attributes) for one in found)
+        batches = batched(read, _size)
         while (batch := await asyncio.to_thread(next, batches, None)) is not None:
             self.audience.found(len(batch))
             uploads = [item for item in batch if isinstance(item, _Read)]
@@ -160,27 +159,13 @@ class _Read:
         return self.found.path
 
 
-def _batches(
-    found: Iterable[FoundFile | Refused], attributes: Attributes
-) -> Iterator[list[_Read | Refused]]:
-    """The files in groups of bounded size, each read when its group is wanted."""
-    batch: list[_Read | Refused] = []
-    room = BATCH_BYTES
-    for item in found:
-        read = item if isinstance(item, Refused) else _read(item, attributes)
-        size = len(read.upload.content) if isinstance(read, _Read) else 0
-        if batch and (size > room or len(batch) == BATCH_FILES):
-            yield batch
-            batch, room = [], BATCH_BYTES
-        batch.append(read)
-        room -= size
-    if batch:
-        yield batch
-
-
 def _read(found: FoundFile, attributes: Attributes) -> _Read | Refused:
     upload = read_upload(found, attributes)
     return upload if isinstance(upload, Refused) else _Read(found, upload)
+
+
+def _size(item: _Read | Refused) -> int:
+    return len(item.upload.content) if isinstance(item, _Read) else 0
 
 
 def _failed(path: Path, document_id: str, error: RagmeshError) -> Outcome:

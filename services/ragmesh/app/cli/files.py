@@ -11,12 +11,11 @@ from pathlib import Path, PurePath
 
 from ragmesh.core.callers import Access
 from ragmesh.core.documents import Upload
-from ragmesh.core.errors import FileTooLargeError, InvalidError, PathUnreadableError, RagmeshError
+from ragmesh.core.errors import InvalidError, PathUnreadableError, RagmeshError
 from ragmesh.core.metadata import NO_METADATA, Metadata
 from ragmesh.core.names import document_id_of
+from ragmesh.sdk.arguments import read_file
 
-LARGEST_FILE_BYTES = 32 * 1024 * 1024
-"""No mesh can be set to take more; what is larger is not even read."""
 _MAGIC = re.compile(r"[*?[]")
 
 
@@ -70,14 +69,9 @@ def find_files(arguments: Sequence[str]) -> Iterator[FoundFile | Refused]:
 def read_upload(found: FoundFile, attributes: Attributes = NO_ATTRIBUTES) -> Upload | Refused:
     """The file as an upload, or why it cannot be one."""
     try:
-        with found.path.open("rb") as file:
-            content = file.read(LARGEST_FILE_BYTES + 1)
-    except OSError as error:
-        return _unreadable(found.path, error)
-    if len(content) > LARGEST_FILE_BYTES:
-        message = f"the file has more than {LARGEST_FILE_BYTES} bytes"
-        limit = {"limit": str(LARGEST_FILE_BYTES)}
-        return Refused(found.path, FileTooLargeError(message, metadata=limit))
+        content = read_file(found.path)
+    except RagmeshError as error:
+        return Refused(found.path, error)
     name = found.path.name.encode("utf-8", "replace").decode()
     return Upload(
         content=content,

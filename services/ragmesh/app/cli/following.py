@@ -33,13 +33,11 @@ async def followed(mesh: Mesh, job_id: str, *, tell: Callable[[Job], None] = _un
 
 def refuse_unfinished(job: Job) -> None:
     """Raise what a job ended with, unless it did what was asked."""
-    from ragmesh.core.documents import JobState
-    from ragmesh.core.errors import JobCancelledError, RagmeshError, error_classes
+    from ragmesh.sdk.endings import error_of
 
-    if job.error is not None and job.state is not JobState.SUCCEEDED:
-        raise error_classes().get(job.error.reason, RagmeshError)(job.error.message)
-    if job.state is not JobState.SUCCEEDED:
-        raise JobCancelledError("the job was cancelled")
+    error = error_of(job)
+    if error is not None:
+        raise error
 
 
 def job_line(job: Job) -> str:

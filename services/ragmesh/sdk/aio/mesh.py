@@ -12,9 +12,12 @@ from ragmesh.sdk.aio.calls import Calls
 from ragmesh.sdk.aio.collections import AsyncCollections
 from ragmesh.sdk.aio.documents import AsyncDocuments
 from ragmesh.sdk.aio.jobs import AsyncJobs
+from ragmesh.sdk.aio.records import AsyncRecords
 
 
-class AsyncMesh(AsyncAsking, AsyncCollections, AsyncDocuments, AsyncJobs, AsyncAdministration):
+class AsyncMesh(
+    AsyncAsking, AsyncCollections, AsyncDocuments, AsyncJobs, AsyncAdministration, AsyncRecords
+):
     """A client of the mesh at one gRPC address.
 
     Every method raises RagmeshError: `kind` says what can be done about it, `reason` names it, and

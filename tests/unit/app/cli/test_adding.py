@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ragmesh.app.cli.adding import BATCH_BYTES, BATCH_FILES, Adding, Ending, Outcome
+from ragmesh.app.cli.adding import Adding, Ending, Outcome
 from ragmesh.app.cli.files import find_files
 from ragmesh.core.documents import Failure, Job
 from ragmesh.core.errors import (
@@ -18,6 +18,7 @@ from ragmesh.core.errors import (
     StorageFullError,
     UnavailableError,
 )
+from ragmesh.sdk.arguments import BATCH_BYTES, BATCH_DOCUMENTS
 from tests.unit.app.cli.conftest import Program
 from tests.unit.app.cli.fake_mesh import FakeMesh
 
@@ -110,13 +111,13 @@ def test_nothing_is_read_for_a_collection_that_is_not_there(
 async def test_many_files_go_in_batches_of_bounded_size(
     mesh: FakeMesh, notes: str, tmp_path: Path
 ) -> None:
-    for number in range(BATCH_FILES + 1):
+    for number in range(BATCH_DOCUMENTS + 1):
         (tmp_path / f"{number:03}.txt").write_text("x")
     for name in ("w-large", "x-large", "y-large"):
         (tmp_path / name).write_bytes(b"x" * (BATCH_BYTES // 2 + 1))
     audience = await add(mesh, tmp_path)
-    assert mesh.batches == [BATCH_FILES, 2, 1, 1]
-    assert audience.files == BATCH_FILES + 4
+    assert mesh.batches == [BATCH_DOCUMENTS, 2, 1, 1]
+    assert audience.files == BATCH_DOCUMENTS + 4
     names = [outcome.path.name for outcome in audience.outcomes]
     assert names == sorted(names)
     assert {outcome.ending for outcome in audience.outcomes} == {Ending.INDEXED}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ragmesh.app.cli import files
 from ragmesh.app.cli.files import FoundFile, Refused, find_files, read_upload
+from ragmesh.sdk import arguments
 
 
 def ids(*arguments: str | Path) -> list[str]:
@@ -88,7 +88,7 @@ def test_a_file_named_twice_is_added_once(folder: Path) -> None:
 def test_a_file_that_no_mesh_takes_is_not_read_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(files, "LARGEST_FILE_BYTES", 4)
+    monkeypatch.setattr(arguments, "LARGEST_FILE_BYTES", 4)
     path = tmp_path / "a"
     path.write_bytes(b"12345")
     refused = read_upload(FoundFile(path, "a"))
