@@ -1,6 +1,7 @@
 """The client of a mesh for programs: `Mesh` blocks, `AsyncMesh` is for asyncio.
 
-    from ragmesh.core.usage import (
+    from ragmesh.core.tenants import ApiKey, Budget, BudgetAction, Quota, Tenant
+from ragmesh.core.usage import (
     AuditEntry,
     AuditQuery,
     Interval,
@@ -69,6 +70,7 @@ from ragmesh.core.mending import DeadLetter, Repaired, Replayed
 from ragmesh.core.metadata import Metadata
 from ragmesh.core.search import FoundChunk, Score, SearchMode, SearchResult
 from ragmesh.core.spans import Span
+from ragmesh.core.tenants import ApiKey, Budget, BudgetAction, Quota, Tenant
 from ragmesh.core.usage import AuditEntry, Sight, UsageSummary
 from ragmesh.sdk.aio.mesh import AsyncMesh
 from ragmesh.sdk.blocking.mesh import Mesh
@@ -81,9 +83,12 @@ __all__ = [
     "Answer",
     "AnswerEvent",
     "AnswerStatus",
+    "ApiKey",
     "AsyncMesh",
     "AuditEntry",
     "AuditQuery",
+    "Budget",
+    "BudgetAction",
     "CacheMode",
     "CallOptions",
     "Chunking",
@@ -112,6 +117,7 @@ __all__ = [
     "Metadata",
     "NotFoundError",
     "PreconditionError",
+    "Quota",
     "RagmeshError",
     "Repaired",
     "Replayed",
@@ -123,6 +129,7 @@ __all__ = [
     "SightQuery",
     "Span",
     "Stage",
+    "Tenant",
     "Turn",
     "UnauthenticatedError",
     "UnavailableError",

@@ -6,31 +6,11 @@ from collections.abc import AsyncGenerator, Sequence
 
 from ragmesh.core.mending import DeadLetter, Repaired, Replayed
 from ragmesh.core.names import collection_name
-from ragmesh.core.usage import (
-    AuditEntry,
-    AuditQuery,
-    Sight,
-    SightQuery,
-    UsageQuery,
-    UsageSummary,
-)
 from ragmesh.sdk.aio.connection import AsyncConnection
 
 
 class AsyncAdministration(AsyncConnection):
     """What only administrators may do."""
-
-    def list_usage(self, query: UsageQuery) -> AsyncGenerator[UsageSummary, None]:
-        """One sum a period, tenant and model, in this order."""
-        return self._calls.each(lambda page: self._gateway.list_usage(query, page))
-
-    def list_audit_entries(self, query: AuditQuery) -> AsyncGenerator[AuditEntry, None]:
-        """What was done and refused, the newest first."""
-        return self._calls.each(lambda page: self._gateway.list_audit_entries(query, page))
-
-    def list_sights(self, query: SightQuery) -> AsyncGenerator[Sight, None]:
-        """Who saw what, the newest first."""
-        return self._calls.each(lambda page: self._gateway.list_sights(query, page))
 
     def list_dead_letters(
         self, *, collection: str = "", reason: str = ""

@@ -12,11 +12,18 @@ from ragmesh.sdk.aio.calls import Calls
 from ragmesh.sdk.aio.collections import AsyncCollections
 from ragmesh.sdk.aio.documents import AsyncDocuments
 from ragmesh.sdk.aio.jobs import AsyncJobs
+from ragmesh.sdk.aio.keys import AsyncKeys
 from ragmesh.sdk.aio.records import AsyncRecords
 
 
 class AsyncMesh(
-    AsyncAsking, AsyncCollections, AsyncDocuments, AsyncJobs, AsyncAdministration, AsyncRecords
+    AsyncAsking,
+    AsyncCollections,
+    AsyncDocuments,
+    AsyncJobs,
+    AsyncAdministration,
+    AsyncKeys,
+    AsyncRecords,
 ):
     """A client of the mesh at one gRPC address.
 

@@ -7,31 +7,11 @@ from collections.abc import Generator, Sequence
 
 from ragmesh.core.mending import DeadLetter, Repaired, Replayed
 from ragmesh.core.names import collection_name
-from ragmesh.core.usage import (
-    AuditEntry,
-    AuditQuery,
-    Sight,
-    SightQuery,
-    UsageQuery,
-    UsageSummary,
-)
 from ragmesh.sdk.blocking.connection import Connection
 
 
 class Administration(Connection):
     """What only administrators may do."""
-
-    def list_usage(self, query: UsageQuery) -> Generator[UsageSummary, None, None]:
-        """One sum a period, tenant and model, in this order."""
-        return self._calls.each(lambda page: self._gateway.list_usage(query, page))
-
-    def list_audit_entries(self, query: AuditQuery) -> Generator[AuditEntry, None, None]:
-        """What was done and refused, the newest first."""
-        return self._calls.each(lambda page: self._gateway.list_audit_entries(query, page))
-
-    def list_sights(self, query: SightQuery) -> Generator[Sight, None, None]:
-        """Who saw what, the newest first."""
-        return self._calls.each(lambda page: self._gateway.list_sights(query, page))
 
     def list_dead_letters(
         self, *, collection: str = "", reason: str = ""

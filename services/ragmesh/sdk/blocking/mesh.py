@@ -13,10 +13,19 @@ from ragmesh.sdk.blocking.calls import Calls
 from ragmesh.sdk.blocking.collections import Collections
 from ragmesh.sdk.blocking.documents import Documents
 from ragmesh.sdk.blocking.jobs import Jobs
+from ragmesh.sdk.blocking.keys import Keys
 from ragmesh.sdk.blocking.records import Records
 
 
-class Mesh(Asking, Collections, Documents, Jobs, Administration, Records):
+class Mesh(
+    Asking,
+    Collections,
+    Documents,
+    Jobs,
+    Administration,
+    Keys,
+    Records,
+):
     """A client of the mesh at one gRPC address.
 
     Every method raises RagmeshError: `kind` says what can be done about it, `reason` names it, and
