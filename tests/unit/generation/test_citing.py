@@ -42,6 +42,18 @@ def test_the_quote_is_the_sentence_that_says_most_of_what_was_said(said: str, qu
     assert cited[1].quote.startswith(quote)
 
 
+def test_of_a_long_answer_the_end_decides_what_a_marker_quotes() -> None:
+    citer = Citer(HITS, "en")
+    citer.say("Ferries leave at noon. " * 200)
+    for sentence in ("Dogs stay on the car deck", "The bar opens at six", "Ferries leave at noon"):
+        citer.say(sentence)
+        cited = citer.cite(1)
+        assert cited is not None
+        assert cited[1] is not None
+        assert cited[1].quote.startswith(sentence)
+        citer.say(". ")
+
+
 def test_a_source_that_was_not_given_is_not_cited() -> None:
     citer = Citer(HITS, "en")
     assert [citer.cite(number) for number in (0, 4, -1)] == [None, None, None]

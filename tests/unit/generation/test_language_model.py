@@ -22,6 +22,7 @@ from ragmesh.generation.adapters.breaker import REST_SECONDS
 from ragmesh.generation.adapters.language_model import LanguageModelEngine, ModelRules
 from ragmesh.generation.adapters.languages import no_context_sentence
 from ragmesh.generation.adapters.patience import Patience
+from ragmesh.generation.adapters.writing import MOST_CHARACTERS
 from ragmesh.generation.ports import ANSWER_CUT, ENGINE_LOST, UNGROUNDED, ChatEnd, Engine
 from ragmesh.generation.prices import Price
 from ragmesh.generation.service import FALLBACK_ENGINE, GenerationService
@@ -246,6 +247,15 @@ async def test_an_answer_cut_at_its_limit_is_partial() -> None:
     engine = engine_of(("Dogs bark [1]", ChatEnd(False, "", 100, 2)))
     end = (await answered(engine)).end
     assert (end.status, end.degraded) == (AnswerStatus.PARTIAL, (ANSWER_CUT,))
+
+
+async def test_an_answer_without_end_is_stopped_and_what_was_said_stands() -> None:
+    engine = engine_of((f"Dogs bark at strangers [1]. {'wow ' * 5_000}",) * 4)
+    answer = await answered(engine)
+    assert (answer.end.status, answer.end.degraded) == (AnswerStatus.PARTIAL, (ANSWER_CUT,))
+    assert len(answer.text) <= MOST_CHARACTERS
+    assert answer.text.startswith("Dogs bark at strangers [1]. wow")
+    assert (answer.end.usage.completion_tokens, chat_of(engine).closed) == (3, 1)
 
 
 async def test_an_answer_that_nothing_supports_says_so() -> None:

@@ -24,6 +24,9 @@ from ragmesh.generation.ports import (
 )
 from ragmesh.generation.prices import Price
 
+MOST_CHARACTERS = 50_000
+"""Of an answer; who streams more has lost the thread, and is stopped."""
+_STOPPED_BY_US = ChatEnd(whole=False, model="", prompt_tokens=None, completion_tokens=None)
 _CHARACTERS_PER_TOKEN = 4
 """Of a prompt whose provider went away before it counted."""
 _AROUND_NO_ANSWER = " \t\r\n`'\"*"
@@ -56,6 +59,7 @@ class Writing:
     _lead: str | None = ""
     """The first words, until it is clear that they are no NO_ANSWER."""
     _refused: bool = False
+    _room: int = MOST_CHARACTERS
     _pieces: int = 0
     """Providers stream about one token a piece."""
     _told: bool = False
@@ -76,6 +80,8 @@ class Writing:
                     for event in events:
                         self.begun = True
                         yield event
+                    if self._told:
+                        return
         except RagmeshError as error:
             if self._pieces and not self.begun:
                 self.spending.abandoned(self.paper.model, self._usage_so_far())
@@ -89,7 +95,11 @@ class Writing:
 
     def _take(self, piece: ChatText) -> Iterable[GenerationEvent]:
         self._pieces += 1
-        return self._shown(self._filter.feed(self._without_refusal(piece.text)))
+        text = piece.text[: self._room]
+        self._room -= len(text)
+        yield from self._shown(self._filter.feed(self._without_refusal(text)))
+        if not self._room:
+            yield from self._end(_STOPPED_BY_US)
 
     def _without_refusal(self, text: str) -> str:
         """What of the text is an answer; nothing while or once it says that there is none."""
