@@ -151,7 +151,7 @@ class MeshServerInterceptor(grpc.GenericRpcHandler):
             return behaviour
 
         async def enter(request: Any, context: Context) -> Any:
-            with admission.admit(method, known_caller()):
+            async with admission.admit(method, known_caller()):
                 return await behaviour(request, context)
 
         return enter

@@ -44,6 +44,8 @@ class Account:
 
     requests: Bucket = field(default_factory=Bucket)
     uploads: Bucket = field(default_factory=Bucket)
+    refusals: Bucket = field(default_factory=Bucket)
+    """Of a key, of whatever was over."""
     in_flight: int = 0
 
 

@@ -7,13 +7,15 @@ still free, times a factor. One alone gets half of them, two get a third each, a
 next always finds some. Switches share their buffers by this rule, the dynamic threshold; it needs
 no list of who is there, and no queue that a flood could fill.
 
-Nothing waits here: a request that is not let in costs its refusal and nothing else.
+No request waits to be let in. What may wait for half a second is the refusal of a key that goes on
+sending although it was refused again and again: a client in a loop then sends two requests a second
+instead of as many as it can.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from enum import Enum
 
@@ -26,6 +28,10 @@ from ragmesh.gateway.limiting.visits import Holder, Visit
 from ragmesh.gateway.ports import Quotas
 
 PLACES = 256
+HELD_SECONDS = 0.5
+UNHELD_REFUSALS = 60
+"""A key may be refused so often in a minute before its refusals are held."""
+_MOST_HELD = 256
 _RETRY_SECONDS = 1.0
 _FACTORS = {KEY: 1.0, TENANT: 2.0}
 """Alone, a key may hold half of the places, and all keys of a tenant two thirds."""
@@ -81,6 +87,7 @@ class Gate:
         self._on_refusal = on_refusal
         self._accounts = Accounts()
         self._taken = dict.fromkeys(Priority, 0)
+        self._held = 0
 
     @property
     def under_way(self) -> int:
@@ -98,8 +105,10 @@ class Gate:
         )
         return Visit(holders, self._clock)
 
-    @contextmanager
-    def admit(self, visit: Visit, priority: Priority, *, uploads: bool = False) -> Iterator[None]:
+    @asynccontextmanager
+    async def admit(
+        self, visit: Visit, priority: Priority, *, uploads: bool = False
+    ) -> AsyncIterator[None]:
         """The request is under way for the time of the block; ExhaustedError when it may not be.
 
         Whoever is refused has used nothing up.
@@ -108,7 +117,11 @@ class Gate:
             visit.refuse(uploads=uploads)
             self._refuse_crowd(visit, priority)
         except ExhaustedError as error:
-            self._on_refusal(error.reason, error.metadata["scope"])
+            scope = error.metadata["scope"]
+            self._on_refusal(error.reason, scope)
+            # A gateway that is full says so at once: that is not the fault of who asks.
+            if scope != GATEWAY and visit.refused_often(UNHELD_REFUSALS):
+                await self._hold()
             raise
         visit.begin()
         self._taken[priority] += 1
@@ -121,6 +134,15 @@ class Gate:
             _current.set(outer)
             self._taken[priority] -= 1
             visit.end()
+
+    async def _hold(self) -> None:
+        if self._held >= _MOST_HELD:
+            return
+        self._held += 1
+        try:
+            await self._clock.sleep(HELD_SECONDS)
+        finally:
+            self._held -= 1
 
     def _refuse_crowd(self, visit: Visit, priority: Priority) -> None:
         """Raise OverloadedError when this process has no place left, or none for this caller."""

@@ -87,8 +87,9 @@ class Holder:
 class Visit:
     """A request at the gate, and behind it once it was let in."""
 
-    def __init__(self, holders: tuple[Holder, ...], clock: Clock) -> None:
+    def __init__(self, holders: tuple[Holder, Holder], clock: Clock) -> None:
         self.holders = holders
+        """The key, then its tenant."""
         self._clock = clock
 
     def refuse(self, *, uploads: bool) -> None:
@@ -96,6 +97,14 @@ class Visit:
         now = self._clock.monotonic()
         for holder in self.holders:
             holder.refuse(now, uploads=uploads)
+
+    def refused_often(self, limit: int) -> bool:
+        """Count a refusal; whether the key has been refused more often than so in a minute."""
+        refusals = self.holders[0].account.refusals
+        if refusals.left(limit, self._clock.monotonic()) < 1:
+            return True
+        refusals.use(1)
+        return False
 
     def begin(self) -> None:
         """It is let in."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
 from ragmesh.api.gateway.v1 import admin_service_pb2, document_service_pb2
@@ -37,7 +37,7 @@ class GateAdmission:
 
     gate: Gate
 
-    def admit(self, method: str, caller: Caller | None) -> AbstractContextManager[object]:
+    def admit(self, method: str, caller: Caller | None) -> AbstractAsyncContextManager[object]:
         """See `Admission`."""
         if not isinstance(caller, Principal):
             return nullcontext()

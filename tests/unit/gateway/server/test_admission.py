@@ -22,18 +22,15 @@ def gate() -> Gate:
     return Gate(EqualQuotas(), ManualClock(), places=lambda: 4)
 
 
-def test_health_passes_beside_a_gate_that_lets_nobody_in(gate: Gate) -> None:
+async def test_health_passes_beside_a_gate_that_lets_nobody_in(gate: Gate) -> None:
     admission = GateAdmission(gate)
-    with gate.admit(gate.approach(DEVELOPER), Priority.BULK):
-        ask = f"/{SERVICE_NAMES[0]}/Ask"
-        with (
-            admission.admit(ask, DEVELOPER),
-            pytest.raises(OverloadedError),
-            admission.admit(ask, DEVELOPER),
-        ):
-            pass
-        with admission.admit(f"/{HEALTH}/Check", None), admission.admit(f"/{HEALTH}/Watch", None):
-            assert gate.under_way == 1
+    ask = f"/{SERVICE_NAMES[0]}/Ask"
+    async with gate.admit(gate.approach(DEVELOPER), Priority.BULK), admission.admit(ask, DEVELOPER):
+        with pytest.raises(OverloadedError):
+            await admission.admit(ask, DEVELOPER).__aenter__()
+        for method in ("Check", "Watch"):
+            async with admission.admit(f"/{HEALTH}/{method}", None):
+                assert gate.under_way == 2
 
 
 def test_every_method_that_is_named_exists() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
@@ -72,7 +72,8 @@ class Door:
         headers = Headers(scope=scope)
         request_id = accept_request_id(headers.get(REQUEST_ID_HEADER))
         answer = _Answer(send, request_id)
-        with serving(request_id) as served, ExitStack() as visiting:
+        async with AsyncExitStack() as visiting:
+            served = visiting.enter_context(serving(request_id))
             try:
                 if self._identity.is_developer_mode:
                     guard_developer_mode(headers)
@@ -80,7 +81,7 @@ class Door:
                 served.idempotency_key = accept_idempotency_key(headers.get(IDEMPOTENCY_HEADER))
                 if caller is not None:
                     answer.visit = self._gate.approach(caller)
-                    visiting.enter_context(self._admitted(answer.visit, scope))
+                    await visiting.enter_async_context(self._admitted(answer.visit, scope))
                 body = self._body(scope, receive, visiting.enter_context(self.room.share()))
                 body.refuse_announced(headers)
                 with calling(caller):
@@ -108,7 +109,7 @@ class Door:
         refuse_without(principal, roles)
         return principal
 
-    def _admitted(self, visit: Visit, scope: Scope) -> AbstractContextManager[None]:
+    def _admitted(self, visit: Visit, scope: Scope) -> AbstractAsyncContextManager[None]:
         method, path = scope["method"], scope["path"]
         uploads = brings_documents(method, path)
         return self._gate.admit(visit, priority_of(method, path), uploads=uploads)

@@ -81,7 +81,7 @@ async def test_who_sends_too_much_is_told_when_to_come_again() -> None:
 
 async def test_probes_and_the_description_are_served_while_everything_else_is_refused() -> None:
     async with opened(places=8) as (mesh, http):
-        with mesh.gate.admit(mesh.gate.approach(DEVELOPER), Priority.INTERACTIVE):
+        async with mesh.gate.admit(mesh.gate.approach(DEVELOPER), Priority.INTERACTIVE):
             mesh.places = 1
             refused = await http.post(ASK, json=QUESTION)
             assert (refused.status_code, refused.json()["reason"]) == (429, "OVERLOADED")
