@@ -43,9 +43,12 @@ an IVF_HNSW_SQ, a full-text and three bitmap indexes as they come, and its own f
 rounds in turns: {ALONE} searches one by one, then {AT_ONCE} at once every {EVERY_SECONDS:g} s,
 {BURSTS} times, each counted from the moment of its schedule. Ratios are the medians of those of
 the rounds. Recall is that of the ten most alike, {RECALLS} questions, by comparing with all
-chunks that pass the filter. Opening is a process of its own, from before it opens to its first
-answer, {OPENS} of each in turns. Question to text is an embedding and a search, one by one, on the
-other side by sentence-transformers on the same weights."""
+chunks that pass the filter. Opening is a process of its own that has imported what it needs, from
+before it opens to its first answer with texts, {OPENS} of each in turns: on both sides the vectors
+of the question are ready and no encoder is loaded; here the published heads of all documents are
+handed over and heard within that time, which the other side knows nothing of. Question to text is
+an embedding and a search, one by one, on the other side by sentence-transformers on the same
+weights."""
 
 
 @dataclass(slots=True)

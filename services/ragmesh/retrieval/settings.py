@@ -56,6 +56,14 @@ class RetrievalSettings(Section):
     threads: int | None = Field(
         None, ge=1, le=256, description="Threads that search; by default the usable cores."
     )
+    memory_megabytes: int = Field(
+        2_048,
+        ge=1,
+        le=16_777_216,
+        description="Most memory of index versions that are open. One is opened when it is used;"
+        " those used longest ago are closed when more is needed. The last one stays, however large"
+        " it is.",
+    )
     first_heads_seconds: float = Field(
         _PATIENCE.first_heads_seconds,
         gt=0,
@@ -72,6 +80,11 @@ class RetrievalSettings(Section):
     )
 
     reranker: RerankerSettings | None = Field(None)
+
+    @property
+    def memory_bytes(self) -> int:
+        """Most memory of index versions that are open."""
+        return self.memory_megabytes << 20
 
     @property
     def patience(self) -> Patience:

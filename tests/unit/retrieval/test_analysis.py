@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import random
+import string
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ragmesh.core.spans import Span
 from ragmesh.retrieval.adapters.embedded.analysis import MAX_TERM_CHARACTERS, Analyzer
+from ragmesh.retrieval.adapters.embedded.marks import UNICODE_VERSION, mark_ranges
 
 
 @pytest.mark.parametrize(
@@ -120,3 +125,22 @@ def test_terms_hold_no_white_space_and_are_never_empty(text: str) -> None:
         for term in Analyzer(language).terms(text):
             assert term
             assert term.split() == [term]
+
+
+def test_plain_letters_are_split_as_they_are_among_any_others() -> None:
+    draw = random.Random(7)
+    characters = string.ascii_letters + string.digits + "._'-,:+#/() \t\n"
+    for _ in range(500):
+        text = "".join(draw.choices(characters, k=draw.randint(1, 40)))
+        among = Analyzer("").terms(f"{text} \u00e9")
+        assert sorted(among) == sorted([*Analyzer("").terms(text), "\u00e9"]), text
+
+
+def test_the_marks_written_down_are_those_of_unicode() -> None:
+    written = {code for first, last in mark_ranges() for code in range(first, last + 1)}
+    assert all(unicodedata.category(chr(code)).startswith("M") for code in written)
+    if unicodedata.unidata_version == UNICODE_VERSION:
+        marks = (
+            code for code in range(0x300, 0x1FFFF) if unicodedata.category(chr(code))[0] == "M"
+        )
+        assert written == set(marks)

@@ -169,7 +169,7 @@ async def test_vectors_cut_short_are_damage_and_not_the_vectors_of_other_chunks(
         db.execute("UPDATE writes SET vectors = substr(vectors, 1, length(vectors) - ?)", (length,))
     async with embedded_index(root) as index:
         with pytest.raises(StoreDamagedError):
-            await index.get_spec(spec.index_version_uid)
+            await index.describe(spec.index_version_uid)
         assert await index.create(spec)  # as the reconciler has it made anew
         await index.write(document_write(spec, "a", "one cat", "two cats"))
         assert await shown(index, spec, "a") == {"a"}
@@ -249,7 +249,7 @@ async def test_opening_an_index_on_a_full_disk_says_so_and_throws_nothing_away(
         with monkeypatch.context() as patched:
             patched.setattr(Words, "_opened", find_no_room)
             with pytest.raises(StorageFullError):
-                await index.get_spec(spec.index_version_uid)
+                await index.describe(spec.index_version_uid)
         assert sorted(path.name for path in words.iterdir()) == before
         assert await shown(index, spec, "a") == {"a"}
 
@@ -289,10 +289,16 @@ async def test_an_index_version_that_finds_no_room_leaves_nothing_behind(
         assert await index.list_indexes() == (spec.index_version_uid,)
 
 
+def opened(index: EmbeddedIndex, uid: str) -> Shard:
+    shard = index._shelf.get(uid)
+    assert shard is not None
+    return shard
+
+
 @contextmanager
 def little_room(folder: Path, index: EmbeddedIndex) -> Iterator[None]:
     """Let the database of an index version not grow by more than a few pages."""
-    connection = index._shards[folder.name]._truth._db
+    connection = opened(index, folder.name)._truth._db
     pages = int(connection.pragma("page_count"))
     connection.pragma("max_page_count", pages + 4)
     try:
@@ -338,7 +344,7 @@ async def test_garbage_in_a_sound_database_is_damage_too(root: Path) -> None:
         db.execute("UPDATE attributes SET tokens = '[half a lis'")
     async with embedded_index(root) as index:
         with pytest.raises(StoreDamagedError) as caught:
-            await index.get_spec(spec.index_version_uid)
+            await index.describe(spec.index_version_uid)
     assert caught.value.metadata["path"] == str(truth)
 
 
@@ -529,7 +535,7 @@ async def test_rewriting_one_document_for_ever_leaves_a_small_index(
             await publish(index, document_write(spec, "a", f"cat {round_}"), publisher)
             assert await found(index, spec) == {("a", 1), ("b", 1), ("c", 1)}
         assert isinstance(index, EmbeddedIndex)
-        snapshot = index._shards[spec.index_version_uid]._snapshot
+        snapshot = opened(index, spec.index_version_uid)._snapshot
         assert len(snapshot.visible) <= 20
         assert sum(len(segment) for segment in snapshot.segments) <= 8
         assert snapshot.searcher.doc_freq("every", "1") <= 20
@@ -552,7 +558,7 @@ async def test_changing_attributes_and_access_for_ever_leaves_a_small_index(
             access = Access((f"group {round_}",))
             await index.apply_heads(publisher.publish("a", generation=round_, access=access))
         assert isinstance(index, EmbeddedIndex)
-        snapshot = index._shards[spec.index_version_uid]._snapshot
+        snapshot = opened(index, spec.index_version_uid)._snapshot
         assert len(snapshot.columns.attribute_numbers) <= 10
         assert len(snapshot.accesses) <= 10
         member = Principal(TENANT, "member", groups=frozenset({"group 39"}))

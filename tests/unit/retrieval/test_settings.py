@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from ragmesh.retrieval.adapters.embedded.shelf import MOST_BYTES
 from ragmesh.retrieval.follower import Patience
 from ragmesh.retrieval.reranking import RerankApi, RerankEndpoint, RerankLimits
 from ragmesh.retrieval.settings import RetrievalSettings
@@ -12,6 +13,7 @@ from ragmesh.retrieval.settings import RetrievalSettings
 
 def test_the_defaults_are_those_of_the_service() -> None:
     assert RetrievalSettings().patience == Patience()
+    assert RetrievalSettings().memory_bytes == MOST_BYTES
 
 
 def test_settings_reach_the_follower() -> None:
@@ -19,7 +21,9 @@ def test_settings_reach_the_follower() -> None:
     assert settings.patience == Patience(first_heads_seconds=1.5, stale_after_seconds=7)
 
 
-@pytest.mark.parametrize("field", ["first_heads_seconds", "stale_after_seconds", "threads"])
+@pytest.mark.parametrize(
+    "field", ["first_heads_seconds", "stale_after_seconds", "threads", "memory_megabytes"]
+)
 def test_none_of_them_may_be_zero(field: str) -> None:
     with pytest.raises(ValidationError, match=field):
         RetrievalSettings.model_validate({field: 0})

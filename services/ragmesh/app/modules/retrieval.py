@@ -21,7 +21,11 @@ async def open_retrieval(wiring: Wiring) -> AsyncIterator[RetrievalService]:
     embedder = await wiring.port("embedding")
     async with AsyncExitStack() as stack:
         index = await stack.enter_async_context(
-            embedded_index(wiring.settings.index_path, threads=settings.threads)
+            embedded_index(
+                wiring.settings.index_path,
+                threads=settings.threads,
+                most_bytes=settings.memory_bytes,
+            )
         )
         reranking = None
         if settings.reranker is not None:

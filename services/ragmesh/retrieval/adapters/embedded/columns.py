@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +46,28 @@ def filter_key(node: Filter) -> str:
     return json.dumps(tree_of(node))
 
 
+class Postings(Protocol):
+    """Where tokens stand, as it was kept."""
+
+    def of(self, token: str) -> npt.NDArray[np.int32]:
+        """The positions that have the token, rising."""
+
+    def tokens(self) -> Sequence[str]:
+        """Every token that stands somewhere."""
+
+
+class NoPostings:
+    """Of columns that began empty."""
+
+    def of(self, token: str) -> npt.NDArray[np.int32]:  # noqa: ARG002 - it stands nowhere
+        """Nothing."""
+        return np.zeros(0, np.int32)
+
+    def tokens(self) -> Sequence[str]:
+        """None."""
+        return ()
+
+
 class Columns:
     """Entries (one a write) and attributes (one a generation) by number; one thread appends."""
 
@@ -54,6 +77,10 @@ class Columns:
         self.first_rows: list[int] = []
         self.attribute_numbers: list[int] = []
         self.document_ids: list[str] = []
+        self.document_uids: list[str] = []
+        self.revisions: list[int] = []
+        self.kept_postings: Postings = NoPostings()
+        """Of the attributes that came from a kept snapshot, before all others."""
         self._postings: dict[str, list[int]] = {}
         self._slots: dict[int, tuple[list[int], list[float]]] = {}
         self._masks: OrderedDict[tuple[str, int], Mask] = OrderedDict()
@@ -62,6 +89,8 @@ class Columns:
     def add_entry(self, held: Held) -> int:
         """Append a write; its entry."""
         self.first_rows.append(held.first_row)
+        self.document_uids.append(held.document_uid)
+        self.revisions.append(held.revision)
         self.keys.append(held.key)
         return len(self.keys) - 1
 
@@ -71,12 +100,27 @@ class Columns:
         for token in held.tokens:
             self._postings.setdefault(token, []).append(position)
         for slot, value in held.slots:
-            positions, values = self._slots.setdefault(slot, ([], []))
-            values.append(value)  # before its position: readers cut values to the positions
-            positions.append(position)
+            self.add_slot(slot, position, value)
         self.document_ids.append(held.document_id)
         self.attribute_numbers.append(held.attributes)
         return position
+
+    def add_slot(self, slot: int, position: int, value: float) -> None:
+        """Append a number to sort by; positions must rise."""
+        positions, values = self._slots.setdefault(slot, ([], []))
+        values.append(value)  # before its position: readers cut values to the positions
+        positions.append(position)
+
+    def postings(self) -> Iterator[tuple[str, npt.NDArray[np.int64]]]:
+        """Every token with the positions that have it, rising."""
+        for token in {*self.kept_postings.tokens(), *list(self._postings)}:
+            yield token, self._positions(token)
+
+    def slots(self) -> Iterator[tuple[int, npt.NDArray[np.int64], list[float]]]:
+        """Every slot with the positions that fill it, rising, and their numbers."""
+        for slot, (filled, numbers) in list(self._slots.items()):
+            positions = np.array(filled[:], np.int64)
+            yield slot, positions, numbers[: len(positions)]
 
     def passing(self, node: Filter, count: int) -> Mask:
         """Which of the first `count` attributes pass the filter."""
@@ -116,9 +160,14 @@ class Columns:
     def _holding(self, tokens: frozenset[str], count: int) -> Mask:
         mask = np.zeros(count, np.bool_)
         for token in tokens:
-            positions = np.array(self._postings.get(token, ())[:], np.int64)
+            positions = self._positions(token)
             mask[positions[: np.searchsorted(positions, count)]] = True
         return mask
+
+    def _positions(self, token: str) -> npt.NDArray[np.int64]:
+        added = np.array(self._postings.get(token, ())[:], np.int64)
+        kept = self.kept_postings.of(token)
+        return np.concatenate([kept.astype(np.int64), added]) if len(kept) else added
 
     def _in_range(self, node: Range, count: int) -> Mask:
         slot, bounds = slot_bounds(node, self._sortable)

@@ -10,7 +10,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 
@@ -97,8 +96,10 @@ class Desk:
             finally:
                 work.cancel()
         finally:
-            with self._turn, suppress(ValueError):
-                self._waiting.remove(waiting)
+            with self._turn:
+                # Asked first: the error of `remove` prints what it did not find, vectors and all.
+                if waiting in self._waiting:
+                    self._waiting.remove(waiting)
 
     def _serve(self) -> None:
         """Rank for a share of those that wait."""

@@ -6,10 +6,6 @@ import asyncio
 import base64
 import json
 import logging
-import os
-import re
-import shutil
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -18,13 +14,12 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits
 
 from ragmesh.chassis.executors import Executor, executor
-from ragmesh.chassis.files import make_folder_durably, sync_folder
+from ragmesh.chassis.files import make_folder_durably
 from ragmesh.chassis.locks import StoreLock
 from ragmesh.core.errors import (
     AlreadyExistsError,
-    IndexVersionGoneError,
-    InvalidError,
     InvalidPageTokenError,
+    RagmeshError,
     StoreDamagedError,
     Violation,
 )
@@ -39,8 +34,11 @@ from ragmesh.core.index import (
 )
 from ragmesh.core.pages import Page, PageRequest
 from ragmesh.retrieval.adapters.embedded.desk import Desk
-from ragmesh.retrieval.adapters.embedded.records import PreparedChunk
+from ragmesh.retrieval.adapters.embedded.folders import Folders
+from ragmesh.retrieval.adapters.embedded.keeper import KEPT_FROM_CHUNKS
+from ragmesh.retrieval.adapters.embedded.live import Rulings
 from ragmesh.retrieval.adapters.embedded.shard import Shard
+from ragmesh.retrieval.adapters.embedded.shelf import MOST_BYTES, Shelf
 from ragmesh.retrieval.adapters.embedded.view import EmbeddedView
 from ragmesh.retrieval.adapters.embedded.writing import (
     DeleteRevisions,
@@ -50,18 +48,23 @@ from ragmesh.retrieval.adapters.embedded.writing import (
     WriteDocument,
 )
 
-_UID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _WAITING_WRITES = 4_096
-_ASIDE = ".damaged"
-_ASIDE_SECONDS = 86_400.0
 _log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def embedded_index(root: Path, *, threads: int | None = None) -> AsyncIterator[EmbeddedIndex]:
+async def embedded_index(
+    root: Path,
+    *,
+    threads: int | None = None,
+    most_bytes: int = MOST_BYTES,
+    kept_from: int = KEPT_FROM_CHUNKS,
+) -> AsyncIterator[EmbeddedIndex]:
     """The index below a folder, for the time of the block; StoreInUseError when it is taken.
 
-    An index version of a newer format refuses the whole; a damaged one only itself.
+    An index version of a newer format refuses the whole; a damaged one only itself. They are
+    opened when they are used, and closed again when they take more than `most_bytes` together.
+    Those of `kept_from` chunks keep a snapshot for the next opening.
     `threads` scan and rank; they default to the usable cores. One more writes, one analyses what
     is to be written, and one applies heads.
     """
@@ -82,7 +85,7 @@ async def embedded_index(root: Path, *, threads: int | None = None) -> AsyncIter
                 executor("retrieval-heads", 1, waiting=_WAITING_WRITES)
             ),
         )
-        index = EmbeddedIndex(root, threads_of)
+        index = EmbeddedIndex(root, threads_of, Shelf(most_bytes), kept_from)
         await index.tidy_up()
         try:
             yield index
@@ -106,36 +109,42 @@ class Threads:
 class EmbeddedIndex:
     """Keeps index versions as folders; reads in threads, writes in one."""
 
-    def __init__(self, root: Path, threads: Threads) -> None:
-        self._root = root
+    def __init__(self, root: Path, threads: Threads, shelf: Shelf, kept_from: int) -> None:
+        self._folders = Folders(root)
         self._threads = threads
         self._desk = Desk(threads.search)
-        self._shards: dict[str, Shard] = {}
+        self._shelf = shelf
+        self._kept_from = kept_from
+        self._specs: dict[str, IndexSpec] = {}
+        self._rulings: dict[str, Rulings] = {}
+        """What was heard of heads, of index versions that are closed too."""
         self._damaged: dict[str, StoreDamagedError] = {}
         """What could not be opened: nobody tries again before it is dropped, or a restart."""
 
     def close(self) -> None:
         """Close every index version; runs where writes do."""
-        while self._shards:
-            self._shards.popitem()[1].close()
+        for shard in self._shelf.clear():
+            shard.close()
 
     async def list_indexes(self) -> tuple[str, ...]:
         """The uid of every index version that is kept, in order; the damaged ones too."""
-        return await self._threads.write.run(self._list)
+        return await self._threads.write.run(self._folders.uids)
 
     async def tidy_up(self) -> None:
         """Remove what was interrupted; NewerFormatError when an index version is too new."""
         await self._threads.write.run(self._refuse_newer)
-        await self._threads.write.run(self._remove_remains)
+        await self._threads.write.run(self._folders.remove_remains)
 
     async def get_spec(self, index_version_uid: str) -> IndexSpec:
         """The spec it was created with, else IndexVersionGoneError."""
-        return (await self._shard(index_version_uid)).spec
+        spec = self._specs.get(index_version_uid)
+        if spec is None:
+            spec = await self._threads.write.run(self._read_spec, index_version_uid)
+        return spec
 
     async def create(self, spec: IndexSpec) -> bool:
         """Make an empty index version; False when it is there, another of that uid is refused."""
-        if not _UID.fullmatch(spec.index_version_uid):
-            raise InvalidError.of("index_version_uid", "must be a UUID in lower case")
+        self._folders.named(spec.index_version_uid)
         return await self._threads.write.run(self._create, spec)
 
     async def drop(self, index_version_uid: str) -> None:
@@ -144,35 +153,34 @@ class EmbeddedIndex:
 
     async def write(self, write: DocumentWrite) -> DocumentDigest:
         """Keep the chunks: durable and searchable when this returns."""
-        shard = await self._shard(write.index_version_uid)
-        work = await self._threads.analysis.run(_prepare, shard, write)
-        outcome = await self._commit(shard, work)
+        async with self._using(write.index_version_uid) as shard:
+            work = await self._threads.analysis.run(WriteDocument.analysed, write, shard.analyzer)
+            outcome = await self._commit(shard, work)
         if outcome.digest is None:
             raise AssertionError("a write has a digest")
         return outcome.digest
 
     async def update_attributes(self, write: AttributesWrite) -> None:
         """Replace the attributes of a revision, unless it has those of a later generation."""
-        shard = await self._shard(write.index_version_uid)
-        await self._commit(shard, UpdateAttributes(write))
+        async with self._using(write.index_version_uid) as shard:
+            await self._commit(shard, UpdateAttributes(write))
 
     async def delete(
         self, index_version_uid: str, document_uid: str, *, below_revision: int
     ) -> int:
         """Remove the chunks of all revisions below; how many there were."""
-        shard = await self._shard(index_version_uid)
         work = DeleteRevisions(document_uid, below_revision)
-        return (await self._commit(shard, work)).removed_chunks
+        async with self._using(index_version_uid) as shard:
+            return (await self._commit(shard, work)).removed_chunks
 
     async def list_digests(self, index_version_uid: str, page: PageRequest) -> Page[DocumentDigest]:
         """What is held, by document uid and revision."""
-        shard = await self._shard(index_version_uid)
+        await self.get_spec(index_version_uid)
         after = _decode_token(page.token)
         self._refuse_damaged(index_version_uid)
         if not page.token:  # a comparison begins, as one does every minute
-            await self._threads.write.run(self._forget_aside)
-        with self._noting(index_version_uid):
-            found = await self._threads.search.run(shard.digests, after, page.rows + 1)
+            await self._threads.write.run(self._folders.forget_aside)
+        found = await self._digests(index_version_uid, after, page.rows + 1)
         items = tuple(found[: page.rows])
         token = _encode_token(items[-1]) if len(found) > page.rows else ""
         return Page(items, token)
@@ -181,40 +189,77 @@ class EmbeddedIndex:
         self, index_version_uid: str, document_uid: str, revision: int
     ) -> tuple[Chunk, ...]:
         """What is held of a revision with its vectors, by ordinal; nothing if it is not held."""
-        shard = await self._shard(index_version_uid)
-        with self._noting(index_version_uid):
-            return await self._threads.search.run(shard.chunks, document_uid, revision)
+        async with self._using(index_version_uid) as shard:
+            with self._noting(index_version_uid):
+                return await self._threads.search.run(shard.chunks, document_uid, revision)
 
     async def describe(self, index_version_uid: str) -> IndexDescription:
         """The index version as it stands; documents and chunks are the visible ones."""
-        shard = await self._shard(index_version_uid)
-        return await self._threads.search.run(shard.describe)
+        async with self._using(index_version_uid) as shard:
+            return await self._threads.search.run(shard.describe)
 
     async def apply_heads(self, batch: HeadBatch) -> None:
         """Let the next view see by these heads; heads already seen change nothing."""
-        shard = await self._shard(batch.index_version_uid)
-        await self._threads.heads.run(shard.hear, batch)
+        self._refuse_damaged(batch.index_version_uid)
+        await self._threads.heads.run(self._hear, batch)
 
     @asynccontextmanager
     async def read(self, index_version_uid: str) -> AsyncIterator[EmbeddedView]:
         """A view of this moment, for as long as the block lasts."""
-        shard = await self._shard(index_version_uid)
-        snapshot = shard.begin_read()
-        try:
-            with self._noting(index_version_uid):
-                yield EmbeddedView(shard, snapshot, self._desk)
-        finally:
-            shard.end_read(snapshot)
+        async with self._using(index_version_uid) as shard:
+            snapshot = shard.begin_read()
+            try:
+                with self._noting(index_version_uid):
+                    yield EmbeddedView(shard, snapshot, self._desk)
+            finally:
+                shard.end_read(snapshot)
+                if shard.begin_to_settle():
+                    self._threads.analysis.submit(self._settle, shard)
 
-    async def _shard(self, index_version_uid: str) -> Shard:
-        shard = self._shards.get(index_version_uid)
-        if shard is None:
-            shard = await self._threads.write.run(self._open, index_version_uid)
-        return shard
+    @asynccontextmanager
+    async def _using(self, index_version_uid: str) -> AsyncIterator[Shard]:
+        """The index version, open for the time of the block; who asks meanwhile shares it."""
+        while True:
+            with self._shelf.using(index_version_uid) as shard:
+                if shard is not None:
+                    yield shard
+                    return
+            await self._threads.write.run(self._open, index_version_uid)
+            self._make_room()
 
     async def _commit(self, shard: Shard, work: Work) -> Outcome:
         with self._noting(shard.spec.index_version_uid):
-            return await self._threads.write.run(shard.commit, shard.enter(work))
+            outcome = await self._threads.write.run(shard.commit, shard.enter(work))
+        self._make_room()
+        return outcome
+
+    def _make_room(self) -> None:
+        for closing in self._shelf.surplus():
+            self._threads.write.submit(self._close, closing)
+
+    async def _digests(
+        self, index_version_uid: str, after: tuple[str, int], count: int
+    ) -> list[DocumentDigest]:
+        """What is held; one that is closed is not opened for it, because all are compared."""
+        with self._noting(index_version_uid), self._shelf.using(index_version_uid) as shard:
+            if shard is not None:
+                return await self._threads.search.run(shard.digests, after, count)
+            folder = self._folders.root / index_version_uid
+            return await self._threads.write.run(Shard.read_digests, folder, after, count)
+
+    def _hear(self, batch: HeadBatch) -> None:
+        """Apply heads to what is open, and remember them for what is closed."""
+        uid = batch.index_version_uid
+        rulings = self._rulings.get(uid)
+        if rulings is None:
+            self._folders.require(uid)
+            rulings = self._rulings.setdefault(uid, Rulings())
+        with rulings.turn:
+            shard = self._shelf.get(uid)
+            if shard is None:
+                rulings.hear(batch)
+            else:
+                shard.hear(batch)
 
     @contextmanager
     def _noting(self, index_version_uid: str) -> Iterator[None]:
@@ -244,25 +289,46 @@ class EmbeddedIndex:
     # -- these run in the one writing thread, so that no two of them meet -------
 
     def _open(self, index_version_uid: str) -> Shard:
-        shard = self._shards.get(index_version_uid)
-        if shard is None:
-            folder = self._folder(index_version_uid)
-            if folder is None:
-                raise IndexVersionGoneError(
-                    "there is no such index version",
-                    metadata={"index_version": index_version_uid},
-                )
-            shard = self._shards[index_version_uid] = self._open_folder(folder)
-        return shard
+        shard = self._shelf.get(index_version_uid)
+        return shard or self._open_folder(self._folders.require(index_version_uid))
 
     def _open_folder(self, folder: Path) -> Shard:
-        self._refuse_damaged(folder.name)
+        uid = folder.name
+        self._refuse_damaged(uid)
+        rulings = self._rulings.setdefault(uid, Rulings())
         # It alone is lost: the others are served, and this one says what is wrong with it.
-        with self._noting(folder.name):
-            return Shard.open(folder)
+        with self._noting(uid), rulings.turn:
+            shard = Shard.open(folder, rulings, kept_from=self._kept_from)
+            self._shelf.put(uid, shard)
+        self._specs[uid] = shard.spec
+        return shard
+
+    def _read_spec(self, index_version_uid: str) -> IndexSpec:
+        folder = self._folders.require(index_version_uid)
+        self._refuse_damaged(index_version_uid)
+        with self._noting(index_version_uid):
+            return self._specs.setdefault(index_version_uid, Shard.read_spec(folder))
+
+    def _close(self, shard: Shard) -> None:
+        try:
+            shard.close()
+        except RagmeshError as error:  # nobody uses it; whoever opens it again is told
+            _log.warning("an index version was not closed well", extra={"reason": error.reason})
+
+    def _settle(self, shard: Shard) -> None:
+        """Behind the first search of what was opened; runs where texts are analysed."""
+        try:
+            if not shard.settle():
+                _log.warning(
+                    "a kept snapshot is damaged and is made anew",
+                    extra={"index_version": shard.spec.index_version_uid},
+                )
+                self._threads.write.submit(shard.load_anew)
+        except (RagmeshError, OSError):  # it serves without; who writes or searches is told
+            _log.warning("a snapshot cannot be kept", exc_info=True)
 
     def _create(self, spec: IndexSpec) -> bool:
-        folder = self._folder(spec.index_version_uid)
+        folder = self._folders.find(spec.index_version_uid)
         if folder is not None and self._is_damaged(spec.index_version_uid):
             self._set_aside(folder)
         elif folder is not None:
@@ -272,7 +338,7 @@ class EmbeddedIndex:
                     metadata={"index_version": spec.index_version_uid},
                 )
             return False
-        Shard.create(self._root / spec.index_version_uid, spec)
+        Shard.create(self._folders.named(spec.index_version_uid), spec)
         self._open(spec.index_version_uid)
         return True
 
@@ -282,69 +348,32 @@ class EmbeddedIndex:
         return index_version_uid in self._damaged
 
     def _set_aside(self, folder: Path) -> None:
-        """Keep what is left of a damaged index version for a day, out of the way of a new one."""
-        shard = self._shards.pop(folder.name, None)
+        shard = self._forget(folder.name)
         if shard is not None:
             with suppress(StoreDamagedError):
                 shard.close()
-        aside = folder.with_name(f".{folder.name}{_ASIDE}")
-        shutil.rmtree(aside, ignore_errors=True)
-        folder.rename(aside)
-        os.utime(aside)
-        sync_folder(self._root)
+        self._folders.set_aside(folder)
         self._damaged.pop(folder.name, None)
-        _log.warning(
-            "a damaged index version was set aside",
-            extra={"index_version": folder.name, "path": str(aside)},
-        )
+
+    def _forget(self, index_version_uid: str) -> Shard | None:
+        """Know nothing of it any more; what is open of it must be closed."""
+        self._specs.pop(index_version_uid, None)
+        self._rulings.pop(index_version_uid, None)  # they are heard from the beginning
+        return self._shelf.pop(index_version_uid)
 
     def _drop(self, index_version_uid: str) -> None:
-        folder = self._folder(index_version_uid)
+        folder = self._folders.find(index_version_uid)
         if folder is None:
             return
-        shard = self._shards.pop(index_version_uid, None)
+        shard = self._forget(index_version_uid)
         if shard is not None:
             shard.close()
         self._damaged.pop(index_version_uid, None)
-        shutil.rmtree(folder.with_name(f".{folder.name}{_ASIDE}"), ignore_errors=True)
-        # Renamed first: a kill in between must not leave half an index under its name.
-        grave = folder.with_name(f".{folder.name}.gone")
-        shutil.rmtree(grave, ignore_errors=True)
-        folder.rename(grave)
-        sync_folder(self._root)
-        shutil.rmtree(grave)
-
-    def _list(self) -> tuple[str, ...]:
-        names = sorted(path.name for path in self._root.iterdir() if path.is_dir())
-        return tuple(name for name in names if _UID.fullmatch(name))
+        self._folders.remove(folder)
 
     def _refuse_newer(self) -> None:
-        for name in self._list():
-            Shard.refuse_newer(self._root / name)
-
-    def _remove_remains(self) -> None:
-        """Remove what a drop or a creation left behind that was interrupted."""
-        for path in self._root.iterdir():
-            if path.is_dir() and path.name.endswith((".gone", ".new")):
-                shutil.rmtree(path)
-        self._forget_aside()
-
-    def _forget_aside(self) -> None:
-        """Remove what was set aside long enough ago: deleted documents may be in it."""
-        for path in self._root.glob(f".*{_ASIDE}"):
-            if time.time() - path.stat().st_mtime > _ASIDE_SECONDS:
-                shutil.rmtree(path, ignore_errors=True)
-
-    def _folder(self, index_version_uid: str) -> Path | None:
-        if not _UID.fullmatch(index_version_uid):
-            return None
-        folder = self._root / index_version_uid
-        return folder if folder.is_dir() else None
-
-
-def _prepare(shard: Shard, write: DocumentWrite) -> WriteDocument:
-    chunks = tuple(PreparedChunk.of(chunk, shard.analyzer) for chunk in write.chunks)
-    return WriteDocument(write, chunks)
+        for uid in self._folders.uids():
+            Shard.refuse_newer(self._folders.root / uid)
 
 
 def _encode_token(digest: DocumentDigest) -> str:

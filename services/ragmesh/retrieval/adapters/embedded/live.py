@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import tantivy
 
 from ragmesh.core.callers import OPEN, Access
-from ragmesh.core.index import Head, HeadBatch, IndexSpec
+from ragmesh.core.index import HeadBatch, IndexSpec
 from ragmesh.retrieval.adapters.embedded.columns import Columns, Mask
+from ragmesh.retrieval.adapters.embedded.kept import KeptFile
 from ragmesh.retrieval.adapters.embedded.records import Held
 from ragmesh.retrieval.adapters.embedded.segments import MAX_ROWS, NewRows, build, tidy
 from ragmesh.retrieval.adapters.embedded.snapshot import SelectionCache, Snapshot
@@ -30,54 +33,64 @@ class Change:
     """Writes with new attributes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ruling:
-    """What a head decides about the entries of its document."""
-
-    revision: int
-    access: int
+Ruling = tuple[int, int]
+"""What a head decides about the entries of its document: revision and number of the access."""
+_NOTHING: Ruling = (-1, 0)
+_NO_REVISIONS: Mapping[int, int] = MappingProxyType({})
 
 
 class Rulings:
     """The heads of an index version; without one, a document is not visible."""
 
     def __init__(self) -> None:
+        self.turn = threading.RLock()
+        """Held while heads are heard or a snapshot is made by them."""
         self.sequence = 0
         self.accesses: dict[Access, int] = {OPEN: 0}
         self._by_document: dict[str, Ruling] = {}
 
-    def of(self, document_uid: str) -> Ruling | None:
-        """What is decided about a document."""
-        return self._by_document.get(document_uid)
+    def of(self, document_uid: str) -> Ruling:
+        """What is decided about a document; no revision has the number of one without a head."""
+        return self._by_document.get(document_uid, _NOTHING)
+
+    def documents(self) -> tuple[str, ...]:
+        """Every document that a head decides about."""
+        return tuple(self._by_document)
 
     def __len__(self) -> int:
         return len(self._by_document)
 
     def hear(self, batch: HeadBatch) -> list[str]:
-        """Take over the heads that are new; the documents they are about."""
-        changed = []
+        """Take over the heads that are new; the documents they are about.
+
+        A start hears all heads there are: nothing is done twice here.
+        """
+        changed: list[str] = []
+        known, accesses, by_document = self.sequence, self.accesses, self._by_document
+        access, number = OPEN, accesses[OPEN]
+        shared: dict[Ruling, Ruling] = {}
         for head in batch.heads:
-            if head.sequence > self.sequence:
-                self._rule(head)
-                changed.append(head.document_uid)
-        self.sequence = max(self.sequence, batch.sequence)
+            if head.sequence <= known:
+                continue
+            changed.append(head.document_uid)
+            if head.deleted:
+                by_document.pop(head.document_uid, None)
+                continue
+            if head.access is not access:
+                access = head.access
+                number = accesses.setdefault(access, len(accesses))
+            ruling = (head.revision, number)
+            by_document[head.document_uid] = shared.setdefault(ruling, ruling)
+        self.sequence = max(known, batch.sequence)
         return changed
 
     def forget_unused(self) -> None:
         """Number the accesses anew that some head still has; snapshots keep their own numbers."""
         by_number = {number: access for access, number in self.accesses.items()}
         self.accesses = {OPEN: 0}
-        for document_uid, ruling in self._by_document.items():
-            access = by_number[ruling.access]
-            number = self.accesses.setdefault(access, len(self.accesses))
-            self._by_document[document_uid] = Ruling(ruling.revision, number)
-
-    def _rule(self, head: Head) -> None:
-        if head.deleted:
-            self._by_document.pop(head.document_uid, None)
-            return
-        access = self.accesses.setdefault(head.access, len(self.accesses))
-        self._by_document[head.document_uid] = Ruling(head.revision, access)
+        for document_uid, (revision, old) in self._by_document.items():
+            number = self.accesses.setdefault(by_number[old], len(self.accesses))
+            self._by_document[document_uid] = (revision, number)
 
 
 class LiveState:
@@ -112,6 +125,7 @@ class LiveState:
             segments=(),
             attributes_of=np.zeros(0, np.int32),
             attribute_count=0,
+            alive=self._alive,
             visible=np.zeros(0, np.bool_),
             access_of=np.zeros(0, np.int32),
             accesses=tuple(self._rulings.accesses),
@@ -121,6 +135,53 @@ class LiveState:
         for batch in _batches(held):
             snapshot = self.change(snapshot, [Change(added=batch)], version, searcher)
         return snapshot
+
+    def restore(self, kept: KeptFile, version: int, searcher: tantivy.Searcher) -> Snapshot:
+        """The snapshot that was kept, seen by the heads heard so far."""
+        columns = self._columns
+        kept.fill(columns)
+        count = len(columns.keys)
+        for entry, (key, document_uid, revision) in enumerate(
+            zip(columns.keys, columns.document_uids, columns.revisions, strict=True)
+        ):
+            self._entries.setdefault(document_uid, {})[revision] = entry
+            self._owners[key] = (entry, document_uid, revision)
+        self._alive = np.ones(count, np.bool_)
+        self._rulings.forget_unused()
+        bare = Snapshot(
+            version=version,
+            columns=columns,
+            segments=kept.segments(),
+            attributes_of=np.arange(count, dtype=np.int32),
+            attribute_count=count,
+            alive=self._alive,
+            visible=np.zeros(count, np.bool_),
+            access_of=np.zeros(count, np.int32),
+            accesses=(),
+            heads_sequence=0,
+            searcher=searcher,
+        )
+        return self._seen(bare, self._rulings.documents())
+
+    def catch_up(
+        self,
+        old: Snapshot,
+        changed: Iterable[tuple[int, tuple[Held, bytes] | None]],
+        attributed: Iterable[Held],
+    ) -> Snapshot:
+        """A restored snapshot after what happened to the truth since it was kept.
+
+        A key that changed comes with its write, or with None when that is not in force.
+        """
+        added, retired = [], []
+        for key, held in changed:
+            if held is None and key in self._owners:
+                retired.append(key)
+            elif held is not None and key not in self._owners:
+                added.append(held)
+        known = tuple(held for held in attributed if held.key in self._owners)
+        change = Change(tuple(added), tuple(retired), known)
+        return self.change(old, [change], old.version, old.searcher)
 
     def change(
         self,
@@ -156,6 +217,7 @@ class LiveState:
             version=version,
             segments=tidy([*old.segments, *build(new_rows, self._dimension)], self._alive),
             attribute_count=len(self._columns.attribute_numbers),
+            alive=self._alive,
             searcher=searcher,
         )
         return self._seen(fresh, touched)
@@ -169,12 +231,17 @@ class LiveState:
 
     def _seen(self, fresh: Snapshot, documents: Iterable[str]) -> Snapshot:
         """Apply what heads say about these documents; the arrays must be the snapshot's own."""
+        entries: list[int] = []
+        heads: list[bool] = []
+        accesses: list[int] = []
         for document_uid in documents:
-            ruling = self._rulings.of(document_uid)
-            for revision, entry in self._entries.get(document_uid, {}).items():
-                is_head = ruling is not None and ruling.revision == revision
-                fresh.visible[entry] = is_head
-                fresh.access_of[entry] = ruling.access if ruling is not None else 0
+            head, access = self._rulings.of(document_uid)
+            for revision, entry in self._entries.get(document_uid, _NO_REVISIONS).items():
+                entries.append(entry)
+                heads.append(revision == head)
+                accesses.append(access)
+        fresh.visible[entries] = heads
+        fresh.access_of[entries] = accesses
         return replace(
             fresh,
             accesses=tuple(self._rulings.accesses),

@@ -183,30 +183,35 @@ class Ranker:
     def _candidates(self, rows: Sequence[int], query: Scores | None) -> dict[int, Candidate]:
         snapshot = self.snapshot
         candidates: dict[int, Candidate] = {}
-        distinct = list(dict.fromkeys(rows))
-        segments, positions = snapshot.locate(np.array(distinct, np.int64))
+        distinct = np.array(list(dict.fromkeys(rows)), np.int64)
+        segments, positions = snapshot.locate(distinct)
+        document_ids, first_rows = snapshot.columns.document_ids, snapshot.columns.first_rows
         for number, segment in enumerate(snapshot.segments):
-            chosen = np.flatnonzero(segments == number)
+            chosen = segments == number
             places = positions[chosen]
-            if query is None:
-                similarities = np.zeros(len(places))
-            else:
-                exact = segment.vectors[places].astype(np.float64) @ query
-                similarities = np.clip(exact, -1.0, 1.0)
-            for index, entry, similarity in zip(
-                chosen.tolist(),
-                segment.entries[places].tolist(),
-                similarities.tolist(),
+            entries = segment.entries[places]
+            for row, entry, attributes, similarity in zip(
+                distinct[chosen].tolist(),
+                entries.tolist(),
+                snapshot.attributes_of[entries].tolist(),
+                _similarities(segment, places, query),
                 strict=True,
             ):
-                row = distinct[index]
                 candidates[row] = Candidate(
-                    place=row,
-                    document_id=snapshot.columns.document_ids[snapshot.attributes_of[entry]],
-                    ordinal=row - snapshot.columns.first_rows[entry],
-                    similarity=round(similarity, _DECIMALS),
+                    row, document_ids[attributes], row - first_rows[entry], similarity
                 )
         return candidates
+
+
+def _similarities(
+    segment: Segment, places: npt.NDArray[np.int32], query: Scores | None
+) -> list[float]:
+    """The cosine of each row and the question, rounded."""
+    if query is None:
+        return [0.0] * len(places)
+    exact = segment.vectors[places].astype(np.float64) @ query
+    found: list[float] = np.clip(exact, -1.0, 1.0).round(_DECIMALS).tolist()
+    return found
 
 
 def _products(segment: Segment, vectors: Sequence[Scores]) -> Sequence[Scores]:
@@ -215,7 +220,8 @@ def _products(segment: Segment, vectors: Sequence[Scores]) -> Sequence[Scores]:
         return ()
     if len(vectors) == 1:
         return (segment.vectors @ vectors[0],)
-    return tuple(np.stack(vectors) @ segment.vectors.T)
+    # The long side first: the other way round the whole segment is copied before it is multiplied.
+    return tuple(np.ascontiguousarray((segment.vectors @ np.stack(vectors).T).T))
 
 
 def _best_of_many(segment: Segment, mask: Mask, scores: Scores, wanted: int) -> Scored:

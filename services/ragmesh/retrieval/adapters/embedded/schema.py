@@ -15,6 +15,9 @@ from ragmesh.retrieval.adapters.embedded.records import decode_spec
 FORMAT_VERSION = 2
 """Counts up with every change of the schema."""
 _BUSY_MILLISECONDS = 5_000
+_HEAD_BYTES, _USER_VERSION = 64, slice(60, 64)
+"""Where a database that is not open says its format; part of SQLite's own format."""
+_DATABASE = b"SQLite format 3\0"
 SCHEMA = """
 CREATE TABLE state (
     one INTEGER PRIMARY KEY CHECK (one = 1), spec TEXT NOT NULL, version INTEGER NOT NULL,
@@ -75,13 +78,25 @@ def connect(path: Path) -> apsw.Connection:
     return db
 
 
-def checked_spec(db: apsw.Connection, path: Path) -> IndexSpec:
-    version = int(db.pragma("user_version"))
+def refuse_newer(path: Path) -> None:
+    """NewerFormatError when the file's head names a newer format; whatever else is in it."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    if head.startswith(_DATABASE):
+        _refuse_newer(path, int.from_bytes(head[_USER_VERSION], "big"))
+
+
+def _refuse_newer(path: Path, version: int) -> None:
     if version > FORMAT_VERSION:
         raise NewerFormatError(
             f"{path} has format {version}; this program reads up to {FORMAT_VERSION}",
             metadata={"path": str(path), "format": str(version)},
         )
+
+
+def checked_spec(db: apsw.Connection, path: Path) -> IndexSpec:
+    version = int(db.pragma("user_version"))
+    _refuse_newer(path, version)
     if version < 1:
         raise damaged(path, "it holds no index")
     try:

@@ -11,8 +11,7 @@ import shutil
 import threading
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from ragmesh.chassis.files import storage_errors, sync_folder
@@ -21,57 +20,42 @@ from ragmesh.core.errors import (
     NewerFormatError,
     RagmeshError,
     StorageFullError,
-    UnavailableError,
 )
 from ragmesh.core.index import Chunk, DocumentDigest, HeadBatch, IndexDescription, IndexSpec
 from ragmesh.core.search import QueryTerm
 from ragmesh.retrieval.adapters.embedded.analysis import Analyzer
+from ragmesh.retrieval.adapters.embedded.keeper import KEPT_FROM_CHUNKS, Keeper
+from ragmesh.retrieval.adapters.embedded.kept import KeptFile
 from ragmesh.retrieval.adapters.embedded.live import Change, LiveState, Rulings
 from ragmesh.retrieval.adapters.embedded.ranking import Ranker
 from ragmesh.retrieval.adapters.embedded.records import analysed_anew
-from ragmesh.retrieval.adapters.embedded.schema import damaged, store_errors
+from ragmesh.retrieval.adapters.embedded.schema import damaged, refuse_newer, store_errors
 from ragmesh.retrieval.adapters.embedded.snapshot import Snapshot
 from ragmesh.retrieval.adapters.embedded.truth import Truth
-from ragmesh.retrieval.adapters.embedded.words import Words
-from ragmesh.retrieval.adapters.embedded.writing import Outcome, Work
+from ragmesh.retrieval.adapters.embedded.words import WRITER_BYTES, Words
+from ragmesh.retrieval.adapters.embedded.writing import Outcome, Ticket, Work
 from ragmesh.retrieval.ports import StoredChunk
 
 _TRUTH = "truth.db"
 _WORDS = "words"
+_KEPT = "snapshot"
+_OPEN_BYTES, _ENTRY_BYTES = 600_000, 1_000
+"""Connections, keyword index and columns of an open index version, as measured."""
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Ticket:
-    """A unit of work that waits for a commit, and then its outcome."""
-
-    work: Work
-    outcome: Outcome | None = None
-    error: BaseException | None = None
-
-    @property
-    def settled(self) -> bool:
-        """Whether a commit has taken it, with whatever outcome."""
-        return self.outcome is not None or self.error is not None
-
-    def result(self) -> Outcome:
-        """The outcome, or what went wrong."""
-        if self.error is not None:
-            raise self.error
-        if self.outcome is None:
-            raise UnavailableError("the write was not taken up", retry_after_seconds=1.0)
-        return self.outcome
 
 
 class Shard:
     """Keeps one index version; `commit` has a single caller at a time, the rest any number."""
 
-    def __init__(self, folder: Path, truth: Truth) -> None:
+    def __init__(self, folder: Path, truth: Truth, rulings: Rulings, kept_from: int) -> None:
         self.folder = folder
         self.spec = truth.spec
         self.analyzer = Analyzer(truth.spec.language)
         self._truth = truth
         self._words = Words(folder / _WORDS, self.analyzer)
+        self._keeper = Keeper(folder / _KEPT, truth.spec.fingerprint.dimension, kept_from)
+        self._restored: KeptFile | None = None
+        """What the snapshot was made of, if not of the truth."""
         self._waiting: deque[Ticket] = deque()
         self._unseen: list[Change] = []
         """Changes that the truth has and the snapshot does not, after the words failed."""
@@ -79,12 +63,12 @@ class Shard:
         """Connections for reading that nobody uses."""
         self._reading: Counter[int] = Counter()
         """Searches under way, by the version that they read."""
-        self._making = threading.Lock()
+        self._making = rulings.turn
         """Held while the next snapshot is made: by a write or by heads, never by readers."""
         self._turn = threading.Lock()
         """Held for an instant: to swap the snapshot, count readers or take a connection."""
         self._closed = False
-        self._rulings = Rulings()
+        self._rulings = rulings
         self._live: LiveState
         self._snapshot: Snapshot
         with suppress(StorageFullError), truth.transaction():  # what is retired can wait for room
@@ -92,7 +76,10 @@ class Shard:
         self._analyse_anew(truth)
         self._words.catch_up(truth)
         self._words.check(truth)
-        self._load()
+        if not self._restore():
+            self._load()
+        self._is_settled = False
+        self._keeps_soon = self._keeper.wants(self._snapshot, truth)
 
     def _analyse_anew(self, truth: Truth) -> None:
         """Let the truth hold the words of this analysis; the keyword index follows by its mark."""
@@ -120,15 +107,15 @@ class Shard:
             sync_folder(folder.parent)
 
     @classmethod
-    def open(cls, folder: Path) -> Shard:
-        """The index in the folder, its derived parts brought up to date."""
-        path = folder / _TRUTH
-        if not path.exists():
-            raise damaged(path, "it is missing")
+    def open(
+        cls, folder: Path, rulings: Rulings | None = None, *, kept_from: int = KEPT_FROM_CHUNKS
+    ) -> Shard:
+        """The index in the folder, its derived parts brought up to date, seen by these rulings."""
+        path, heard = folder / _TRUTH, Rulings() if rulings is None else rulings
         truth = Truth.open(path)
         try:
             with store_errors(path):
-                return cls(folder, truth)
+                return cls(folder, truth, heard, kept_from)
         except (ValueError, KeyError, TypeError) as error:
             truth.close()
             raise damaged(path, "what it holds cannot be read") from error
@@ -137,27 +124,75 @@ class Shard:
             raise
 
     @classmethod
+    def read_spec(cls, folder: Path) -> IndexSpec:
+        """The spec of the index in the folder, which is not opened for it."""
+        with closing(Truth.open(folder / _TRUTH, read_only=True)) as truth:
+            return truth.spec
+
+    @classmethod
+    def read_digests(cls, folder: Path, after: tuple[str, int], count: int) -> list[DocumentDigest]:
+        """The same as `digests` of the index in the folder, which is not opened for it."""
+        with (
+            closing(Truth.open(folder / _TRUTH, read_only=True)) as truth,
+            store_errors(truth.path),
+        ):
+            return truth.digests(after, count)
+
+    @classmethod
     def refuse_newer(cls, folder: Path) -> None:
         """NewerFormatError when a newer version wrote the folder; damage is found on opening."""
         path = folder / _TRUTH
         if not path.exists():
             return
+        log = folder / f"{_TRUTH}-wal"
+        if not log.exists() or not log.stat().st_size:
+            refuse_newer(path)  # as it does for each of hundreds at a start
+            return
         try:
-            Truth.open(path, read_only=True).close()
+            Truth.open(path, read_only=True).close()  # the format may still be in the log
         except NewerFormatError:
             raise
         except RagmeshError as error:
             # It keeps nobody else from starting; whoever opens it is told.
             _log.debug("a format cannot be looked at", extra={"reason": error.reason})
 
+    def begin_to_settle(self) -> bool:
+        """True for the first that asks: `settle` is due, behind the first search."""
+        due, self._is_settled = not self._is_settled, True
+        return due
+
+    def settle(self) -> bool:
+        """See that the next opening is fast, too; False when what was kept is damaged."""
+        if self._restored is not None and not self._restored.is_sound():
+            return False
+        if self._keeps_soon:
+            self._keeper.keep(self._snapshot)
+        return True
+
+    def load_anew(self) -> None:
+        """Make the snapshot of the truth: what was kept is damaged."""
+        self._refuse_closed()
+        self._keeper.forget()
+        self._load()
+
     def close(self) -> None:
         """Let go of all files; a search under way fails."""
+        if not self._closed and self._keeper.wants(self._snapshot, self._truth):
+            self._keeper.keep(self._snapshot)
         with self._turn:
             self._closed = True
             idle, self._idle = list(self._idle), deque()
         self._words.close()
         for connection in (*idle, self._truth):
             connection.close()
+
+    @property
+    def memory_bytes(self) -> int:
+        """About what it takes while it is open; what is mapped counts as if all were read."""
+        snapshot = self._snapshot
+        arrays = sum(s.rows.nbytes + s.entries.nbytes + s.vectors.nbytes for s in snapshot.segments)
+        writer = WRITER_BYTES if self._words.is_written else 0
+        return _OPEN_BYTES + arrays + _ENTRY_BYTES * len(snapshot.alive) + writer
 
     # -- writing ---------------------------------------------------------------
 
@@ -194,7 +229,10 @@ class Shard:
             raise
         for number, outcome in outcomes.items():
             tickets[number].outcome = outcome
-        if any(outcome.change.retired for outcome in outcomes.values()):
+        changes = [outcome.change for outcome in outcomes.values()]
+        if any(change.retired or change.attributed for change in changes):
+            self._keeper.forget()
+        if any(change.retired for change in changes):
             self._purge()
 
     def _apply(self, ticket: Ticket, version: int) -> Outcome | None:
@@ -228,6 +266,23 @@ class Shard:
         with self._making, store_errors(self._truth.path):
             self._swap(live.load(self._truth.all_held(), version, searcher))
             self._live = live
+
+    def _restore(self) -> bool:
+        """Make the snapshot of one that was kept and of what was written since, if that pays."""
+        truth = self._truth
+        usable = self._keeper.usable(truth)
+        if usable is None:
+            return False
+        kept, changed = usable
+        live = LiveState(self.spec, self._rulings)
+        with self._making, store_errors(truth.path):
+            snapshot = live.restore(kept, truth.version(), self._words.searcher())
+            attributed = truth.attributed_after(kept.last_attributes)
+            if changed or attributed:
+                snapshot = live.catch_up(snapshot, truth.held_by_key(changed), attributed)
+            self._swap(snapshot)
+            self._live, self._restored = live, kept
+        return True
 
     def _swap(self, snapshot: Snapshot) -> None:
         with self._turn:

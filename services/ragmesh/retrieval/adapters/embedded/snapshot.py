@@ -87,6 +87,8 @@ class Snapshot:
     attributes_of: Numbers
     """Position of the attributes in force of each entry."""
     attribute_count: int
+    alive: Mask
+    """Whether each entry is in force."""
     visible: Mask
     """Whether each entry's revision is its document's published one."""
     access_of: Numbers

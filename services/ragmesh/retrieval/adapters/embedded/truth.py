@@ -48,6 +48,14 @@ ALL_HELD = (
     + " WHERE w.retired_at IS NULL ORDER BY w.key"
 )
 """By key, which is by row too; without CROSS, SQLite sorts all vectors through files of its own."""
+_HELD_AFTER = (
+    _HELD.replace("FROM writes w JOIN attributes a", "FROM attributes a CROSS JOIN writes w")
+    + " WHERE w.retired_at IS NULL AND a.number > ?"
+)
+"""From the end of the attributes; without CROSS, SQLite goes through all writes."""
+_HELD_BY_KEY = (
+    _HELD.replace("SELECT ", "SELECT w.vectors, ") + " WHERE w.retired_at IS NULL AND w.key = ?"
+)
 _CHUNKS = (
     "SELECT c.row, w.document_uid, w.revision, c.ordinal, c.text, c.span_start, c.span_end,"
     " c.headings, c.page, c.token_count, c.sentences, c.words, c.sentence_dimension,"
@@ -92,6 +100,8 @@ class Truth:
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False) -> Truth:
         """The file as it is; NewerFormatError or StoreDamagedError when it cannot be read."""
+        if not path.exists():
+            raise damaged(path, "it is missing")
         with store_errors(path):
             db = connect(path)
             try:
@@ -324,6 +334,17 @@ class Truth:
         """Every write in force with its vectors, in the order in which they were written."""
         for vectors, *row in self._db.execute(ALL_HELD):
             yield Held.of(row), vectors
+
+    def held_by_key(self, keys: Iterable[int]) -> Iterator[tuple[int, tuple[Held, bytes] | None]]:
+        """Each of these writes with its vectors; None for one that is not in force."""
+        for key in keys:
+            rows = self._db.execute(_HELD_BY_KEY, (key,))
+            yield key, next(((Held.of(row), vectors) for vectors, *row in rows), None)
+
+    def attributed_after(self, number: int) -> list[Held]:
+        """The writes in force whose attributes came later than these."""
+        rows = self._db.execute(_HELD_AFTER, (number,))
+        return [Held.of(row) for row in rows]
 
     def count_chunks(self) -> int:
         """Chunks of all writes in force."""

@@ -26,6 +26,8 @@ WORDS_VERSION = 2
 """Counts up with every change of the fields."""
 HEAP_BYTES = 15_000_000
 """What one writing thread of tantivy may buffer; the least that it accepts."""
+WRITER_BYTES = 3_500_000
+"""What it takes between small writes, as measured."""
 WEIGHTS = MappingProxyType({Field.TEXT: 1.0, Field.TITLE: 0.3, Field.HEADINGS: 0.3})
 """What a word is worth by where it stands."""
 _MOST_DELETED = 0.2
@@ -81,6 +83,11 @@ class Words:
     def schema(self) -> tantivy.Schema:
         """The fields, for queries."""
         return self._schema
+
+    @property
+    def is_written(self) -> bool:
+        """Whether there is a writer, which takes more memory than all the rest."""
+        return self._writer is not None
 
     def searcher(self) -> tantivy.Searcher:
         """What is searchable at this moment, for as long as it is held."""

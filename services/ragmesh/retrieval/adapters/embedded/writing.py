@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ragmesh.core.errors import RevisionNotFoundError
+from ragmesh.core.errors import RevisionNotFoundError, UnavailableError
 from ragmesh.core.index import AttributesWrite, DocumentDigest, DocumentWrite, chunks_digest
+from ragmesh.retrieval.adapters.embedded.analysis import Analyzer
 from ragmesh.retrieval.adapters.embedded.live import Change
 from ragmesh.retrieval.adapters.embedded.records import Held, PreparedChunk, attributes_values
 from ragmesh.retrieval.adapters.embedded.truth import Truth
@@ -29,12 +30,39 @@ class Work(Protocol):
         """Make the change in the transaction under way."""
 
 
+@dataclass(slots=True)
+class Ticket:
+    """A unit of work that waits for a commit, and then its outcome."""
+
+    work: Work
+    outcome: Outcome | None = None
+    error: BaseException | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether a commit has taken it, with whatever outcome."""
+        return self.outcome is not None or self.error is not None
+
+    def result(self) -> Outcome:
+        """The outcome, or what went wrong."""
+        if self.error is not None:
+            raise self.error
+        if self.outcome is None:
+            raise UnavailableError("the write was not taken up", retry_after_seconds=1.0)
+        return self.outcome
+
+
 @dataclass(frozen=True, slots=True)
 class WriteDocument:
     """Keeps one revision's chunks, instead of what is held of that revision."""
 
     write: DocumentWrite
     chunks: tuple[PreparedChunk, ...]
+
+    @classmethod
+    def analysed(cls, write: DocumentWrite, analyzer: Analyzer) -> WriteDocument:
+        """The write with the words of its chunks."""
+        return cls(write, tuple(PreparedChunk.of(chunk, analyzer) for chunk in write.chunks))
 
     def apply(self, truth: Truth, version: int) -> Outcome:
         """Retire the write that is in force and put this one in its place."""
