@@ -26,6 +26,7 @@ RUN_PAGES = (
     "docs/how-to/use-the-openai-api.md",
     "docs/how-to/use-grpc.md",
     "docs/how-to/use-from-python.md",
+    "docs/how-to/use-the-command-line.md",
     "docs/how-to/limit-callers.md",
     "docs/how-to/run-a-mesh.md",
     "docs/how-to/choose-an-encoder.md",

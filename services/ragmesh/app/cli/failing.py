@@ -57,8 +57,9 @@ def usage_line(error: click.ClickException) -> str:
     """What a person is told who used a command wrongly, and where it says how it is used."""
     context = error.ctx if isinstance(error, click.UsageError) else None
     path = "ragmesh" if context is None else context.command_path
-    sentence = one_line(error.format_message()).rstrip(".")
-    return f"ragmesh: USAGE: {sentence}; see `{path} --help`"
+    sentence = one_line(error.format_message())
+    stop = "" if sentence.endswith((".", "?", "!")) else "."
+    return f"ragmesh: USAGE: {sentence}{stop} See `{path} --help`."
 
 
 def error_line(error: RagmeshError) -> str:
