@@ -10,9 +10,11 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import Any
 
+from ragmesh.core.answers import Turn
 from ragmesh.core.errors import InvalidError, InvalidGoldenQuestionsError, Violation
 from ragmesh.core.names import document_id
 from ragmesh.core.questions import Question, refuse_controls
+from ragmesh.core.turns import parse_turns
 
 MAX_QUESTIONS = 100_000
 MAX_GRADE = 10
@@ -23,7 +25,7 @@ _TOLD_VIOLATIONS = 5
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}")
 _DRAFT = "draft"
 """What drafting writes into a line for a person to do."""
-_FIELDS = frozenset({"id", "question", "relevant", "answer", "slice"})
+_FIELDS = frozenset({"id", "question", "relevant", "answer", "slice", "history"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class GoldenQuestion:
     """Texts of which one stands in a right answer."""
     slice: str = ""
     """A group that is reported by itself."""
+    history: tuple[Turn, ...] = ()
+    """What was said before it was asked."""
 
     @property
     def answerable(self) -> bool:
@@ -59,7 +63,8 @@ def read_golden(content: bytes) -> GoldenSet:
     """The golden questions of a file of JSON lines, or one error that names every line at fault.
 
     A line is an object with `question` and `relevant` (grade by document id, empty when none
-    answers it), and optionally `id`, `answer` (a text or a list of texts) and `slice`. Nothing
+    answers it), and optionally `id`, `answer` (a text or a list of texts), `slice` and `history`
+    (the turns before it, each an object of `role` and `text`). Nothing
     else is taken: a misspelt field would silently measure something else.
     """
     reader = _Reader()
@@ -140,12 +145,36 @@ def _question(fields: dict[str, Any]) -> GoldenQuestion:
     if unknown:
         raise InvalidError.of(unknown[0][:100], "is no field of a golden question")
     question = Question.parse(_text(fields, "question"))
+    history = _history(fields.get("history", []))
     return GoldenQuestion(
-        id=_name(fields, "id") or f"q-{sha256(question.text.encode()).hexdigest()[:12]}",
+        id=_name(fields, "id") or _own_name(question, history),
         question=question,
         relevant=_relevant(fields.get("relevant")),
         answers=_answers(fields.get("answer", [])),
         slice=_name(fields, "slice"),
+        history=history,
+    )
+
+
+def _own_name(question: Question, history: tuple[Turn, ...]) -> str:
+    """The same words after another history are another question."""
+    words = question.text
+    if history:
+        words = json.dumps([[turn.role, turn.text] for turn in history] + [words])
+    return f"q-{sha256(words.encode()).hexdigest()[:12]}"
+
+
+def _history(value: Any) -> tuple[Turn, ...]:
+    if not isinstance(value, list) or not all(_is_turn(turn) for turn in value):
+        raise InvalidError.of("history", "must be a list of objects with a role and a text")
+    return parse_turns([(turn["role"], turn["text"]) for turn in value])
+
+
+def _is_turn(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() == {"role", "text"}
+        and all(isinstance(text, str) for text in value.values())
     )
 
 

@@ -63,7 +63,9 @@ def score(golden: GoldenQuestion, seen: Seen, k: int) -> dict[str, float]:
     refused = seen.status is AnswerStatus.NO_CONTEXT
     scores = {} if refused else _of_any_answer(seen)
     if golden.answerable:
-        scores |= _of_ranking(golden, seen.ranking, k)
+        if not golden.history:
+            # A search knows no history, and finds nothing by words that lean on it.
+            scores |= _of_ranking(golden, seen.ranking, k)
         scores["answering"] = float(not refused)
         if not refused:
             scores |= _of_right_answer(golden, seen)

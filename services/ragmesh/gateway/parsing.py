@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ragmesh.core.answers import AskQuery, CacheMode, Turn
+from ragmesh.core.answers import AskQuery, CacheMode
 from ragmesh.core.documents import MAX_UPLOADS
 from ragmesh.core.errors import (
     BatchTooLargeError,
@@ -18,13 +18,11 @@ from ragmesh.core.errors import (
 from ragmesh.core.filters import Filter
 from ragmesh.core.metadata import SortableField, declare_sortable
 from ragmesh.core.names import collection_name
-from ragmesh.core.questions import Question, parse_limit, refuse_controls
+from ragmesh.core.questions import Question, parse_limit
+from ragmesh.core.turns import parse_turns
 
 DEFAULT_ASK_LIMIT = 8
 DEFAULT_SEARCH_LIMIT = 10
-MAX_TURNS = 100
-MAX_TURN_CHARACTERS = 32_000
-ROLES = ("user", "assistant")
 
 
 def parse_ask(
@@ -40,7 +38,7 @@ def parse_ask(
     return AskQuery(
         collection=collection_name(collection),
         question=Question.parse(question),
-        history=_turns(history),
+        history=parse_turns(history),
         filter=filter,
         limit=parse_limit(DEFAULT_ASK_LIMIT if limit is None else limit),
         cache=cache,
@@ -81,19 +79,3 @@ def refuse_count(count: int, *, field: str = "documents") -> None:
             violations=[Violation(field, message)],
             metadata={"limit": str(MAX_UPLOADS)},
         )
-
-
-def _turns(history: Sequence[tuple[str, str]]) -> tuple[Turn, ...]:
-    if len(history) > MAX_TURNS:
-        raise InvalidError.of("history", f"must have at most {MAX_TURNS} turns")
-    turns = []
-    for position, (role, text) in enumerate(history):
-        where = f"history[{position}]"
-        parse_choice(role, ROLES, field=f"{where}.role")
-        if len(text) > MAX_TURN_CHARACTERS:
-            raise InvalidError.of(
-                f"{where}.text", f"must have at most {MAX_TURN_CHARACTERS} characters"
-            )
-        refuse_controls(text, field=f"{where}.text")
-        turns.append(Turn(role, text))
-    return tuple(turns)

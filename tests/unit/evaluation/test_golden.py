@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ragmesh.core.answers import Turn
 from ragmesh.core.errors import InvalidGoldenQuestionsError
 from ragmesh.evaluation.golden import MAX_GRADE, MAX_RELEVANT, read_golden
 from tests.unit.evaluation.builders import line
@@ -43,6 +44,13 @@ def test_a_question_without_an_id_goes_by_its_words() -> None:
     assert read_golden(line(answer="Yes.")).questions[0].id == first.id
 
 
+def test_the_same_words_after_another_history_are_another_question() -> None:
+    said = [{"role": "user", "text": "Are there dogs?"}, {"role": "assistant", "text": "Yes."}]
+    alone, after = read_golden(line() + b"\n" + line(history=said)).questions
+    assert alone.id != after.id
+    assert after.history == (Turn("user", "Are there dogs?"), Turn("assistant", "Yes."))
+
+
 def test_other_questions_have_another_digest() -> None:
     assert read_golden(line()).digest != read_golden(line(answer="Yes.")).digest
 
@@ -74,6 +82,10 @@ def test_other_questions_have_another_digest() -> None:
         (line(slice="two words"), "slice", "characters"),
         (line(id=""), "id", "characters"),
         (line(id=3), "id", "text"),
+        (line(history="Dogs?"), "history", "list"),
+        (line(history=[{"role": "user"}]), "history", "role and a text"),
+        (line(history=[{"role": "user", "text": 1}]), "history", "role and a text"),
+        (line(history=[{"role": "system", "text": "a"}]), "history[0].role", "one of"),
     ],
 )
 def test_a_line_that_breaks_a_rule_is_refused_with_its_number(

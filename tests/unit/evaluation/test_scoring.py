@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ragmesh.core.answers import AnswerStatus
+from ragmesh.core.answers import AnswerStatus, Turn
 from ragmesh.evaluation.ranking import ranked
 from ragmesh.evaluation.scoring import METRICS, Cited, score
 from tests.unit.evaluation.builders import REFUSED, SEEN, K, golden
@@ -16,6 +16,12 @@ def test_a_right_answer_scores_one_by_every_metric_that_applies() -> None:
     assert set(scores.values()) == {1.0}
     assert set(scores) == set(METRICS) - {"abstention"}
     assert list(scores) == [name for name in METRICS if name in scores]
+
+
+def test_a_follow_up_is_scored_by_its_answer_as_a_search_cannot_know_what_it_means() -> None:
+    after = replace(golden(), history=(Turn("user", "Are there dogs?"),))
+    missing = score(golden(), SEEN, K).keys() - score(after, SEEN, K).keys()
+    assert missing == {"recall", "ndcg", "mrr"}
 
 
 def test_citations_are_precise_when_they_name_relevant_documents() -> None:

@@ -9,9 +9,8 @@ import pytest
 from ragmesh.core.answers import CacheMode, Turn
 from ragmesh.core.errors import RagmeshError
 from ragmesh.core.metadata import SortKind
+from ragmesh.core.turns import MAX_TURN_CHARACTERS, MAX_TURNS
 from ragmesh.gateway.parsing import (
-    MAX_TURN_CHARACTERS,
-    MAX_TURNS,
     parse_ask,
     parse_sortable,
     refuse_size,

@@ -75,7 +75,7 @@ def _ask(client: Client, query: AskQuery) -> Answer:
 def _continued(query: AskQuery, answer: Answer) -> tuple[Turn, ...]:
     """What was said so far, as the next question brings it along."""
     from ragmesh.core.answers import Turn
-    from ragmesh.gateway.parsing import MAX_TURN_CHARACTERS
+    from ragmesh.core.turns import MAX_TURN_CHARACTERS
 
     said = Turn("assistant", answer.answer[:MAX_TURN_CHARACTERS])
     return (*query.history, Turn("user", query.question.text), said)[-_KEPT_TURNS:]

@@ -124,7 +124,12 @@ class _Measuring:
 
     def _ask_of(self, golden: GoldenQuestion) -> AskQuery:
         # A stored answer would be the one of the run before.
-        return AskQuery(self.plan.collection, golden.question, cache=CacheMode.BYPASS)
+        return AskQuery(
+            self.plan.collection,
+            golden.question,
+            history=golden.history,
+            cache=CacheMode.BYPASS,
+        )
 
     def _remember(self, found: SearchResult, answer: Answer) -> None:
         self.index_versions |= {found.index_version, answer.index_version}

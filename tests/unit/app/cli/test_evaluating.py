@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from ragmesh.core.answers import Answer, AnswerEvent, AnswerStatus, AskQuery, CacheMode, Citation
+from ragmesh.core.answers import (
+    Answer,
+    AnswerEvent,
+    AnswerStatus,
+    AskQuery,
+    CacheMode,
+    Citation,
+    Turn,
+)
 from ragmesh.core.documents import NewCollection, Upload
 from ragmesh.core.errors import RagmeshError, UnauthenticatedError, UnavailableError
 from ragmesh.core.search import SearchQuery, SearchResult
@@ -116,6 +124,18 @@ def test_a_question_is_measured_anew_and_a_document_counts_once(
     assert ask.cache is CacheMode.BYPASS
     (result,) = json.loads((tmp_path / "baseline.json").read_text())["results"]
     assert result["seen"]["ranking"] == [["pets", 1.0]]
+
+
+def test_a_follow_up_is_asked_with_what_was_said_before_it(
+    program: Program, mesh: Answering, tmp_path: Path
+) -> None:
+    said = [{"role": "user", "text": "Are there dogs?"}]
+    line = {"question": "And do they bark?", "relevant": {"pets": 1}, "history": said}
+    file = tmp_path / "golden.jsonl"
+    file.write_text(json.dumps(line))
+    run(program, str(file))
+    assert isinstance(mesh.asked[1], AskQuery)
+    assert mesh.asked[1].history == (Turn("user", "Are there dogs?"),)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from ragmesh.core.documents import MAX_UPLOADS
 from ragmesh.core.metadata import MAX_SORTABLE, MAX_TOKENS
 from ragmesh.core.pages import MAX_PAGE_SIZE
 from ragmesh.core.questions import MAX_LIMIT, MAX_QUESTION_CHARACTERS
-from ragmesh.gateway.parsing import MAX_TURN_CHARACTERS, MAX_TURNS, ROLES
+from ragmesh.core.turns import MAX_TURN_CHARACTERS, MAX_TURNS, ROLES
 
 Shape = dict[str, Any]
 

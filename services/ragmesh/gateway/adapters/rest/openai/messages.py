@@ -9,9 +9,9 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator
 from pydantic_core import PydanticCustomError
 
 from ragmesh.core.errors import InvalidError
+from ragmesh.core.turns import MAX_TURNS, ROLES
 from ragmesh.gateway.adapters.rest.bodies import Body
 from ragmesh.gateway.adapters.rest.openai.parameters import unsupported
-from ragmesh.gateway.parsing import MAX_TURNS, ROLES
 
 SYSTEM, OLDEST = "messages.system", "messages.oldest"
 """What `ragmesh.ignored` calls messages that had no effect."""
