@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ragmesh.chassis.settings import Section
 from ragmesh.gateway.limiting.gate import PLACES
@@ -13,6 +14,7 @@ from ragmesh.gateway.limiting.settings import AllowanceSettings
 from ragmesh.gateway.limits import MEBIBYTE, GatewayLimits
 
 _LIMITS = GatewayLimits()
+_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 
 
 class GatewaySettings(Section):
@@ -23,6 +25,11 @@ class GatewaySettings(Section):
     )
     grpc: str = Field(
         "127.0.0.1:50051", description="Public gRPC address as HOST:PORT; port 0 is any free one."
+    )
+    allowed_origins: tuple[str, ...] = Field(
+        (),
+        description="Origins such as https://wiki.example whose pages may call REST from a browser "
+        "(CORS). In developer mode only those of this machine are served, named or not.",
     )
     question_seconds: float = Field(
         _LIMITS.question_seconds,
@@ -97,6 +104,17 @@ class GatewaySettings(Section):
         default_factory=AllowanceSettings,
         description="What all keys of a tenant may use together.",
     )
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _refuse_what_is_no_origin(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"{origin!r} is no origin: a scheme, a host and a port if it is not the usual "
+                    "one, in lower case and without a path; * is none"
+                )
+        return origins
 
     @model_validator(mode="after")
     def _refuse_contradictions(self) -> Self:

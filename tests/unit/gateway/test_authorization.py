@@ -59,7 +59,7 @@ def test_the_table_holds_every_route_and_nothing_else(door: Door) -> None:
 def served_by(door: Door) -> set[tuple[str, str]]:
     """Every path with its methods, described or not."""
     found = set()
-    for route in door.app.routes:
+    for route in door.app.app.routes:
         included = getattr(route, "original_router", None)
         prefix = "" if included is None else route.include_context.prefix
         for one in [route] if included is None else included.routes:

@@ -49,3 +49,12 @@ def test_a_body_for_which_there_is_never_room_is_not_promised() -> None:
 def test_a_message_for_which_there_is_never_room_is_not_promised() -> None:
     with pytest.raises(ValidationError, match="message_megabytes"):
         GatewaySettings(upload_megabytes=32, message_megabytes=64)
+
+
+def test_pages_of_other_origins_are_named_one_by_one() -> None:
+    named = ("https://wiki.example", "http://localhost:3000", "http://[::1]:3000")
+    assert GatewaySettings().allowed_origins == ()
+    assert GatewaySettings(allowed_origins=named).allowed_origins == named
+    for wrong in ("*", "wiki.example", "https://wiki.example/", "null", "https://Wiki.example"):
+        with pytest.raises(ValidationError):
+            GatewaySettings(allowed_origins=(wrong,))

@@ -15,6 +15,7 @@ from ragmesh.chassis.requests import apart
 from ragmesh.chassis.telemetry.measures import CountedRefusals
 from ragmesh.chassis.telemetry.signals import IN_FLIGHT
 from ragmesh.gateway.adapters.rest.app import make_app
+from ragmesh.gateway.adapters.rest.origins import Origins
 from ragmesh.gateway.identity import DeveloperIdentity
 from ragmesh.gateway.limiting.gate import Gate, OnRefusal
 from ragmesh.gateway.limiting.quotas import EqualQuotas
@@ -80,6 +81,7 @@ async def _serving_http(
             pool=pool,
             version=version("ragmesh"),
             ready=lambda: health.ready,
+            origins=Origins(frozenset(wiring.settings.gateway.allowed_origins)),
         )
         async with serve_http(
             wiring.telemetry.http(app),

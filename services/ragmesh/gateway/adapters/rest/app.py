@@ -23,8 +23,10 @@ from ragmesh.gateway.adapters.rest.document_replies import HealthReply
 from ragmesh.gateway.adapters.rest.document_routes import document_router
 from ragmesh.gateway.adapters.rest.door import Door
 from ragmesh.gateway.adapters.rest.jobs import JobRoutes
+from ragmesh.gateway.adapters.rest.lean import LeanAnswers
 from ragmesh.gateway.adapters.rest.openai.errors import PREFIX as OPENAI_PREFIX
 from ragmesh.gateway.adapters.rest.openai.routes import openai_router
+from ragmesh.gateway.adapters.rest.origins import NO_ORIGINS, Origins
 from ragmesh.gateway.adapters.rest.problems import (
     on_http_error,
     on_invalid_request,
@@ -46,10 +48,11 @@ def make_app(
     pool: Executor,
     version: str,
     ready: Callable[[], bool] = lambda: True,
+    origins: Origins = NO_ORIGINS,
 ) -> Door:
     """The whole app; `pool` decodes what would hold up the loop, `ready` answers /readyz."""
     app = routed_app(Context(service, pool), version=version, ready=ready)
-    return Door(app, service, identity)
+    return Door(LeanAnswers(app, pool), service, identity, origins)
 
 
 def routed_app(context: Context, *, version: str, ready: Callable[[], bool]) -> RestApp:

@@ -48,6 +48,14 @@ _PARAMETERS = {
         "24 hours; another request with it is refused with 409.",
         "example": "4f9d2a1e-upload-leave.md",
     },
+    "IfNoneMatch": {
+        "name": "If-None-Match",
+        "in": "header",
+        "required": False,
+        "schema": {"type": "string"},
+        "description": "`ETag` of an earlier answer: 304 when it would be the same.",
+        "example": '"pxJmwC1Yj0PZkDnQXyVrVbTd"',
+    },
     "RequestId": {
         "name": "X-Request-Id",
         "in": "header",
@@ -58,7 +66,12 @@ _PARAMETERS = {
         "example": "0198c2a0-7d00-7000-8000-000000000001",
     },
 }
+_STREAMS = {"text/event-stream"}
 _HEADERS = {
+    "ETag": {
+        "schema": {"type": "string"},
+        "description": "Tag of exactly this answer to this caller, for `If-None-Match`.",
+    },
     "RequestId": {
         "schema": {"type": "string"},
         "description": "Id of the request, as in logs and traces.",
@@ -120,6 +133,7 @@ def _complete(description: dict[str, Any]) -> None:
         operation["responses"].pop("422", None)
         _add_parameters(path, method, operation)
         of_users = roles_of_route(method.upper(), path) != EVERYBODY
+        _add_conditions(method, operation)
         _add_headers(operation, limited=of_users)
         documented |= reasons_of(operation)
         if of_users:
@@ -182,6 +196,18 @@ def _add_parameters(path: str, method: str, operation: dict[str, Any]) -> None:
     parameters.append({"$ref": "#/components/parameters/RequestId"})
     if method in _CHANGING and not path.endswith(_UNKEYED):
         parameters.append({"$ref": "#/components/parameters/IdempotencyKey"})
+
+
+def _add_conditions(method: str, operation: dict[str, Any]) -> None:
+    """A read can be asked for only if it has changed."""
+    answers = operation["responses"]
+    if method != "get" or not answers["200"].get("content", {}).keys() - _STREAMS:
+        return
+    operation["parameters"].append({"$ref": "#/components/parameters/IfNoneMatch"})
+    answers["304"] = {"description": "Nothing has changed since that tag."}
+    for status in ("200", "304"):
+        headers = answers[status].setdefault("headers", {})
+        headers["ETag"] = {"$ref": "#/components/headers/ETag"}
 
 
 def _add_headers(operation: dict[str, Any], *, limited: bool) -> None:

@@ -32,6 +32,7 @@ from ragmesh.gateway.adapters.rest.admission import (
     priority_of,
     rate_limit_headers,
 )
+from ragmesh.gateway.adapters.rest.origins import Origins
 from ragmesh.gateway.adapters.rest.problems import problem_response
 from ragmesh.gateway.authorization import EVERYBODY, refuse_without, roles_of_route
 from ragmesh.gateway.developer_mode import (
@@ -58,8 +59,15 @@ def guard_developer_mode(headers: Headers) -> None:
 class Door:
     """The outermost ASGI app: whatever goes wrong below it becomes a problem."""
 
-    def __init__(self, app: ASGIApp, service: GatewayService, identity: Identity) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        service: GatewayService,
+        identity: Identity,
+        origins: Origins,
+    ) -> None:
         self.app = app
+        self._origins = origins
         self._identity = identity
         self._gate = service.gate
         self._limits = service.limits
@@ -71,12 +79,16 @@ class Door:
             return
         headers = Headers(scope=scope)
         request_id = accept_request_id(headers.get(REQUEST_ID_HEADER))
-        answer = _Answer(send, request_id)
+        answer = _Answer(send, request_id, self._origins, headers.get("origin", ""))
         async with AsyncExitStack() as visiting:
             served = visiting.enter_context(serving(request_id))
             try:
                 if self._identity.is_developer_mode:
                     guard_developer_mode(headers)
+                preflight = self._origins.preflight(scope["method"], headers)
+                if preflight is not None:
+                    await preflight(scope, receive, answer.send)
+                    return
                 caller = self._caller(scope, headers)
                 served.idempotency_key = accept_idempotency_key(headers.get(IDEMPOTENCY_HEADER))
                 if caller is not None:
@@ -131,9 +143,11 @@ def _response(error: RagmeshError, path: str) -> Response:
 class _Answer:
     """What goes out; knows whether it has begun."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, origins: Origins, origin: str) -> None:
         self._send = send
         self._request_id = request_id
+        self._origins = origins
+        self._origin = origin
         self.started = False
         self.visit: Visit | None = None
         """Who was at the gate, let in or not."""
@@ -145,6 +159,7 @@ class _Answer:
             headers = MutableHeaders(scope=message)
             headers[REQUEST_ID_HEADER] = self._request_id
             headers.setdefault("x-content-type-options", "nosniff")
+            self._origins.mark(self._origin, headers)
             if self.visit is not None:
                 headers.update(rate_limit_headers(self.visit))
         await self._send(message)
