@@ -11,14 +11,16 @@ import pytest
 
 from ragmesh.app.settings import Settings
 from ragmesh.chassis.settings import load
+from ragmesh.sdk import Mesh
 from tests.docs import plain_curl
 from tests.docs.conftest import RUN_PAGES, Runner
 from tests.docs.console import PATIENCE_SECONDS, Step, difference, is_known, steps_of
 from tests.docs.mesh import COMMAND, HTTP, DocsMesh
 from tests.docs.pages import ROOT, all_pages, page
 
-PLAIN_LANGUAGES = frozenset({"json", "mermaid", "text", "yaml", ""})
-"""Blocks that nobody types; `yaml` is loaded as settings."""
+PLAIN_LANGUAGES = frozenset({"json", "mermaid", "python", "text", "yaml", ""})
+"""Blocks that nobody types; `yaml` is loaded as settings, `python` is compiled."""
+_OF_THE_CLIENT = re.compile(r"\b(?:mesh|quick|once)\.(\w+)\(")
 _MAY_PREPARE = re.compile(r"make (setup|quickstart)")
 pytestmark = pytest.mark.timeout(PATIENCE_SECONDS + 60)  # a page is dozens of processes
 _RUN = (" ".join(COMMAND), "make up")
@@ -51,6 +53,14 @@ def test_every_block_of_a_page_is_run_or_nothing_to_type(name: str) -> None:
             assert steps_of(block)
         else:
             assert block.language in PLAIN_LANGUAGES, f"{name}:{block.line}: {block.language!r}"
+
+
+@pytest.mark.parametrize("name", RUN_PAGES)
+def test_python_on_a_page_compiles_and_asks_the_client_for_what_it_has(name: str) -> None:
+    for block in page(name).blocks:
+        if block.language == "python":
+            compile(block.text, f"{name}:{block.line}", "exec")
+            assert set(_OF_THE_CLIENT.findall(block.text)) <= set(dir(Mesh))
 
 
 def test_the_mesh_of_the_pages_is_the_one_that_the_tests_start(mesh: DocsMesh) -> None:
