@@ -240,7 +240,7 @@ def test_uploads_above_the_room_are_told_when_to_come_again(embedded_uploads: Me
             reply = embedded_uploads.rest.post(UPLOADS, json=small)
             if reply.status_code == 429:
                 break
-        assert reply.json()["reason"] == "RESOURCE_EXHAUSTED"
+        assert reply.json()["reason"] == "OVERLOADED"
         assert reply.headers["retry-after"] == "1"
     late = time.monotonic() + 20
     while (reply := embedded_uploads.rest.post(UPLOADS, json=small)).status_code == 429:
