@@ -16,6 +16,8 @@ from ragmesh.generation.prices import FREE, Price
 
 EXTRACTIVE: Literal["extractive"] = "extractive"
 _PARAMETERS: Mapping[str, JsonValue] = MappingProxyType({"temperature": 0, "max_tokens": 1024})
+REWRITER_SECONDS = 5.0
+"""Longest wait for a rewritten question."""
 _OURS = frozenset({"model", "messages", "stream", "stream_options", "tools", "functions", "n"})
 """Fields of a request that the engine fills in, or that would change what comes back."""
 _NOT_OF_EXTRACTIVE = ("url", "model", "api_key", "api_key_file")
@@ -153,11 +155,27 @@ class GenerationSettings(Section):
         "default about 3 of 100 answerable English questions are refused.",
     )
 
+    rewriter: str | None = Field(
+        None,
+        description="Name of the endpoint of kind openai that rewrites follow-up questions before"
+        " they are searched; by default rules carry terms over.",
+    )
+    rewriter_seconds: float = Field(
+        REWRITER_SECONDS,
+        gt=0,
+        le=30,
+        description="Longest wait for a rewritten question; then the rules stand in, marked"
+        " FALLBACK_REWRITER.",
+    )
+
     @model_validator(mode="after")
     def _refuse_equal_names(self) -> Self:
         names = [endpoint.name for endpoint in self.endpoints]
         if len(set(names)) < len(names):
             raise ValueError("two endpoints have the same name")
+        models = [endpoint.name for endpoint in self.endpoints if endpoint.kind != EXTRACTIVE]
+        if self.rewriter is not None and self.rewriter not in models:
+            raise ValueError("rewriter must name an endpoint of kind openai")
         return self
 
     def key_of(self, endpoint: EndpointSettings) -> str:

@@ -11,15 +11,15 @@ from ragmesh.chassis.clocks import SystemClock
 from ragmesh.chassis.telemetry.opening import OFF
 from ragmesh.core.answers import AnswerStatus
 from ragmesh.testing.generation import ask_of
-from ragmesh.testing.generation_contract import CALLER, said
+from ragmesh.testing.generation_contract import CALLER, follow_up, said
 from ragmesh.testing.provider import fake_provider, refuse
 
 QUERY = ask_of("Do dogs bark at strangers?", ["Dogs bark at strangers."])
 PRICES = {"version": "1", "models": [{"model": "fake-chat", "completion_dollars": 500_000}]}
 
 
-def wiring_of(endpoints: list[dict[str, Any]]) -> Wiring:
-    generation = {"endpoints": endpoints, "api_key": "sesame", "prices": PRICES}
+def wiring_of(endpoints: list[dict[str, Any]], **more: object) -> Wiring:
+    generation = {"endpoints": endpoints, "api_key": "sesame", "prices": PRICES, **more}
     settings = Settings.model_validate({"generation": generation})
     return Wiring(settings, cast("Any", None), SystemClock(), False, {"telemetry": OFF})
 
@@ -45,3 +45,20 @@ async def test_an_endpoint_answers_as_its_settings_say_and_quotes_stand_in_for_i
             provider.fail(refuse(500))
             quoted = await said(service.generate(CALLER, QUERY))
             assert (quoted.end.model, quoted.end.degraded) == ("extractive", ("FALLBACK_ENGINE",))
+
+
+async def test_a_model_that_is_named_rewrites_follow_ups_and_rules_stand_in_for_it() -> None:
+    async with fake_provider("Do dogs bark in winter?") as provider:
+        provider.api_key = "sesame"
+        main = {"name": "main", "kind": "openai", "url": provider.url, "model": "fake-chat"}
+        wiring = wiring_of([{}, main], rewriter="main", rewriter_seconds=5)
+        async with open_generation(wiring) as service:
+            assert (await service.describe_engine()).rewriter.startswith("main/fake-chat/")
+            rewritten = await service.rewrite_question(CALLER, follow_up("Why do dogs bark?"))
+            assert rewritten.question.text == "Do dogs bark in winter?"
+            assert (rewritten.usage.cost_dollars > 0, rewritten.degraded) == (True, ())
+            assert "Why do dogs bark?" in provider.calls[0].body["messages"][-1]["content"]
+            provider.fail(refuse(500))
+            carried = await service.rewrite_question(CALLER, follow_up("Why do dogs bark?"))
+            assert "dogs" in carried.question.text
+            assert carried.degraded == ("FALLBACK_REWRITER",)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import import_module
 
@@ -12,8 +12,9 @@ from ragmesh.app.wiring import Wiring
 from ragmesh.generation.adapters.carry_over import CarryOver
 from ragmesh.generation.adapters.extractive import ExtractiveEngine
 from ragmesh.generation.adapters.language_model import LanguageModelEngine, ModelRules
+from ragmesh.generation.adapters.model_rewriter import ModelRewriter, RewriterRules
 from ragmesh.generation.adapters.patience import Patience
-from ragmesh.generation.ports import Engine
+from ragmesh.generation.ports import Engine, Rewriter
 from ragmesh.generation.prices import FREE, Price
 from ragmesh.generation.service import GenerationService
 from ragmesh.generation.settings import EXTRACTIVE, EndpointSettings
@@ -30,7 +31,29 @@ async def open_generation(wiring: Wiring) -> AsyncIterator[GenerationService]:
             await _open_engine(wiring, endpoint, stack)
             for endpoint in wiring.settings.generation.endpoints
         ]
-        yield GenerationService(tuple(engines), rewriters=(CarryOver(),))
+        yield GenerationService(tuple(engines), rewriters=_rewriters(wiring, engines))
+
+
+def _rewriters(wiring: Wiring, engines: Sequence[Engine]) -> tuple[Rewriter, ...]:
+    """The model that is to rewrite follow-up questions, if one is, and the rules behind it."""
+    settings = wiring.settings.generation
+    models = [
+        ModelRewriter(
+            RewriterRules(
+                engine.rules.name,
+                engine.rules.model,
+                engine.rules.settings_digest,
+                settings.rewriter_seconds,
+                engine.rules.price,
+            ),
+            engine.endpoint,
+            engine.spending,
+            wiring.clock,
+        )
+        for engine in engines
+        if isinstance(engine, LanguageModelEngine) and engine.rules.name == settings.rewriter
+    ]
+    return (*models, CarryOver())
 
 
 async def _open_engine(wiring: Wiring, endpoint: EndpointSettings, stack: AsyncExitStack) -> Engine:
