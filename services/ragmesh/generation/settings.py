@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -21,6 +22,7 @@ REWRITER_SECONDS = 5.0
 _OURS = frozenset({"model", "messages", "stream", "stream_options", "tools", "functions", "n"})
 """Fields of a request that the engine fills in, or that would change what comes back."""
 _NOT_OF_EXTRACTIVE = ("url", "model", "api_key", "api_key_file")
+_URL = r"^https?://[^\s/]+(/\S*)?$"
 
 
 class EndpointSettings(Section):
@@ -38,8 +40,14 @@ class EndpointSettings(Section):
     )
     url: str | None = Field(
         None,
-        pattern=r"^https?://[^\s/]+(/\S*)?$",
+        pattern=_URL,
         description="Base of the endpoint's interface, mostly ending in /v1; for openai only.",
+    )
+    replica_urls: tuple[str, ...] = Field(
+        (),
+        max_length=31,
+        description="Further bases at which the same model is reached with the same key; all of "
+        "them are asked in turn, and one that fails is passed over for a while.",
     )
     model: str | None = Field(
         None, min_length=1, max_length=200, description="Model to ask; for openai only."
@@ -75,10 +83,12 @@ class EndpointSettings(Section):
     def _refuse_contradictions(self) -> Self:
         if self.kind == EXTRACTIVE:
             given = [name for name in _NOT_OF_EXTRACTIVE if getattr(self, name) is not None]
-            if given:
-                raise ValueError(f"an extractive engine has no {given[0]}")
+            if given or self.replica_urls:
+                raise ValueError(f"an extractive engine has no {(*given, 'replica_urls')[0]}")
         elif self.url is None or self.model is None:
             raise ValueError("an openai engine needs a url and a model")
+        if not all(re.fullmatch(_URL, url) for url in self.replica_urls):
+            raise ValueError("replica_urls must hold http or https URLs")
         ours = sorted(_OURS & self.parameters.keys())
         if ours:
             raise ValueError(f"parameters must not hold {ours[0]}")
@@ -86,7 +96,8 @@ class EndpointSettings(Section):
 
     @property
     def digest(self) -> str:
-        """Of everything that decides what the endpoint says, its key and patience left out."""
+        """Of everything that decides what the endpoint says: neither its key and patience nor the
+        replicas, which say the same."""
         decisive = [self.kind, self.url, self.model, self.parameters]
         return sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:8]
 

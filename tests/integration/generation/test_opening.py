@@ -62,3 +62,21 @@ async def test_a_model_that_is_named_rewrites_follow_ups_and_rules_stand_in_for_
             carried = await service.rewrite_question(CALLER, follow_up("Why do dogs bark?"))
             assert "dogs" in carried.question.text
             assert carried.degraded == ("FALLBACK_REWRITER",)
+
+
+async def test_a_model_at_several_addresses_is_asked_at_each_in_turn_whoever_fails() -> None:
+    async with fake_provider("Dogs bark [1].") as one, fake_provider("Dogs bark [1].") as other:
+        main = {
+            "name": "main",
+            "kind": "openai",
+            "url": one.url,
+            "replica_urls": [other.url],
+            "model": "fake-chat",
+        }
+        async with open_generation(wiring_of([main])) as service:
+            answers = [await said(service.generate(CALLER, QUERY)) for _ in range(2)]
+            assert (len(one.calls), len(other.calls)) == (1, 1)
+            one.fail(refuse(500))
+            answers.append(await said(service.generate(CALLER, QUERY)))
+            assert len(other.calls) == 2
+            assert {answer.end.degraded for answer in answers} == {()}

@@ -32,6 +32,8 @@ def test_without_settings_answers_are_quotes() -> None:
         {"endpoints": ({**MODEL, "url": "file:///etc/passwd"},)},
         {"endpoints": ({"url": "https://llm.example/v1"},)},
         {"endpoints": ({**MODEL, "parameters": {"messages": []}},)},
+        {"endpoints": ({**MODEL, "replica_urls": ["llm.example"]},)},
+        {"endpoints": ({"replica_urls": ["https://llm.example/v1"]},)},
         {"prices": {"models": (PRICE,)}},
         {"prices": {"version": "1", "models": (PRICE, PRICE)}},
         {"rewriter": "nobody"},

@@ -6,9 +6,11 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from importlib import import_module
 
 from ragmesh.app.wiring import Wiring
+from ragmesh.generation.adapters.balancing import BalancedChat
 from ragmesh.generation.adapters.carry_over import CarryOver
 from ragmesh.generation.adapters.extractive import ExtractiveEngine
 from ragmesh.generation.adapters.language_model import LanguageModelEngine, ModelRules
@@ -69,7 +71,11 @@ async def _open_engine(wiring: Wiring, endpoint: EndpointSettings, stack: AsyncE
     if price == FREE:
         _log.info("answers of a model count as free", extra={"engine": endpoint.name})
     remote = OpenAIEndpoint.configured(settings, endpoint)
-    chat = await stack.enter_async_context(open_openai_chat(remote, wiring.clock))
+    chats = [
+        await stack.enter_async_context(open_openai_chat(replace(remote, url=url), wiring.clock))
+        for url in (remote.url, *endpoint.replica_urls)
+    ]
+    chat = BalancedChat(chats, wiring.clock, endpoint.first_token_seconds)
     rules = _rules(endpoint, model, settings.min_confidence, price)
     return LanguageModelEngine(rules, chat, wiring.telemetry.spending(), wiring.clock)
 
