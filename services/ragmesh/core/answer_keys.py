@@ -17,7 +17,7 @@ from ragmesh.core.documents import Route
 from ragmesh.core.questions import Question
 from ragmesh.core.search import RetrieveQuery
 
-_FORMAT = 1
+_FORMAT = 2
 """Grows when equal questions would get other keys, so that caches that outlive us start anew."""
 
 EXCLUDED_FIELDS: Mapping[str, str] = MappingProxyType(
@@ -29,8 +29,13 @@ EXCLUDED_FIELDS: Mapping[str, str] = MappingProxyType(
 """Fields of AskQuery that are not in the key, and why. A field that is not here is in it."""
 
 
-def answer_key(caller: Caller, query: AskQuery, route: Route, engine: EngineDescription) -> str:
-    """The key under which the answer to this question may be shared, 64 hex digits."""
+def answer_key(
+    caller: Caller, query: AskQuery, route: Route, engine: EngineDescription, *, reranker: str = ""
+) -> str:
+    """The key under which the answer to this question may be shared, 64 hex digits.
+
+    `reranker` stands for everything that decides how a reranker orders, "" for none.
+    """
     parts = {
         "format": _FORMAT,
         "query": canonical_query(query),
@@ -40,11 +45,12 @@ def answer_key(caller: Caller, query: AskQuery, route: Route, engine: EngineDesc
         "index_version": route.index_version_uid,
         "language": route.language,
         "engine": _canonical(engine),
+        "reranker": reranker,
     }
     return sha256(_encoded(parts)).hexdigest()
 
 
-def hits_key(caller: Caller, query: RetrieveQuery, tenant_uid: str) -> str:
+def hits_key(caller: Caller, query: RetrieveQuery, tenant_uid: str, *, reranker: str = "") -> str:
     """The key under which the hits of this search may be shared, 64 hex digits.
 
     The words are taken as they are: hits are shown with scores, which any mark may move.
@@ -59,6 +65,7 @@ def hits_key(caller: Caller, query: RetrieveQuery, tenant_uid: str) -> str:
         "words": query.question.text,
         "tenant": tenant_uid,
         "groups": groups_digest(caller),
+        "reranker": reranker,
     }
     return sha256(_encoded(parts)).hexdigest()
 

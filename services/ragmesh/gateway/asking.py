@@ -61,6 +61,7 @@ class Asking:
     spans: StageSpans
     flights: Flights
     apart: Apart
+    reranker: str = ""
 
     async def stream(
         self, caller: Caller, query: AskQuery, *, request_id: str
@@ -70,7 +71,8 @@ class Asking:
         Unless others wait for the same answer: then it stops when the last of them leaves.
         """
         watch = Stopwatch(self.clock, self.spans)
-        run = _Run(caller, query, request_id, watch, Bypass(self.limits.cache_seconds))
+        bypass = Bypass(self.limits.cache_seconds)
+        run = _Run(caller, query, request_id, self.reranker, watch, bypass)
         stored = await self._find(run)
         if stored is not None:
             for piece in replay(stored.answer):
@@ -254,6 +256,7 @@ class _Run:
     caller: Caller
     query: AskQuery
     request_id: str
+    reranker: str
     watch: Stopwatch
     bypass: Bypass
     reading: Reading = field(default_factory=Reading)
@@ -272,7 +275,9 @@ class _Run:
     """What it cost to make the question stand for itself."""
 
     def set_key(self) -> None:
-        self.key = answer_key(self.caller, self.query, self.route, self.engine)
+        self.key = answer_key(
+            self.caller, self.query, self.route, self.engine, reranker=self.reranker
+        )
 
     def mark(self, retrieval: Retrieval) -> ReadMark:
         return ReadMark(

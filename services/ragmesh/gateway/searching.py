@@ -38,6 +38,7 @@ class Searching:
     clock: Clock
     limits: GatewayLimits
     spans: StageSpans
+    reranker: str = ""
 
     async def search(self, caller: Caller, query: SearchQuery) -> SearchResult:
         """The hits; a route whose index version is gone is resolved once more."""
@@ -68,7 +69,7 @@ class Searching:
     async def _find(self, run: _Run) -> Retrieval:
         """What was found before while nothing has changed, else what is found now."""
         query = run.retrieve_query()
-        key = hits_key(run.caller, query, run.route.tenant_uid)
+        key = hits_key(run.caller, query, run.route.tenant_uid, reranker=self.reranker)
         with run.watch.stage("cache_lookup"):
             stored = await run.bypass.unless_answered(self.cache.lookup_hits(run.caller, key))
         if stored is not None:

@@ -63,6 +63,8 @@ class GatewayService:
     apart: Apart = field(default=_unlimited)
     flights: Flights = field(default_factory=Flights)
     """What is being answered now."""
+    reranker: str = ""
+    """What decides how hits are reordered, "" for nothing; a part of the keys of what is cached."""
 
     async def ask(self, caller: Caller, query: AskQuery, *, request_id: str) -> Answer:
         """The whole answer."""
@@ -86,6 +88,7 @@ class GatewayService:
             self.spans,
             self.flights,
             self.apart,
+            self.reranker,
         )
         events = asking.stream(caller, query, request_id=request_id)
         return within(self.limits.question_seconds, events)
@@ -93,7 +96,13 @@ class GatewayService:
     async def search(self, caller: Caller, query: SearchQuery) -> SearchResult:
         """The chunks closest to a query."""
         searching = Searching(
-            self.catalog, self.retriever, self.cache, self.clock, self.limits, self.spans
+            self.catalog,
+            self.retriever,
+            self.cache,
+            self.clock,
+            self.limits,
+            self.spans,
+            self.reranker,
         )
         work = searching.search(caller, query)
         return await in_time(self.limits.question_seconds, work, what="the search")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from hashlib import sha256
 from pathlib import Path
 
 from pydantic import Field, SecretStr
@@ -44,6 +46,12 @@ class RerankerSettings(Section):
         return RerankLimits(candidates=self.candidates, seconds=self.timeout_seconds)
 
     @property
+    def digest(self) -> str:
+        """Of everything that decides how it orders; its key and its patience left out."""
+        decisive = [self.url, self.api.value, self.model, self.candidates]
+        return sha256(json.dumps(decisive).encode()).hexdigest()[:16]
+
+    @property
     def endpoint(self) -> RerankEndpoint:
         """Where it is and how it is spoken to."""
         key = "" if self.api_key is None else self.api_key.get_secret_value()
@@ -80,6 +88,11 @@ class RetrievalSettings(Section):
     )
 
     reranker: RerankerSettings | None = Field(None)
+
+    @property
+    def reranker_digest(self) -> str:
+        """Of the reranker; empty without one."""
+        return "" if self.reranker is None else self.reranker.digest
 
     @property
     def memory_bytes(self) -> int:

@@ -226,6 +226,13 @@ def test_everything_that_is_said_to_a_search_is_in_the_key_of_its_hits(
     assert hits_key(ALICE, changed, "tenant-1") != hits_key(ALICE, SEARCH, "tenant-1")
 
 
+def test_another_reranker_gives_other_answers_and_hits() -> None:
+    asked = AskQuery(collection="handbook", question=Question("x"))
+    plain = answer_key(ALICE, asked, ROUTE, ENGINE)
+    assert answer_key(ALICE, asked, ROUTE, ENGINE, reranker="a") != plain
+    assert hits_key(ALICE, SEARCH, "tenant-1", reranker="a") != hits_key(ALICE, SEARCH, "tenant-1")
+
+
 def test_hits_are_shared_by_those_who_see_the_same_documents() -> None:
     bob = Principal("tenant-1", "bob", frozenset({"office", "crew"}))
     eve = Principal("tenant-1", "eve", frozenset({"crew"}))

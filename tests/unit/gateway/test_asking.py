@@ -291,3 +291,11 @@ async def test_an_engine_that_does_not_say_how_it_ended_is_a_defect(mesh: FakeMe
     service = replace(mesh.service(), generator=_MuteGenerator())
     with pytest.raises(InternalError):
         await service.ask(DEVELOPER, question(), request_id="r")
+
+
+async def test_an_answer_from_what_another_reranker_ordered_is_not_served(mesh: FakeMesh) -> None:
+    query = question()
+    for reranker in ("one", "one", "two"):
+        service = replace(mesh.service(), reranker=reranker)
+        await service.ask(DEVELOPER, query, request_id="r")
+    assert len(mesh.retriever.queries) == 2

@@ -123,6 +123,13 @@ async def test_a_degraded_search_is_not_kept(mesh: FakeMesh) -> None:
     assert not mesh.cache.hits
 
 
+async def test_what_another_reranker_ordered_is_not_served(mesh: FakeMesh) -> None:
+    query = SearchQuery(COLLECTION, LEAVE)
+    for reranker in ("one", "one", "two"):
+        await replace(mesh.service(), reranker=reranker).search(DEVELOPER, query)
+    assert len(mesh.retriever.queries) == 2
+
+
 async def test_a_cache_that_is_away_costs_a_search_a_mark_alone(mesh: FakeMesh) -> None:
     mesh.cache.error = UnavailableError("the cache is away")
     result = await search(mesh)

@@ -53,6 +53,18 @@ def test_settings_of_a_reranker_reach_it() -> None:
     assert "secret" not in repr(settings)
 
 
+def test_what_decides_how_a_reranker_orders_is_told_from_what_does_not() -> None:
+    given: dict[str, object] = {"url": "http://reranker/rerank"}
+
+    def digest(**more: object) -> str:
+        return RetrievalSettings.model_validate({"reranker": {**given, **more}}).reranker_digest
+
+    assert RetrievalSettings().reranker_digest == ""
+    assert digest(api_key="secret", timeout_seconds=9) == digest() != ""
+    others = ({"model": "m"}, {"api": "tei"}, {"candidates": 7}, {"url": "http://other/rerank"})
+    assert len({digest(), *(digest(**other) for other in others)}) == 5
+
+
 @pytest.mark.parametrize("url", ["", "reranker", "ftp://x", "http://user:pass@x/", "http://x/?k=1"])
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ValidationError, match="url"):

@@ -54,6 +54,7 @@ async def _service(wiring: Wiring) -> GatewayService:
         gate=_gate(wiring, refusals.saw),
         spans=wiring.telemetry.stages("gateway"),
         apart=apart,
+        reranker=wiring.settings.retrieval.reranker_digest,
     )
     # A door has a span of its own; below it one shows what the use case took.
     observed: GatewayService = wiring.telemetry.observed("gateway", made, as_spans=True)
