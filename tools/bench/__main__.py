@@ -17,6 +17,7 @@ Measure = Callable[[Path | None], Awaitable[Table]]
 ROWS: Mapping[str, str] = MappingProxyType(
     {
         "H1": "hop:measure_hop",
+        "G1": "doors:measure_doors",
         "split": "question:measure_question",
         "C1": "repeats:measure_repeats",
         "L1": "users:measure_users",

@@ -36,6 +36,10 @@ HEAD_SECONDS = 15.0
 MAX_HEADERS = 100
 SLOWEST_BYTES_A_SECOND = 1_024
 """What a reader must take of what waits for it, on the whole."""
+HEARD_OUT_SECONDS = 30.0
+HEARD_OUT_BYTES = 64 * 1024 * 1024
+"""How long, and how far, a client may go on with a body that was answered before its end. Cut off
+at once, many would never see the answer; never cut off, one would never end."""
 _VERSIONS = ("1.0", "1.1")
 
 
@@ -155,6 +159,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._options = options
         self._unread = 0
         self._fault: RagmeshError | None = None
+        self._unwanted = 0
+        self._unwanted_timer: asyncio.TimerHandle | None = None
         self._reader_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -174,6 +180,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """Forget the timers with the connection."""
         self._head_done()
         self._reader_goes_on()
+        self._body_done()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -214,6 +221,22 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             raise self._fault  # ends the parser, which says so below
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        """Hear out, within bounds, who still sends what was answered already."""
+        if self.cycle.response_complete:
+            if self._unwanted_timer is None:
+                self._unwanted_timer = self.loop.call_later(HEARD_OUT_SECONDS, self.transport.abort)
+            self._unwanted += len(body)
+            if self._unwanted > HEARD_OUT_BYTES:
+                self.transport.abort()
+            return
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The body has ended, whoever wanted it."""
+        self._body_done()
+        super().on_message_complete()
+
     def send_400_response(self, msg: str) -> None:
         """Answer bytes that are no request, in the shape of every other error."""
         self._refuse(self._fault or MalformedHttpError(msg))
@@ -239,6 +262,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+    def _body_done(self) -> None:
+        self._unwanted = 0
+        if self._unwanted_timer is not None:
+            self._unwanted_timer.cancel()
+            self._unwanted_timer = None
 
     def _wait_for_reader(self) -> None:
         self._unread = self.transport.get_write_buffer_size()

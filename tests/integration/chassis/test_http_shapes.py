@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ragmesh.chassis import http_servers
 from ragmesh.chassis.http_servers import MAX_HEADERS, HttpServer, serve_http
 from ragmesh.chassis.lifecycle import Lifecycle
 
@@ -99,6 +100,14 @@ async def said(server: HttpServer, request: bytes) -> bytes:
         writer.close()
 
 
+async def send_for_ever(writer: asyncio.StreamWriter, piece: bytes) -> None:
+    """Send pieces until the connection breaks."""
+    while True:
+        writer.write(piece)
+        await writer.drain()
+        await asyncio.sleep(0)
+
+
 def problem(reply: bytes) -> dict[str, Any]:
     """The problem of a reply, which is a whole one by itself."""
     head, _, body = reply.partition(b"\r\n\r\n")
@@ -170,3 +179,26 @@ async def test_bytes_after_a_request_do_not_get_into_its_answer() -> None:
             seen = await asyncio.wait_for(reader.read(), ENOUGH)
         writer.close()
     assert b"400" not in seen
+
+
+@pytest.mark.parametrize(
+    ("bound", "value", "piece"),
+    [("HEARD_OUT_BYTES", 200_000, b"x" * 65_536), ("HEARD_OUT_SECONDS", 0.1, b"x")],
+)
+async def test_a_body_that_never_ends_is_answered_and_then_cut_off(
+    monkeypatch: pytest.MonkeyPatch, bound: str, value: float, piece: bytes
+) -> None:
+    monkeypatch.setattr(http_servers, bound, value)
+
+    async def refusing(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 413, "headers": []})
+        await send({"type": "http.response.body", "body": b"no"})
+
+    async with Lifecycle() as life, serve_http(refusing, "127.0.0.1:0", tasks=life.tasks) as server:
+        host, _, port = server.address.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(POST + b"content-length: 99999999999\r\n\r\n")
+        assert b"413" in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), ENOUGH)
+        async with asyncio.timeout(ENOUGH):
+            with pytest.raises(ConnectionError):
+                await send_for_ever(writer, piece)
