@@ -239,5 +239,10 @@ class Settings(Section):
         """Folder of the index versions."""
         return self._path(self.index.url, "sqlite:///", "index")
 
+    @property
+    def spool_path(self) -> Path:
+        """Folder of the usage that waits for indexing."""
+        return self.data_dir / "spool"
+
     def _path(self, url: str | None, scheme: str, name: str) -> Path:
         return self.data_dir / name if url is None else Path(url.removeprefix(scheme))

@@ -27,6 +27,8 @@ EXCLUDED_FIELDS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Fields of AskQuery that are not in the key, and why. A field that is not here is in it."""
+_PRICES = frozenset({"prompt_dollars", "completion_dollars"})
+"""Of an engine: what it costs decides no answer."""
 
 
 def answer_key(
@@ -44,7 +46,11 @@ def answer_key(
         "collection": route.collection_uid,
         "index_version": route.index_version_uid,
         "language": route.language,
-        "engine": _canonical(engine),
+        "engine": [
+            [field.name, _canonical(getattr(engine, field.name))]
+            for field in fields(engine)
+            if field.name not in _PRICES
+        ],
         "reranker": reranker,
     }
     return sha256(_encoded(parts)).hexdigest()

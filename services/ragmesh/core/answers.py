@@ -62,6 +62,8 @@ class GenerateQuery:
     retrieval: Retrieval
     language: str
     history: tuple[Turn, ...] = ()
+    free_only: bool = False
+    """Only an engine without a price may answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,8 @@ class RewriteQuery:
     question: Question
     history: tuple[Turn, ...]
     language: str
+    free_only: bool = False
+    """Only what has no price may rewrite it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +152,21 @@ class EngineDescription:
     prompt_version: str
     rewriter: str = ""
     """How follow-up questions are rewritten, with its version; empty when they are not."""
+    prompt_dollars: float = 0.0
+    """For a million tokens sent to the dearest engine that may answer; decides no answer."""
+    completion_dollars: float = 0.0
+    """For a million tokens that it writes."""
+
+    @property
+    def is_paid(self) -> bool:
+        """Whether an answer may cost something."""
+        return bool(self.prompt_dollars or self.completion_dollars)
+
+    def usage_of(self, prompt_tokens: int, completion_tokens: int) -> Usage:
+        """What so many tokens cost at most."""
+        prompt = prompt_tokens * self.prompt_dollars
+        dollars = (prompt + completion_tokens * self.completion_dollars) / 1_000_000
+        return Usage(prompt_tokens, completion_tokens, dollars)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from enum import Enum
 from ragmesh.core.answers import Usage
 from ragmesh.core.errors import InvalidError
 from ragmesh.core.search import Timings
+from ragmesh.core.tenants import Budget
 
 MOST_RECORDS = 1_000
 """Most records of one request."""
@@ -106,13 +107,24 @@ Record = UsageRecord | SightRecord | RefusalRecord
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """What a tenant has spent, of what it may."""
+
+    tenant_uid: str
+    month_dollars: float
+    """Since the begin of this month (UTC)."""
+    budget: Budget = field(default_factory=Budget)
+    """Its own; without a limit if it has none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Recorded:
     """What became of a batch."""
 
     recorded: int
     duplicates: int
-    spent: tuple[tuple[str, float], ...]
-    """(tenant uid, US dollars since the begin of this month, UTC), all records counted."""
+    spent: tuple[Spent, ...]
+    """Every tenant with a budget or a model's usage in this month, all records counted."""
 
 
 class UsagePeriod(Enum):
@@ -241,20 +253,3 @@ class SightQuery:
     def __post_init__(self) -> None:
         if self.document_id and not self.collection:
             raise InvalidError.of("document_id", "needs the collection that it is in")
-
-
-class BudgetAction(Enum):
-    """What happens to a paid call once a budget is spent."""
-
-    REFUSE = "refuse"
-    DEGRADE = "degrade"
-    """An engine without a price answers, and the answer says so."""
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """What a tenant may spend."""
-
-    monthly_dollars: float = 0.0
-    """In a calendar month (UTC); 0 for no limit."""
-    on_exceeded: BudgetAction = BudgetAction.REFUSE

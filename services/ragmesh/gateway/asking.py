@@ -5,11 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, nullcontext
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass, replace
 from typing import cast
 
-from ragmesh.core.answer_keys import answer_key
 from ragmesh.core.answers import (
     Answer,
     AnswerEvent,
@@ -18,26 +16,36 @@ from ragmesh.core.answers import (
     CacheMode,
     Citation,
     Delta,
-    EngineDescription,
     Generated,
     GenerateQuery,
     GenerationEvent,
-    ReadMark,
     RewriteQuery,
     StoredAnswer,
-    Usage,
 )
-from ragmesh.core.callers import Caller, Machine
+from ragmesh.core.callers import Caller, Machine, Principal
 from ragmesh.core.clock import Clock
-from ragmesh.core.documents import Route
 from ragmesh.core.errors import IndexVersionGoneError, InternalError
 from ragmesh.core.questions import Question
 from ragmesh.core.search import Retrieval, RetrieveQuery
+from ragmesh.gateway.accounting import (
+    BUDGET_SPENT,
+    Account,
+    error_of,
+)
 from ragmesh.gateway.bypass import Bypass
 from ragmesh.gateway.flights import Flight, Flights, Reading
 from ragmesh.gateway.limits import GatewayLimits
-from ragmesh.gateway.ports import AnswerCache, Apart, Generator, Retriever, Router, StageSpans
+from ragmesh.gateway.ports import (
+    AnswerCache,
+    Apart,
+    Books,
+    Generator,
+    Retriever,
+    Router,
+    StageSpans,
+)
 from ragmesh.gateway.replay import replay
+from ragmesh.gateway.run import Run
 from ragmesh.gateway.stopwatch import Stopwatch
 
 _log = logging.getLogger(__name__)
@@ -61,6 +69,7 @@ class Asking:
     spans: StageSpans
     flights: Flights
     apart: Apart
+    books: Books
     reranker: str = ""
 
     async def stream(
@@ -71,32 +80,61 @@ class Asking:
         Unless others wait for the same answer: then it stops when the last of them leaves.
         """
         watch = Stopwatch(self.clock, self.spans)
+        account = Account(self.books, caller, "Ask", watch)
         bypass = Bypass(self.limits.cache_seconds)
-        run = _Run(caller, query, request_id, self.reranker, watch, bypass)
+        run = Run(caller, query, request_id, self.reranker, watch, account, bypass)
+        try:
+            async with aclosing(self._events(run)) as events:
+                async for event in events:
+                    if isinstance(event, Answer):
+                        run.close(event)
+                    yield event
+        except BaseException as error:
+            run.break_off(error)
+            raise
+
+    async def _events(self, run: Run) -> AsyncGenerator[AnswerEvent, None]:
         stored = await self._find(run)
         if stored is not None:
+            run.read = stored.tags
             for piece in replay(stored.answer):
                 yield piece
             yield run.again(stored.answer)
             return
         # Who asks for an answer of their own gets one.
-        shared = query.cache is CacheMode.USE
+        shared = run.query.cache is CacheMode.USE
         events = self._follow(run, await self._board(run)) if shared else self._answer(run)
         async with aclosing(events):
             async for event in events:
                 yield event
 
-    async def _answer(self, run: _Run) -> AsyncGenerator[AnswerEvent, None]:
-        retrieval = await self._evidence(run)
-        async with aclosing(self._write(run, retrieval)) as events:
-            async for event in events:
-                yield event
-        answer = run.answer()
-        await self._keep(run, retrieval, answer)
-        # What keeping it took, and whether it worked, is part of what the caller is told.
-        yield replace(answer, timings_ms=run.watch.read(), degraded=run.all_degraded())
+    async def _answer(self, run: Run) -> AsyncGenerator[AnswerEvent, None]:
+        run.answering = True
+        try:
+            await self._admit(run)
+            retrieval = await self._evidence(run)
+            async with aclosing(self._write(run, retrieval)) as events:
+                async for event in events:
+                    yield event
+            answer = run.answer()
+            await self._keep(run, retrieval, answer)
+            await run.account.charge_answer(answer.model, answer.usage)
+            # What keeping it took, and whether it worked, is part of what the caller is told.
+            yield replace(answer, timings_ms=run.watch.read(), degraded=run.all_degraded())
+        except BaseException as error:
+            reason = error_of(error)
+            run.account.charge_spent(run.model, run.spent(reason), reason)
+            raise
 
-    async def _board(self, run: _Run) -> Flight:
+    async def _admit(self, run: Run) -> None:
+        """Let only engines without a price answer once there is nothing left to pay with."""
+        if not run.engine.is_paid or not isinstance(run.caller, Principal):
+            return
+        if not await self.books.may_pay(run.caller):
+            run.free_only = True
+            run.degraded += (BUDGET_SPENT,)
+
+    async def _board(self, run: Run) -> Flight:
         """The flight that this question is answered by; whoever gets it leaves it again."""
         key, refused = run.key, None
         while True:
@@ -113,14 +151,14 @@ class Asking:
             await flight.leave()
             refused = flight
 
-    async def _apart(self, run: _Run) -> AsyncGenerator[AnswerEvent, None]:
+    async def _apart(self, run: Run) -> AsyncGenerator[AnswerEvent, None]:
         """The answer, made in the time of all who wait for it instead of that of the first."""
         with self.apart(self.limits.question_seconds):
             async with aclosing(self._answer(run)) as events:
                 async for event in events:
                     yield event
 
-    async def _holds(self, run: _Run, reading: Reading) -> bool:
+    async def _holds(self, run: Run, reading: Reading) -> bool:
         """Whether what that question reads is what this one would read from now on."""
         if not reading.begun:
             return True
@@ -131,7 +169,7 @@ class Asking:
             check = self.cache.check_read(run.caller, reading.mark)
             return bool(await run.bypass.unless_answered(check))
 
-    async def _follow(self, run: _Run, flight: Flight) -> AsyncGenerator[AnswerEvent, None]:
+    async def _follow(self, run: Run, flight: Flight) -> AsyncGenerator[AnswerEvent, None]:
         leads = flight.reading is run.reading
         answer: Answer | None = None
         try:
@@ -142,6 +180,8 @@ class Asking:
                             yield event
                         else:
                             answer = event
+            if flight.reading.mark is not None:
+                run.read = flight.reading.mark.tags
             if not leads:
                 if answer is None:
                     raise InternalError("the answer that others wait for was broken off")
@@ -149,12 +189,13 @@ class Asking:
         finally:
             await flight.leave()
 
-    async def _find(self, run: _Run) -> StoredAnswer | None:
+    async def _find(self, run: Run) -> StoredAnswer | None:
         """Resolve the route, which everything after carries, and look for a stored answer."""
         with run.watch.stage("route"):
             run.route = await self.router.resolve_route(
                 run.caller, run.query.collection, affinity=affinity_of(run.caller)
             )
+            run.account.collection_uid = run.route.collection_uid
             run.engine = await self.generator.describe_engine()
         run.set_key()
         if run.query.cache is not CacheMode.USE:
@@ -163,7 +204,7 @@ class Asking:
             lookup = self.cache.lookup_answer(run.caller, run.key)
             return await run.bypass.unless_answered(lookup)
 
-    async def _evidence(self, run: _Run) -> Retrieval:
+    async def _evidence(self, run: Run) -> Retrieval:
         """The chunks to answer from; a route whose index version is gone is resolved once more."""
         question = await self._rewrite(run)
         try:
@@ -177,18 +218,20 @@ class Asking:
             run.set_key()
             return await self._retrieve(run, question)
 
-    async def _rewrite(self, run: _Run) -> Question:
+    async def _rewrite(self, run: Run) -> Question:
         """What to search with: a question that leans on its history says nothing by itself."""
         if not run.query.history:
             return run.query.question
-        query = RewriteQuery(run.query.question, run.query.history, run.route.language)
+        query = RewriteQuery(
+            run.query.question, run.query.history, run.route.language, free_only=run.free_only
+        )
         with run.watch.stage("rewrite"):
             rewritten = await self.generator.rewrite_question(run.caller, query)
         run.degraded += rewritten.degraded
         run.rewriting = rewritten.usage
         return rewritten.question
 
-    async def _retrieve(self, run: _Run, question: Question) -> Retrieval:
+    async def _retrieve(self, run: Run, question: Question) -> Retrieval:
         query = RetrieveQuery(
             index_version_uid=run.route.index_version_uid,
             collection_uid=run.route.collection_uid,
@@ -205,13 +248,22 @@ class Asking:
             run.watch.add(f"retrieve.{name}", milliseconds)
         run.degraded += retrieval.degraded
         run.heads_sequence = retrieval.heads_sequence
-        run.reading.end(run.mark(retrieval))
+        mark = run.mark(retrieval)
+        run.read = mark.tags
+        run.reading.end(mark)
         return retrieval
 
     async def _write(
-        self, run: _Run, retrieval: Retrieval
+        self, run: Run, retrieval: Retrieval
     ) -> AsyncGenerator[Delta | Citation, None]:
-        query = GenerateQuery(run.query.question, retrieval, run.route.language, run.query.history)
+        query = GenerateQuery(
+            run.query.question,
+            retrieval,
+            run.route.language,
+            run.query.history,
+            free_only=run.free_only,
+        )
+        run.prompt_tokens = sum(hit.token_count for hit in retrieval.hits)
         began = self.clock.monotonic()
         # The port promises an iterator; every implementation is a generator that can be closed.
         events = cast(
@@ -229,7 +281,7 @@ class Asking:
                         run.take(event)
                         yield event
 
-    async def _keep(self, run: _Run, retrieval: Retrieval, answer: Answer) -> None:
+    async def _keep(self, run: Run, retrieval: Retrieval, answer: Answer) -> None:
         """Store a complete answer with a tag for every document in its context."""
         wanted = run.query.cache is not CacheMode.BYPASS
         whole = answer.status is AnswerStatus.ANSWERED and not answer.degraded
@@ -247,83 +299,3 @@ class Asking:
                 read_at=mark.read_at,
             )
             await run.bypass.unless_answered(self.cache.store_answer(run.caller, entry))
-
-
-@dataclass(slots=True)
-class _Run:
-    """One question on its way."""
-
-    caller: Caller
-    query: AskQuery
-    request_id: str
-    reranker: str
-    watch: Stopwatch
-    bypass: Bypass
-    reading: Reading = field(default_factory=Reading)
-    route: Route = field(init=False)
-    engine: EngineDescription = field(init=False)
-    key: str = field(init=False)
-    """Of the answer, by the route and the engine above; made once, as it takes a while."""
-    read_at: datetime = field(init=False)
-    heads_sequence: int = 0
-    degraded: tuple[str, ...] = ()
-    first_ms: float | None = None
-    pieces: list[str] = field(default_factory=list)
-    citations: list[Citation] = field(default_factory=list)
-    generated: Generated | None = None
-    rewriting: Usage = field(default_factory=Usage)
-    """What it cost to make the question stand for itself."""
-
-    def set_key(self) -> None:
-        self.key = answer_key(
-            self.caller, self.query, self.route, self.engine, reranker=self.reranker
-        )
-
-    def mark(self, retrieval: Retrieval) -> ReadMark:
-        return ReadMark(
-            collection_uid=self.route.collection_uid,
-            heads_sequence=retrieval.heads_sequence,
-            tags=tuple(sorted({hit.document_uid for hit in retrieval.hits})),
-            read_at=self.read_at,
-        )
-
-    def take(self, event: Delta | Citation) -> None:
-        if isinstance(event, Delta):
-            self.pieces.append(event.text)
-        else:
-            self.citations.append(event)
-
-    def all_degraded(self) -> tuple[str, ...]:
-        of_engine = () if self.generated is None else self.generated.degraded
-        return tuple(dict.fromkeys(self.bypass.degraded + self.degraded + of_engine))
-
-    def answer(self) -> Answer:
-        """The answer as the engine made it."""
-        if self.generated is None:
-            raise InternalError("the engine stopped without saying how its answer ended")
-        return Answer(
-            answer="".join(self.pieces),
-            status=self.generated.status,
-            citations=tuple(self.citations),
-            confidence=self.generated.confidence,
-            groundedness=self.generated.groundedness,
-            cached=False,
-            model=self.generated.model,
-            usage=self.generated.usage + self.rewriting,
-            index_version=self.route.index_version,
-            heads_sequence=self.heads_sequence,
-            request_id=self.request_id,
-            timings_ms=self.watch.read(),
-            degraded=self.all_degraded(),
-        )
-
-    def again(self, answer: Answer) -> Answer:
-        """An answer made for somebody else as this request's: free, and as fast as it was."""
-        return replace(
-            answer,
-            cached=True,
-            usage=Usage(),
-            request_id=self.request_id,
-            timings_ms=self.watch.read(),
-            degraded=tuple(dict.fromkeys(answer.degraded + self.all_degraded())),
-        )

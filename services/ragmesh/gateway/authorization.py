@@ -117,10 +117,13 @@ ROUTES: Mapping[str, Mapping[str, Roles]] = MappingProxyType(
     }
 )
 _PARAMETER = re.compile(r"\\{[a-z_]+\\}")
-_TEMPLATES = tuple(
-    (re.compile(_PARAMETER.sub("[^/]+", re.escape(path))), methods)
-    for path, methods in ROUTES.items()
-)
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    return re.compile(_PARAMETER.sub("[^/]+", re.escape(template)))
+
+
+_TEMPLATES = tuple((_pattern(path), methods) for path, methods in ROUTES.items())
 
 
 def roles_of_method(method: str) -> Roles | None:
@@ -139,6 +142,12 @@ def roles_of_route(method: str, path: str) -> Roles | None:
     # Of nobody but those who may use each of them; EVERYBODY is the empty set and no template's
     # that fits more than one path.
     return frozenset.intersection(*found) if found else None
+
+
+def template_of(path: str) -> str:
+    """The template of a route that the path fits, so that nothing of the path is kept."""
+    fitting = (name for name in ROUTES if _pattern(name).fullmatch(path))
+    return next(fitting, "")
 
 
 def refuse_without(principal: Principal, roles: Roles) -> None:

@@ -49,6 +49,8 @@ from ragmesh.core.tenants import (
 from ragmesh.core.usage import (
     AuditEntry,
     AuditQuery,
+    Circumstances,
+    Record,
     Recorded,
     Sight,
     SightQuery,
@@ -254,6 +256,41 @@ class KeySource(Protocol):
 
 class Catalog(Collections, Documents, Jobs, Mending, Records, Tenancy, KeySource, Protocol):
     """Satisfied by IndexingService (same process) and its client (over gRPC)."""
+
+
+class SpoolStore(Protocol):
+    """Keeps lines that wait to be handed on; what it has taken survives the process."""
+
+    async def append(self, records: Sequence[str]) -> None:
+        """Add lines; durable when this returns."""
+
+    async def read(self, limit: int) -> tuple[tuple[int, str], ...]:
+        """The oldest lines with their positions."""
+
+    async def remove(self, positions: Sequence[int]) -> None:
+        """Forget the lines at these positions."""
+
+    async def count(self) -> int:
+        """How many lines wait."""
+
+
+class Books(Protocol):
+    """Takes down what calls used and showed, off their path."""
+
+    def call(self, caller: Principal, method: str) -> Circumstances:
+        """The caller's call, ending now."""
+
+    def refused(self, caller: Principal, method: str, refusal: str) -> None:
+        """Note that somebody was not allowed to do something, and for which reason."""
+
+    def put(self, *records: Record, paid: bool = False) -> None:
+        """Take the records in; what was not paid is dropped where there is no room."""
+
+    async def put_durably(self, *records: Record) -> None:
+        """The same for what was paid; it survives the process when this returns."""
+
+    async def may_pay(self, caller: Principal) -> bool:
+        """Whether a paid engine may answer; UsageSpoolFullError, BudgetSpentError when nobody."""
 
 
 class StageSpans(Protocol):

@@ -19,10 +19,11 @@ from ragmesh.core.search import (
     SearchResult,
     StoredHits,
 )
+from ragmesh.gateway.accounting import Account, error_of, seen_in_hits
 from ragmesh.gateway.asking import affinity_of
 from ragmesh.gateway.bypass import Bypass
 from ragmesh.gateway.limits import GatewayLimits
-from ragmesh.gateway.ports import HitCache, Retriever, Router, StageSpans
+from ragmesh.gateway.ports import Books, HitCache, Retriever, Router, StageSpans
 from ragmesh.gateway.stopwatch import Stopwatch
 
 _log = logging.getLogger(__name__)
@@ -38,20 +39,21 @@ class Searching:
     clock: Clock
     limits: GatewayLimits
     spans: StageSpans
+    books: Books
     reranker: str = ""
 
     async def search(self, caller: Caller, query: SearchQuery) -> SearchResult:
         """The hits; a route whose index version is gone is resolved once more."""
-        run = _Run(
-            caller, query, Stopwatch(self.clock, self.spans), Bypass(self.limits.cache_seconds)
-        )
-        await self._route(run)
+        watch = Stopwatch(self.clock, self.spans)
+        account = Account(self.books, caller, "Search", watch)
+        run = _Run(caller, query, watch, account, Bypass(self.limits.cache_seconds))
         try:
-            retrieval = await self._find(run)
-        except IndexVersionGoneError as error:
-            _log.info("the route was out of date", extra={"reason": error.reason})
-            await self._route(run)
-            retrieval = await self._find(run)
+            retrieval = await self._retrieval(run)
+        except BaseException as error:
+            account.charge(error=error_of(error))
+            raise
+        account.charge(cached=run.cached)
+        account.show(seen_in_hits(retrieval.hits))
         return SearchResult(
             hits=tuple(_found(hit) for hit in retrieval.hits),
             index_version=run.route.index_version,
@@ -60,11 +62,21 @@ class Searching:
             timings_ms=run.watch.read(),
         )
 
+    async def _retrieval(self, run: _Run) -> Retrieval:
+        await self._route(run)
+        try:
+            return await self._find(run)
+        except IndexVersionGoneError as error:
+            _log.info("the route was out of date", extra={"reason": error.reason})
+            await self._route(run)
+            return await self._find(run)
+
     async def _route(self, run: _Run) -> None:
         with run.watch.stage("route"):
             run.route = await self.router.resolve_route(
                 run.caller, run.query.collection, affinity=affinity_of(run.caller)
             )
+        run.account.collection_uid = run.route.collection_uid
 
     async def _find(self, run: _Run) -> Retrieval:
         """What was found before while nothing has changed, else what is found now."""
@@ -73,6 +85,7 @@ class Searching:
         with run.watch.stage("cache_lookup"):
             stored = await run.bypass.unless_answered(self.cache.lookup_hits(run.caller, key))
         if stored is not None:
+            run.cached = True
             return stored
         read_at = self.clock.now()
         retrieval = await self._retrieve(run, query)
@@ -97,8 +110,10 @@ class _Run:
     caller: Caller
     query: SearchQuery
     watch: Stopwatch
+    account: Account
     bypass: Bypass
     route: Route = field(init=False)
+    cached: bool = False
 
     def retrieve_query(self) -> RetrieveQuery:
         return RetrieveQuery(

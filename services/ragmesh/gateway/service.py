@@ -16,7 +16,9 @@ from ragmesh.core.names import collection_name
 from ragmesh.core.search import SearchQuery, SearchResult
 from ragmesh.core.tenants import ApiKey, NewKey
 from ragmesh.core.vectors import EncoderDescription
+from ragmesh.gateway.accounting import Account
 from ragmesh.gateway.asking import Asking
+from ragmesh.gateway.books import NoBooks
 from ragmesh.gateway.deadlines import in_time, within
 from ragmesh.gateway.embedding import EmbeddedTexts, Embedding
 from ragmesh.gateway.flights import Flights
@@ -25,6 +27,7 @@ from ragmesh.gateway.limiting.gate import Gate
 from ragmesh.gateway.limits import GatewayLimits
 from ragmesh.gateway.ports import (
     Apart,
+    Books,
     Cache,
     Catalog,
     Embedder,
@@ -34,7 +37,7 @@ from ragmesh.gateway.ports import (
 )
 from ragmesh.gateway.room import UploadRoom
 from ragmesh.gateway.searching import Searching
-from ragmesh.gateway.stopwatch import NoSpans
+from ragmesh.gateway.stopwatch import NoSpans, Stopwatch
 from ragmesh.gateway.uploading import Uploading
 
 
@@ -63,6 +66,8 @@ class GatewayService:
     apart: Apart = field(default=_unlimited)
     flights: Flights = field(default_factory=Flights)
     """What is being answered now."""
+    books: Books = field(default_factory=NoBooks)
+    """What was used and shown."""
     reranker: str = ""
     """What decides how hits are reordered, "" for nothing; a part of the keys of what is cached."""
 
@@ -88,6 +93,7 @@ class GatewayService:
             self.spans,
             self.flights,
             self.apart,
+            self.books,
             self.reranker,
         )
         events = asking.stream(caller, query, request_id=request_id)
@@ -102,6 +108,7 @@ class GatewayService:
             self.clock,
             self.limits,
             self.spans,
+            self.books,
             self.reranker,
         )
         work = searching.search(caller, query)
@@ -126,7 +133,8 @@ class GatewayService:
     ) -> list[UploadOutcome]:
         """Accept or refuse each document by itself."""
         name = collection_name(collection)
-        return await Uploading(self.catalog).upload_each(caller, name, uploads)
+        account = Account(self.books, caller, "CreateDocument", Stopwatch(self.clock, self.spans))
+        return await Uploading(self.catalog, account).upload_each(caller, name, uploads)
 
     async def settle(
         self, caller: Caller, outcomes: Sequence[UploadOutcome], *, seconds: float

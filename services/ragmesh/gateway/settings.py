@@ -8,6 +8,7 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from ragmesh.chassis.settings import Section
+from ragmesh.core.tenants import Budget, BudgetAction
 from ragmesh.gateway.limiting.gate import PLACES
 from ragmesh.gateway.limiting.quotas import Allowances
 from ragmesh.gateway.limiting.settings import AllowanceSettings
@@ -105,6 +106,24 @@ class GatewaySettings(Section):
         description="What all keys of a tenant may use together.",
     )
 
+    usage_spool_records: int = Field(
+        100_000,
+        ge=1_000,
+        description="Records of usage that may wait for indexing, on disk; then those of free calls"
+        " are dropped and paid calls are refused with USAGE_SPOOL_FULL.",
+    )
+    monthly_dollars: float = Field(
+        0.0,
+        ge=0,
+        description="What a tenant without a budget of its own may spend in a calendar month (UTC),"
+        " in US dollars; 0 for no limit.",
+    )
+    on_budget_spent: BudgetAction = Field(
+        BudgetAction.REFUSE,
+        description="What happens to a question then: `refuse` answers BUDGET_SPENT, `degrade` has"
+        " an engine without a price answer, which says so.",
+    )
+
     @field_validator("allowed_origins")
     @classmethod
     def _refuse_what_is_no_origin(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
@@ -152,6 +171,11 @@ class GatewaySettings(Section):
     def allowances(self) -> Allowances:
         """What callers may use to whom nothing else was given."""
         return Allowances(self.key.allowance, self.tenant.allowance)
+
+    @property
+    def budget(self) -> Budget:
+        """Of tenants without one of their own."""
+        return Budget(self.monthly_dollars, self.on_budget_spent)
 
     @property
     def message_bytes(self) -> int:

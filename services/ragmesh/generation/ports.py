@@ -44,6 +44,10 @@ class Rewriter(Protocol):
     cannot be reached raises an error of a transient kind.
     """
 
+    @property
+    def is_paid(self) -> bool:
+        """Whether it may cost something."""
+
     async def rewrite(self, query: RewriteQuery) -> Rewritten:
         """The question to search with, and what making it cost."""
 

@@ -19,7 +19,7 @@ from ragmesh.core.answers import (
     Usage,
 )
 from ragmesh.core.callers import Caller
-from ragmesh.core.errors import InternalError, RagmeshError
+from ragmesh.core.errors import InternalError, RagmeshError, UnsupportedError
 from ragmesh.generation.ports import ENGINE_LOST, Engine, Rewriter
 from ragmesh.generation.rewriting import rewritten_by
 
@@ -36,6 +36,8 @@ class GenerationService:
     engines: tuple[Engine, ...]
     rewriters: tuple[Rewriter, ...] = ()
     """In the order of preference; without any, questions stay as they are asked."""
+    frugal: Engine | None = None
+    """Answers where nothing may be paid and every engine has a price."""
 
     def __post_init__(self) -> None:
         if not self.engines:
@@ -51,9 +53,10 @@ class GenerationService:
         Another engine starts only before the first event; after it, an engine that goes away
         ends the answer as PARTIAL.
         """
-        for position, engine in enumerate(self.engines):
+        engines = self._free() if query.free_only else self.engines
+        for position, engine in enumerate(engines):
             run = _Run(engine, stand_in=position > 0)
-            last = position == len(self.engines) - 1
+            last = position == len(engines) - 1
             try:
                 async with aclosing(run.events(query)) as events:
                     async for event in events:
@@ -69,6 +72,8 @@ class GenerationService:
             if run.begun:
                 yield run.cut_short()
                 return
+        if not engines:
+            raise UnsupportedError("every engine has a price")
 
     async def rewrite_question(
         self,
@@ -76,7 +81,8 @@ class GenerationService:
         query: RewriteQuery,
     ) -> Rewritten:
         """The question as one that stands for itself."""
-        return await rewritten_by(self.rewriters, query)
+        allowed = [one for one in self.rewriters if not (query.free_only and one.is_paid)]
+        return await rewritten_by(allowed, query)
 
     async def describe_engine(self) -> EngineDescription:
         """The engine that answers unless it is away."""
@@ -86,9 +92,22 @@ class GenerationService:
         """Every engine in the order in which they are tried."""
         return tuple(self._described(engine) for engine in self.engines)
 
+    def _free(self) -> tuple[Engine, ...]:
+        """The engines without a price."""
+        free = tuple(engine for engine in self.engines if not engine.describe().is_paid)
+        if free or self.frugal is None:
+            return free
+        return (self.frugal,)
+
     def _described(self, engine: Engine) -> EngineDescription:
         rewriter = self.rewriters[0].describe() if self.rewriters else ""
-        return replace(engine.describe(), rewriter=rewriter)
+        every = [one.describe() for one in self.engines]
+        return replace(
+            engine.describe(),
+            rewriter=rewriter,
+            prompt_dollars=max(one.prompt_dollars for one in every),
+            completion_dollars=max(one.completion_dollars for one in every),
+        )
 
 
 class _Run:

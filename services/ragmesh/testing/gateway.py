@@ -12,6 +12,7 @@ from ragmesh.gateway.limiting.gate import PLACES, Gate
 from ragmesh.gateway.limiting.quotas import UNLIMITED, Allowances, EqualQuotas
 from ragmesh.gateway.limits import GatewayLimits
 from ragmesh.gateway.service import GatewayService
+from ragmesh.testing.books import MemoryBooks
 from ragmesh.testing.cache import FakeAnswerCache
 from ragmesh.testing.clocks import ManualClock
 from ragmesh.testing.embedding import FakeEmbedder
@@ -40,6 +41,7 @@ class FakeMesh:
     places: int = PLACES
     refusals: list[tuple[str, str]] = field(default_factory=list)
     """What was refused at the gate: reason and scope."""
+    books: MemoryBooks = field(default_factory=MemoryBooks)
     stages: list[str] = field(default_factory=list)
     """Names of the stages of all use cases, in the order in which they began."""
     gate: Gate = field(init=False)
@@ -64,6 +66,7 @@ class FakeMesh:
             self.limits,
             spans=self,
             gate=self.gate,
+            books=self.books,
         )
 
     def stage(self, name: str) -> AbstractContextManager[None]:

@@ -99,6 +99,11 @@ class FakeRewriter:
     usage: Usage = field(default_factory=Usage)
     queries: list[RewriteQuery] = field(default_factory=list)
 
+    @property
+    def is_paid(self) -> bool:
+        """Whether it has a price."""
+        return bool(self.usage.cost_dollars)
+
     async def rewrite(self, query: RewriteQuery) -> Rewritten:
         """Both questions in one, at the price that the test names."""
         self.queries.append(query)
@@ -126,6 +131,8 @@ class FakeGenerator:
     hold: asyncio.Event | None = None
     """When given, the stream waits for it after the first delta."""
     description: EngineDescription = DEFAULT_ENGINE
+    usage: Usage = field(default_factory=Usage)
+    """What an answer costs."""
     rewriting: Usage = field(default_factory=Usage)
     """What rewriting a question costs."""
     rewrites: list[tuple[Caller, RewriteQuery]] = field(default_factory=list)
@@ -174,7 +181,7 @@ class FakeGenerator:
         if self.error is not None:
             raise self.error
         yield whole_citation(hit)
-        yield Generated(AnswerStatus.ANSWERED, 0.9, 1.0, model, Usage())
+        yield Generated(AnswerStatus.ANSWERED, 0.9, 1.0, model, self.usage)
 
 
 def whole_citation(hit: Hit, marker: str = "[1]") -> Citation:

@@ -15,6 +15,7 @@ from ragmesh.core.errors import (
     RagmeshError,
 )
 from ragmesh.core.pages import Page, PageRequest
+from ragmesh.core.tenants import Budget
 from ragmesh.core.usage import (
     MOST_RECORDS,
     AuditEntry,
@@ -25,6 +26,7 @@ from ragmesh.core.usage import (
     Sight,
     SightQuery,
     SightRecord,
+    Spent,
     UsageBatch,
     UsageQuery,
     UsageRecord,
@@ -47,6 +49,8 @@ class FakeRecords:
         self.usage: dict[str, UsageRecord] = {}
         self.sights: dict[str, SightRecord] = {}
         self.refusals: dict[str, RefusalRecord] = {}
+        self.budgets: dict[str, Budget] = {}
+        """Of tenants by their uid."""
         self.entries: list[tuple[str, AuditEntry]] = []
         """(tenant uid, entry), the oldest first."""
 
@@ -162,14 +166,16 @@ class FakeRecords:
             raise NotFoundError(f"there is no tenant {tenant}")
         return own
 
-    def _spent(self) -> tuple[tuple[str, float], ...]:
-        spent: dict[str, float] = {}
+    def _spent(self) -> tuple[Spent, ...]:
+        spent = dict.fromkeys(self.budgets, 0.0)
         for record in self.usage.values():
             cost = record.usage.cost_dollars
             if cost and month_of(record.call.at) == month_of(self.clock.now()):
                 uid = record.call.tenant_uid
                 spent[uid] = spent.get(uid, 0.0) + cost
-        return tuple(spent.items())
+        return tuple(
+            Spent(uid, dollars, self.budgets.get(uid, Budget())) for uid, dollars in spent.items()
+        )
 
     def _sight(self, record: SightRecord, place: int) -> Sight:
         call, seen = record.call, record.documents[place]

@@ -30,6 +30,7 @@ from ragmesh.core.usage import (
     SeenDocument,
     SightQuery,
     SightRecord,
+    Spent,
     UsageBatch,
     UsagePeriod,
     UsageQuery,
@@ -68,7 +69,7 @@ class UsageContract:
         assert (first.recorded, first.duplicates) == (2, 0)
         again = await bench.catalog.record_usage(GATEWAY, UsageBatch((used("a"), used("c"))))
         assert (again.recorded, again.duplicates) == (1, 1)
-        assert again.spent == ((DEFAULT_TENANT_UID, 1.0),)
+        assert again.spent == (Spent(DEFAULT_TENANT_UID, 1.0),)
         twice = await bench.catalog.record_usage(GATEWAY, UsageBatch((used("d"), used("d"))))
         assert (twice.recorded, twice.duplicates) == (1, 1)
         (sum_,) = (await bench.catalog.list_usage(ADA, UsageQuery(interval=JANUARY), ALL)).items

@@ -37,6 +37,7 @@ from ragmesh.gateway.asking import Asking
 from ragmesh.gateway.flights import Flights
 from ragmesh.gateway.limits import GatewayLimits
 from ragmesh.gateway.stopwatch import NoSpans
+from ragmesh.testing.books import MemoryBooks
 from ragmesh.testing.cache_stores import AnswerStoreContract, HitStoreContract
 from ragmesh.testing.clocks import ManualClock
 from ragmesh.testing.embedding import fake_fingerprint
@@ -90,8 +91,9 @@ class World:
             MemoryHits(HitStoreContract.limits, self.clock),
             MemoryVectors(1_000, 60.0, self.clock),
         )
+        limits, flights, books = GatewayLimits(), Flights(), MemoryBooks()
         self.asking = Asking(
-            self, self, self, self.cache, self.clock, GatewayLimits(), NoSpans(), Flights(), _own
+            self, self, self, self.cache, self.clock, limits, NoSpans(), flights, _own, books
         )
         first = State(0, frozenset(GROUPS))
         self.states = {name: [first] for name in DOCUMENTS}

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from ragmesh.core.answers import AnswerStatus, Delta, Generated, GenerationEvent, Usage
+from ragmesh.core.answers import (
+    AnswerStatus,
+    Delta,
+    EngineDescription,
+    Generated,
+    GenerationEvent,
+    RewriteQuery,
+    Turn,
+    Usage,
+)
 from ragmesh.core.callers import Principal
-from ragmesh.core.errors import InternalError, InvalidError, UnavailableError
+from ragmesh.core.errors import InternalError, InvalidError, UnavailableError, UnsupportedError
 from ragmesh.generation.adapters.extractive import ExtractiveEngine
 from ragmesh.generation.ports import ENGINE_LOST
 from ragmesh.generation.service import FALLBACK_ENGINE, GenerationService
-from ragmesh.testing.generation import FakeEngine, ask_of
+from ragmesh.testing.generation import FakeEngine, FakeRewriter, ask_of
 
 CALLER = Principal("tenant", "alice")
 QUERY = ask_of("Do dogs bark?", ["Dogs bark."])
@@ -93,3 +104,30 @@ async def test_the_description_is_that_of_the_first_engine() -> None:
 def test_a_service_without_an_engine_is_not_built() -> None:
     with pytest.raises(ValueError, match="at least one engine"):
         GenerationService(())
+
+
+PAID = EngineDescription("paid", "gpt", "1", prompt_dollars=2.0, completion_dollars=8.0)
+
+
+async def test_where_nothing_may_be_paid_only_what_is_free_answers_and_rewrites() -> None:
+    paid, free = FakeEngine(SCRIPT, description=PAID), FakeEngine(SCRIPT)
+    dear = FakeRewriter(usage=Usage(cost_dollars=1.0))
+    cheap = FakeRewriter()
+    service = GenerationService((paid, free), (dear, cheap), frugal=FakeEngine())
+    query = replace(QUERY, free_only=True)
+    assert [event async for event in service.generate(CALLER, query)] == list(SCRIPT)
+    assert (paid.queries, free.queries) == ([], [query])
+    follow_up = RewriteQuery(QUERY.question, (Turn("user", "leave"),), "en", free_only=True)
+    await service.rewrite_question(CALLER, follow_up)
+    assert (dear.queries, cheap.queries) == ([], [follow_up])
+    described = await service.describe_engine()
+    assert (described.is_paid, described.usage_of(1_000, 100).cost_dollars) == (True, 0.0028)
+
+
+async def test_a_service_of_paid_engines_has_a_frugal_one_for_empty_purses() -> None:
+    paid, frugal = FakeEngine(SCRIPT, description=PAID), FakeEngine(SCRIPT)
+    query = replace(QUERY, free_only=True)
+    service = GenerationService((paid,), frugal=frugal)
+    assert [event async for event in service.generate(CALLER, query)] == list(SCRIPT)
+    with pytest.raises(UnsupportedError):
+        _ = [event async for event in GenerationService((paid,)).generate(CALLER, query)]

@@ -8,16 +8,18 @@ from pathlib import Path
 import pytest
 
 from ragmesh.chassis.requests import serving
-from ragmesh.core.callers import MESH, Machine, Principal
+from ragmesh.core.callers import DEFAULT_TENANT_UID, MESH, Machine, Principal
 from ragmesh.core.documents import NewCollection, Upload
 from ragmesh.core.errors import CollectionExistsError
 from ragmesh.core.pages import PageRequest
+from ragmesh.core.tenants import Budget, BudgetAction, TenantChange
 from ragmesh.core.usage import (
     AuditQuery,
     Interval,
     SeenDocument,
     SightQuery,
     SightRecord,
+    Spent,
     UsageBatch,
     UsagePeriod,
     UsageQuery,
@@ -81,3 +83,20 @@ async def test_who_runs_the_mesh_asks_about_every_tenant_or_one(tmp_path: Path) 
         assert everything.items == named.items != ()
         sights = SightQuery("default", collection="docs")
         assert (await made.service.list_sights(root, sights, EVERYBODY)).items == ()
+
+
+async def test_a_tenant_may_keep_its_records_shorter_and_have_a_budget(tmp_path: Path) -> None:
+    root = Principal("", "root", roles=frozenset({MESH}))
+    budget = Budget(2.5, BudgetAction.DEGRADE)
+    async with world(tmp_path) as made:
+        await made.service.update_tenant(
+            root, "default", TenantChange(budget=budget, retention_days=7)
+        )
+        batch = UsageBatch((used("a", made.clock.now()),))
+        recorded = await made.service.record_usage(GATEWAY, batch)
+        assert recorded.spent == (Spent(DEFAULT_TENANT_UID, 0.5, budget),)
+        await made.clock.advance(8 * 86_400.0)
+        await made.indexing.reconciler.reconcile()
+        assert await actions(made) == []
+        query = UsageQuery(interval=Interval(NOON - timedelta(days=1)))
+        assert (await made.service.list_usage(ADMIN, query, EVERYBODY)).items == ()

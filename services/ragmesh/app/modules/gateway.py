@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
@@ -11,19 +11,23 @@ from ragmesh.chassis.executors import executor
 from ragmesh.chassis.grpc_servers import ServerOptions, serve
 from ragmesh.chassis.health import Health
 from ragmesh.chassis.http_servers import HttpOptions, serve_http
-from ragmesh.chassis.requests import apart
+from ragmesh.chassis.requests import apart, current_request_id
 from ragmesh.chassis.telemetry.measures import CountedRefusals
-from ragmesh.chassis.telemetry.signals import IN_FLIGHT
+from ragmesh.chassis.telemetry.signals import IN_FLIGHT, USAGE_DROPPED, USAGE_WAITING
 from ragmesh.gateway.adapters.rest.app import make_app
 from ragmesh.gateway.adapters.rest.origins import Origins
+from ragmesh.gateway.adapters.spool_file import open_spool_file
+from ragmesh.gateway.books import SpooledBooks
+from ragmesh.gateway.budgets import Budgets
 from ragmesh.gateway.identity import DeveloperIdentity
 from ragmesh.gateway.limiting.gate import Gate, OnRefusal
 from ragmesh.gateway.limiting.quotas import EqualQuotas
-from ragmesh.gateway.ports import Identity
+from ragmesh.gateway.ports import Books, Identity
 from ragmesh.gateway.room import UploadRoom
 from ragmesh.gateway.server import SERVICE_NAMES, DoorGuard, add_gateway
 from ragmesh.gateway.server.admission import GateAdmission
 from ragmesh.gateway.service import GatewayService
+from ragmesh.gateway.spool import Spool, SpoolLimits
 
 
 def _gate(wiring: Wiring, on_refusal: OnRefusal) -> Gate:
@@ -40,7 +44,38 @@ def _gate(wiring: Wiring, on_refusal: OnRefusal) -> Gate:
     return gate
 
 
-async def _service(wiring: Wiring) -> GatewayService:
+@asynccontextmanager
+async def _books(wiring: Wiring) -> AsyncIterator[SpooledBooks]:
+    """What was used and shown, on its way to indexing."""
+    settings, keeper = wiring.settings.gateway, await wiring.port("indexing")
+    budgets = Budgets(keeper, wiring.clock, settings.budget)
+    async with open_spool_file(wiring.settings.spool_path) as store:
+        limits = SpoolLimits(records=settings.usage_spool_records)
+        spool = Spool(
+            store,
+            keeper,
+            wiring.clock,
+            limits,
+            tell=budgets.learn,
+            count_dropped=_dropped_counter(wiring),
+        )
+        if wiring.telemetry.meter is not None:
+            wiring.telemetry.meter.observe(USAGE_WAITING, lambda: float(spool.waiting))
+        writing = wiring.life.tasks.start("gateway.spool", spool.write())
+        async with wiring.life.tasks.running("gateway.usage", spool.send()):
+            try:
+                yield SpooledBooks(spool, budgets, wiring.clock, current_request_id)
+            finally:
+                spool.close()
+                await writing.finish()
+
+
+def _dropped_counter(wiring: Wiring) -> Callable[[int], None]:
+    meter = wiring.telemetry.meter
+    return (lambda _count: None) if meter is None else meter.count(USAGE_DROPPED).add
+
+
+async def _service(wiring: Wiring, books: Books) -> GatewayService:
     settings, refusals = wiring.settings.gateway, CountedRefusals(wiring.telemetry.meter)
     made = GatewayService(
         catalog=await wiring.port("indexing"),
@@ -55,6 +90,7 @@ async def _service(wiring: Wiring) -> GatewayService:
         spans=wiring.telemetry.stages("gateway"),
         apart=apart,
         reranker=wiring.settings.retrieval.reranker_digest,
+        books=books,
     )
     # A door has a span of its own; below it one shows what the use case took.
     observed: GatewayService = wiring.telemetry.observed("gateway", made, as_spans=True)
@@ -65,9 +101,13 @@ async def _service(wiring: Wiring) -> GatewayService:
 async def open_gateway(wiring: Wiring) -> AsyncIterator[GatewayService]:
     """The service behind REST and public gRPC."""
     identity = DeveloperIdentity()
-    service = await _service(wiring)
-    async with _serving_http(wiring, service, identity), _serving_grpc(wiring, service, identity):
-        yield service
+    async with _books(wiring) as books:
+        service = await _service(wiring, books)
+        async with (
+            _serving_http(wiring, service, identity),
+            _serving_grpc(wiring, service, identity),
+        ):
+            yield service
 
 
 @asynccontextmanager
@@ -116,7 +156,7 @@ async def _serving_grpc(
             admission=GateAdmission(service.gate),
             write_pause_seconds=settings.reader_pause_seconds,
         ),
-        guard=DoorGuard(identity),
+        guard=DoorGuard(identity, service.books),
         telemetry=wiring.telemetry.calls,
     ) as grpc:
         wiring.listening["grpc"] = grpc.address

@@ -33,7 +33,8 @@ async def open_generation(wiring: Wiring) -> AsyncIterator[GenerationService]:
             await _open_engine(wiring, endpoint, stack)
             for endpoint in wiring.settings.generation.endpoints
         ]
-        yield GenerationService(tuple(engines), rewriters=_rewriters(wiring, engines))
+        frugal = ExtractiveEngine(wiring.settings.generation.min_confidence)
+        yield GenerationService(tuple(engines), _rewriters(wiring, engines), frugal)
 
 
 def _rewriters(wiring: Wiring, engines: Sequence[Engine]) -> tuple[Rewriter, ...]:

@@ -39,6 +39,7 @@ def generate_query_to_message(query: GenerateQuery) -> pb.GenerateRequest:
         retrieval=retrieval_to_message(query.retrieval),
         language=query.language,
         history=[turn_to_message(turn) for turn in query.history],
+        free_only=query.free_only,
     )
 
 
@@ -50,6 +51,7 @@ def generate_query_from_message(message: pb.GenerateRequest) -> GenerateQuery:
         retrieval=retrieval_from_message(message.retrieval),
         language=message.language,
         history=_history(message.history),
+        free_only=message.free_only,
     )
 
 
@@ -59,13 +61,17 @@ def rewrite_query_to_message(query: RewriteQuery) -> pb.RewriteQuestionRequest:
         question=query.question.text,
         history=[turn_to_message(turn) for turn in query.history],
         language=query.language,
+        free_only=query.free_only,
     )
 
 
 def rewrite_query_from_message(message: pb.RewriteQuestionRequest) -> RewriteQuery:
     """A question with what was said before it."""
     return RewriteQuery(
-        question_from_text(message.question), _history(message.history), message.language
+        question_from_text(message.question),
+        _history(message.history),
+        message.language,
+        message.free_only,
     )
 
 
@@ -118,13 +124,20 @@ def engine_to_message(engine: EngineDescription) -> pb.EngineDescription:
         model=engine.model,
         prompt_version=engine.prompt_version,
         rewriter=engine.rewriter,
+        prompt_dollars=engine.prompt_dollars,
+        completion_dollars=engine.completion_dollars,
     )
 
 
 def engine_from_message(message: pb.EngineDescription) -> EngineDescription:
     """An engine with its model and prompt."""
     return EngineDescription(
-        message.engine, message.model, message.prompt_version, message.rewriter
+        message.engine,
+        message.model,
+        message.prompt_version,
+        message.rewriter,
+        finite(message.prompt_dollars, field="prompt_dollars"),
+        finite(message.completion_dollars, field="completion_dollars"),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from ragmesh.api.indexing.v1 import tenant_service_pb2 as pb
 from ragmesh.chassis.messages.parts import finite, moment_from_message, moment_to_message
 from ragmesh.chassis.messages.search import timings_from_messages, timings_to_messages
+from ragmesh.chassis.messages.tenants import budget_from_message, budget_to_message
 from ragmesh.core.answers import Usage
 from ragmesh.core.errors import InvalidError
 from ragmesh.core.usage import (
@@ -15,6 +16,7 @@ from ragmesh.core.usage import (
     RefusalRecord,
     SeenDocument,
     SightRecord,
+    Spent,
     UsageBatch,
     UsageRecord,
 )
@@ -43,14 +45,25 @@ def recorded_to_message(recorded: Recorded) -> pb.RecordUsageResponse:
     return pb.RecordUsageResponse(
         recorded=recorded.recorded,
         duplicates=recorded.duplicates,
-        spent=[pb.Spent(tenant_uid=uid, month_dollars=dollars) for uid, dollars in recorded.spent],
+        spent=[
+            pb.Spent(
+                tenant_uid=one.tenant_uid,
+                month_dollars=one.month_dollars,
+                budget=budget_to_message(one.budget),
+            )
+            for one in recorded.spent
+        ],
     )
 
 
 def recorded_from_message(message: pb.RecordUsageResponse) -> Recorded:
     """What became of a batch."""
     spent = tuple(
-        (one.tenant_uid, finite(one.month_dollars, field="spent.month_dollars"))
+        Spent(
+            one.tenant_uid,
+            finite(one.month_dollars, field="spent.month_dollars"),
+            budget_from_message(one.budget),
+        )
         for one in message.spent
     )
     return Recorded(message.recorded, message.duplicates, spent)

@@ -188,6 +188,20 @@ BACKLOG = Metric(
     ("ragmesh.lane",),
     "Documents that wait for a worker or are being worked on, by lane.",
 )
+USAGE_WAITING = Metric(
+    "ragmesh.gateway.usage_waiting",
+    ONE,
+    Instrument.GAUGE,
+    (),
+    "Records of usage that are not with indexing yet.",
+)
+USAGE_DROPPED = Metric(
+    "ragmesh.gateway.usage_dropped",
+    ONE,
+    Instrument.COUNTER,
+    (),
+    "Records of free calls that there was no room for.",
+)
 CALLS_REFUSED = Metric(
     "ragmesh.identity.calls_refused",
     ONE,
@@ -257,6 +271,8 @@ METRICS = (
     LLM_COST,
     EVENTS_HANDLED,
     BACKLOG,
+    USAGE_WAITING,
+    USAGE_DROPPED,
     CALLS_REFUSED,
     GATE_REFUSALS,
     IN_FLIGHT,

@@ -124,6 +124,7 @@ from ragmesh.core.errors.requests import (
     TextTooLongError,
     UnsupportedMediaTypeError,
 )
+from ragmesh.core.errors.spending import BudgetSpentError, UsageSpoolFullError
 from ragmesh.core.errors.startup import (
     InvalidSettingsError,
     LoopEndedError,
@@ -165,6 +166,7 @@ __all__ = [
     "BatchTooLargeError",
     "BodyTooLargeError",
     "BodyTooSlowError",
+    "BudgetSpentError",
     "CallerAudienceError",
     "CallerExpiredError",
     "CallerForgedError",
@@ -293,6 +295,7 @@ __all__ = [
     "UnsupportedMediaTypeError",
     "UnsupportedParameterError",
     "UploadLimitedError",
+    "UsageSpoolFullError",
     "Violation",
     "error_classes",
 ]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ragmesh.chassis.identity.methods import is_open
 from ragmesh.core.callers import Caller
 from ragmesh.core.errors import DeniedError
 from ragmesh.gateway.authorization import refuse_without, roles_of_method
-from ragmesh.gateway.ports import Identity
+from ragmesh.gateway.books import NoBooks, noting_refusals
+from ragmesh.gateway.ports import Books, Identity
 
 AUTHORIZATION = "authorization"
 
@@ -19,6 +20,7 @@ class DoorGuard:
     """Asks the identity who calls, and the table whether they may."""
 
     identity: Identity
+    books: Books = field(default_factory=NoBooks)
 
     def admit(
         self,
@@ -35,5 +37,6 @@ class DoorGuard:
         roles = roles_of_method(method)
         if roles is None:
             raise DeniedError(f"{method} is served to nobody")
-        refuse_without(principal, roles)
+        with noting_refusals(self.books, principal, method.rpartition("/")[2]):
+            refuse_without(principal, roles)
         return principal

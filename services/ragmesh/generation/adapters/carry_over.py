@@ -33,6 +33,11 @@ _STEM_CHARACTERS = 4
 class CarryOver:
     """Carries terms over; it needs no model, so it is always there."""
 
+    @property
+    def is_paid(self) -> bool:
+        """Rules cost nothing."""
+        return False
+
     async def rewrite(self, query: RewriteQuery) -> Rewritten:
         """The question with what it leaves out; some 0.1 ms of work."""
         wording = wording_of(query.language)

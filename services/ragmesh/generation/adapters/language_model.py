@@ -120,7 +120,13 @@ class LanguageModelEngine:
             rules.settings_digest,
             self._reported,
         ]
-        return EngineDescription(rules.name, rules.model, "/".join(filter(None, parts)))
+        return EngineDescription(
+            rules.name,
+            rules.model,
+            "/".join(filter(None, parts)),
+            prompt_dollars=rules.price.prompt_dollars,
+            completion_dollars=rules.price.completion_dollars,
+        )
 
     def _saw_model(self, reported: str) -> None:
         """Note which model really answered; another one makes other answers under one name."""

@@ -72,6 +72,11 @@ class ModelRewriter:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_breaker", Breaker(self.clock))
 
+    @property
+    def is_paid(self) -> bool:
+        """Whether its model has a price."""
+        return self.rules.price != FREE
+
     async def rewrite(self, query: RewriteQuery) -> Rewritten:
         """What the model makes of it; an error of a transient kind when it makes nothing of use."""
         self._breaker.enter()

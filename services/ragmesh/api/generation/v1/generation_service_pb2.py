@@ -26,7 +26,7 @@ from ragmesh.api.types.v1 import answer_pb2 as ragmesh_dot_api_dot_types_dot_v1_
 from ragmesh.api.types.v1 import search_pb2 as ragmesh_dot_api_dot_types_dot_v1_dot_search__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n2ragmesh/api/generation/v1/generation_service.proto\x12\x19ragmesh.api.generation.v1\x1a!ragmesh/api/types/v1/answer.proto\x1a!ragmesh/api/types/v1/search.proto\"\xbe\x01\n\x0fGenerateRequest\x12\x1a\n\x08question\x18\x01 \x01(\tR\x08question\x12=\n\tretrieval\x18\x02 \x01(\x0b\x32\x1f.ragmesh.api.types.v1.RetrievalR\tretrieval\x12\x1a\n\x08language\x18\x03 \x01(\tR\x08language\x12\x34\n\x07history\x18\x04 \x03(\x0b\x32\x1a.ragmesh.api.types.v1.TurnR\x07history\"\x1b\n\x05\x44\x65lta\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text\"\xf0\x01\n\tGenerated\x12:\n\x06status\x18\x01 \x01(\x0e\x32\".ragmesh.api.types.v1.AnswerStatusR\x06status\x12\x1e\n\nconfidence\x18\x02 \x01(\x01R\nconfidence\x12\"\n\x0cgroundedness\x18\x03 \x01(\x01R\x0cgroundedness\x12\x14\n\x05model\x18\x04 \x01(\tR\x05model\x12\x31\n\x05usage\x18\x05 \x01(\x0b\x32\x1b.ragmesh.api.types.v1.UsageR\x05usage\x12\x1a\n\x08\x64\x65graded\x18\x06 \x03(\tR\x08\x64\x65graded\"\xd9\x01\n\x10GenerateResponse\x12\x38\n\x05\x64\x65lta\x18\x01 \x01(\x0b\x32 .ragmesh.api.generation.v1.DeltaH\x00R\x05\x64\x65lta\x12<\n\x08\x63itation\x18\x02 \x01(\x0b\x32\x1e.ragmesh.api.types.v1.CitationH\x00R\x08\x63itation\x12\x44\n\tgenerated\x18\x03 \x01(\x0b\x32$.ragmesh.api.generation.v1.GeneratedH\x00R\tgeneratedB\x07\n\x05\x65vent\"\x86\x01\n\x16RewriteQuestionRequest\x12\x1a\n\x08question\x18\x01 \x01(\tR\x08question\x12\x34\n\x07history\x18\x02 \x03(\x0b\x32\x1a.ragmesh.api.types.v1.TurnR\x07history\x12\x1a\n\x08language\x18\x03 \x01(\tR\x08language\"\x84\x01\n\x17RewriteQuestionResponse\x12\x1a\n\x08question\x18\x01 \x01(\tR\x08question\x12\x31\n\x05usage\x18\x02 \x01(\x0b\x32\x1b.ragmesh.api.types.v1.UsageR\x05usage\x12\x1a\n\x08\x64\x65graded\x18\x03 \x03(\tR\x08\x64\x65graded\"O\n\x11ListModelsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"\x84\x01\n\x11\x45ngineDescription\x12\x16\n\x06\x65ngine\x18\x01 \x01(\tR\x06\x65ngine\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model\x12%\n\x0eprompt_version\x18\x03 \x01(\tR\rpromptVersion\x12\x1a\n\x08rewriter\x18\x04 \x01(\tR\x08rewriter\"\x82\x01\n\x12ListModelsResponse\x12\x44\n\x06models\x18\x01 \x03(\x0b\x32,.ragmesh.api.generation.v1.EngineDescriptionR\x06models\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xdf\x02\n\x11GenerationService\x12\x65\n\x08Generate\x12*.ragmesh.api.generation.v1.GenerateRequest\x1a+.ragmesh.api.generation.v1.GenerateResponse0\x01\x12x\n\x0fRewriteQuestion\x12\x31.ragmesh.api.generation.v1.RewriteQuestionRequest\x1a\x32.ragmesh.api.generation.v1.RewriteQuestionResponse\x12i\n\nListModels\x12,.ragmesh.api.generation.v1.ListModelsRequest\x1a-.ragmesh.api.generation.v1.ListModelsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n2ragmesh/api/generation/v1/generation_service.proto\x12\x19ragmesh.api.generation.v1\x1a!ragmesh/api/types/v1/answer.proto\x1a!ragmesh/api/types/v1/search.proto\"\xdb\x01\n\x0fGenerateRequest\x12\x1a\n\x08question\x18\x01 \x01(\tR\x08question\x12=\n\tretrieval\x18\x02 \x01(\x0b\x32\x1f.ragmesh.api.types.v1.RetrievalR\tretrieval\x12\x1a\n\x08language\x18\x03 \x01(\tR\x08language\x12\x34\n\x07history\x18\x04 \x03(\x0b\x32\x1a.ragmesh.api.types.v1.TurnR\x07history\x12\x1b\n\tfree_only\x18\x05 \x01(\x08R\x08\x66reeOnly\"\x1b\n\x05\x44\x65lta\x12\x12\n\x04text\x18\x01 \x01(\tR\x04text\"\xf0\x01\n\tGenerated\x12:\n\x06status\x18\x01 \x01(\x0e\x32\".ragmesh.api.types.v1.AnswerStatusR\x06status\x12\x1e\n\nconfidence\x18\x02 \x01(\x01R\nconfidence\x12\"\n\x0cgroundedness\x18\x03 \x01(\x01R\x0cgroundedness\x12\x14\n\x05model\x18\x04 \x01(\tR\x05model\x12\x31\n\x05usage\x18\x05 \x01(\x0b\x32\x1b.ragmesh.api.types.v1.UsageR\x05usage\x12\x1a\n\x08\x64\x65graded\x18\x06 \x03(\tR\x08\x64\x65graded\"\xd9\x01\n\x10GenerateResponse\x12\x38\n\x05\x64\x65lta\x18\x01 \x01(\x0b\x32 .ragmesh.api.generation.v1.DeltaH\x00R\x05\x64\x65lta\x12<\n\x08\x63itation\x18\x02 \x01(\x0b\x32\x1e.ragmesh.api.types.v1.CitationH\x00R\x08\x63itation\x12\x44\n\tgenerated\x18\x03 \x01(\x0b\x32$.ragmesh.api.generation.v1.GeneratedH\x00R\tgeneratedB\x07\n\x05\x65vent\"\xa3\x01\n\x16RewriteQuestionRequest\x12\x1a\n\x08question\x18\x01 \x01(\tR\x08question\x12\x34\n\x07history\x18\x02 \x03(\x0b\x32\x1a.ragmesh.api.types.v1.TurnR\x07history\x12\x1a\n\x08language\x18\x03 \x01(\tR\x08language\x12\x1b\n\tfree_only\x18\x04 \x01(\x08R\x08\x66reeOnly\"\x84\x01\n\x17RewriteQuestionResponse\x12\x1a\n\x08question\x18\x01 \x01(\tR\x08question\x12\x31\n\x05usage\x18\x02 \x01(\x0b\x32\x1b.ragmesh.api.types.v1.UsageR\x05usage\x12\x1a\n\x08\x64\x65graded\x18\x03 \x03(\tR\x08\x64\x65graded\"O\n\x11ListModelsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"\xda\x01\n\x11\x45ngineDescription\x12\x16\n\x06\x65ngine\x18\x01 \x01(\tR\x06\x65ngine\x12\x14\n\x05model\x18\x02 \x01(\tR\x05model\x12%\n\x0eprompt_version\x18\x03 \x01(\tR\rpromptVersion\x12\x1a\n\x08rewriter\x18\x04 \x01(\tR\x08rewriter\x12%\n\x0eprompt_dollars\x18\x05 \x01(\x01R\rpromptDollars\x12-\n\x12\x63ompletion_dollars\x18\x06 \x01(\x01R\x11\x63ompletionDollars\"\x82\x01\n\x12ListModelsResponse\x12\x44\n\x06models\x18\x01 \x03(\x0b\x32,.ragmesh.api.generation.v1.EngineDescriptionR\x06models\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken2\xdf\x02\n\x11GenerationService\x12\x65\n\x08Generate\x12*.ragmesh.api.generation.v1.GenerateRequest\x1a+.ragmesh.api.generation.v1.GenerateResponse0\x01\x12x\n\x0fRewriteQuestion\x12\x31.ragmesh.api.generation.v1.RewriteQuestionRequest\x1a\x32.ragmesh.api.generation.v1.RewriteQuestionResponse\x12i\n\nListModels\x12,.ragmesh.api.generation.v1.ListModelsRequest\x1a-.ragmesh.api.generation.v1.ListModelsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,23 +34,23 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ragmesh.api.generation.v1.g
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GENERATEREQUEST']._serialized_start=152
-  _globals['_GENERATEREQUEST']._serialized_end=342
-  _globals['_DELTA']._serialized_start=344
-  _globals['_DELTA']._serialized_end=371
-  _globals['_GENERATED']._serialized_start=374
-  _globals['_GENERATED']._serialized_end=614
-  _globals['_GENERATERESPONSE']._serialized_start=617
-  _globals['_GENERATERESPONSE']._serialized_end=834
-  _globals['_REWRITEQUESTIONREQUEST']._serialized_start=837
-  _globals['_REWRITEQUESTIONREQUEST']._serialized_end=971
-  _globals['_REWRITEQUESTIONRESPONSE']._serialized_start=974
-  _globals['_REWRITEQUESTIONRESPONSE']._serialized_end=1106
-  _globals['_LISTMODELSREQUEST']._serialized_start=1108
-  _globals['_LISTMODELSREQUEST']._serialized_end=1187
-  _globals['_ENGINEDESCRIPTION']._serialized_start=1190
-  _globals['_ENGINEDESCRIPTION']._serialized_end=1322
-  _globals['_LISTMODELSRESPONSE']._serialized_start=1325
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1455
-  _globals['_GENERATIONSERVICE']._serialized_start=1458
-  _globals['_GENERATIONSERVICE']._serialized_end=1809
+  _globals['_GENERATEREQUEST']._serialized_end=371
+  _globals['_DELTA']._serialized_start=373
+  _globals['_DELTA']._serialized_end=400
+  _globals['_GENERATED']._serialized_start=403
+  _globals['_GENERATED']._serialized_end=643
+  _globals['_GENERATERESPONSE']._serialized_start=646
+  _globals['_GENERATERESPONSE']._serialized_end=863
+  _globals['_REWRITEQUESTIONREQUEST']._serialized_start=866
+  _globals['_REWRITEQUESTIONREQUEST']._serialized_end=1029
+  _globals['_REWRITEQUESTIONRESPONSE']._serialized_start=1032
+  _globals['_REWRITEQUESTIONRESPONSE']._serialized_end=1164
+  _globals['_LISTMODELSREQUEST']._serialized_start=1166
+  _globals['_LISTMODELSREQUEST']._serialized_end=1245
+  _globals['_ENGINEDESCRIPTION']._serialized_start=1248
+  _globals['_ENGINEDESCRIPTION']._serialized_end=1466
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1469
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1599
+  _globals['_GENERATIONSERVICE']._serialized_start=1602
+  _globals['_GENERATIONSERVICE']._serialized_end=1953
 # @@protoc_insertion_point(module_scope)

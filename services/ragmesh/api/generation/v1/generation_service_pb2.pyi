@@ -30,10 +30,13 @@ class GenerateRequest(_message.Message):
     RETRIEVAL_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
     HISTORY_FIELD_NUMBER: _builtins.int
+    FREE_ONLY_FIELD_NUMBER: _builtins.int
     question: _builtins.str
     """The question, in NFC and not blank."""
     language: _builtins.str
     """Language of the collection, as an ISO 639-1 code."""
+    free_only: _builtins.bool
+    """Whether only an engine without a price may answer."""
     @_builtins.property
     def retrieval(self) -> _search_pb2.Retrieval:
         """Evidence: hits, the question's vector and its words."""
@@ -49,10 +52,11 @@ class GenerateRequest(_message.Message):
         retrieval: _search_pb2.Retrieval | None = ...,
         language: _builtins.str = ...,
         history: _abc.Iterable[_answer_pb2.Turn] | None = ...,
+        free_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["retrieval", b"retrieval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["history", b"history", "language", b"language", "question", b"question", "retrieval", b"retrieval"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["free_only", b"free_only", "history", b"history", "language", b"language", "question", b"question", "retrieval", b"retrieval"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -173,10 +177,13 @@ class RewriteQuestionRequest(_message.Message):
     QUESTION_FIELD_NUMBER: _builtins.int
     HISTORY_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
+    FREE_ONLY_FIELD_NUMBER: _builtins.int
     question: _builtins.str
     """The question, in NFC and not blank."""
     language: _builtins.str
     """Language of the collection, as an ISO 639-1 code."""
+    free_only: _builtins.bool
+    """Whether only what has no price may rewrite it."""
     @_builtins.property
     def history(self) -> _containers.RepeatedCompositeFieldContainer[_answer_pb2.Turn]:
         """What was said before, the oldest first."""
@@ -187,10 +194,11 @@ class RewriteQuestionRequest(_message.Message):
         question: _builtins.str = ...,
         history: _abc.Iterable[_answer_pb2.Turn] | None = ...,
         language: _builtins.str = ...,
+        free_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["history", b"history", "language", b"language", "question", b"question"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["free_only", b"free_only", "history", b"history", "language", b"language", "question", b"question"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -268,6 +276,8 @@ class EngineDescription(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     PROMPT_VERSION_FIELD_NUMBER: _builtins.int
     REWRITER_FIELD_NUMBER: _builtins.int
+    PROMPT_DOLLARS_FIELD_NUMBER: _builtins.int
+    COMPLETION_DOLLARS_FIELD_NUMBER: _builtins.int
     engine: _builtins.str
     """Name of the engine, for example "extractive"."""
     model: _builtins.str
@@ -276,6 +286,10 @@ class EngineDescription(_message.Message):
     """Version of its prompt, or of its rules."""
     rewriter: _builtins.str
     """How follow-up questions are rewritten, with its version; empty when they are not."""
+    prompt_dollars: _builtins.float
+    """US dollars for a million tokens sent to the dearest engine that may answer; not in the key."""
+    completion_dollars: _builtins.float
+    """US dollars for a million tokens that it writes; not in the key."""
     def __init__(
         self,
         *,
@@ -283,10 +297,12 @@ class EngineDescription(_message.Message):
         model: _builtins.str = ...,
         prompt_version: _builtins.str = ...,
         rewriter: _builtins.str = ...,
+        prompt_dollars: _builtins.float = ...,
+        completion_dollars: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["engine", b"engine", "model", b"model", "prompt_version", b"prompt_version", "rewriter", b"rewriter"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["completion_dollars", b"completion_dollars", "engine", b"engine", "model", b"model", "prompt_dollars", b"prompt_dollars", "prompt_version", b"prompt_version", "rewriter", b"rewriter"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

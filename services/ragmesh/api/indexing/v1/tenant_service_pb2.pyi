@@ -967,25 +967,31 @@ Global___RecordUsageRequest: _TypeAlias = RecordUsageRequest  # noqa: Y015
 
 @_typing.final
 class Spent(_message.Message):
-    """What a tenant has spent."""
+    """What a tenant has spent, of what it may."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TENANT_UID_FIELD_NUMBER: _builtins.int
     MONTH_DOLLARS_FIELD_NUMBER: _builtins.int
+    BUDGET_FIELD_NUMBER: _builtins.int
     tenant_uid: _builtins.str
     """Uid of the tenant."""
     month_dollars: _builtins.float
     """US dollars since the begin of this month (UTC)."""
+    @_builtins.property
+    def budget(self) -> _tenant_pb2.Budget:
+        """Its own budget; missing for none."""
+
     def __init__(
         self,
         *,
         tenant_uid: _builtins.str = ...,
         month_dollars: _builtins.float = ...,
+        budget: _tenant_pb2.Budget | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["month_dollars", b"month_dollars", "tenant_uid", b"tenant_uid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "month_dollars", b"month_dollars", "tenant_uid", b"tenant_uid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1006,7 +1012,7 @@ class RecordUsageResponse(_message.Message):
     """Records that were there already."""
     @_builtins.property
     def spent(self) -> _containers.RepeatedCompositeFieldContainer[Global___Spent]:
-        """What every tenant that used a model this month has spent, with all records so far."""
+        """Every tenant that has a budget or used a model this month, with all records so far."""
 
     def __init__(
         self,

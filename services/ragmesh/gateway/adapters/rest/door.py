@@ -34,7 +34,8 @@ from ragmesh.gateway.adapters.rest.admission import (
 )
 from ragmesh.gateway.adapters.rest.origins import Origins
 from ragmesh.gateway.adapters.rest.problems import problem_response
-from ragmesh.gateway.authorization import EVERYBODY, refuse_without, roles_of_route
+from ragmesh.gateway.authorization import EVERYBODY, refuse_without, roles_of_route, template_of
+from ragmesh.gateway.books import noting_refusals
 from ragmesh.gateway.developer_mode import (
     FORM_HEADER,
     refuse_bare_form,
@@ -68,6 +69,7 @@ class Door:
     ) -> None:
         self.app = app
         self._origins = origins
+        self._books = service.books
         self._identity = identity
         self._gate = service.gate
         self._limits = service.limits
@@ -118,7 +120,8 @@ class Door:
         if roles is None:
             # The router says what is wrong: no use case behind it works without a caller.
             return None
-        refuse_without(principal, roles)
+        with noting_refusals(self._books, principal, template_of(scope["path"])):
+            refuse_without(principal, roles)
         return principal
 
     def _admitted(self, visit: Visit, scope: Scope) -> AbstractAsyncContextManager[None]:

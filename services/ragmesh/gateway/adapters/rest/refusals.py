@@ -15,6 +15,7 @@ from ragmesh.core.errors import (
     BatchTooLargeError,
     BodyTooLargeError,
     BodyTooSlowError,
+    BudgetSpentError,
     CollectionNotFoundError,
     ConflictError,
     ConnectionsExceededError,
@@ -101,6 +102,7 @@ from ragmesh.core.errors import (
     UnsupportedMediaTypeError,
     UnsupportedParameterError,
     UploadLimitedError,
+    UsageSpoolFullError,
 )
 from ragmesh.gateway.adapters.rest.problems import openai_example
 
@@ -189,6 +191,8 @@ SEARCH: Errors = (
     ProviderRefusedError,
     ProviderReplyError,
     ProviderTimeoutError,
+    BudgetSpentError,
+    UsageSpoolFullError,
 )
 """Of a search, and of a question with what writes its answer: both may ask a model elsewhere."""
 MODEL: Errors = (ModelNotFoundError, CollectionNotFoundError)

@@ -7,13 +7,27 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, Connection, Table, bindparam, delete, insert, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    insert,
+    or_,
+    select,
+    true,
+    update,
+)
 
+from ragmesh.core.tenants import Budget, BudgetAction
 from ragmesh.core.usage import (
     Circumstances,
     Recorded,
     RefusalRecord,
     SightRecord,
+    Spent,
     UsageBatch,
     UsageRecord,
     UsageSummary,
@@ -103,19 +117,43 @@ class SqlUsage(Store):
         now = self._clock.now()
 
         def unit(connection: Connection) -> int:
+            own = rows_of(connection, select(tenants).where(tenants.c.retention_days > 0))
+            forgotten = 0
+            for row in own:
+                before = now - timedelta(days=row["retention_days"])
+                forgotten += _forget(connection, [row["uid"]], before, limit)
             before = now - timedelta(days=default_days)
-            connection.execute(delete(usage_hours).where(usage_hours.c.hour < before))
-            connection.execute(delete(spending_months).where(spending_months.c.month < before))
-            return sum(_forget(connection, key, before, limit) for key in _KEPT)
+            others = [row["uid"] for row in own]
+            return forgotten + _forget(connection, others, before, limit, but=True)
 
         return await self._write(unit)
 
 
-def _forget(connection: Connection, key: Column[Any], before: datetime, limit: int) -> int:
-    """Forget the oldest rows of the key's table; how many."""
-    table = key.table
-    old = select(key).where(table.c.at < before).order_by(table.c.at).limit(limit)
-    return connection.execute(delete(table).where(key.in_(old))).rowcount
+def _forget(
+    connection: Connection,
+    tenant_uids: Sequence[str],
+    before: datetime,
+    limit: int,
+    *,
+    but: bool = False,
+) -> int:
+    """Forget what is older of these tenants, or of all `but` these; how many rows.
+
+    Of single records a bounded number of each table; their sums are few.
+    """
+
+    def old(table: Table, moment: str) -> ColumnElement[bool]:
+        owner = table.c.tenant_uid
+        of_these = owner.not_in(tenant_uids) if but else owner.in_(tenant_uids)
+        return and_(of_these, table.c[moment] < before)
+
+    connection.execute(delete(usage_hours).where(old(usage_hours, "hour")))
+    connection.execute(delete(spending_months).where(old(spending_months, "month")))
+    forgotten = 0
+    for key in _KEPT:
+        oldest = select(key).where(old(key.table, "at")).order_by(key.table.c.at).limit(limit)
+        forgotten += connection.execute(delete(key.table).where(key.in_(oldest))).rowcount
+    return forgotten
 
 
 def _new(connection: Connection, table: Table, records: Sequence[Any]) -> list[Any]:
@@ -207,9 +245,22 @@ def _spend(connection: Connection, call: Circumstances, dollars: float) -> None:
         connection.execute(insert(spending_months), row)
 
 
-def _spent(connection: Connection, now: datetime) -> tuple[tuple[str, float], ...]:
-    statement = select(spending_months).where(spending_months.c.month == month_of(now))
-    return tuple((row["tenant_uid"], row["cost_dollars"]) for row in rows_of(connection, statement))
+def _spent(connection: Connection, now: datetime) -> tuple[Spent, ...]:
+    months = spending_months
+    this_month = and_(months.c.tenant_uid == tenants.c.uid, months.c.month == month_of(now))
+    statement = (
+        select(tenants, months.c.cost_dollars)
+        .outerjoin(months, this_month)
+        .where(or_(tenants.c.monthly_dollars > 0, months.c.cost_dollars.is_not(None)))
+    )
+    return tuple(
+        Spent(
+            row["uid"],
+            row["cost_dollars"] or 0.0,
+            Budget(row["monthly_dollars"], BudgetAction(row["on_exceeded"])),
+        )
+        for row in rows_of(connection, statement)
+    )
 
 
 def _summary_of(row: Any) -> UsageSummary:
