@@ -13,11 +13,11 @@ import pytest
 
 from ragmesh.core.answers import Answer, AnswerStatus, Usage
 from ragmesh.core.errors import ExhaustedError, UnauthenticatedError
+from ragmesh.core.turns import MAX_TURNS
 from ragmesh.gateway.adapters.rest.door import Door
 from ragmesh.gateway.adapters.rest.openai.completions import Completion
 from ragmesh.gateway.adapters.rest.openai.errors import error_of
 from ragmesh.gateway.limits import MEBIBYTE
-from ragmesh.gateway.parsing import MAX_TURNS
 from ragmesh.testing.gateway import FakeMesh
 
 CHAT = "/v1/chat/completions"
