@@ -25,26 +25,34 @@ from ragmesh.testing.retrieval import index_spec, uid_of
 from ragmesh.testing.retrieval_finding import EVERYBODY
 
 DOCUMENTS, A_DOCUMENT = 10_000, 10
+LONE = DOCUMENTS
+"""One more document, of a single chunk."""
 
 
 @pytest.fixture(scope="module")
 def ranker(tmp_path_factory: pytest.TempPathFactory) -> Ranker:
-    """Of 100,000 chunks without words, every document with a number of its own."""
+    """Of 100,001 chunks without words, every document with a number of its own."""
     spec, analyzer, rulings = index_spec(), Analyzer("en"), Rulings()
     words = Words(Path(tmp_path_factory.mktemp("words")), analyzer)
-    heads = tuple(Head(uid_of(str(n)), 1, 1, OPEN, A_DOCUMENT, "", n + 1) for n in range(DOCUMENTS))
-    rulings.hear(HeadBatch(spec.index_version_uid, heads, DOCUMENTS, caught_up=True))
+    heads = tuple(
+        Head(uid_of(str(n)), 1, 1, OPEN, _chunks(n), "", n + 1) for n in range(DOCUMENTS + 1)
+    )
+    rulings.hear(HeadBatch(spec.index_version_uid, heads, len(heads), caught_up=True))
     snapshot = LiveState(spec, rulings).load(_held(), 1, words.searcher())
     return Ranker(snapshot, analyzer, words.schema)
 
 
+def _chunks(document: int) -> int:
+    return 1 if document == LONE else A_DOCUMENT
+
+
 def _held() -> Iterator[tuple[Held, bytes]]:
     random = np.random.default_rng(1)
-    for n in range(DOCUMENTS):
+    for n in range(DOCUMENTS + 1):
         tokens = tuple(Metadata.parse({"number": n, "even": n % 2 == 0}).tokens())
-        vectors = random.standard_normal((A_DOCUMENT, DIMENSION), np.float32)
+        vectors = random.standard_normal((_chunks(n), DIMENSION), np.float32)
         yield (
-            Held(n, uid_of(str(n)), 1, n * A_DOCUMENT, A_DOCUMENT, n, 1, str(n), "", tokens, ()),
+            Held(n, uid_of(str(n)), 1, n * A_DOCUMENT, _chunks(n), n, 1, str(n), "", tokens, ()),
             vectors.tobytes(),
         )
 
@@ -53,6 +61,7 @@ def _held() -> Iterator[tuple[Held, bytes]]:
     ("node", "documents"),
     [
         pytest.param(Eq("number", 7_777), {7_777}, id="one in ten thousand"),
+        pytest.param(Eq("number", LONE), {LONE}, id="one chunk in a hundred thousand"),
         pytest.param(And((Eq("number", 8), Eq("even", True))), {8}, id="twice the same"),
         pytest.param(And((Eq("number", 8), Eq("even", False))), set(), id="a contradiction"),
         pytest.param(And((Eq("number", 8), Not(Eq("number", 8)))), set(), id="its own contrary"),
@@ -63,7 +72,7 @@ def test_a_filter_that_keeps_very_little_loses_none_of_it(
 ) -> None:
     found = _found(ranker, node, 1_000)
     assert {place // A_DOCUMENT for place in found} == documents
-    assert len(found) == A_DOCUMENT * len(documents)
+    assert len(found) == sum(map(_chunks, documents))
 
 
 def test_the_best_rows_are_those_that_comparing_all_gives(ranker: Ranker) -> None:
