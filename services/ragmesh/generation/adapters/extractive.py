@@ -23,7 +23,7 @@ from ragmesh.generation.adapters.languages import language_of, no_context_senten
 from ragmesh.generation.adapters.quoting import MAX_QUOTE_CHARACTERS, Quote, one_line, quote_of
 
 NAME = "extractive"
-RULES_VERSION = 3
+RULES_VERSION = 4
 """Counts up whenever the same evidence gives another answer."""
 QUOTES = 2
 """Sentences in an answer."""
