@@ -28,6 +28,7 @@ RUN_PAGES = (
     "docs/how-to/use-from-python.md",
     "docs/how-to/use-the-command-line.md",
     "docs/how-to/limit-callers.md",
+    "docs/how-to/manage-keys-and-access.md",
     "docs/how-to/run-a-mesh.md",
     "docs/how-to/choose-an-encoder.md",
     "docs/how-to/rotate-service-keys.md",

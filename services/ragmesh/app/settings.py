@@ -99,7 +99,7 @@ class InternalSettings(Section):
     http: str | None = Field(
         None,
         description="HTTP address of probes and metrics as HOST:PORT; port 0 is any free one. By "
-        "default 127.0.0.1:9090; the target all has one only if it is set.",
+        "default 127.0.0.1:9090; the target all has one only if it is set, or with identity.",
     )
     drain_seconds: float = Field(
         2.0,
@@ -148,7 +148,8 @@ class Settings(Section):
         PeerSettings(), description="Where this process reaches the rest of the mesh."
     )
     identity: IdentitySettings = Field(
-        IdentitySettings(), description="Keys that services prove themselves with."
+        IdentitySettings(),
+        description="Keys of users, and those that services prove themselves with.",
     )
     telemetry: TelemetrySettings = Field(
         TelemetrySettings(), description="What the process tells about its work, and to whom."
@@ -205,9 +206,14 @@ class Settings(Section):
     @property
     def internal_http(self) -> str | None:
         """Address of the internal HTTP listener; None = there is none."""
-        if self.internal.http is not None or self.target == "all":
+        if self.internal.http is not None or (self.target == "all" and not self.has_identity):
             return self.internal.http
         return str(Address(_LOOPBACK, INTERNAL_HTTP_PORT))
+
+    @property
+    def has_identity(self) -> bool:
+        """Whether users are known by their keys; without, the mesh runs in developer mode."""
+        return self.identity.admin_key_file is not None
 
     @property
     def drain_seconds(self) -> float:

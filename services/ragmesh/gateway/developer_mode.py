@@ -29,12 +29,13 @@ def developer_mode_refusal(address: str, in_cluster: bool) -> InvalidSettingsErr
     """Why developer mode may not serve at this address, None when it may."""
     if in_cluster:
         return InvalidSettingsError(
-            "developer mode serves everybody as an administrator and is refused in a cluster"
+            "developer mode serves everybody as an administrator and is refused in a cluster; "
+            "set identity.admin_key_file"
         )
     if not Address.parse(address).is_loopback:
         return InvalidSettingsError(
             f"developer mode serves everybody as an administrator and is refused at {address}; "
-            "listen on 127.0.0.1, ::1 or localhost",
+            "listen on 127.0.0.1, ::1 or localhost, or set identity.admin_key_file",
             metadata={"address": address},
         )
     return None

@@ -1,13 +1,19 @@
-"""Who calls: the one place that will read API keys."""
+"""Who calls: the one place that reads API keys."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ragmesh.core.api_keys import KeyDigest, digest_of
 from ragmesh.core.callers import ADMIN, DEFAULT_TENANT_UID, MESH, Principal
+from ragmesh.core.errors import KeyMalformedError, KeyMissingError
+from ragmesh.gateway.keys import KnownKeys
 
 DEVELOPER = Principal(DEFAULT_TENANT_UID, "developer", roles=frozenset({ADMIN, MESH}))
+KEEPER = "keeper"
+"""Subject of the key that runs the mesh."""
+_SCHEME = "bearer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +26,32 @@ class DeveloperIdentity:
     def identify(self, authorizations: Sequence[str]) -> Principal:  # noqa: ARG002 - the port's
         """The developer, whatever key a client may still carry."""
         return self.principal
+
+
+@dataclass(frozen=True, slots=True)
+class KeyIdentity:
+    """Knows users by their API keys, and whoever runs the mesh by the key of a file."""
+
+    known: KnownKeys
+    keeper_sha256: Callable[[], bytes]
+    """Digest of the key that runs the mesh, as its file has it now."""
+    is_developer_mode: bool = False
+
+    def identify(self, authorizations: Sequence[str]) -> Principal:
+        """The user of the one key that was sent, else an UnauthenticatedError with the reason."""
+        digest = _sent(authorizations)
+        if digest.is_of(self.keeper_sha256()):
+            return Principal(
+                DEFAULT_TENANT_UID, KEEPER, roles=frozenset({MESH}), key_id=digest.key_id
+            )
+        return self.known.principal_of(digest)
+
+
+def _sent(authorizations: Sequence[str]) -> KeyDigest:
+    if not authorizations or not authorizations[0]:
+        raise KeyMissingError("send an API key: `Authorization: Bearer rmk_…`")
+    scheme, _, key = authorizations[0].partition(" ")
+    digest = digest_of(key.strip()) if scheme.lower() == _SCHEME else None
+    if digest is None or len(authorizations) > 1:
+        raise KeyMalformedError("the Authorization header must be one `Bearer rmk_…`")
+    return digest

@@ -27,6 +27,14 @@ if TYPE_CHECKING:
     from ragmesh.core.mending import DeadLetter, Repaired, Replayed
     from ragmesh.core.pages import Page, PageRequest
     from ragmesh.core.search import SearchQuery, SearchResult
+    from ragmesh.core.tenants import (
+        ApiKey,
+        KeyChange,
+        NewKey,
+        NewTenant,
+        Tenant,
+        TenantChange,
+    )
     from ragmesh.core.usage import (
         AuditEntry,
         AuditQuery,
@@ -131,6 +139,36 @@ class Mesh(Protocol):
 
     async def list_sights(self, query: SightQuery, page: PageRequest) -> Page[Sight]:
         """Who saw what, the newest first."""
+
+    async def create_key(self, new: NewKey) -> tuple[ApiKey, str]:
+        """A new key and its secret."""
+
+    async def list_keys(self, *, tenant: str = "", page: PageRequest) -> Page[ApiKey]:
+        """Keys by id."""
+
+    async def update_key(self, key_id: str, change: KeyChange) -> ApiKey:
+        """Give a key other groups or roles."""
+
+    async def revoke_key(self, key_id: str, *, reason: str = "") -> ApiKey:
+        """Make a key useless."""
+
+    async def rotate_key(self, key_id: str, *, overlap_seconds: int) -> tuple[ApiKey, str]:
+        """A key for the same user and its secret."""
+
+    async def create_tenant(self, new: NewTenant) -> Tenant:
+        """Make a tenant."""
+
+    async def get_tenant(self, name: str) -> Tenant:
+        """One tenant."""
+
+    async def list_tenants(self, page: PageRequest) -> Page[Tenant]:
+        """Tenants by name."""
+
+    async def update_tenant(self, name: str, change: TenantChange) -> Tenant:
+        """Change a tenant."""
+
+    async def delete_tenant(self, name: str) -> None:
+        """Delete a tenant with all it owns."""
 
     def watch_job(self, job_id: str) -> AsyncGenerator[Job, None]:
         """The job as it is, then every change, until it ends."""

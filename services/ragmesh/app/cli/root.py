@@ -14,8 +14,10 @@ from ragmesh.app.cli.doctor import doctor
 from ragmesh.app.cli.documents import documents
 from ragmesh.app.cli.evaluating import evaluate
 from ragmesh.app.cli.jobs import jobs
+from ragmesh.app.cli.keys import keys
 from ragmesh.app.cli.records import audit, sights, usage
 from ragmesh.app.cli.running import run
+from ragmesh.app.cli.tenants import tenants
 from ragmesh.app.cli.version import version
 
 
@@ -40,6 +42,8 @@ _COMMANDS = (
     jobs,
     dead_letters,
     evaluate,
+    keys,
+    tenants,
     usage,
     audit,
     sights,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -14,15 +15,17 @@ from ragmesh.chassis.http_servers import HttpOptions, serve_http
 from ragmesh.chassis.requests import apart, current_request_id
 from ragmesh.chassis.telemetry.measures import CountedRefusals
 from ragmesh.chassis.telemetry.signals import IN_FLIGHT, USAGE_DROPPED, USAGE_WAITING
+from ragmesh.gateway.adapters.admin_key_file import AdminKeyFile
 from ragmesh.gateway.adapters.rest.app import make_app
 from ragmesh.gateway.adapters.rest.origins import Origins
 from ragmesh.gateway.adapters.spool_file import open_spool_file
 from ragmesh.gateway.books import SpooledBooks
 from ragmesh.gateway.budgets import Budgets
-from ragmesh.gateway.identity import DeveloperIdentity
+from ragmesh.gateway.identity import DeveloperIdentity, KeyIdentity
+from ragmesh.gateway.keys import KeyFollower, KnownKeys
 from ragmesh.gateway.limiting.gate import Gate, OnRefusal
-from ragmesh.gateway.limiting.quotas import EqualQuotas
 from ragmesh.gateway.ports import Books, Identity
+from ragmesh.gateway.quotas import TenantQuotas
 from ragmesh.gateway.room import UploadRoom
 from ragmesh.gateway.server import SERVICE_NAMES, DoorGuard, add_gateway
 from ragmesh.gateway.server.admission import GateAdmission
@@ -30,11 +33,11 @@ from ragmesh.gateway.service import GatewayService
 from ragmesh.gateway.spool import Spool, SpoolLimits
 
 
-def _gate(wiring: Wiring, on_refusal: OnRefusal) -> Gate:
+def _gate(wiring: Wiring, known: KnownKeys, on_refusal: OnRefusal) -> Gate:
     """What every request of a caller passes."""
     settings, meter = wiring.settings.gateway, wiring.telemetry.meter
     gate = Gate(
-        EqualQuotas(settings.allowances),
+        TenantQuotas(known, settings.allowances),
         wiring.clock,
         places=lambda: settings.in_flight,
         on_refusal=on_refusal,
@@ -75,7 +78,7 @@ def _dropped_counter(wiring: Wiring) -> Callable[[int], None]:
     return (lambda _count: None) if meter is None else meter.count(USAGE_DROPPED).add
 
 
-async def _service(wiring: Wiring, books: Books) -> GatewayService:
+async def _service(wiring: Wiring, books: Books, known: KnownKeys) -> GatewayService:
     settings, refusals = wiring.settings.gateway, CountedRefusals(wiring.telemetry.meter)
     made = GatewayService(
         catalog=await wiring.port("indexing"),
@@ -86,7 +89,7 @@ async def _service(wiring: Wiring, books: Books) -> GatewayService:
         clock=wiring.clock,
         limits=settings.limits,
         room=UploadRoom(settings.limits.upload_bytes, on_refusal=refusals.saw),
-        gate=_gate(wiring, refusals.saw),
+        gate=_gate(wiring, known, refusals.saw),
         spans=wiring.telemetry.stages("gateway"),
         apart=apart,
         reranker=wiring.settings.retrieval.reranker_digest,
@@ -100,14 +103,30 @@ async def _service(wiring: Wiring, books: Books) -> GatewayService:
 @asynccontextmanager
 async def open_gateway(wiring: Wiring) -> AsyncIterator[GatewayService]:
     """The service behind REST and public gRPC."""
-    identity = DeveloperIdentity()
+    known = KnownKeys(wiring.clock)
     async with _books(wiring) as books:
-        service = await _service(wiring, books)
+        service = await _service(wiring, books, known)
         async with (
+            _identity(wiring, known) as identity,
             _serving_http(wiring, service, identity),
             _serving_grpc(wiring, service, identity),
         ):
             yield service
+
+
+@asynccontextmanager
+async def _identity(wiring: Wiring, known: KnownKeys) -> AsyncIterator[Identity]:
+    """Who calls; keys and limits are followed for as long as somebody does."""
+    settings, tasks = wiring.settings.identity, wiring.life.tasks
+    follower = KeyFollower(await wiring.port("indexing"), known, wiring.clock)
+    async with tasks.running("gateway.keys", follower.run()):
+        if settings.admin_key_file is None:
+            yield DeveloperIdentity()
+            return
+        file = await asyncio.to_thread(AdminKeyFile, settings.admin_key_file)
+        looking = file.run(wiring.clock, every_seconds=settings.reread_seconds)
+        async with tasks.running("gateway.admin_key", looking):
+            yield KeyIdentity(known, lambda: file.sha256)
 
 
 @asynccontextmanager
@@ -130,6 +149,7 @@ async def _serving_http(
             tasks=wiring.life.tasks,
             options=HttpOptions(
                 stopping=wiring.life.stopping,
+                allow_remote=wiring.settings.has_identity,
                 reader_pause_seconds=wiring.settings.gateway.reader_pause_seconds,
             ),
         ) as http:
@@ -154,6 +174,7 @@ async def _serving_grpc(
             health=await wiring.port("health"),
             clock=wiring.clock,
             admission=GateAdmission(service.gate),
+            allow_remote=wiring.settings.has_identity,
             write_pause_seconds=settings.reader_pause_seconds,
         ),
         guard=DoorGuard(identity, service.books),

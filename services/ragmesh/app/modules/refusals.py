@@ -10,13 +10,17 @@ from pathlib import Path
 from ragmesh.app.settings import Settings
 from ragmesh.chassis.addresses import Address, bound_socket, listening_address
 from ragmesh.chassis.locks import StoreLock
+from ragmesh.gateway.adapters.admin_key_file import read_admin_key
 from ragmesh.gateway.developer_mode import developer_mode_refusal
 
 
 def refuse_public_listening(settings: Settings, in_cluster: bool) -> None:
-    """Raise when developer mode may not serve there, or when another process has the port."""
+    """Raise when nobody would be known there, or when another process has the port."""
+    if settings.identity.admin_key_file is not None:
+        read_admin_key(settings.identity.admin_key_file)
     for address in (settings.gateway.http, settings.gateway.grpc):
-        if refusal := developer_mode_refusal(address, in_cluster):
+        refusal = developer_mode_refusal(address, in_cluster)
+        if refusal is not None and not settings.has_identity:
             raise refusal
         bound_socket(Address.parse(address)).close()
 

@@ -11,7 +11,14 @@ from ragmesh.chassis.settings import Section
 
 
 class IdentitySettings(Section):
-    """How the processes of a mesh prove to each other who they are."""
+    """How users are known at the doors, and the processes of a mesh to each other."""
+
+    admin_key_file: Path | None = Field(
+        None,
+        description="File with the SHA-256 of the key that runs the mesh, as `ragmesh keys create "
+        "--offline` writes it. With it every request needs an API key, and the doors may be opened "
+        "beyond this machine; without it the mesh runs in developer mode.",
+    )
 
     key_file: Path | None = Field(
         None,
@@ -27,7 +34,7 @@ class IdentitySettings(Section):
         0.5,
         gt=0,
         le=60,
-        description="How often both files are looked at; a changed one is in force at once.",
+        description="How often these files are looked at; a changed one is in force at once.",
     )
 
     @model_validator(mode="after")

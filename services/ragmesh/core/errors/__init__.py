@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ragmesh.core.errors.access import (
+    AdminKeyUnusableError,
     DefaultTenantError,
     KeyEndedError,
     KeyExpiredError,
@@ -162,6 +163,7 @@ from ragmesh.core.errors.tree import (
 
 __all__ = [
     "REFUSED_CALLS",
+    "AdminKeyUnusableError",
     "AlreadyExistsError",
     "BatchTooLargeError",
     "BodyTooLargeError",

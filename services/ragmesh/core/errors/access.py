@@ -95,6 +95,12 @@ class TenantExistsError(AlreadyExistsError):
     reason = "TENANT_EXISTS"
 
 
+class AdminKeyUnusableError(PreconditionError):
+    """The file of `identity.admin_key_file` cannot be read, or holds no SHA-256 of a key."""
+
+    reason = "ADMIN_KEY_UNUSABLE"
+
+
 class DefaultTenantError(PreconditionError):
     """The tenant `default` cannot be deleted: developer mode lives in it."""
 

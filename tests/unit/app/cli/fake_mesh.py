@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from ragmesh.core.answers import Answer, AnswerEvent, AnswerStatus, AskQuery, Citation, Delta, Usage
+from ragmesh.core.api_keys import mint_key
 from ragmesh.core.documents import (
     WHOLE_WINDOW,
     Accepted,
@@ -42,6 +43,14 @@ from ragmesh.core.metadata import Metadata
 from ragmesh.core.pages import Page, PageRequest
 from ragmesh.core.search import FoundChunk, SearchQuery, SearchResult
 from ragmesh.core.spans import Span
+from ragmesh.core.tenants import (
+    ApiKey,
+    KeyChange,
+    NewKey,
+    NewTenant,
+    Tenant,
+    TenantChange,
+)
 from ragmesh.core.usage import (
     AuditEntry,
     AuditQuery,
@@ -50,6 +59,9 @@ from ragmesh.core.usage import (
     UsageQuery,
     UsageSummary,
 )
+from ragmesh.testing.clocks import ManualClock
+from ragmesh.testing.indexing_tenants import FakeTenants
+from ragmesh.testing.tenants_contract import KEEPER
 
 Item = TypeVar("Item")
 NOON = datetime(2025, 5, 1, 12, tzinfo=UTC)
@@ -106,6 +118,7 @@ class FakeMesh:
     refusals: list[RagmeshError] = field(default_factory=list)
     """Told about the next documents of a batch, one each."""
     answer: Answer = ANSWER
+    tenancy: FakeTenants = field(default_factory=lambda: FakeTenants(ManualClock()))
     hits: tuple[FoundChunk, ...] = (FOUND,)
     asked: list[AskQuery | SearchQuery] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
@@ -164,6 +177,41 @@ class FakeMesh:
             warnings=("MiniLM was made for en",) if new.language == "de" else (),
         )
         return made
+
+    async def create_key(self, new: NewKey) -> tuple[ApiKey, str]:
+        minted = mint_key()
+        return await self.tenancy.create_key(KEEPER, new, minted.digest), minted.text
+
+    async def list_keys(self, *, tenant: str = "", page: PageRequest) -> Page[ApiKey]:
+        return await self.tenancy.list_keys(KEEPER, tenant, page)
+
+    async def update_key(self, key_id: str, change: KeyChange) -> ApiKey:
+        return await self.tenancy.update_key(KEEPER, key_id, change)
+
+    async def revoke_key(self, key_id: str, *, reason: str = "") -> ApiKey:
+        return await self.tenancy.revoke_key(KEEPER, key_id, reason=reason)
+
+    async def rotate_key(self, key_id: str, *, overlap_seconds: int) -> tuple[ApiKey, str]:
+        minted = mint_key()
+        made = await self.tenancy.rotate_key(
+            KEEPER, key_id, minted.digest, overlap_seconds=overlap_seconds
+        )
+        return made, minted.text
+
+    async def create_tenant(self, new: NewTenant) -> Tenant:
+        return await self.tenancy.create_tenant(KEEPER, new)
+
+    async def get_tenant(self, name: str) -> Tenant:
+        return await self.tenancy.get_tenant(KEEPER, name)
+
+    async def list_tenants(self, page: PageRequest) -> Page[Tenant]:
+        return await self.tenancy.list_tenants(KEEPER, page)
+
+    async def update_tenant(self, name: str, change: TenantChange) -> Tenant:
+        return await self.tenancy.update_tenant(KEEPER, name, change)
+
+    async def delete_tenant(self, name: str) -> None:
+        await self.tenancy.delete_tenant(KEEPER, name)
 
     async def list_usage(self, query: UsageQuery, page: PageRequest) -> Page[UsageSummary]:
         self.record_queries.append(query)

@@ -23,6 +23,7 @@ from ragmesh.gateway.adapters.rest.document_replies import HealthReply
 from ragmesh.gateway.adapters.rest.document_routes import document_router
 from ragmesh.gateway.adapters.rest.door import Door
 from ragmesh.gateway.adapters.rest.jobs import JobRoutes
+from ragmesh.gateway.adapters.rest.keys import KeyRoutes
 from ragmesh.gateway.adapters.rest.lean import LeanAnswers
 from ragmesh.gateway.adapters.rest.openai.errors import PREFIX as OPENAI_PREFIX
 from ragmesh.gateway.adapters.rest.openai.routes import openai_router
@@ -73,6 +74,7 @@ def routed_app(context: Context, *, version: str, ready: Callable[[], bool]) -> 
         CollectionRoutes(context).router(),
         document_router(context),
         JobRoutes(context).router(),
+        KeyRoutes(context).router(),
         RecordRoutes(context).router(),
     ):
         app.include_router(router, prefix=PREFIX)

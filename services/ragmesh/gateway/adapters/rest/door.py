@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from urllib.parse import unquote_plus
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
@@ -19,10 +20,12 @@ from ragmesh.chassis.requests import (
     serving,
 )
 from ragmesh.chassis.wire import as_mesh_error
+from ragmesh.core.api_keys import holds_key
 from ragmesh.core.callers import Principal
 from ragmesh.core.errors import (
     BodyTooLargeError,
     BodyTooSlowError,
+    KeyInUrlError,
     RagmeshError,
     UnavailableError,
     Violation,
@@ -48,6 +51,8 @@ from ragmesh.gateway.ports import Identity
 from ragmesh.gateway.room import Share
 from ragmesh.gateway.service import GatewayService
 
+_KEY_PARAMETERS = frozenset({"api_key", "apikey", "api-key", "access_token", "authorization"})
+
 
 def guard_developer_mode(headers: Headers) -> None:
     """Refuse what a page of elsewhere could have sent."""
@@ -55,6 +60,16 @@ def guard_developer_mode(headers: Headers) -> None:
     refuse_foreign_host(headers.getlist("host"))
     refuse_foreign_origin(origins, headers.get("sec-fetch-site", ""))
     refuse_bare_form(origins, headers.get("content-type", ""), headers.get(FORM_HEADER, ""))
+
+
+def refuse_key_in_url(scope: Scope) -> None:
+    """Raise KeyInUrlError for a key where logs and histories keep it."""
+    query = unquote_plus(scope.get("query_string", b"").decode("latin-1"))
+    names = {part.partition("=")[0].lower() for part in query.split("&")}
+    if holds_key(query) or holds_key(scope["path"]) or names & _KEY_PARAMETERS:
+        raise KeyInUrlError(
+            "API keys are sent as `Authorization: Bearer`, never in the URL; have this one rotated"
+        )
 
 
 class Door:
@@ -91,6 +106,7 @@ class Door:
                 if preflight is not None:
                     await preflight(scope, receive, answer.send)
                     return
+                refuse_key_in_url(scope)
                 caller = self._caller(scope, headers)
                 served.idempotency_key = accept_idempotency_key(headers.get(IDEMPOTENCY_HEADER))
                 if caller is not None:

@@ -30,6 +30,30 @@ COLLECTION: Example = {
     "updated_at": _MOMENT,
     "warnings": [],
 }
+KEY: Example = {
+    "key_id": "3f2a9c0d1b4e5f60",
+    "prefix": "rmk_3f2a9c0d1b4e5f60",
+    "tenant": "acme",
+    "subject": "search-page",
+    "groups": ["staff"],
+    "roles": ["read"],
+    "created_at": _MOMENT,
+}
+TENANT: Example = {
+    "name": "acme",
+    "uid": f"{_UID}5",
+    "display_name": "Acme Ltd",
+    "quota": {
+        "requests_per_minute": 600,
+        "in_flight": 10,
+        "documents": 0,
+        "storage_bytes": 0,
+    },
+    "budget": {"monthly_dollars": 100.0, "on_exceeded": "refuse"},
+    "retention_days": 0,
+    "created_at": _MOMENT,
+    "updated_at": _MOMENT,
+}
 COLLECTIONS: Example = {"collections": [COLLECTION], "next_page_token": ""}
 ACCEPTED: Example = {
     "document_id": "leave.md",

@@ -89,6 +89,8 @@ def problem_response(
     """The response that tells the error, in the shape that clients of this path understand."""
     status = http_status(error) if status is None else status
     headers = {} if allow is None else {"Allow": allow}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
     later = retry_after(error, status)
     if later is not None:
         headers["Retry-After"] = later

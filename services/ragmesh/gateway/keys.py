@@ -1,0 +1,147 @@
+"""What a door knows of keys and limits: followed from indexing, and believed while it is fresh."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+from ragmesh.core.api_keys import KeyDigest
+from ragmesh.core.callers import Machine, Principal
+from ragmesh.core.clock import Clock
+from ragmesh.core.errors import (
+    KeyExpiredError,
+    KeyRevokedError,
+    KeysStaleError,
+    KeyUnknownError,
+    Kind,
+    RagmeshError,
+)
+from ragmesh.core.tenants import KeyBatch, KeyEntry, Tenant
+from ragmesh.gateway.ports import KeySource
+
+STALE_AFTER_SECONDS = 5.0
+"""Silence after which no key is believed: one that was revoked meanwhile would get in."""
+_PAUSE_SECONDS = 0.2
+_QUIET_SECONDS = 2.0
+"""Silence that is nothing to speak of: servers end streams by the age of their connection."""
+_GATEWAY = Machine("gateway")
+_OF_OTHERS = frozenset({Kind.NOT_FOUND, Kind.INTERNAL, Kind.DENIED, Kind.UNSUPPORTED})
+"""Kinds of errors that another process may answer with, and answer otherwise a moment later."""
+_NO_DIGEST = bytes(32)
+"""Compared where there is no key, so that it takes as long as where there is one."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A key, and the user that it stands for."""
+
+    sha256: bytes
+    principal: Principal
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+class KnownKeys:
+    """Keys and tenants by id, as they were a moment ago."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._keys: dict[str, _Known] = {}
+        self._tenants: dict[str, Tenant] = {}
+        self._fresh_at: float | None = None
+
+    def apply(self, batch: KeyBatch) -> None:
+        """Take over what changed; a batch after which all is known makes everything fresh."""
+        for tenant in batch.tenants:
+            self._tenants[tenant.uid] = tenant
+        for entry in batch.keys:
+            self._keys[entry.key.key_id] = _known(entry)
+        for uid in batch.deleted_tenant_uids:
+            self._forget(uid)
+        if batch.caught_up:
+            self._fresh_at = self._clock.monotonic()
+
+    def tenant(self, uid: str) -> Tenant | None:
+        """The tenant with its limits; None = it is not known, or not any more."""
+        return self._tenants.get(uid)
+
+    def principal_of(self, digest: KeyDigest) -> Principal:
+        """The user whose key it is, else an UnauthenticatedError that says what is wrong with it.
+
+        Without the right secret nobody learns whether there is such a key.
+        """
+        self._refuse_stale()
+        known = self._keys.get(digest.key_id)
+        is_right = digest.is_of(_NO_DIGEST if known is None else known.sha256)
+        if known is None or not is_right:
+            raise KeyUnknownError("there is no such API key, or its secret is wrong")
+        if known.revoked_at is not None:
+            raise KeyRevokedError("the API key was revoked")
+        if known.expires_at is not None and known.expires_at <= self._clock.now():
+            raise KeyExpiredError("the time of the API key is over; have it rotated")
+        return known.principal
+
+    @property
+    def silence_seconds(self) -> float | None:
+        """For how long nothing was heard; None = never anything."""
+        return None if self._fresh_at is None else self._clock.monotonic() - self._fresh_at
+
+    def _refuse_stale(self) -> None:
+        silence = self.silence_seconds
+        if silence is None or silence > STALE_AFTER_SECONDS:
+            raise KeysStaleError(
+                "API keys cannot be checked just now: nothing was heard of them for too long",
+                retry_after_seconds=1.0,
+            )
+
+    def _forget(self, tenant_uid: str) -> None:
+        self._tenants.pop(tenant_uid, None)
+        gone = [
+            key_id
+            for key_id, known in self._keys.items()
+            if known.principal.tenant_uid == tenant_uid
+        ]
+        for key_id in gone:
+            del self._keys[key_id]
+
+
+class KeyFollower:
+    """Keeps known keys fresh, one stream after the other."""
+
+    def __init__(self, source: KeySource, known: KnownKeys, clock: Clock) -> None:
+        self._source = source
+        self._known = known
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Follow for ever; who is away is asked again, and keys grow stale meanwhile."""
+        while True:
+            try:
+                stream = cast("AsyncGenerator[KeyBatch, None]", self._source.watch_keys(_GATEWAY))
+                async with aclosing(stream):
+                    async for batch in stream:
+                        self._known.apply(batch)
+            except RagmeshError as error:
+                if not (error.kind.transient or error.kind in _OF_OTHERS):
+                    raise
+                self._tell(error)
+            await self._clock.sleep(_PAUSE_SECONDS)
+
+    def _tell(self, error: RagmeshError) -> None:
+        silence = self._known.silence_seconds
+        is_long = silence is None or silence > _QUIET_SECONDS
+        level = logging.WARNING if is_long else logging.DEBUG
+        _log.log(level, "keys are not to be had", extra={"reason": error.reason})
+
+
+def _known(entry: KeyEntry) -> _Known:
+    key = entry.key
+    principal = Principal(
+        entry.tenant_uid, key.subject, frozenset(key.groups), frozenset(key.roles), key.key_id
+    )
+    return _Known(entry.sha256, principal, key.expires_at, key.revoked_at)
