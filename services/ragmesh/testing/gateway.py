@@ -9,8 +9,9 @@ from ragmesh.core.clock import Clock
 from ragmesh.core.documents import NewCollection
 from ragmesh.gateway.identity import DEVELOPER
 from ragmesh.gateway.limiting.gate import PLACES, Gate
-from ragmesh.gateway.limiting.quotas import UNLIMITED, Allowances, EqualQuotas
+from ragmesh.gateway.limiting.quotas import EqualQuotas
 from ragmesh.gateway.limits import GatewayLimits
+from ragmesh.gateway.ports import Quotas
 from ragmesh.gateway.service import GatewayService
 from ragmesh.testing.books import MemoryBooks
 from ragmesh.testing.cache import FakeAnswerCache
@@ -37,7 +38,7 @@ class FakeMesh:
     embedder: FakeEmbedder = field(default_factory=FakeEmbedder)
     clock: Clock = field(default_factory=ManualClock)
     limits: GatewayLimits = field(default_factory=GatewayLimits)
-    allowances: Allowances = UNLIMITED
+    quotas: Quotas = field(default_factory=EqualQuotas)
     places: int = PLACES
     refusals: list[tuple[str, str]] = field(default_factory=list)
     """What was refused at the gate: reason and scope."""
@@ -48,7 +49,7 @@ class FakeMesh:
 
     def __post_init__(self) -> None:
         self.gate = Gate(
-            EqualQuotas(self.allowances),
+            self.quotas,
             self.clock,
             places=lambda: self.places,
             on_refusal=lambda *refused: self.refusals.append(refused),

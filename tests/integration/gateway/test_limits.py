@@ -18,7 +18,7 @@ from ragmesh.core.answers import AskQuery, Delta, GenerateQuery, GenerationEvent
 from ragmesh.core.callers import Caller
 from ragmesh.core.errors import RateLimitedError
 from ragmesh.core.questions import Question
-from ragmesh.gateway.limiting.quotas import Allowance, Allowances
+from ragmesh.gateway.limiting.quotas import Allowance, Allowances, EqualQuotas
 from ragmesh.testing.gateway import FakeMesh
 from tests.integration.gateway.conftest import WatchedGenerator
 
@@ -55,7 +55,7 @@ class TestOneLimit:
     @pytest.fixture
     async def mesh(self) -> FakeMesh:
         allowances = Allowances(Allowance(requests_per_minute=2))
-        return await FakeMesh(allowances=allowances).with_collection()
+        return await FakeMesh(quotas=EqualQuotas(allowances)).with_collection()
 
     async def test_both_doors_count_together_and_say_when_to_come_again(
         self, client: GatewayClient, http: httpx.AsyncClient

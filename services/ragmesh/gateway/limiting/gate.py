@@ -7,8 +7,8 @@ still free, times a factor. One alone gets half of them, two get a third each, a
 next always finds some. Switches share their buffers by this rule, the dynamic threshold; it needs
 no list of who is there, and no queue that a flood could fill.
 
-No request waits to be let in. What may wait for half a second is the refusal of a key that goes on
-sending although it was refused again and again: a client in a loop then sends two requests a second
+No request waits to be let in. What may wait for a second is the refusal of a key that goes on
+sending although it was refused again and again: a client in a loop then sends one request a second
 instead of as many as it can.
 """
 
@@ -28,7 +28,10 @@ from ragmesh.gateway.limiting.visits import Holder, Visit
 from ragmesh.gateway.ports import Quotas
 
 PLACES = 256
-HELD_SECONDS = 0.5
+HELD_SECONDS = 1.0
+"""On the average: clients that are held together shall not come again together."""
+_GOLDEN = 0.618_034
+"""Its multiples, without what stands before the point, spread over [0, 1) as evenly as can be."""
 UNHELD_REFUSALS = 60
 """A key may be refused so often in a minute before its refusals are held."""
 _MOST_HELD = 256
@@ -88,6 +91,7 @@ class Gate:
         self._accounts = Accounts()
         self._taken = dict.fromkeys(Priority, 0)
         self._held = 0
+        self._spread = 0.0
 
     @property
     def under_way(self) -> int:
@@ -139,8 +143,9 @@ class Gate:
         if self._held >= _MOST_HELD:
             return
         self._held += 1
+        self._spread = (self._spread + _GOLDEN) % 1
         try:
-            await self._clock.sleep(HELD_SECONDS)
+            await self._clock.sleep(HELD_SECONDS * (0.5 + self._spread))
         finally:
             self._held -= 1
 

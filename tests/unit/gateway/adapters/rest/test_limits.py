@@ -14,7 +14,7 @@ from ragmesh.gateway.adapters.rest import make_app
 from ragmesh.gateway.adapters.rest.admission import priority_of
 from ragmesh.gateway.identity import DEVELOPER, DeveloperIdentity
 from ragmesh.gateway.limiting.gate import Priority
-from ragmesh.gateway.limiting.quotas import UNLIMITED, Allowance, Allowances
+from ragmesh.gateway.limiting.quotas import UNLIMITED, Allowance, Allowances, EqualQuotas
 from ragmesh.testing.clocks import ManualClock
 from ragmesh.testing.gateway import FakeMesh
 
@@ -33,7 +33,7 @@ Opened = Callable[..., AbstractAsyncContextManager[tuple[FakeMesh, httpx.AsyncCl
 async def opened(
     allowances: Allowances = UNLIMITED, *, places: int = 256
 ) -> AsyncIterator[tuple[FakeMesh, httpx.AsyncClient]]:
-    mesh = await FakeMesh(allowances=allowances, places=places).with_collection()
+    mesh = await FakeMesh(quotas=EqualQuotas(allowances), places=places).with_collection()
     async with executor("rest", 1) as pool:
         door = make_app(mesh.service(), DeveloperIdentity(), pool=pool, version="1")
         transport = httpx.ASGITransport(app=door)
