@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, cast
+
+import pytest
 
 from ragmesh.app.modules.generation import open_generation
 from ragmesh.app.settings import Settings
@@ -62,6 +65,18 @@ async def test_a_model_that_is_named_rewrites_follow_ups_and_rules_stand_in_for_
             carried = await service.rewrite_question(CALLER, follow_up("Why do dogs bark?"))
             assert "dogs" in carried.question.text
             assert carried.degraded == ("FALLBACK_REWRITER",)
+
+
+async def test_the_table_that_prices_a_model_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="ragmesh")
+    priced = {"name": "main", "kind": "openai", "url": "http://127.0.0.1:9/v1"}
+    endpoints = [{**priced, "model": "fake-chat"}, {**priced, "name": "b", "model": "unlisted"}]
+    async with open_generation(wiring_of(endpoints)):
+        told = [(record.message, vars(record).get("prices")) for record in caplog.records]
+    assert told == [
+        ("answers of a model are priced", "1"),
+        ("answers of a model count as free", None),
+    ]
 
 
 async def test_a_model_at_several_addresses_is_asked_at_each_in_turn_whoever_fails() -> None:

@@ -19,7 +19,7 @@ from ragmesh.generation.adapters.patience import Patience
 from ragmesh.generation.ports import Engine, Rewriter
 from ragmesh.generation.prices import FREE, Price
 from ragmesh.generation.service import GenerationService
-from ragmesh.generation.settings import EXTRACTIVE, EndpointSettings
+from ragmesh.generation.settings import EXTRACTIVE, EndpointSettings, GenerationSettings
 
 _OPENAI_CHAT = "ragmesh.generation.adapters.openai_chat"
 _log = logging.getLogger(__name__)
@@ -68,9 +68,7 @@ async def _open_engine(wiring: Wiring, endpoint: EndpointSettings, stack: AsyncE
     from ragmesh.generation.adapters.openai_chat import OpenAIEndpoint, open_openai_chat
 
     model = str(endpoint.model)
-    price = settings.prices.price_of(model)
-    if price == FREE:
-        _log.info("answers of a model count as free", extra={"engine": endpoint.name})
+    price = _told_price(settings, endpoint.name, model)
     remote = OpenAIEndpoint.configured(settings, endpoint)
     chats = [
         await stack.enter_async_context(open_openai_chat(replace(remote, url=url), wiring.clock))
@@ -79,6 +77,17 @@ async def _open_engine(wiring: Wiring, endpoint: EndpointSettings, stack: AsyncE
     chat = BalancedChat(chats, wiring.clock, endpoint.first_token_seconds)
     rules = _rules(endpoint, model, settings.min_confidence, price)
     return LanguageModelEngine(rules, chat, wiring.telemetry.spending(), wiring.clock)
+
+
+def _told_price(settings: GenerationSettings, engine: str, model: str) -> Price:
+    """The price of a model, told once, so that costs can be traced to their table."""
+    price = settings.prices.price_of(model)
+    if price == FREE:
+        _log.info("answers of a model count as free", extra={"engine": engine})
+    else:
+        version = settings.prices.version
+        _log.info("answers of a model are priced", extra={"engine": engine, "prices": version})
+    return price
 
 
 def _rules(
