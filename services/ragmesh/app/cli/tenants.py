@@ -116,6 +116,9 @@ def update(client: Client, /, name: str, **asked: Any) -> None:
 @client_options
 def delete(client: Client, name: str, yes: bool) -> None:
     """Delete a tenant with its keys, collections and documents."""
+    from ragmesh.core.names import collection_name
+
+    collection_name(name, field="name")  # what is no name is told before anything is asked
     if not yes:
         click.confirm(f"Delete {name} with all it owns?", abort=True, err=True)
     client.call(lambda mesh: mesh.delete_tenant(name))
