@@ -128,9 +128,12 @@ def _write_halves(folder: Path, *, as_json: bool) -> None:
         if path.exists():
             raise click.UsageError(f"{path} is there already; remove it, or name a folder --into")
     minted = mint_key()
-    folder.mkdir(parents=True, exist_ok=True)
-    write_durably(key, f"{minted.text}\n".encode())
-    write_durably(digest, f"{minted.digest.sha256.hex()}  {KEY_FILE}\n".encode())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_durably(key, f"{minted.text}\n".encode())
+        write_durably(digest, f"{minted.digest.sha256.hex()}  {KEY_FILE}\n".encode())
+    except OSError as error:
+        raise click.BadParameter(f"{folder}: {error.strerror}", param_hint="--into") from error
     if as_json:
         print_json({"key_file": str(key), "admin_key_file": str(digest)})
     else:

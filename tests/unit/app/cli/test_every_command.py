@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -127,3 +128,10 @@ def test_names_of_collections_are_completed(program: Program) -> None:
         program("collections", "create", name)
     assert program.completions("ask why -c n") == ["news", "notes"]
     assert program.completions("collections desc") == ["describe"]
+
+
+def test_a_folder_that_cannot_be_made_is_told_on_one_line(program: Program, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    said = program("keys", "create", "--offline", "--into", str(tmp_path / "file" / "inner"))
+    assert said.code == 2
+    assert said.err.startswith("ragmesh: USAGE: Invalid value for --into: ")
