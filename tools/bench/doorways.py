@@ -23,7 +23,7 @@ from ragmesh.api.gateway.v1 import ask_service_pb2_grpc as pb_grpc
 from ragmesh.chassis.clocks import SystemClock
 from ragmesh.chassis.executors import executor, run
 from ragmesh.chassis.grpc_servers import serve
-from ragmesh.chassis.http_servers import serve_http
+from ragmesh.chassis.http_servers import HttpOptions, serve_http
 from ragmesh.chassis.lifecycle import Lifecycle
 from ragmesh.chassis.telemetry.opening import open_telemetry
 from ragmesh.chassis.telemetry.settings import TelemetrySettings
@@ -37,6 +37,8 @@ from ragmesh.testing.gateway import COLLECTION, SENTENCE, FakeMesh
 from tools.bench.echoes import SAMPLED, Discarding
 
 PATH = f"/api/v1/collections/{COLLECTION}/search"
+KEPT_SECONDS = 600
+"""The client of one door waits while the other is measured."""
 METHOD = "/ragmesh.api.gateway.v1.AskService/Search"
 
 
@@ -70,7 +72,13 @@ def bare_app() -> FastAPI:
 async def bare(life: Lifecycle) -> AsyncIterator[dict[str, str]]:
     """The addresses of the bare servers."""
     config = uvicorn.Config(
-        bare_app(), port=0, loop="none", lifespan="off", log_config=None, access_log=False
+        bare_app(),
+        port=0,
+        loop="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_keep_alive=KEPT_SECONDS,
     )
     http = uvicorn.Server(config)
     serving = life.tasks.start("http", http.serve())
@@ -108,7 +116,12 @@ async def gateway(life: Lifecycle) -> AsyncIterator[dict[str, str]]:
         identity = DeveloperIdentity()
         app = make_app(service, identity, pool=pool, version="bench")
         async with (
-            serve_http(telemetry.http(app), "127.0.0.1:0", tasks=life.tasks) as http,
+            serve_http(
+                telemetry.http(app),
+                "127.0.0.1:0",
+                tasks=life.tasks,
+                options=HttpOptions(keep_alive_seconds=KEPT_SECONDS),
+            ) as http,
             serve(
                 "127.0.0.1:0",
                 partial(add_gateway, service=service),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 from ragmesh.core.callers import ADMIN, MESH, READ, WRITE, Principal
@@ -140,6 +141,12 @@ def roles_of_method(method: str) -> Roles | None:
 
 def roles_of_route(method: str, path: str) -> Roles | None:
     """Whose the request is, of every template that fits the strictest; None = nobody's."""
+    if len(path) > _LONGEST_KEPT:  # what nobody asks for again would crowd out what everybody does
+        return _roles_of_route(method, path)
+    return _kept_roles(method, path)
+
+
+def _roles_of_route(method: str, path: str) -> Roles | None:
     found = [
         methods[method]
         for template, methods in _TEMPLATES
@@ -154,6 +161,10 @@ def template_of(path: str) -> str:
     """The template of a route that the path fits, so that nothing of the path is kept."""
     fitting = (name for name in ROUTES if _pattern(name).fullmatch(path))
     return next(fitting, "")
+
+
+_LONGEST_KEPT = 200
+_kept_roles = lru_cache(maxsize=1_024)(_roles_of_route)
 
 
 def refuse_without(principal: Principal, roles: Roles) -> None:

@@ -69,8 +69,8 @@ def routed_app(context: Context, *, version: str, ready: Callable[[], bool]) -> 
         redirect_slashes=False,
     )
     for router in (
+        AskingRoutes(context).router(),  # first, as the router looks at one after the other
         AdminRoutes(context).router(),
-        AskingRoutes(context).router(),
         CollectionRoutes(context).router(),
         document_router(context),
         JobRoutes(context).router(),

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
 
 from ragmesh.chassis.callers import current_principal
 from ragmesh.chassis.requests import current_request_id
@@ -80,13 +81,13 @@ class AskingRoutes:
             events = service.stream_answer(caller, query, request_id=request_id)
             return await self._stream(request, events)
         answer = await while_connected(request, service.ask(caller, query, request_id=request_id))
-        return AnswerReply.of(answer)
+        return _whole(AnswerReply.of(answer))
 
     async def search(self, collection: CollectionName, body: SearchBody, request: Request) -> Any:
         """Find chunks."""
         caller = current_principal()
         work = self._context.service.search(caller, body.parsed(collection))
-        return SearchReply.of(await while_connected(request, work))
+        return _whole(SearchReply.of(await while_connected(request, work)))
 
     async def _stream(
         self, request: Request, events: AsyncGenerator[AnswerEvent, None]
@@ -96,6 +97,11 @@ class AskingRoutes:
         if stream is None:
             raise InternalError("the answer had no events")
         return stream
+
+
+def _whole(reply: BaseModel) -> Response:
+    """The reply as it is: FastAPI would judge once more what has just been made."""
+    return Response(reply.model_dump_json(), media_type="application/json")
 
 
 async def _server_events(

@@ -118,18 +118,23 @@ async def opened(
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
     """The work's result; a client that goes away cancels the work (ClientDisconnect)."""
-    async with asyncio.TaskGroup() as group:
-        working = group.create_task(_outcome(work))
-        watching = group.create_task(_until_gone(request.receive))
-        await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
-        working.cancel()
-        watching.cancel()
-    if working.cancelled():
+    outcome: Result | _Raised | _Gone = _Gone()
+    try:
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(_raise_when_gone(request.receive))
+            outcome = await _outcome(work)  # here, as a task of its own costs every request
+            watching.cancel()
+    except* ClientDisconnect:
+        outcome = _Gone()
+    if isinstance(outcome, _Gone):
         raise ClientDisconnect
-    outcome = working.result()
     if isinstance(outcome, _Raised):
         raise outcome.error
     return outcome
+
+
+class _Gone:
+    """Stands for the work of a client that went away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +148,11 @@ async def _outcome(work: Coroutine[Any, Any, Result]) -> Result | _Raised:
         return await work
     except Exception as error:  # raised again by who waits for it
         return _Raised(error)
+
+
+async def _raise_when_gone(receive: Receive) -> None:
+    await _until_gone(receive)
+    raise ClientDisconnect
 
 
 async def _until_gone(receive: Receive) -> None:
