@@ -59,8 +59,7 @@ class SeenDocument:
 
     document_uid: str
     chunk_ids: tuple[str, ...] = ()
-    """None where an answer was made from the document and quotes none of it, and where the whole
-    document was read."""
+    """None where an answer was made from the document and quotes none of it."""
 
 
 @dataclass(frozen=True, slots=True)

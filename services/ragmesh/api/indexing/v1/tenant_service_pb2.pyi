@@ -797,9 +797,7 @@ class SeenDocument(_message.Message):
     """Uid of the document."""
     @_builtins.property
     def chunk_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Ids of the chunks shown; none where an answer was made from it and quotes none of it, and where
-        the whole document was read.
-        """
+        """Ids of the chunks shown; none where an answer was made from it and quotes none of it."""
 
     def __init__(
         self,

@@ -239,9 +239,7 @@ class Sight(_message.Message):
 
     @_builtins.property
     def chunk_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Ids of the chunks shown; empty where an answer was made from the document and quotes none of
-        it, and where the whole document was read.
-        """
+        """Ids of the chunks shown; empty where an answer was made from the document and quotes none of it."""
 
     def __init__(
         self,

@@ -175,8 +175,7 @@ class SightReply(BaseModel):
     document_id: str = Field(description="Empty once it is gone.")
     document_uid: str
     chunk_ids: list[str] = Field(
-        description="None where an answer was made from it and quotes none of it, and where the "
-        "whole document was read."
+        description="None where an answer was made from it and quotes none of it."
     )
     request_id: str
 
