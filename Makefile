@@ -80,6 +80,10 @@ soak-seams: setup ## End every target of a mesh under load, and add and stop rep
 soak-kill: setup ## Kill a mesh again and again under load and compare with a clean one, onto docs/reference/faults.md (ROUNDS=200, 40 minutes)
 	$(BIN)/python -m tests.soak.soak_kill --rounds $(or $(ROUNDS),200)
 
+.PHONY: soak-isolation
+soak-isolation: setup ## Look as random users of three tenants for what is not theirs, onto docs/reference/isolation.md (COMBINATIONS=10000, ten minutes)
+	$(BIN)/python -m tests.soak.soak_isolation --combinations $(or $(COMBINATIONS),10000)
+
 .PHONY: soak-documents
 soak-documents: setup ## Index a big PDF, 200 MB of text and 100,000 documents while asking, onto docs/reference/documents.md (PAGES, MEGABYTES, DOCUMENTS; hours)
 	$(BIN)/python -m tests.soak.soak_documents --pages $(or $(PAGES),500) --megabytes $(or $(MEGABYTES),200) --documents $(or $(DOCUMENTS),100000)

@@ -75,13 +75,14 @@ def _as_it_is(port: Any) -> Any:
 
 @asynccontextmanager
 async def running(
-    folder: Path, *, through: Callable[[Any], Any] = _as_it_is
+    folder: Path, *, through: Callable[[Any], Any] = _as_it_is, cache: Any = None
 ) -> AsyncIterator[Running]:
     """Everything of one process between the doors and the disk.
 
     `through` may put something between the pipeline and each of its ports.
     """
-    clock, embedder, cache = SystemClock(), FakeEmbedder(), FakeAnswerCache()
+    clock, embedder = SystemClock(), FakeEmbedder()
+    cache = FakeAnswerCache() if cache is None else cache
     async with AsyncExitStack() as stack:
         index = await stack.enter_async_context(embedded_index(folder / "index", threads=1))
         follower = HeadsFollower(index, clock, Patience())

@@ -303,6 +303,23 @@ async def test_over_http_every_refusal_has_its_status_and_reason(door: Door) -> 
         assert (reply.status_code, reply.json()["reason"]) == (401, "API_KEY_REVOKED")
 
 
+async def test_who_has_lost_a_group_is_not_answered_from_what_the_group_had_cached(
+    door: Door,
+) -> None:
+    key_id, text = await door.key(groups=("staff",))
+    mine = {"Authorization": f"Bearer {text}"}
+    async with opened(door) as http:
+        answers = []
+        for groups in (("staff",), ("staff",), ()):
+            await door.mesh.catalog.update_key(KEEPER, key_id, KeyChange(groups=groups))
+            await door.hear()
+            reply = await http.post(
+                f"/api/v1/collections/{COLLECTION}/ask", json={"question": "Why?"}, headers=mine
+            )
+            answers.append(reply.json()["cached"])
+    assert answers == [False, True, False]
+
+
 def test_the_admin_key_file_is_read_as_sha256sum_writes_it(tmp_path: Path) -> None:
     path = tmp_path / "admin"
     digest = sha256(b"x").hexdigest()
