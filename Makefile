@@ -63,8 +63,12 @@ test: setup ## Run the tests, with coverage of services/ (starts and stops what 
 test-faults: setup ## End, kill, double and time processes under load, one test at a time (starts and stops what it needs)
 	$(BIN)/pytest -m "faults and not soak"
 
+.PHONY: test-clients
+test-clients: setup ## Ask a mesh with clients in JavaScript, TypeScript and Go (needs npm; starts and stops the mesh)
+	$(BIN)/pytest -q -m clients tests/clients
+
 .PHONY: check
-check: lint types arch verify test test-faults ## Run everything CI runs (needs npm)
+check: lint types arch verify test test-clients test-faults ## Run everything CI runs (needs npm)
 
 ##@ Measure
 
@@ -151,6 +155,7 @@ arch: $(READY) ## Check the import contracts, and that every room is tested and 
 clean: ## Remove what setup and the tools made; .data and the model cache stay
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache \
 	  .hypothesis .coverage .coverage.* htmlcov services/*.egg-info tools/buf/node_modules \
+	  examples/clients/*/node_modules examples/clients/*/generated examples/clients/*/built \
 	  third_party/googleapis
 	find services tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -31,8 +31,8 @@ SERVICES = ROOT / "services"
 RELEASED = ROOT / "protos" / "released"
 """The contracts of every release, as images: what later ones may add to and never break."""
 OURS = PurePosixPath("ragmesh/api")
-SHARED = ("google/rpc/status.proto",)
-"""Files of the googleapis-common-protos wheel that the contracts import."""
+SHARED = ("google/rpc/status.proto", "google/rpc/error_details.proto")
+"""Files of the googleapis-common-protos wheel: what the contracts import, and what errors carry."""
 INIT = '"""Generated from protos/{folder} by tools/generate_protos.py."""\n'
 
 

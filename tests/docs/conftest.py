@@ -25,6 +25,7 @@ RUN_PAGES = (
     "docs/how-to/evaluate-answers.md",
     "docs/how-to/use-the-openai-api.md",
     "docs/how-to/use-grpc.md",
+    "docs/how-to/use-from-go-typescript-curl.md",
     "docs/how-to/use-from-python.md",
     "docs/how-to/use-the-command-line.md",
     "docs/how-to/limit-callers.md",
@@ -67,7 +68,8 @@ class Runner:
         blocks = [
             block
             for block in page(name).blocks
-            if block.language in {"console", "bash"} and block.mark not in {"mesh", "prepared"}
+            if block.language in {"console", "bash"}
+            and block.mark not in {"mesh", "prepared", "clients"}
         ]
         results: list[tuple[Step, Ran]] = []
         for stopped, group in groupby(blocks, lambda block: block.mark == "stopped"):

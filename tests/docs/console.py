@@ -9,6 +9,7 @@ and a line of timings is not compared. The second word of the opening line says 
     console mesh        what starts the mesh that the other blocks use; the tests have started it
     console stopped     the mesh is stopped while the commands run, and started again
     console prepared    what must have been done before any test can run
+    console clients     run by `make test-clients`, which may fetch modules
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 
 from tests.docs.pages import Block
 
-MARKS = frozenset({"", "mesh", "stopped", "prepared", "quickstart"})
+MARKS = frozenset({"", "mesh", "stopped", "prepared", "quickstart", "clients"})
 _EXIT = re.compile(r"exit=(\d+)")
 _TIMINGS = re.compile(r"\d ms( · |$)")
 PATIENCE_SECONDS = 240
