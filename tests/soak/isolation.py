@@ -16,7 +16,7 @@ from ragmesh.cache.settings import CacheSettings
 from ragmesh.chassis.clocks import SystemClock
 from ragmesh.core.answers import CacheMode
 from ragmesh.core.callers import ADMIN, Access, Principal
-from ragmesh.core.documents import DocumentChange, NewCollection, Upload, accepted_of
+from ragmesh.core.documents import DocumentChange, DocumentState, NewCollection, Upload, accepted_of
 from ragmesh.core.errors import DocumentNotFoundError, RagmeshError
 from ragmesh.core.filters import Eq, Filter, In, Not
 from ragmesh.core.metadata import Metadata
@@ -166,7 +166,8 @@ class Programme:
         page = await self.gateway.catalog.list_documents(
             caller, COLLECTION, filter=filter, page=PAGE
         )
-        self._equal(caller, "list", {one.document_id for one in page.items}, filter)
+        alive = [one for one in page.items if one.state is not DocumentState.DELETING]
+        self._equal(caller, "list", {one.document_id for one in alive}, filter)
         collection = await self.gateway.catalog.get_collection(caller, COLLECTION)
         if collection.documents != len(self._visible(caller, None)):
             self._fault(f"{caller} counts {collection.documents} documents")
