@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import BudgetSpentError
@@ -53,7 +53,8 @@ class Budgets:
 
     async def may_pay(self, tenant_uid: str) -> bool:
         """Whether the tenant may spend more; BudgetSpentError when it then gets nothing."""
-        month = _month_of(self.clock.now())
+        now = self.clock.now()
+        month = _month_of(now)
         if month != self._month or self.clock.monotonic() >= self._fresh_until:
             self.learn(await self.keeper.record_usage(GATEWAY, UsageBatch()), ())
         budget = self._budget_of(tenant_uid)
@@ -64,6 +65,8 @@ class Budgets:
         raise BudgetSpentError(
             f"the budget of {budget.monthly_dollars:g} dollars a month is spent",
             metadata={"monthly_dollars": f"{budget.monthly_dollars:g}"},
+            # Whoever tries again by the second would only be refused by the second.
+            retry_after_seconds=(_month_of(month + timedelta(days=32)) - now).total_seconds(),
         )
 
     def spent(self, tenant_uid: str) -> float:

@@ -224,6 +224,7 @@ async def test_a_spent_budget_refuses_or_degrades_until_the_month_ends() -> None
         with pytest.raises(BudgetSpentError) as spent:
             await books.may_pay(MIA)
         assert spent.value.reason == "BUDGET_SPENT"
+        assert spent.value.retry_after_seconds == 12 * 3_600.0
         await spool.send_batch()
         assert budgets.spent(DEFAULT_TENANT_UID) == 1.0
         own[DEFAULT_TENANT_UID] = Budget(0.5, BudgetAction.DEGRADE)
