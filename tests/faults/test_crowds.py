@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
+from random import Random
 
 import httpx
 import pytest
@@ -90,12 +91,13 @@ async def settled(client: GatewayClient, wanted: dict[str, str]) -> dict[str, st
 
 
 async def until_taken(send: Send, name: str) -> int:
-    """Send until it is taken, as a client does that is asked to come again."""
+    """Send until it is taken, as a client does that is asked to come again in a second."""
+    chance = Random(name)
     while True:
         revision = await send(name, text_of(name))
         if revision is not None:
             return revision
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(chance.uniform(1.0, 3.0))
 
 
 @pytest.mark.timeout(240)
