@@ -23,6 +23,7 @@ from ragmesh.gateway.adapters.rest import make_app
 from ragmesh.gateway.identity import DEVELOPER, DeveloperIdentity
 from ragmesh.gateway.service import GatewayService
 from ragmesh.testing.gateway import COLLECTION, FakeMesh
+from tests.unit.gateway.described import description
 from tools.generate_reference import registry
 
 TRACE = TraceContext(0xA, 0xB, sampled=True)
@@ -206,7 +207,7 @@ async def test_a_request_is_told_by_its_route_and_never_by_its_path() -> None:
     assert {asked.name, missing.name} <= set(names)
     described = {
         f"{method.upper()} {path}"
-        for path, methods in door.app.openapi()["paths"].items()
+        for path, methods in description()["paths"].items()
         for method in methods
     }
     assert described - {"GET /healthz", "GET /readyz"} | {"GET /docs"} == set(names)
