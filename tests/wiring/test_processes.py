@@ -84,10 +84,12 @@ TARGETS = {
     "gateway": Expected(
         PUBLIC,
         {"cache", "embedding", "generation", "indexing", "retrieval"},
-        set(),
-        {"fastapi"},
+        {"spool"},
+        {"apsw", "fastapi"},
     ),
-    "all": Expected(PUBLIC, set(), STORES | {"index"}, CATALOG | ENCODERS | INDEX | {"fastapi"}),
+    "all": Expected(
+        PUBLIC, set(), STORES | {"index", "spool"}, CATALOG | ENCODERS | INDEX | {"fastapi"}
+    ),
 }
 
 
