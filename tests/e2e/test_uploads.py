@@ -275,7 +275,7 @@ def test_of_a_thousand_uploads_at_once_none_is_lost(embedded_uploads: Mesh) -> N
             body = {"document_id": f"d{number}", "text": f"Text {number}."}
             reply = client.post(documents, json=body)
             if reply.status_code == 429:
-                assert reply.json()["reason"] == "RESOURCE_EXHAUSTED"
+                assert reply.json()["reason"] == "OVERLOADED"
                 assert int(reply.headers["retry-after"]) >= 1
             return reply.status_code
 

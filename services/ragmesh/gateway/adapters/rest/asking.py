@@ -81,13 +81,16 @@ class AskingRoutes:
             events = service.stream_answer(caller, query, request_id=request_id)
             return await self._stream(request, events)
         answer = await while_connected(request, service.ask(caller, query, request_id=request_id))
-        return _whole(AnswerReply.of(answer))
+        with service.spans.stage("reply"):
+            return _whole(AnswerReply.of(answer))
 
     async def search(self, collection: CollectionName, body: SearchBody, request: Request) -> Any:
         """Find chunks."""
-        caller = current_principal()
-        work = self._context.service.search(caller, body.parsed(collection))
-        return _whole(SearchReply.of(await while_connected(request, work)))
+        service = self._context.service
+        work = service.search(current_principal(), body.parsed(collection))
+        found = await while_connected(request, work)
+        with service.spans.stage("reply"):
+            return _whole(SearchReply.of(found))
 
     async def _stream(
         self, request: Request, events: AsyncGenerator[AnswerEvent, None]
