@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -151,5 +151,14 @@ def _show(client: Client, tenant: Tenant) -> None:
     if client.as_json:
         print_json(tenant)
         return
-    for field, value in plain(tenant).items():
-        click.echo(f"{field:<15} {one_line(str(value))}")
+    for name, value in _leaves(plain(tenant)):
+        click.echo(f"{name:<19}  {one_line(str(value))}")
+
+
+def _leaves(fields: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What stands in the fields, also of quota and budget: no two of them have a name in common."""
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value)
+        else:
+            yield name, value
