@@ -14,6 +14,7 @@ import grpc
 from ragmesh.chassis.callers import Metadata
 from ragmesh.chassis.grpc_channels import (
     ChannelOptions,
+    StubChannel,
     channel_arguments,
     seconds_for,
     with_request,
@@ -31,25 +32,7 @@ def channel(address: str, *, options: ChannelOptions | None = None) -> Iterator[
         yield cast("grpc.Channel", _BlockingChannel(inner, options))
 
 
-class _BlockingChannel:
-    """What a stub needs of a channel: the makers of its four kinds of methods."""
-
-    def __init__(self, channel: grpc.Channel, options: ChannelOptions) -> None:
-        self._channel = channel
-        self._options = options
-
-    def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
-        return self._unary(method, self._channel.unary_unary(method, *args, **kwargs))
-
-    def stream_unary(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
-        return self._unary(method, self._channel.stream_unary(method, *args, **kwargs))
-
-    def unary_stream(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
-        return self._stream(method, self._channel.unary_stream(method, *args, **kwargs))
-
-    def stream_stream(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
-        return self._stream(method, self._channel.stream_stream(method, *args, **kwargs))
-
+class _BlockingChannel(StubChannel):
     def _unary(self, method: str, call: Callable[..., Any]) -> Callable[..., Any]:
         default, peer = self._options.default_deadline_seconds, self._options.peer
 

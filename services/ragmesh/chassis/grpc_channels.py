@@ -7,6 +7,7 @@ and an error of a stream would pass them by.
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -82,15 +83,12 @@ def peer_probe(made: grpc.aio.Channel, service: str = "") -> Probe:
     return probe
 
 
-class _MeshChannel:
-    """What a stub needs of a channel: the makers of its four kinds of methods."""
+class StubChannel(ABC):
+    """What a stub needs of a channel, whether it blocks or not: the makers of its methods."""
 
-    def __init__(
-        self, channel: grpc.aio.Channel, options: ChannelOptions, telemetry: CallTelemetry | None
-    ) -> None:
+    def __init__(self, channel: Any, options: ChannelOptions) -> None:
         self._channel = channel
         self._options = options
-        self._telemetry = telemetry
 
     def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
         return self._unary(method, self._channel.unary_unary(method, *args, **kwargs))
@@ -103,6 +101,22 @@ class _MeshChannel:
 
     def stream_stream(self, method: str, *args: Any, **kwargs: Any) -> Callable[..., Any]:
         return self._stream(method, self._channel.stream_stream(method, *args, **kwargs))
+
+    @abstractmethod
+    def _unary(self, method: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        """The method with one reply, by our rules."""
+
+    @abstractmethod
+    def _stream(self, method: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        """The method with a stream of replies, by our rules."""
+
+
+class _MeshChannel(StubChannel):
+    def __init__(
+        self, channel: grpc.aio.Channel, options: ChannelOptions, telemetry: CallTelemetry | None
+    ) -> None:
+        super().__init__(channel, options)
+        self._telemetry = telemetry
 
     def _unary(self, method: str, call: Callable[..., Any]) -> Callable[..., Any]:
         default, peer = self._options.default_deadline_seconds, self._options.peer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from typing import Any
 
 import grpc
@@ -111,4 +112,7 @@ class TestReaderThatStops:
             )
             await reader.read(1)
             await left.wait()
+            with suppress(ConnectionResetError):
+                assert b"event: finish" not in await reader.read()
+            assert reader.at_eof() or reader.exception() is not None
             writer.close()

@@ -19,8 +19,8 @@ import apsw
 
 from ragmesh.chassis.events.consuming import Lease
 from ragmesh.chassis.events.port import DEAD_SUFFIX, Event
-from ragmesh.chassis.sqlite_errors import sqlite_errors
-from ragmesh.core.errors import NewerFormatError, StoreDamagedError
+from ragmesh.chassis.sqlite_files import bring_to_format, sqlite_errors
+from ragmesh.core.errors import StoreDamagedError
 
 FORMAT_VERSION = 1
 """Counts up with every change of the schema."""
@@ -190,19 +190,7 @@ class EventFile:
 
 
 def _prepare(db: apsw.Connection, path: Path) -> None:
-    version = db.pragma("user_version")
-    if version > FORMAT_VERSION:
-        raise NewerFormatError(
-            f"{path} was written by a newer version of ragmesh (format {version}, this one knows"
-            f" up to {FORMAT_VERSION}); start that version, or restore a backup",
-            metadata={"path": str(path), "format": str(version)},
-        )
-    db.pragma("journal_mode", "wal")
-    db.pragma("synchronous", "full")
-    if version == 0:
-        with db:
-            db.execute(_SCHEMA)
-            db.pragma("user_version", FORMAT_VERSION)
+    bring_to_format(db, path, version=FORMAT_VERSION, schema=_SCHEMA)
     # Retries wait for the clock of the process that set them; a new one tries at once.
     db.execute("UPDATE unfinished SET due_at = 0 WHERE due_at > 0")
 

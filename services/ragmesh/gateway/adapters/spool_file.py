@@ -13,8 +13,8 @@ import apsw
 from ragmesh.chassis.executors import Executor, executor
 from ragmesh.chassis.files import make_folder_durably
 from ragmesh.chassis.locks import StoreLock
-from ragmesh.chassis.sqlite_errors import sqlite_errors
-from ragmesh.core.errors import NewerFormatError, StoreDamagedError, StoreInUseError
+from ragmesh.chassis.sqlite_files import bring_to_format, sqlite_errors
+from ragmesh.core.errors import StoreDamagedError, StoreInUseError
 
 FORMAT_VERSION = 1
 """Counts up with every change of the schema, and of what a record looks like."""
@@ -116,27 +116,11 @@ def _open(path: Path) -> apsw.Connection:
     with _errors(path):
         db = apsw.Connection(str(path))
         try:
-            _prepare(db, path)
+            bring_to_format(db, path, version=FORMAT_VERSION, schema=_SCHEMA)
         except BaseException:
             db.close()
             raise
     return db
-
-
-def _prepare(db: apsw.Connection, path: Path) -> None:
-    version = db.pragma("user_version")
-    if version > FORMAT_VERSION:
-        raise NewerFormatError(
-            f"{path} was written by a newer version of ragmesh (format {version}, this one knows"
-            f" up to {FORMAT_VERSION}); start that version",
-            metadata={"path": str(path), "format": str(version)},
-        )
-    db.pragma("journal_mode", "wal")
-    db.pragma("synchronous", "full")
-    if version == 0:
-        with db:
-            db.execute(_SCHEMA)
-            db.pragma("user_version", FORMAT_VERSION)
 
 
 def _errors(path: Path) -> AbstractContextManager[None]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import apsw
 
-from ragmesh.chassis.sqlite_errors import sqlite_errors
+from ragmesh.chassis.sqlite_files import sqlite_errors
 from ragmesh.core.errors import NewerFormatError, StoreDamagedError
 from ragmesh.core.index import IndexSpec
 from ragmesh.retrieval.adapters.embedded.records import decode_spec

@@ -1,4 +1,4 @@
-"""What SQLite says about a file, in the project's errors; the same for every store of its own."""
+"""What every SQLite file of a store has in common: a format, and errors in the project's words."""
 
 from __future__ import annotations
 
@@ -10,11 +10,32 @@ import apsw
 
 from ragmesh.core.errors import (
     InternalError,
+    NewerFormatError,
     RagmeshError,
     StorageFullError,
     StoreDamagedError,
     UnavailableError,
 )
+
+
+def bring_to_format(db: apsw.Connection, path: Path, *, version: int, schema: str) -> None:
+    """Make a new file durable at every commit and give it its tables; one of today stays as it is.
+
+    NewerFormatError for a file that a later version has written; nothing is changed in it.
+    """
+    found = db.pragma("user_version")
+    if found > version:
+        raise NewerFormatError(
+            f"{path} was written by a newer version of ragmesh (format {found}, this one knows"
+            f" up to {version}); start that version, or restore a backup",
+            metadata={"path": str(path), "format": str(found)},
+        )
+    db.pragma("journal_mode", "wal")
+    db.pragma("synchronous", "full")
+    if found == 0:
+        with db:
+            db.execute(schema)
+            db.pragma("user_version", version)
 
 
 @contextmanager

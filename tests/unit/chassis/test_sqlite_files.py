@@ -7,7 +7,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from ragmesh.chassis.sqlite_errors import sqlite_errors
+from ragmesh.chassis.sqlite_files import sqlite_errors
 from ragmesh.core.errors import (
     InternalError,
     RagmeshError,
