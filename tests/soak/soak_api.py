@@ -22,9 +22,8 @@ from google.protobuf.descriptor import MethodDescriptor
 
 from tests.e2e.meshes import running
 from tests.integration.gateway.generated_calls import explore, judge, methods
-from tools.bench.page import circumstances
+from tests.soak.pages import write_page
 
-PAGE = Path(__file__).parents[2] / "docs" / "reference" / "bad-input.md"
 EXAMPLES = 100
 CHECKS = (
     "not_a_server_error", "status_code_conformance", "content_type_conformance",
@@ -42,7 +41,7 @@ messages from the descriptors of every public method, cuts, changes and adds byt
 no call may end INTERNAL or UNKNOWN, and every refusal has a reason."""
 
 
-def requests_to(url: str, folder: Path, examples: int) -> tuple[int, str]:
+def requests_to(url: str, folder: Path, examples: int, number: int) -> tuple[int, str]:
     """How many requests schemathesis made, and what it found; empty when nothing."""
     ran = subprocess.run(
         [
@@ -51,6 +50,7 @@ def requests_to(url: str, folder: Path, examples: int) -> tuple[int, str]:
             f"{url}/openapi.json",
             "--no-color",
             f"--max-examples={examples}",
+            f"--seed={number}",
             f"--checks={','.join(CHECKS)}",
             "--continue-on-failure",
         ],
@@ -60,11 +60,14 @@ def requests_to(url: str, folder: Path, examples: int) -> tuple[int, str]:
         check=False,
     )
     counted = _COUNTED.search(ran.stdout)
-    count = int(counted["count"].replace(",", "")) if counted else 0
-    return count, "" if ran.returncode == 0 else ran.stdout + ran.stderr
+    if counted is None:
+        raise SystemExit(f"schemathesis does not say what it sent\n{ran.stdout}{ran.stderr}")
+    return int(
+        counted["count"].replace(",", "")
+    ), "" if ran.returncode == 0 else ran.stdout + ran.stderr
 
 
-def calls_to(address: str, examples: int) -> Counter[str]:
+def calls_to(address: str, examples: int, number: int) -> Counter[str]:
     """How many calls each method took; AssertionError at the first that ends as a defect."""
     counted: Counter[str] = Counter()
     with asyncio.Runner() as runner:
@@ -75,35 +78,19 @@ def calls_to(address: str, examples: int) -> Counter[str]:
             runner.run(judge(channel, method, sent))
 
         try:
-            explore(send, examples=examples, number=time.time_ns())
+            explore(send, examples=examples, number=number)
         finally:
             runner.run(channel.close())
     return counted
-
-
-def write(rows: Sequence[tuple[str, str, str]], command: str) -> None:
-    """Replace the page."""
-    lines = [
-        "# Bad input",
-        "",
-        f"Written by `{command}`.",
-        "",
-        ABOUT,
-        "",
-        *circumstances(),
-        "",
-        "| what | measured | promised |",
-        "|---|---|---|",
-        *(f"| {what} | {measured} | {promised} |" for what, measured, promised in rows),
-    ]
-    PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def main() -> int:
     """1 when anything was found."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--examples", type=int, default=EXAMPLES)
-    examples = parser.parse_args().examples
+    parser.add_argument("--seed", type=int, default=1)
+    chosen = parser.parse_args()
+    examples, number = chosen.examples, chosen.seed
     begun = time.monotonic()
     with TemporaryDirectory(prefix="ragmesh-api-") as folder, running(Path(folder, "data")) as mesh:
         api = f"{mesh.http}/api/v1/collections"
@@ -111,17 +98,23 @@ def main() -> int:
             client.post(api, json={"name": "handbook"}).raise_for_status()
             leave = {"document_id": "leave.md", "text": "A colleague has 28 days of leave."}
             client.post(f"{api}/handbook/documents?wait=30", json=leave).raise_for_status()
-        sent, found = requests_to(mesh.http, Path(folder), examples)
-        calls = calls_to(mesh.grpc, examples)
+        sent, found = requests_to(mesh.http, Path(folder), examples, number)
+        calls = calls_to(mesh.grpc, examples, number)
     print(found)
     rows = (
         ("requests over HTTP", f"{sent:,}", "-"),
         ("answers that nobody promised, or 5xx", "0" if not found else "some", "0"),
         ("calls over gRPC", f"{calls.total():,}, to {len(calls)} methods", f"{len([*methods()])}"),
         ("calls that ended as a defect or without a reason", "0", "0"),
-        ("minutes", f"{(time.monotonic() - begun) / 60:.0f}", "-"),
     )
-    write(rows, f"make soak-api EXAMPLES={examples}")
+    write_page(
+        "bad-input.md",
+        "Bad input",
+        f"make soak-api EXAMPLES={examples}",
+        ABOUT,
+        extent=f"Seed {number}, {(time.monotonic() - begun) / 60:.0f} minutes",
+        rows=rows,
+    )
     return int(bool(found))
 
 

@@ -11,9 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.soak.isolation import Tally, programme
-from tools.bench.page import circumstances
+from tests.soak.pages import write_page
 
-PAGE = Path(__file__).parents[2] / "docs" / "reference" / "isolation.md"
 COMBINATIONS = 10_000
 _PER_SEED = 1_000
 ABOUT = (
@@ -74,21 +73,14 @@ def write(report: Report, command: str) -> None:
             "0",
         ),
     )
-    lines = [
-        "# Isolation",
-        "",
-        f"Written by `{command}`.",
-        "",
+    write_page(
+        "isolation.md",
+        "Isolation",
+        command,
         ABOUT,
-        "",
-        *circumstances(),
-        f"- Seeds {report.first_seed} to {last}, {report.seconds / 60:.1f} minutes",
-        "",
-        "| what | measured | promised |",
-        "|---|---|---|",
-        *(f"| {what} | {measured:,} | {promised} |" for what, measured, promised in rows),
-    ]
-    PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        extent=f"Seeds {report.first_seed} to {last}, {report.seconds / 60:.1f} minutes",
+        rows=((what, f"{measured:,}", promised) for what, measured, promised in rows),
+    )
 
 
 def main() -> int:

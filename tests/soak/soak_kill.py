@@ -16,9 +16,8 @@ from tempfile import TemporaryDirectory
 
 from tests.faults.rounds import Chain, Tally, replayed
 from tests.faults.stores import differences
-from tools.bench.page import circumstances
+from tests.soak.pages import write_page
 
-PAGE = Path(__file__).parents[2] / "docs" / "reference" / "faults.md"
 ROUNDS = 200
 A_CHAIN = 25
 """Rounds on one folder; then it is compared with a clean run, and the next ones begin anew."""
@@ -110,21 +109,14 @@ def write(report: Report, command: str) -> None:
         ("searches that saw two revisions, or none", f"{len(report.foul):,}", "0"),
         ("slowest start until ready", f"{tally.slowest_start:.1f} s", "-"),
     )
-    lines = [
-        "# Faults",
-        "",
-        f"Written by `{command}`.",
-        "",
+    write_page(
+        "faults.md",
+        "Faults",
+        command,
         ABOUT,
-        "",
-        *circumstances(),
-        f"- Seeds {report.first_seed} to {last}, {report.seconds / 60:.0f} minutes",
-        "",
-        "| what | measured | promised |",
-        "|---|---|---|",
-        *(f"| {what} | {measured} | {promised} |" for what, measured, promised in rows),
-    ]
-    PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        extent=f"Seeds {report.first_seed} to {last}, {report.seconds / 60:.0f} minutes",
+        rows=rows,
+    )
 
 
 def main() -> int:

@@ -73,7 +73,7 @@ class ChatRoutes:
 
     def add_to(self, router: APIRouter) -> None:
         """Add the route."""
-        stream = {EVENT_STREAM: {"schema": {"type": "string"}, "example": _STREAM_EXAMPLE}}
+        stream = {EVENT_STREAM: {"example": _STREAM_EXAMPLE}}
         router.add_api_route(
             "/chat/completions",
             self.complete,
