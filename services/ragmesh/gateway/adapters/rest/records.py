@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, Field
 
 from ragmesh.chassis.callers import current_principal
+from ragmesh.core.errors import TenantNotFoundError
 from ragmesh.core.names import collection_name, document_id
 from ragmesh.core.pages import PageRequest
 from ragmesh.core.usage import (
@@ -193,6 +194,9 @@ class SightsReply(BaseModel):
     next_page_token: str
 
 
+_LISTED = (*PAGE, TenantNotFoundError)
+
+
 class RecordRoutes:
     """Translates questions of admins about what was used, seen and done."""
 
@@ -203,9 +207,9 @@ class RecordRoutes:
         """The routes."""
         router = APIRouter(tags=["Administration"])
         for path, call, reply, errors, summary in (
-            ("/usage", self.usage, UsagesReply, PAGE, "Sum up what was used"),
-            ("/audit", self.audit, AuditReply, PAGE, "List what was done"),
-            ("/sights", self.sights, SightsReply, (*PAGE, *COLLECTION), "List who saw what"),
+            ("/usage", self.usage, UsagesReply, _LISTED, "Sum up what was used"),
+            ("/audit", self.audit, AuditReply, _LISTED, "List what was done"),
+            ("/sights", self.sights, SightsReply, (*_LISTED, *COLLECTION), "List who saw what"),
         ):
             router.add_api_route(
                 path,

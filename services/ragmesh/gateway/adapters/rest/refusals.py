@@ -109,12 +109,6 @@ from ragmesh.gateway.adapters.rest.problems import openai_example
 Errors = tuple[type[RagmeshError], ...]
 
 ALWAYS: Errors = (
-    KeyMissingError,
-    KeyMalformedError,
-    KeyUnknownError,
-    KeyRevokedError,
-    KeyExpiredError,
-    KeyInUrlError,
     InvalidError,
     InvalidIdempotencyKeyError,
     UnauthenticatedError,
