@@ -10,6 +10,7 @@ from fastapi import APIRouter, Response
 from ragmesh.chassis.callers import current_principal
 from ragmesh.core.errors import (
     CollectionExistsError,
+    CollectionNotFoundError,
     ControlCharactersError,
     EncoderNotFoundError,
     InvalidMetadataError,
@@ -29,6 +30,8 @@ from ragmesh.gateway.adapters.rest.refusals import BODY, CHANGE, COLLECTION, PAG
 
 _TEXTS = (ControlCharactersError,)
 _FIELDS = (InvalidNameError, InvalidMetadataError, EncoderNotFoundError, *_TEXTS)
+# Asked again with its idempotency key, what was made and deleted since is not found.
+_MAKING = (CollectionExistsError, CollectionNotFoundError)
 
 
 class CollectionRoutes:
@@ -48,7 +51,7 @@ class CollectionRoutes:
             methods=["POST"],
             status_code=201,
             response_model=CollectionReply,
-            responses=problems(*BODY, *CHANGE, *_FIELDS, CollectionExistsError),
+            responses=problems(*BODY, *CHANGE, *_FIELDS, *_MAKING),
             summary="Make a collection",
         )
         add(

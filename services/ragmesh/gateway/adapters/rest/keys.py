@@ -46,7 +46,8 @@ Scope = Literal["read", "write", "admin"]
 _CHANGE: Errors = (*BODY, *CHANGE, ControlCharactersError)
 _KEY: Errors = (KeyNotFoundError, KeyEndedError)
 _TENANT: Errors = (TenantNotFoundError,)
-_NEW_TENANT: Errors = (InvalidNameError, TenantExistsError)
+# Asked again with its idempotency key, what was made and deleted since is not found.
+_NEW_TENANT: Errors = (InvalidNameError, TenantExistsError, *_TENANT)
 _ROTATION: Errors = (*_CHANGE, *_KEY, SecretSpentError)
 _END: Errors = (*CHANGE, *_TENANT, DefaultTenantError)
 
