@@ -44,7 +44,7 @@ up: setup ## Run the mesh in the foreground on .data (REST on 8080, gRPC on 5005
 
 .PHONY: split-up
 split-up: setup ## Run the same mesh as one process a target, to see the seams (same folder and ports; Ctrl-C stops it)
-	$(BIN)/python tools/split.py --data-dir .data
+	$(BIN)/python -m tools.split --data-dir .data
 
 ##@ Test
 
@@ -63,12 +63,17 @@ test: setup ## Run the tests, with coverage of services/ (starts and stops what 
 test-faults: setup ## End, kill, double and time processes under load, one test at a time (starts and stops what it needs)
 	$(BIN)/pytest -m "faults and not soak"
 
+.PHONY: test-servers
+test-servers: setup tools ## Run the adapters on real servers: Kafka, Weaviate, PostgreSQL, Redis, S3, a collector (starts and stops them; as root)
+	scratch=$$(mktemp -d -p "$$(tools/scratch.sh)"); trap 'rm -rf "$$scratch"' EXIT; \
+	TMPDIR="$$scratch" $(BIN)/pytest -m servers tests/servers
+
 .PHONY: test-clients
 test-clients: setup ## Ask a mesh with clients in JavaScript, TypeScript and Go (needs npm; starts and stops the mesh)
 	$(BIN)/pytest -q -m clients tests/clients
 
 .PHONY: check
-check: lint types arch verify test test-clients test-faults ## Run everything CI runs (needs npm)
+check: lint types arch verify test test-clients test-servers test-faults ## Run everything CI runs (needs npm, and root for tools that are missing)
 
 ##@ Measure
 
@@ -121,6 +126,10 @@ lock: $(INSTALLED) ## Resolve requirements/*.in again into hashed *.txt (UPGRADE
 	$(LOCK) requirements/runtime.in -o requirements/runtime.txt
 	$(LOCK) -c requirements/runtime.txt requirements/dev.in -o requirements/dev.txt
 	$(LOCK) --no-deps requirements/model.in -o requirements/model.txt
+
+.PHONY: tools
+tools: $(READY) ## Fetch and build the real servers, once, into ~/.cache/ragmesh/tools (cold ten minutes; root installs what Debian has)
+	$(BIN)/python -m tools.servers
 
 .PHONY: model
 model: $(READY) ## Export all-MiniLM-L6-v2 to ONNX into the cache folder, unless it is whole there

@@ -10,10 +10,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import random
 import selectors
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -26,6 +24,8 @@ from typing import IO, Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
+from tools.free_ports import LOOPBACK, free_ports
+
 ROOT = Path(__file__).resolve().parent.parent
 RAGMESH = Path(sys.executable).with_name("ragmesh")
 TARGETS = ("cache", "embedding", "generation", "retrieval", "indexing", "gateway")
@@ -33,9 +33,6 @@ TARGETS = ("cache", "embedding", "generation", "retrieval", "indexing", "gateway
 nobody is stopped before those who call it."""
 START_SECONDS = 90.0
 STOP_SECONDS = 30.0
-_LOOPBACK = "127.0.0.1"
-_FREE_PORTS = range(20_000, 32_000)
-"""Below those that a kernel gives to connections, so that nobody takes one by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +54,7 @@ class Ports:
     @classmethod
     def free(cls) -> Ports:
         """Some that nobody uses now."""
-        found = _free_ports()
+        found = free_ports()
         internal = {name: next(found) for name in TARGETS if name != "gateway"}
         probes = {name: next(found) for name in TARGETS}
         return cls(next(found), next(found), internal, probes)
@@ -65,33 +62,23 @@ class Ports:
     def command(self, target: str, data_dir: Path) -> list[str]:
         """What starts the target."""
         command = [str(RAGMESH), "run", f"--target={target}", "--data-dir", str(data_dir), "--json"]
-        command += ["--internal-http", f"{_LOOPBACK}:{self.internal_http[target]}"]
+        command += ["--internal-http", f"{LOOPBACK}:{self.internal_http[target]}"]
         if target == "gateway":
-            return [*command, "--http", f"{_LOOPBACK}:{self.http}", "--grpc", self.public_grpc]
-        return [*command, "--internal-grpc", f"{_LOOPBACK}:{self.internal_grpc[target]}"]
+            return [*command, "--http", f"{LOOPBACK}:{self.http}", "--grpc", self.public_grpc]
+        return [*command, "--internal-grpc", f"{LOOPBACK}:{self.internal_grpc[target]}"]
 
     @property
     def public_grpc(self) -> str:
         """Where clients reach the mesh."""
-        return f"{_LOOPBACK}:{self.grpc}"
+        return f"{LOOPBACK}:{self.grpc}"
 
     def variables(self) -> dict[str, str]:
         """What tells every process where the others are, and that nobody has a second replica."""
         peers = {
-            f"RAGMESH_PEERS__{name.upper()}": f"{_LOOPBACK}:{port}"
+            f"RAGMESH_PEERS__{name.upper()}": f"{LOOPBACK}:{port}"
             for name, port in self.internal_grpc.items()
         }
         return {**peers, "RAGMESH_INTERNAL__DRAIN_SECONDS": "0"}
-
-
-def _free_ports() -> Iterator[int]:
-    for port in random.sample(_FREE_PORTS, len(_FREE_PORTS)):
-        with socket.socket() as probe:
-            try:
-                probe.bind((_LOOPBACK, port))
-            except OSError:
-                continue
-        yield port
 
 
 class NotReadyError(Exception):

@@ -19,11 +19,12 @@ from tools.split import TARGETS
 @pytest.mark.timeout(180)
 def test_the_end_of_one_target_ends_all_and_is_told(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    command = [sys.executable, ROOT / "tools" / "split.py", "--free-ports", "--data-dir"]
+    command = [sys.executable, "-m", "tools.split", "--free-ports", "--data-dir"]
     with (
         log.open("w") as err,
         subprocess.Popen(
             [*command, tmp_path / "data"],
+            cwd=ROOT,
             env=environment(),
             stdout=subprocess.PIPE,
             stderr=err,
@@ -45,9 +46,10 @@ def test_the_end_of_one_target_ends_all_and_is_told(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_before_all_serve_ends_all_without_a_word(tmp_path: Path) -> None:
-    command = [sys.executable, ROOT / "tools" / "split.py", "--free-ports", "--data-dir"]
+    command = [sys.executable, "-m", "tools.split", "--free-ports", "--data-dir"]
     with subprocess.Popen(
         [*command, tmp_path / "data"],
+        cwd=ROOT,
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -1,0 +1,162 @@
+"""How the programs of the real servers are had: from package registries alone, once.
+
+`make tools` runs it. What is compiled or downloaded is kept in ~/.cache/ragmesh/tools, in a folder
+named after the digest of the files that pin it: a changed pin makes a new one, beside the old.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from ragmesh.chassis.settings.folders import cache_folder
+from tools.example_clients import find_go
+from tools.generate_protos import ROOT, ToolError
+
+_PINS = ROOT / "tools" / "servers"
+
+
+class Program(Protocol):
+    """Something that runs a server."""
+
+    def fetch(self) -> Path:
+        """Have it, unless it is here already; where it lies."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class GoProgram:
+    """Compiled from a module of tools/servers/go, whose go.sum pins every line of it."""
+
+    module: str
+    package: str
+    """What is compiled: a tool that the module names, or "." for the module's own program."""
+
+    def fetch(self) -> Path:
+        """Compile it; the program."""
+        source = _PINS / "go" / self.module
+        return _made_once(self.module, source, lambda made: self._build(source, made)) / self.module
+
+    def _build(self, source: Path, made: Path) -> None:
+        go = find_go()
+        environ = {
+            **os.environ,
+            "PATH": os.pathsep.join((str(go.parent), os.environ["PATH"])),
+            "CGO_ENABLED": "0",
+            "GOFLAGS": "-mod=readonly -buildvcs=false",
+        }
+        program = made / self.module
+        command: list[str | Path] = [
+            go,
+            "build",
+            "-trimpath",
+            "-ldflags=-s -w",
+            "-o",
+            program,
+            self.package,
+        ]
+        _run(command, source, environ)
+
+
+@dataclass(frozen=True, slots=True)
+class JavaProgram:
+    """Jars from a pom of tools/servers/maven, each with the digest that is written beside it."""
+
+    name: str
+
+    def fetch(self) -> Path:
+        """Download the jars; their folder."""
+        source = _PINS / "maven" / self.name
+        return _made_once(self.name, source, lambda made: self._download(source, made))
+
+    def _download(self, source: Path, made: Path) -> None:
+        DebianProgram("java", "default-jre-headless").fetch()
+        maven = DebianProgram("mvn", "maven").fetch()
+        pom = source / "pom.xml"
+        goal = ("dependency:copy-dependencies", f"-DoutputDirectory={made}")
+        _run([maven, "-q", "-B", "-f", pom, *goal], made)
+        _run(["sha256sum", "--quiet", "--check", source / "jars.sha256"], made)
+
+
+@dataclass(frozen=True, slots=True)
+class DebianProgram:
+    """A program of a Debian package, which root may have installed."""
+
+    name: str
+    package: str
+    folder: str = ""
+    """Where it lies when not on the path."""
+
+    def fetch(self) -> Path:
+        """Install the package if the program is missing; the program."""
+        if (found := self._find()) is not None:
+            return found
+        if os.geteuid() != 0 or shutil.which("apt-get") is None:
+            raise ToolError(f"{self.name} is not installed (Debian: apt install {self.package})")
+        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        _run(["apt-get", "update", "-qq"], ROOT, quiet)
+        install = ["apt-get", "install", "-qq", "-y", "--no-install-recommends", self.package]
+        _run(install, ROOT, quiet)
+        if (found := self._find()) is None:
+            raise ToolError(f"the package {self.package} has no {self.name}")
+        return found
+
+    def _find(self) -> Path | None:
+        path = os.pathsep.join((self.folder, os.environ["PATH"], "/usr/sbin"))
+        found = shutil.which(self.name, path=path)
+        return None if found is None else Path(found)
+
+
+def _made_once(name: str, source: Path, make: Make) -> Path:
+    """The folder that `make` fills from `source`: whole, or not there; by one process at a time."""
+    kept = cache_folder() / "tools"
+    folder = kept / f"{name}-{_digest(source)}"
+    if folder.exists():
+        return folder
+    kept.mkdir(parents=True, exist_ok=True)
+    with _lock(kept / f"{name}.lock"):
+        if not folder.exists():
+            print(f"tools: making {name}, once", flush=True)
+            with tempfile.TemporaryDirectory(dir=kept) as scratch:
+                made = Path(scratch) / name
+                made.mkdir()
+                make(made)
+                made.rename(folder)
+    return folder
+
+
+class Make(Protocol):
+    """Fills a folder."""
+
+    def __call__(self, made: Path, /) -> None:
+        """Fill it."""
+
+
+def _digest(source: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(source.iterdir()):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _run(
+    command: Sequence[str | Path], folder: Path, environ: Mapping[str, str] | None = None
+) -> None:
+    if subprocess.run(command, cwd=folder, env=environ, check=False).returncode != 0:
+        raise ToolError(f"{Path(command[0]).name} failed: its message is above")
