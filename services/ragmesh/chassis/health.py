@@ -79,11 +79,16 @@ class Health:
     ) -> None:
         self._services = tuple(services)
         self._clock = clock
-        self._dependencies = tuple(dependencies)
+        self._dependencies = list(dependencies)
         self._rule = Hysteresis() if rule is None else rule
         self._stopping = asyncio.Event() if stopping is None else stopping
         self._standings = {dependency.name: Standing() for dependency in dependencies}
         self._listeners: list[Listener] = []
+
+    def watch(self, dependency: Dependency) -> None:
+        """Probe this as well from now on: a store that was opened after health was."""
+        self._standings[dependency.name] = Standing()
+        self._dependencies.append(dependency)
 
     @property
     def ready(self) -> bool:
@@ -119,9 +124,9 @@ class Health:
         while True:
             before = dict(self._standings)
             async with asyncio.TaskGroup() as group:
-                for dependency in self._dependencies:
+                for dependency in tuple(self._dependencies):
                     group.create_task(self._probe(dependency))
-            if any(before[name].good is not at.good for name, at in self._standings.items()):
+            if any(self._standings[name].good is not was.good for name, was in before.items()):
                 for listener in list(self._listeners):
                     await listener()
             await self._clock.sleep(self._rule.interval_seconds)

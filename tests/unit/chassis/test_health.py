@@ -107,6 +107,22 @@ async def test_what_can_be_done_without_is_told_and_stops_nothing() -> None:
         assert health.ready
 
 
+async def test_a_store_that_opens_late_counts_from_then_on() -> None:
+    clock, store = ManualClock(), Peer()
+    store.away = True
+    health = Health([ASK], clock, rule=RULE)
+    async with probing(health, clock):
+        assert health.ready
+        health.watch(Dependency("store", store.probe, (ASK,)))
+        assert health.dependencies() == {"store": "unknown"}
+        assert not health.ready
+        await clock.advance(1.0)
+        assert health.dependencies() == {"store": "down"}
+        store.away = False
+        await clock.advance(2.0)
+        assert health.ready
+
+
 async def test_a_process_that_stops_is_not_ready() -> None:
     stopping = asyncio.Event()
     health = Health([ASK], ManualClock(), stopping=stopping)

@@ -12,13 +12,14 @@ from typing import Any
 from ragmesh.app.wiring import Wiring
 from ragmesh.chassis.grpc_channels import peer_probe
 from ragmesh.chassis.grpc_servers import GrpcServer, ServerOptions, serve
-from ragmesh.chassis.health import Dependency, Health
+from ragmesh.chassis.health import Dependency, Health, Probe
 from ragmesh.chassis.http_servers import HttpServer
 from ragmesh.chassis.internal_http import Answer, Page, serve_internal_http
 from ragmesh.chassis.telemetry.opening import METRICS_PATH
 
 _API = "ragmesh.api"
 _CACHE = f"{_API}.cache.v1.CacheService"
+_HITS = f"{_API}.cache.v1.HitCacheService"
 _CATALOG = f"{_API}.indexing.v1.CatalogService"
 _EMBEDDING = f"{_API}.embedding.v1.EmbeddingService"
 _GENERATION = f"{_API}.generation.v1.GenerationService"
@@ -63,6 +64,23 @@ NEEDS: Mapping[str, Mapping[str, Need]] = MappingProxyType(
     }
 )
 """The table of docs/explanation/health.md, as far as it goes over the wire."""
+
+
+STORES: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "all": {"cache": (), "blobs": ()},
+        "cache": {"cache": (_CACHE, _HITS)},
+        "indexing": {"blobs": ()},
+        "indexer": {"blobs": ()},
+    }
+)
+"""The backing servers of a target, and which of its own services cannot work without."""
+
+
+def watch_store(wiring: Wiring, store: str, probe: Probe) -> None:
+    """Have a backing server probed and told in `/readyz`, under the name of its setting."""
+    health: Health = wiring.running["health"]
+    health.watch(Dependency(f"{store}.url", probe, STORES[wiring.settings.target][store]))
 
 
 @asynccontextmanager

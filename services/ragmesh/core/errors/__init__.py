@@ -138,6 +138,8 @@ from ragmesh.core.errors.startup import (
     StorageFullError,
     StoreDamagedError,
     StoreInUseError,
+    StoreRefusedError,
+    StoreUnavailableError,
     StoreUnusableError,
     UnknownSettingError,
 )
@@ -281,6 +283,8 @@ __all__ = [
     "StorageFullError",
     "StoreDamagedError",
     "StoreInUseError",
+    "StoreRefusedError",
+    "StoreUnavailableError",
     "StoreUnusableError",
     "SupersededError",
     "TenantExistsError",

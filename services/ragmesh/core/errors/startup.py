@@ -86,3 +86,15 @@ class StorageFailedError(UnavailableError):
     """The disk failed to read or write what it should; the log tells how."""
 
     reason = "STORAGE_FAILED"
+
+
+class StoreUnavailableError(UnavailableError):
+    """A backing server cannot be reached, or did not answer in time; the message names it."""
+
+    reason = "STORE_UNAVAILABLE"
+
+
+class StoreRefusedError(UnavailableError):
+    """A backing server refuses this process, or is not set up as it must be; the message tells."""
+
+    reason = "STORE_REFUSED"

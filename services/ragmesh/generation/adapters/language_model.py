@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from ragmesh.chassis.breakers import Breaker
 from ragmesh.core.answers import (
     AnswerStatus,
     Delta,
@@ -19,7 +20,7 @@ from ragmesh.core.answers import (
 )
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import ProviderRefusedError, RagmeshError
-from ragmesh.generation.adapters.breaker import Breaker
+from ragmesh.generation.adapters.breaker import provider_breaker
 from ragmesh.generation.adapters.evidence import weigh
 from ragmesh.generation.adapters.languages import language_of, no_context_sentence
 from ragmesh.generation.adapters.patience import Patience
@@ -60,7 +61,7 @@ class LanguageModelEngine:
     """The model that the provider last said answered."""
 
     def __post_init__(self) -> None:
-        self._breaker = Breaker(self.clock)
+        self._breaker = provider_breaker(self.clock)
 
     async def generate(self, query: GenerateQuery) -> AsyncGenerator[GenerationEvent, None]:
         """Stream the answer; the model is not asked about evidence that is too weak."""

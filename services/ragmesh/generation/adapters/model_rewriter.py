@@ -12,11 +12,12 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from ragmesh.chassis.breakers import Breaker
 from ragmesh.core.answers import RewriteQuery, Rewritten, Turn, Usage
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import InvalidError, ProviderReplyError, RagmeshError
 from ragmesh.core.questions import Question
-from ragmesh.generation.adapters.breaker import Breaker
+from ragmesh.generation.adapters.breaker import provider_breaker
 from ragmesh.generation.adapters.invisible import visible
 from ragmesh.generation.adapters.patience import Patience
 from ragmesh.generation.ports import ChatEndpoint, ChatMessage, ChatPiece, ChatText, Spending
@@ -70,7 +71,7 @@ class ModelRewriter:
     _breaker: Breaker = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_breaker", Breaker(self.clock))
+        object.__setattr__(self, "_breaker", provider_breaker(self.clock))
 
     @property
     def is_paid(self) -> bool:
