@@ -15,7 +15,7 @@ from random import Random
 from ragmesh.core.index import IndexSpec
 from ragmesh.core.pages import PageRequest
 from ragmesh.retrieval.adapters.embedded.index import EmbeddedIndex, embedded_index
-from ragmesh.retrieval.adapters.embedded.records import decode_spec, encode_spec
+from ragmesh.retrieval.adapters.spec_text import decode_spec, encode_spec
 from tools.bench.chunks import CHUNKS_A_DOCUMENT, Writer, fill, search, spec_of_index
 from tools.bench.page import NOT_SAID, ROOT, Goal, Table
 

@@ -11,7 +11,7 @@ import pytest
 from ragmesh.core.index import IndexSpec
 from ragmesh.core.pages import PageRequest
 from ragmesh.retrieval.adapters.embedded.index import embedded_index
-from ragmesh.retrieval.adapters.embedded.records import decode_spec, encode_spec
+from ragmesh.retrieval.adapters.spec_text import decode_spec, encode_spec
 from ragmesh.retrieval.ports import VectorIndex
 from ragmesh.testing.retrieval import Publisher, document_write, index_spec, uid_of
 from ragmesh.testing.retrieval_finding import find

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragmesh.core.spans import Span
-from ragmesh.retrieval.adapters.embedded.analysis import MAX_TERM_CHARACTERS, Analyzer
-from ragmesh.retrieval.adapters.embedded.marks import UNICODE_VERSION, mark_ranges
+from ragmesh.retrieval.adapters.analysis import MAX_TERM_CHARACTERS, Analyzer
+from ragmesh.retrieval.adapters.marks import UNICODE_VERSION, mark_ranges
 
 
 @pytest.mark.parametrize(

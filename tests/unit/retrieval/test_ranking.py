@@ -13,7 +13,7 @@ from ragmesh.core.filters import And, Eq, Filter, Not
 from ragmesh.core.index import Head, HeadBatch
 from ragmesh.core.metadata import Metadata
 from ragmesh.core.vectors import Vector
-from ragmesh.retrieval.adapters.embedded.analysis import Analyzer
+from ragmesh.retrieval.adapters.analysis import Analyzer
 from ragmesh.retrieval.adapters.embedded.live import LiveState, Rulings
 from ragmesh.retrieval.adapters.embedded.ranking import Ranker
 from ragmesh.retrieval.adapters.embedded.records import Held

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
@@ -18,10 +16,8 @@ from ragmesh.chassis.files import make_folder_durably
 from ragmesh.chassis.locks import StoreLock
 from ragmesh.core.errors import (
     AlreadyExistsError,
-    InvalidPageTokenError,
     RagmeshError,
     StoreDamagedError,
-    Violation,
 )
 from ragmesh.core.index import (
     AttributesWrite,
@@ -33,6 +29,7 @@ from ragmesh.core.index import (
     IndexSpec,
 )
 from ragmesh.core.pages import Page, PageRequest
+from ragmesh.retrieval.adapters.digest_pages import page_of, position_of
 from ragmesh.retrieval.adapters.embedded.desk import Desk
 from ragmesh.retrieval.adapters.embedded.folders import Folders
 from ragmesh.retrieval.adapters.embedded.keeper import KEPT_FROM_CHUNKS
@@ -176,14 +173,12 @@ class EmbeddedIndex:
     async def list_digests(self, index_version_uid: str, page: PageRequest) -> Page[DocumentDigest]:
         """What is held, by document uid and revision."""
         await self.get_spec(index_version_uid)
-        after = _decode_token(page.token)
+        after = position_of(page.token)
         self._refuse_damaged(index_version_uid)
         if not page.token:  # a comparison begins, as one does every minute
             await self._threads.write.run(self._folders.forget_aside)
         found = await self._digests(index_version_uid, after, page.rows + 1)
-        items = tuple(found[: page.rows])
-        token = _encode_token(items[-1]) if len(found) > page.rows else ""
-        return Page(items, token)
+        return page_of(found, page.rows)
 
     async def read_chunks(
         self, index_version_uid: str, document_uid: str, revision: int
@@ -374,27 +369,3 @@ class EmbeddedIndex:
     def _refuse_newer(self) -> None:
         for uid in self._folders.uids():
             Shard.refuse_newer(self._folders.root / uid)
-
-
-def _encode_token(digest: DocumentDigest) -> str:
-    token = json.dumps([digest.document_uid, digest.revision])
-    return base64.urlsafe_b64encode(token.encode()).decode()
-
-
-def _decode_token(token: str) -> tuple[str, int]:
-    if not token:
-        return ("", 0)
-    try:
-        document_uid, revision = json.loads(base64.urlsafe_b64decode(token.encode()))
-    except (ValueError, TypeError) as error:
-        raise _bad_token() from error
-    if not isinstance(document_uid, str) or not isinstance(revision, int):
-        raise _bad_token()
-    return document_uid, revision
-
-
-def _bad_token() -> InvalidPageTokenError:
-    message = "was not made by this listing"
-    return InvalidPageTokenError(
-        f"page_token {message}", violations=[Violation("page_token", message)]
-    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -14,18 +13,21 @@ import tantivy
 
 from ragmesh.chassis.requests import checkpoint
 from ragmesh.core.search import QueryTerm
-from ragmesh.retrieval.adapters.embedded.analysis import Analyzer
+from ragmesh.retrieval.adapters.analysis import Analyzer
 from ragmesh.retrieval.adapters.embedded.segments import Mask, Segment
 from ragmesh.retrieval.adapters.embedded.snapshot import Selection, Snapshot
 from ragmesh.retrieval.adapters.embedded.words import (
     KeywordHit,
-    KeywordQuery,
-    Phrase,
     search,
     search_among,
 )
-from ragmesh.retrieval.ports import Candidate, Ranking, Rankings, RankRequest
-from ragmesh.retrieval.wording import Field, Wording
+from ragmesh.retrieval.adapters.keyword_queries import (
+    idf,
+    keyword_query,
+    terms_of,
+)
+from ragmesh.retrieval.adapters.ranked import DECIMALS, ranking
+from ragmesh.retrieval.ports import Candidate, Rankings, RankRequest
 
 Scores = npt.NDArray[np.float32]
 Scored = Iterator[tuple[int, float]]
@@ -35,15 +37,9 @@ FEW_ROWS = 2_000
 """Below this many permitted rows the keyword query asks for these rows alone."""
 _FEW_SHARE = 0.5
 """Of all rows; where most are permitted, most of the best hits are."""
-MAX_TERMS = 256
-"""Most terms of a question that are looked at."""
-_MAX_QUERY_TERMS = 64
-"""Most terms that are searched for: the rarest."""
 _SPARSE = 0.2
 """Below this share of permitted rows, gathering them is cheaper than scanning all."""
 _WIDENING = 4
-_DECIMALS = 6
-"""Scores are rounded so that equal texts rank equally wherever their rows stand."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,26 +108,25 @@ class Ranker:
         if vector is not None:
             # Not the scan's own numbers: in the last digit they depend on who was scanned beside.
             scores = {row: candidates[row].similarity for row in alike}
-            rankings.append(_ranking("dense", scores, candidates, request.candidates))
+            rankings.append(ranking("dense", scores, candidates, request.candidates))
         if request.keyword:
-            rankings.append(_ranking("keyword", words, candidates, request.candidates))
+            rankings.append(ranking("keyword", words, candidates, request.candidates))
         return Rankings(tuple(rankings), candidates, terms)
 
     def _terms(self, question: str) -> tuple[QueryTerm, ...]:
         """The distinct terms of the question in their order, with how telling each is."""
         searcher = self.snapshot.searcher
         count = searcher.num_docs
-        terms = []
-        for text in list(dict.fromkeys(self.analyzer.terms(question)))[:MAX_TERMS]:
-            found = min(count, searcher.doc_freq("text", text))
-            terms.append(QueryTerm(text, math.log(1 + (count - found + 0.5) / (found + 0.5))))
-        return tuple(terms)
+        return tuple(
+            QueryTerm(text, idf(count, searcher.doc_freq("text", text)))
+            for text in terms_of(self.analyzer, question)
+        )
 
     def _keyword(
         self, request: RankRequest, terms: Sequence[QueryTerm], selection: Selection
     ) -> dict[int, float]:
         """Score by row of the best rows that hold what the wording asks for."""
-        query, wanted = self._keyword_query(request.wording, terms), request.candidates
+        query, wanted = keyword_query(self.analyzer, request.wording, terms), request.candidates
         if query.finds_nothing or selection.rows == 0:
             return {}
         searcher = self.snapshot.searcher
@@ -153,21 +148,6 @@ class Ranker:
             if len(found) >= wanted or len(hits) < limit or limit >= most:
                 return _first(found, wanted)
             limit *= _WIDENING
-
-    def _keyword_query(self, wording: Wording, terms: Sequence[QueryTerm]) -> KeywordQuery:
-        """The rarest terms, and every phrase that holds a word at all."""
-        words = set(self.analyzer.terms(wording.words)) if wording.clauses else None
-        searched = [term for term in terms if words is None or term.text in words]
-        searched.sort(key=lambda term: -term.idf)
-        phrases = []
-        for clause in wording.clauses:
-            phrase = tuple(self.analyzer.phrase(clause.text)[:_MAX_QUERY_TERMS])
-            if phrase:
-                fields = tuple(Field) if clause.field is None else (clause.field,)
-                phrases.append(Phrase(phrase, fields))
-        return KeywordQuery(
-            tuple(term.text for term in searched[:_MAX_QUERY_TERMS]), tuple(phrases)
-        )
 
     def _permitted(self, hits: Sequence[KeywordHit], selection: Selection) -> dict[int, float]:
         rows = np.array([hit.row for hit in hits], np.int64)
@@ -210,7 +190,7 @@ def _similarities(
     if query is None:
         return [0.0] * len(places)
     exact = segment.vectors[places].astype(np.float64) @ query
-    found: list[float] = np.clip(exact, -1.0, 1.0).round(_DECIMALS).tolist()
+    found: list[float] = np.clip(exact, -1.0, 1.0).round(DECIMALS).tolist()
     return found
 
 
@@ -239,22 +219,6 @@ def _best_of_few(segment: Segment, mask: Mask, vector: Scores, wanted: int) -> S
     scores = segment.vectors[positions] @ vector
     top = _top(scores, wanted)
     return zip(segment.rows[positions[top]].tolist(), scores[top].tolist(), strict=True)
-
-
-def _ranking(
-    name: str, scores: Mapping[int, float], candidates: Mapping[int, Candidate], most: int
-) -> Ranking:
-    """The rows by falling score; equal scores by document id and ordinal, not by place."""
-    rounded = {place: round(score, _DECIMALS) for place, score in scores.items()}
-    places = sorted(
-        rounded,
-        key=lambda place: (
-            -rounded[place],
-            candidates[place].document_id,
-            candidates[place].ordinal,
-        ),
-    )[:most]
-    return Ranking(name, tuple(places), tuple(rounded[place] for place in places))
 
 
 def _first(scores: Mapping[int, float], count: int) -> dict[int, float]:

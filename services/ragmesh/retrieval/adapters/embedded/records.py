@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from ragmesh.core.ids import chunk_id
-from ragmesh.core.index import Attributes, Chunk, ChunkDraft, IndexSpec
-from ragmesh.core.metadata import SortableField, SortKind
-from ragmesh.core.search import QueryTerm, Sentence
+from ragmesh.core.index import Attributes, Chunk, ChunkDraft
+from ragmesh.core.search import QueryTerm
 from ragmesh.core.spans import Span
-from ragmesh.core.vectors import Fingerprint, SentenceKind, SentenceVectors, Vector
-from ragmesh.retrieval.adapters.embedded.analysis import Analyzer
+from ragmesh.core.vectors import SentenceVectors, Vector
+from ragmesh.retrieval.adapters.analysis import Analyzer
+from ragmesh.retrieval.adapters.chunk_words import matched_sentences, words_of
 from ragmesh.retrieval.ports import StoredChunk
 
 
@@ -85,7 +85,7 @@ class ChunkRow:
             headings=tuple(json.loads(self.headings)),
             metadata=metadata,
             token_count=self.token_count,
-            sentences=self._sentences(terms),
+            sentences=matched_sentences(self.words, _spans(self.sentences), terms),
             sentence_vectors=self.sentence_values(),
             gap=self.gap,
         )
@@ -108,15 +108,6 @@ class ChunkRow:
         if self.sentence_dimension is None or self.sentence_vectors is None:
             return None
         return SentenceVectors(self.sentence_dimension, self.sentence_vectors)
-
-    def _sentences(self, terms: Sequence[QueryTerm]) -> tuple[Sentence, ...]:
-        lines = self.words.split("\n")
-        sentences = []
-        for (start, end), line in zip(json.loads(self.sentences), lines, strict=False):
-            words = set(line.split(" "))
-            matched = tuple(i for i, term in enumerate(terms) if term.text in words)
-            sentences.append(Sentence(Span(start, end), matched))
-        return tuple(sentences)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +135,7 @@ class PreparedChunk:
     def of(cls, chunk: Chunk, analyzer: Analyzer) -> PreparedChunk:
         """Analyse a chunk; this is most of the work of a write."""
         draft = chunk.draft
-        return cls(chunk, *_words(analyzer, draft.text, draft.headings, draft.sentences))
+        return cls(chunk, *words_of(analyzer, draft.text, draft.headings, draft.sentences))
 
     def row(self, row: int, key: int) -> tuple[Any, ...]:
         """The values of its row."""
@@ -170,16 +161,7 @@ class PreparedChunk:
 
 def analysed_anew(row: UnanalysedRow, analyzer: Analyzer) -> tuple[str, str]:
     """Words and heading words of a chunk that is kept."""
-    return _words(analyzer, row.text, json.loads(row.headings), _spans(row.sentences))
-
-
-def _words(
-    analyzer: Analyzer, text: str, headings: Sequence[str], sentences: Sequence[Span]
-) -> tuple[str, str]:
-    """The words of the text, a line a sentence and one for the rest, and those of the headings."""
-    lines = analyzer.sentence_terms(text, sentences)
-    above = analyzer.terms(" ".join(headings))
-    return "\n".join(" ".join(line) for line in lines), " ".join(above)
+    return words_of(analyzer, row.text, json.loads(row.headings), _spans(row.sentences))
 
 
 def _spans(sentences: str) -> tuple[Span, ...]:
@@ -208,32 +190,3 @@ def attributes_values(attributes: Attributes) -> tuple[Any, ...]:
         json.dumps(sorted(attributes.tokens), ensure_ascii=False),
         json.dumps(attributes.slots),
     )
-
-
-def encode_spec(spec: IndexSpec) -> str:
-    """The spec as JSON."""
-    return json.dumps(
-        {
-            **asdict(spec),
-            "fingerprint": {
-                **asdict(spec.fingerprint),
-                "sentences": spec.fingerprint.sentences.value,
-            },
-            "sortable": [[one.name, one.kind.value, one.slot] for one in spec.sortable],
-        },
-        ensure_ascii=False,
-        sort_keys=True,
-    )
-
-
-def decode_spec(text: str) -> IndexSpec:
-    """The spec of its JSON; ValueError, KeyError or TypeError when it is none."""
-    fields = json.loads(text)
-    fingerprint = fields["fingerprint"]
-    fields["fingerprint"] = Fingerprint(
-        **{**fingerprint, "sentences": SentenceKind(fingerprint["sentences"])}
-    )
-    fields["sortable"] = tuple(
-        SortableField(name, SortKind(kind), slot) for name, kind, slot in fields["sortable"]
-    )
-    return IndexSpec(**fields)

@@ -10,7 +10,7 @@ import apsw
 from ragmesh.chassis.sqlite_files import sqlite_errors
 from ragmesh.core.errors import NewerFormatError, StoreDamagedError
 from ragmesh.core.index import IndexSpec
-from ragmesh.retrieval.adapters.embedded.records import decode_spec
+from ragmesh.retrieval.adapters.spec_text import decode_spec
 
 FORMAT_VERSION = 2
 """Counts up with every change of the schema."""

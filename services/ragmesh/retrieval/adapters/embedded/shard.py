@@ -23,7 +23,7 @@ from ragmesh.core.errors import (
 )
 from ragmesh.core.index import Chunk, DocumentDigest, HeadBatch, IndexDescription, IndexSpec
 from ragmesh.core.search import QueryTerm
-from ragmesh.retrieval.adapters.embedded.analysis import Analyzer
+from ragmesh.retrieval.adapters.analysis import Analyzer
 from ragmesh.retrieval.adapters.embedded.keeper import KEPT_FROM_CHUNKS, Keeper
 from ragmesh.retrieval.adapters.embedded.kept import KeptFile
 from ragmesh.retrieval.adapters.embedded.live import Change, LiveState, Rulings

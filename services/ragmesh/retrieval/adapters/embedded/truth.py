@@ -23,7 +23,6 @@ from ragmesh.retrieval.adapters.embedded.records import (
     Held,
     UnanalysedRow,
     chunks_of,
-    encode_spec,
 )
 from ragmesh.retrieval.adapters.embedded.schema import (
     FORMAT_VERSION,
@@ -34,6 +33,7 @@ from ragmesh.retrieval.adapters.embedded.schema import (
     migrate,
     store_errors,
 )
+from ragmesh.retrieval.adapters.spec_text import encode_spec
 
 _KEPT_LOG = 10_000
 """Changes kept beyond what is needed, for a keyword index whose mark is older than thought."""

@@ -12,14 +12,14 @@ import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 import tantivy
 
 from ragmesh.chassis.files import storage_errors
 from ragmesh.core.errors import InternalError, StorageFullError
-from ragmesh.retrieval.adapters.embedded.analysis import Analyzer
+from ragmesh.retrieval.adapters.analysis import Analyzer
 from ragmesh.retrieval.adapters.embedded.truth import Truth
+from ragmesh.retrieval.adapters.keyword_queries import WEIGHTS, KeywordQuery, Phrase
 from ragmesh.retrieval.wording import Field
 
 WORDS_VERSION = 2
@@ -28,8 +28,6 @@ HEAP_BYTES = 15_000_000
 """What one writing thread of tantivy may buffer; the least that it accepts."""
 WRITER_BYTES = 3_500_000
 """What it takes between small writes, as measured."""
-WEIGHTS = MappingProxyType({Field.TEXT: 1.0, Field.TITLE: 0.3, Field.HEADINGS: 0.3})
-"""What a word is worth by where it stands."""
 _MOST_DELETED = 0.2
 _FEW_DELETED = 256
 _MARK = "applied.json"
@@ -43,28 +41,6 @@ class KeywordHit:
 
     row: int
     score: float
-
-
-@dataclass(frozen=True, slots=True)
-class Phrase:
-    """Terms that stand one after the other in one of the fields."""
-
-    terms: tuple[str, ...]
-    fields: tuple[Field, ...] = tuple(Field)
-
-
-@dataclass(frozen=True, slots=True)
-class KeywordQuery:
-    """What is looked for, analysed."""
-
-    terms: tuple[str, ...]
-    """None of them is needed, as long as there is one or a phrase."""
-    phrases: tuple[Phrase, ...] = ()
-
-    @property
-    def finds_nothing(self) -> bool:
-        """Whether nothing was asked for."""
-        return not (self.terms or self.phrases)
 
 
 class Words:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from ragmesh.core.errors import RevisionNotFoundError, UnavailableError
 from ragmesh.core.index import AttributesWrite, DocumentDigest, DocumentWrite, chunks_digest
-from ragmesh.retrieval.adapters.embedded.analysis import Analyzer
+from ragmesh.retrieval.adapters.analysis import Analyzer
 from ragmesh.retrieval.adapters.embedded.live import Change
 from ragmesh.retrieval.adapters.embedded.records import Held, PreparedChunk, attributes_values
 from ragmesh.retrieval.adapters.embedded.truth import Truth

@@ -22,7 +22,7 @@ import Stemmer
 
 from ragmesh.core.invisible import without_invisible
 from ragmesh.core.spans import Span
-from ragmesh.retrieval.adapters.embedded.marks import mark_ranges
+from ragmesh.retrieval.adapters.marks import mark_ranges
 
 ANALYSIS_VERSION = 2
 """Counts up whenever the same text gives other terms: what is stored is then analysed anew."""
