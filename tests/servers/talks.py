@@ -109,7 +109,7 @@ async def _tell_weaviate(server: Server, word: str) -> None:
                 vector_config=Configure.Vectors.self_provided(),
             )
         words = client.collections.get(_COLLECTION)
-        await words.data.insert({"word": word}, uuid5(_NAMESPACE, word), vector=[1.0, 0.0])
+        await words.data.insert({"word": word}, uuid=uuid5(_NAMESPACE, word), vector=[1.0, 0.0])
 
 
 async def _ask_weaviate(server: Server, word: str) -> bool:
