@@ -94,6 +94,8 @@ class SplitMesh:
     """Where the logs of a target go, as `subprocess` takes it."""
     ports: Ports = field(default_factory=Ports.free)
     environ: Mapping[str, str] = field(default_factory=dict)
+    certs: Path | None = None
+    """Folder of `ragmesh certs dev`, with which the processes prove their names to each other."""
     processes: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
     ready: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What each said when it served."""
@@ -114,7 +116,7 @@ class SplitMesh:
         self.processes[target] = subprocess.Popen(
             self.ports.command(target, self.data_dir),
             cwd=ROOT,
-            env={**self.environ, **self.ports.variables()},
+            env={**self.environ, **self.ports.variables(), **self._certificates(target)},
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
@@ -122,6 +124,15 @@ class SplitMesh:
         )
         if not isinstance(log, int):
             log.close()
+
+    def _certificates(self, target: str) -> dict[str, str]:
+        if self.certs is None:
+            return {}
+        return {
+            "RAGMESH_TLS__CERTIFICATE_FILE": str(self.certs / f"{target}.pem"),
+            "RAGMESH_TLS__KEY_FILE": str(self.certs / f"{target}.key"),
+            "RAGMESH_TLS__CA_FILE": str(self.certs / "ca.pem"),
+        }
 
     def await_ready(self, target: str, seconds: float | None = START_SECONDS) -> float:
         """Return when the target serves; the moment at which it said so."""

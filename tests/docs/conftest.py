@@ -33,6 +33,7 @@ RUN_PAGES = (
     "docs/how-to/run-a-mesh.md",
     "docs/how-to/choose-an-encoder.md",
     "docs/how-to/rotate-service-keys.md",
+    "docs/how-to/encrypt-traffic.md",
     "docs/how-to/see-usage-and-audit.md",
     "docs/how-to/see-what-a-mesh-does.md",
 )

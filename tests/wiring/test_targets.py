@@ -35,10 +35,11 @@ def settings_for(folder: Path, **more: object) -> Settings:
 
 
 def test_every_target_is_a_list_of_modules() -> None:
-    around = ("telemetry", "identity", "health", "internal_http")
+    around = ("telemetry", "tls", "identity", "health", "internal_http")
     assert dict(TARGETS) == {
         "all": (
             "telemetry",
+            "tls",
             "health",
             "internal_http",
             "parsers",

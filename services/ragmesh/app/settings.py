@@ -14,6 +14,7 @@ from ragmesh.chassis.identity.settings import IdentitySettings
 from ragmesh.chassis.logs import LogFormat, LogLevel
 from ragmesh.chassis.settings import Section
 from ragmesh.chassis.telemetry.settings import TelemetrySettings
+from ragmesh.chassis.tls.settings import TlsSettings
 from ragmesh.embedding.settings import EmbeddingSettings
 from ragmesh.gateway.settings import GatewaySettings
 from ragmesh.generation.settings import GenerationSettings
@@ -151,6 +152,9 @@ class Settings(Section):
         IdentitySettings(),
         description="Keys of users, and those that services prove themselves with.",
     )
+    tls: TlsSettings = Field(
+        TlsSettings(), description="Certificates that services prove their names with."
+    )
     telemetry: TelemetrySettings = Field(
         TelemetrySettings(), description="What the process tells about its work, and to whom."
     )
@@ -214,6 +218,11 @@ class Settings(Section):
     def has_identity(self) -> bool:
         """Whether users are known by their keys; without, the mesh runs in developer mode."""
         return self.identity.admin_key_file is not None
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether this target and those that it speaks with prove their names (mTLS)."""
+        return self.target != "all" and self.tls.files is not None
 
     @property
     def drain_seconds(self) -> float:

@@ -14,6 +14,7 @@ from ragmesh.core.clock import Clock
 if TYPE_CHECKING:
     import grpc
 
+    from ragmesh.app.modules.tls import Tls
     from ragmesh.chassis.telemetry.opening import Telemetry
 
 CLIENTS = MappingProxyType(
@@ -59,6 +60,12 @@ class Wiring:
         watching: Telemetry = self.running["telemetry"]
         return watching
 
+    @property
+    def tls(self) -> Tls:
+        """What connections of this process are encrypted with."""
+        security: Tls = self.running["tls"]
+        return security
+
     def observed(self, name: str, service: Any) -> Any:
         """The service, watched. Where it is called over gRPC, the call is a span already."""
         return self.telemetry.observed(name, service, as_spans=self.settings.target == "all")
@@ -73,6 +80,7 @@ class Wiring:
                 getattr(self.settings.peers, name),
                 options=ChannelOptions(peer=name, idempotent_methods=methods),
                 telemetry=self.telemetry.calls,
+                security=self.tls.calling(name),
             )
             self.channels[name] = await self.life.stack.enter_async_context(opened)
         return self.channels[name]

@@ -19,16 +19,28 @@ from ragmesh.chassis.grpc_channels import (
     seconds_for,
     with_request,
 )
+from ragmesh.chassis.grpc_security import ChannelSecurity, security_arguments
 from ragmesh.chassis.wire import from_rpc_error
 
 __all__ = ["ChannelOptions", "Replies", "channel"]
 
 
 @contextmanager
-def channel(address: str, *, options: ChannelOptions | None = None) -> Iterator[grpc.Channel]:
+def channel(
+    address: str,
+    *,
+    options: ChannelOptions | None = None,
+    security: ChannelSecurity | None = None,
+) -> Iterator[grpc.Channel]:
     """A channel for stubs, raising the errors that the server raised; it connects when needed."""
     options = ChannelOptions() if options is None else options
-    with grpc.insecure_channel(address, options=channel_arguments(options)) as inner:
+    arguments = channel_arguments(options)
+    if security is None:
+        opened = grpc.insecure_channel(address, options=arguments)
+    else:
+        given = security_arguments(security, arguments)
+        opened = grpc.secure_channel(address, security.credentials(), options=given)
+    with opened as inner:
         yield cast("grpc.Channel", _BlockingChannel(inner, options))
 
 

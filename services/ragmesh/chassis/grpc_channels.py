@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -17,6 +17,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from ragmesh.chassis.callers import Metadata
+from ragmesh.chassis.grpc_security import ChannelSecurity, secure_channel
 from ragmesh.chassis.health import Probe
 from ragmesh.chassis.requests import (
     IDEMPOTENCY_HEADER,
@@ -26,10 +27,12 @@ from ragmesh.chassis.requests import (
     remaining_seconds,
 )
 from ragmesh.chassis.wire import CODES, from_rpc_error
-from ragmesh.core.errors import DeadlineError, Kind, UnavailableError
+from ragmesh.core.errors import DeadlineError, Kind, RagmeshError, UnavailableError
 
 if TYPE_CHECKING:
     from ragmesh.chassis.telemetry.hooks import CallTelemetry
+
+Fault = Callable[[], Awaitable[RagmeshError | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +66,36 @@ async def channel(
     *,
     options: ChannelOptions | None = None,
     telemetry: CallTelemetry | None = None,
+    security: ChannelSecurity | None = None,
 ) -> AsyncIterator[grpc.aio.Channel]:
     """A channel for stubs, raising the errors that the server raised; it connects when needed."""
     options = ChannelOptions() if options is None else options
-    async with grpc.aio.insecure_channel(address, options=channel_arguments(options)) as inner:
+    arguments = channel_arguments(options)
+    opened = (
+        grpc.aio.insecure_channel(address, options=arguments)
+        if security is None
+        else secure_channel(address, security, arguments)
+    )
+    async with opened as inner:
         yield cast("grpc.aio.Channel", _MeshChannel(inner, options, telemetry))
 
 
-def peer_probe(made: grpc.aio.Channel, service: str = "") -> Probe:
-    """A probe that is well while the peer says that this service works; "" = it takes calls."""
+def peer_probe(made: grpc.aio.Channel, service: str = "", *, fault: Fault | None = None) -> Probe:
+    """A probe that is well while the peer says that this service works; "" = it takes calls.
+
+    `fault` says why the peer cannot be reached, when it knows.
+    """
     stub: Any = health_pb2_grpc.HealthStub(made)  # its published types know no methods
     request = health_pb2.HealthCheckRequest(service=service)
 
     async def probe() -> None:
-        reply = await stub.Check(request)
+        try:
+            reply = await stub.Check(request)
+        except UnavailableError:
+            found = None if fault is None else await fault()
+            if found is None:
+                raise
+            raise found from None
         if reply.status != health_pb2.HealthCheckResponse.SERVING:
             raise UnavailableError(f"the peer says that {service or 'it'} is not serving")
 

@@ -33,6 +33,7 @@ from ragmesh.core.errors import (
     BodyTooLargeError,
     DeadlineError,
     InvalidError,
+    PeerNameDeniedError,
     PeerUnavailableError,
     RagmeshError,
     ReaderTooSlowError,
@@ -48,6 +49,12 @@ _ENDLESS = "Watch"
 _HEARD_OUT_SECONDS = 1.0
 """How long a refused client may go on sending before it is told."""
 
+_PEER_NAMES = "x509_subject_alternative_name"
+"""Where gRPC puts the names of a certificate that it has verified."""
+
+_INFRASTRUCTURE = "/grpc."
+"""Health and reflection, which whoever has a certificate of the mesh may ask."""
+
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Behaviour: TypeAlias = Callable[[Any, "Context"], Any]
 Accepted: TypeAlias = Callable[[Any], Any]
@@ -62,6 +69,15 @@ class _Refused:
     error: RagmeshError
 
 
+@dataclass(frozen=True, slots=True)
+class CallBounds:
+    """What no call goes beyond; `ServerOptions` describes them."""
+
+    default_deadline_seconds: float
+    max_message_bytes: int
+    write_pause_seconds: float
+
+
 class MeshServerInterceptor(grpc.GenericRpcHandler):
     """Gives each call its request id and deadline, and answers errors with kind and reason.
 
@@ -70,19 +86,18 @@ class MeshServerInterceptor(grpc.GenericRpcHandler):
 
     def __init__(
         self,
+        bounds: CallBounds,
         *,
-        default_deadline_seconds: float,
-        max_message_bytes: int,
-        write_pause_seconds: float,
         guard: Guard | None = None,
         admission: Admission | None = None,
+        clients: frozenset[str] = frozenset(),
         telemetry: CallTelemetry | None = None,
     ) -> None:
+        """`clients` are the names of which the certificate of a client has to hold one."""
         self._guard = guard
         self._admission = admission
-        self._default_deadline_seconds = default_deadline_seconds
-        self._max_message_bytes = max_message_bytes
-        self._write_pause_seconds = write_pause_seconds
+        self._clients = frozenset(name.encode() for name in clients)
+        self._bounds = bounds
         self._telemetry = telemetry
         self._endless: set[asyncio.Task[Any]] = set()
         self._ended = asyncio.Event()
@@ -169,7 +184,7 @@ class MeshServerInterceptor(grpc.GenericRpcHandler):
                 context.set_trailing_metadata(((REQUEST_ID_HEADER, request_id),))
             remaining = cast("float | None", context.time_remaining())
             # A deadline that the client set is watched by gRPC, which cancels this task.
-            ours = self._default_deadline_seconds if limited and remaining is None else None
+            ours = self._bounds.default_deadline_seconds if limited and remaining is None else None
             with serving(
                 request_id, timeout_seconds=ours if remaining is None else remaining
             ) as served:
@@ -211,15 +226,27 @@ class MeshServerInterceptor(grpc.GenericRpcHandler):
         request: Any,
         context: Context,
     ) -> Caller | None:
-        if self._guard is None:
+        if self._guard is None and not self._clients:
             return None
         try:
+            if self._clients and not method.startswith(_INFRASTRUCTURE):
+                self._refuse_stranger(context)
+            if self._guard is None:
+                return None
             return self._guard.admit(method, metadata, peer=context.peer())
         except RagmeshError as error:
             if hasattr(request, "__anext__"):
                 await _hear_out(context)
             await _abort(context, error, current_request_id())  # which raises
             raise
+
+    def _refuse_stranger(self, context: Context) -> None:
+        names = context.auth_context().get(_PEER_NAMES, ())
+        if self._clients.isdisjoint(names):
+            held = ", ".join(name.decode("utf-8", "replace") for name in names) or "no name"
+            raise PeerNameDeniedError(
+                f"a certificate with {held} may not call this service", metadata={"names": held}
+            )
 
     def _stream(self, behaviour: Behaviour, accepted: Accepted) -> Behaviour:
         async def write_all(request: Any, context: Context) -> None:
@@ -249,7 +276,7 @@ class MeshServerInterceptor(grpc.GenericRpcHandler):
             # Its owner is this call, which waits for it below.
             ending.append(asyncio.create_task(replies.aclose()))
 
-        timer = asyncio.get_running_loop().call_later(self._write_pause_seconds, give_up)
+        timer = asyncio.get_running_loop().call_later(self._bounds.write_pause_seconds, give_up)
         try:
             await context.write(message)
         finally:
@@ -257,10 +284,12 @@ class MeshServerInterceptor(grpc.GenericRpcHandler):
             for task in ending:
                 await task
         if ending:
-            raise ReaderTooSlowError(f"the reader took nothing for {self._write_pause_seconds:g} s")
+            raise ReaderTooSlowError(
+                f"the reader took nothing for {self._bounds.write_pause_seconds:g} s"
+            )
 
     def _reader(self, deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
-        limit = self._max_message_bytes
+        limit = self._bounds.max_message_bytes
 
         def read(payload: bytes) -> Any:
             if len(payload) > limit:

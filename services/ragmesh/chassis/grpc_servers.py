@@ -25,7 +25,8 @@ from ragmesh.chassis.addresses import (
 from ragmesh.chassis.admission import Admission
 from ragmesh.chassis.callers import Guard
 from ragmesh.chassis.clocks import SystemClock
-from ragmesh.chassis.grpc_interceptor import MeshServerInterceptor
+from ragmesh.chassis.grpc_interceptor import CallBounds, MeshServerInterceptor
+from ragmesh.chassis.grpc_security import ServerSecurity
 from ragmesh.chassis.health import Health
 from ragmesh.chassis.telemetry.hooks import CallTelemetry
 from ragmesh.core.clock import Clock
@@ -65,6 +66,8 @@ class ServerOptions:
     """Whether addresses other than loopback may be listened on."""
     health: Health | None = None
     """What is told about the services; None = all of them work until the server drains."""
+    security: ServerSecurity | None = None
+    """What is shown to clients and asked of them; None = nothing is encrypted."""
     clock: Clock = field(default_factory=SystemClock)
 
 
@@ -113,14 +116,7 @@ async def serve(
     process has it. With a guard every call has a verified caller; without one nobody's is read.
     """
     options = ServerOptions() if options is None else options
-    around = MeshServerInterceptor(
-        default_deadline_seconds=options.default_deadline_seconds,
-        max_message_bytes=options.max_message_bytes,
-        write_pause_seconds=options.write_pause_seconds,
-        guard=guard,
-        admission=options.admission,
-        telemetry=telemetry,
-    )
+    around = _around(options, guard, telemetry)
     server = grpc.aio.server(
         handlers=[around],
         options=_arguments(options),
@@ -138,6 +134,21 @@ async def serve(
             yield serving
         finally:
             await _drain(serving, options)
+
+
+def _around(
+    options: ServerOptions, guard: Guard | None, telemetry: CallTelemetry | None
+) -> MeshServerInterceptor:
+    bounds = CallBounds(
+        options.default_deadline_seconds, options.max_message_bytes, options.write_pause_seconds
+    )
+    return MeshServerInterceptor(
+        bounds,
+        guard=guard,
+        admission=options.admission,
+        clients=frozenset() if options.security is None else options.security.clients,
+        telemetry=telemetry,
+    )
 
 
 def _registry(around: MeshServerInterceptor) -> grpc.aio.Server:
@@ -202,12 +213,18 @@ def _listen(server: grpc.aio.Server, text: str, options: ServerOptions) -> str:
     # The core says only "failed to bind", after lines of its own on stderr: so we try first.
     if text.startswith(UNIX):
         refuse_unusable_path(text)
-        server.add_insecure_port(text)
+        _add_port(server, text, options)
         return text
     address = listening_address(text, allow_remote=options.allow_remote)
     bound_socket(address).close()
     try:
-        port = server.add_insecure_port(str(Address(address.bindable, address.port)))
+        port = _add_port(server, str(Address(address.bindable, address.port)), options)
     except RuntimeError as error:  # somebody was faster than us
         raise cannot_listen(str(address), OSError(errno.EADDRINUSE, "taken")) from error
     return str(Address(address.host or "127.0.0.1", port))
+
+
+def _add_port(server: grpc.aio.Server, address: str, options: ServerOptions) -> int:
+    if options.security is None:
+        return server.add_insecure_port(address)
+    return server.add_secure_port(address, options.security.server_credentials())

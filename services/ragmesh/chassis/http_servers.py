@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator, Iterator
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -56,6 +57,8 @@ class HttpOptions:
     """How long a client may take nothing of what it is sent before its connection is cut."""
     allow_remote: bool = False
     """Whether addresses other than loopback may be listened on."""
+    security: ssl.SSLContext | None = None
+    """What connections are encrypted with; None = they are not."""
     stopping: asyncio.Event | None = None
     """Once set, each reply is the last on its connection, so that clients have gone elsewhere
     when the server stops."""
@@ -67,11 +70,12 @@ class HttpServer:
 
     address: str
     """Where it is reached, with the port that was really taken."""
+    scheme: str = "http"
 
     @property
     def url(self) -> str:
         """The root of everything it serves."""
-        return f"http://{self.address}"
+        return f"{self.scheme}://{self.address}"
 
 
 @asynccontextmanager
@@ -92,7 +96,8 @@ async def serve_http(
     loop = tasks.start(name, server.serve(sockets=[listener]))
     await server.listening.wait()
     try:
-        yield HttpServer(str(Address(asked.host or "127.0.0.1", port)))
+        scheme = "http" if options.security is None else "https"
+        yield HttpServer(str(Address(asked.host or "127.0.0.1", port)), scheme)
     finally:
         server.should_exit = True
         await loop.finish()
@@ -111,9 +116,14 @@ def _config(app: Any, options: HttpOptions) -> uvicorn.Config:
         server_header=False,
         # Whoever sets these headers would choose the address that is logged and limited.
         proxy_headers=False,
+        ssl_context_factory=_securing(options.security),
         timeout_keep_alive=options.keep_alive_seconds,
         timeout_graceful_shutdown=options.grace_seconds,
     )
+
+
+def _securing(security: ssl.SSLContext | None) -> Callable[..., ssl.SSLContext] | None:
+    return None if security is None else lambda *_: security
 
 
 def _saying_goodbye(app: Any, stopping: asyncio.Event) -> Any:

@@ -8,6 +8,7 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from ragmesh.chassis.settings import Section
+from ragmesh.chassis.tls.settings import DoorTlsSettings
 from ragmesh.core.tenants import Budget, BudgetAction
 from ragmesh.gateway.limiting.gate import PLACES
 from ragmesh.gateway.limiting.quotas import Allowances
@@ -26,6 +27,9 @@ class GatewaySettings(Section):
     )
     grpc: str = Field(
         "127.0.0.1:50051", description="Public gRPC address as HOST:PORT; port 0 is any free one."
+    )
+    tls: DoorTlsSettings = Field(
+        DoorTlsSettings(), description="The certificate that both doors show."
     )
     allowed_origins: tuple[str, ...] = Field(
         (),

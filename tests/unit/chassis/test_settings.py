@@ -112,7 +112,8 @@ def test_an_unknown_variable_is_refused_with_the_nearest_name(variable: str, nea
 
 
 def test_variables_of_others_and_of_the_client_are_left_alone() -> None:
-    environ = {"RAGMESH_SERVER": "x", "RAGMESH_API_KEY": "k", "PATH": "/bin", "RAGMESHX": "1"}
+    environ = {"RAGMESH_SERVER": "x", "RAGMESH_API_KEY": "k", "RAGMESH_CA_FILE": "c"}
+    environ |= {"PATH": "/bin", "RAGMESHX": "1"}
     assert loaded(environ) == Settings()
 
 

@@ -13,8 +13,11 @@ from ragmesh.app.cli.dependencies import dependencies
 from ragmesh.app.cli.findings import Finding, State
 from ragmesh.app.cli.surroundings import SERVER_VARIABLE, Surroundings
 from ragmesh.app.modules.refusals import refuse_held
+from ragmesh.app.modules.tls import shown_certificates
 from ragmesh.app.settings import Settings
 from ragmesh.chassis.addresses import Address, bound_socket
+from ragmesh.chassis.clocks import SystemClock
+from ragmesh.chassis.tls.certificates import CertificateFiles
 from ragmesh.core.errors import (
     DeadlineError,
     PortInUseError,
@@ -30,6 +33,7 @@ from ragmesh.embedding.settings import EncoderSettings
 from ragmesh.indexing.adapters.parser_pool import ParserPool, PoolLimits
 
 _LITTLE_ROOM_BYTES = 1_000_000_000
+_LITTLE_TIME_SECONDS = 2 * 86_400
 _PATIENCE_SECONDS = 5.0
 
 
@@ -40,6 +44,8 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     yield _stores(in_use)
     for address in (settings.gateway.http, settings.gateway.grpc):
         yield _port(address, mesh_runs=isinstance(in_use, StoreInUseError))
+    for subject, files, name in shown_certificates(settings):
+        yield await asyncio.to_thread(_certificate, subject, files, name)
     for encoder in settings.embedding.encoders:
         if encoder.endpoint is None:
             yield await asyncio.to_thread(_model, encoder)
@@ -108,6 +114,21 @@ def _port(address: str, *, mesh_runs: bool) -> Finding:
     except RagmeshError as error:
         return Finding.of(subject, error)
     return Finding(subject, State.OK, "free")
+
+
+def _certificate(subject: str, files: CertificateFiles, name: str | None) -> Finding:
+    now = SystemClock().now()
+    try:
+        found = files.read(now=now, name=name)
+    except RagmeshError as error:
+        return Finding.of(subject, error)
+    left = found.seconds_left(now)
+    message = f"{', '.join(found.names)}, until {found.expires:%Y-%m-%d %H:%M} UTC"
+    if left < _LITTLE_TIME_SECONDS:
+        return Finding(
+            subject, State.NOTE, f"{message}: renew it, {left / 3_600:.0f} hours are left"
+        )
+    return Finding(subject, State.OK, f"{message}, {left / 86_400:.0f} days left")
 
 
 def _model(encoder: EncoderSettings) -> Finding:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -13,8 +14,12 @@ import httpx2
 
 from ragmesh.app.cli.findings import Finding, State
 from ragmesh.app.modules.internal import NEEDS
+from ragmesh.app.modules.tls import service_files
 from ragmesh.app.settings import Settings
+from ragmesh.chassis.clocks import SystemClock
 from ragmesh.chassis.grpc_channels import channel, peer_probe
+from ragmesh.chassis.tls.following import FollowedCertificate
+from ragmesh.chassis.tls.mesh import PeerSecurity
 from ragmesh.core.errors import (
     DeadlineError,
     ProviderRefusedError,
@@ -50,7 +55,7 @@ async def dependencies(settings: Settings) -> AsyncIterator[Finding]:
             "collector", settings.telemetry.otlp_endpoint, "telemetry.otlp_endpoint"
         )
     for peer, need in NEEDS.get(settings.target, {}).items():
-        yield await _peer(peer, getattr(settings.peers, peer), need.service)
+        yield await _peer(settings, peer, need.service)
 
 
 def providers(settings: Settings) -> list[Provider]:
@@ -122,17 +127,30 @@ async def _listens(subject: str, url: str, setting: str) -> Finding:
     return Finding(subject, State.OK, f"somebody listens at {url}")
 
 
-async def _peer(peer: str, address: str, service: str) -> Finding:
-    subject = f"service {peer}"
+async def _peer(settings: Settings, peer: str, service: str) -> Finding:
+    subject, address = f"service {peer}", getattr(settings.peers, peer)
     try:
-        async with asyncio.timeout(_PATIENCE_SECONDS), channel(address) as made:
-            await peer_probe(made, service)()
+        security = await _security(settings, peer)
+        fault = None if security is None else partial(security.fault, address)
+        async with asyncio.timeout(_PATIENCE_SECONDS), channel(address, security=security) as made:
+            await peer_probe(made, service, fault=fault)()
     except (UnavailableError, DeadlineError, TimeoutError):
         message = f"is not serving at {address}; start it, or set peers.{peer}"
         return Finding(subject, State.FAILED, message, UnavailableError.reason)
     except RagmeshError as error:
         return Finding.of(subject, error)
     return Finding(subject, State.OK, f"serves at {address}")
+
+
+async def _security(settings: Settings, peer: str) -> PeerSecurity | None:
+    """What the target of these settings shows to a peer."""
+    files, clock = service_files(settings), SystemClock()
+    if files is None:
+        return None
+    name = settings.tls.name_of(settings.target)
+    current = await asyncio.to_thread(files.read, now=clock.now(), name=name)
+    followed = FollowedCertificate(files, current, clock, name=name)
+    return PeerSecurity(followed, settings.tls.name_of(peer))
 
 
 def _away(subject: str, url: str, setting: str, error: Exception) -> Finding:

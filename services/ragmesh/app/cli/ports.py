@@ -7,6 +7,8 @@ from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ragmesh.core.answers import AnswerEvent, AskQuery
     from ragmesh.core.documents import (
         Accepted,
@@ -177,5 +179,7 @@ class Mesh(Protocol):
 class Connect(Protocol):
     """Opens a mesh for the time of a block."""
 
-    def __call__(self, address: str, *, api_key: str) -> AbstractAsyncContextManager[Mesh]:
-        """The mesh at this gRPC address."""
+    def __call__(
+        self, address: str, *, api_key: str, ca_file: Path | None
+    ) -> AbstractAsyncContextManager[Mesh]:
+        """The mesh at this gRPC address; `ca_file` are the authorities to believe."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ragmesh.app.cli.asking import ask, search
+from ragmesh.app.cli.certificates import certs
 from ragmesh.app.cli.chatting import chat
 from ragmesh.app.cli.collections import collections
 from ragmesh.app.cli.completion import completion
@@ -47,6 +48,7 @@ _COMMANDS = (
     usage,
     audit,
     sights,
+    certs,
     config,
     doctor,
     completion,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import click
@@ -19,6 +21,7 @@ DEFAULT_SERVER = "127.0.0.1:50051"
 SERVER_VARIABLE = "RAGMESH_SERVER"
 API_KEY_VARIABLE = "RAGMESH_API_KEY"
 
+_ENCRYPTED = re.compile(r"(https|grpcs)://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?/?")
 _PATHS = "paths"
 """The parameter of `documents add`."""
 
@@ -27,11 +30,26 @@ Options = ParamSpec("Options")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def dial(address: str, *, api_key: str) -> AbstractAsyncContextManager[Mesh]:
-    """The gateway at a gRPC address."""
+CA_VARIABLE = "RAGMESH_CA_FILE"
+
+
+@asynccontextmanager
+async def dial(address: str, *, api_key: str, ca_file: Path | None) -> AsyncIterator[Mesh]:
+    """The gateway at a gRPC address; who does not come about with it learns why."""
+    from ragmesh.chassis.grpc_security import Server
     from ragmesh.clients.gateway import gateway_client
 
-    return gateway_client(address, api_key=api_key)
+    server = Server.parse(address, ca_file=ca_file)
+    try:
+        async with gateway_client(
+            server.address, api_key=api_key, security=server.security
+        ) as mesh:
+            yield mesh
+    except UnavailableError as error:
+        found = await server.fault() if error.reason == UnavailableError.reason else None
+        if found is None:
+            raise
+        raise found from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +63,18 @@ class Surroundings:
         """The gRPC address that a flag, the environment or the default names."""
         return _checked_address(flag or self.environ.get(SERVER_VARIABLE) or DEFAULT_SERVER)
 
+    @property
+    def ca_file(self) -> Path | None:
+        """Authorities to believe in the place of those that everybody believes."""
+        given = self.environ.get(CA_VARIABLE)
+        return Path(given) if given else None
+
     @asynccontextmanager
     async def mesh(self, address: str) -> AsyncIterator[Mesh]:
         """The mesh at a gRPC address; who cannot be reached is named with what to do about it."""
         api_key = self.environ.get(API_KEY_VARIABLE, "")
         try:
-            async with self.connect(address, api_key=api_key) as mesh:
+            async with self.connect(address, api_key=api_key, ca_file=self.ca_file) as mesh:
                 yield mesh
         except UnavailableError as error:
             if error.reason != UnavailableError.reason:
@@ -80,11 +104,14 @@ class Client:
 
 
 def _checked_address(text: str) -> str:
+    if _ENCRYPTED.fullmatch(text):
+        return text
     host, colon, port = text.rpartition(":")
     if text.startswith("unix:/") or (colon and host and port.isascii() and port.isdigit()):
         return text
     raise click.BadParameter(
-        f"{text!r} is not the gRPC address HOST:PORT of a mesh", param_hint="--server"
+        f"{text!r} is not the gRPC address HOST:PORT or https://HOST:PORT of a mesh",
+        param_hint="--server",
     )
 
 
@@ -133,7 +160,8 @@ def server_option(command: Command) -> Command:
     return click.option(
         "--server",
         metavar="HOST:PORT",
-        help=f"gRPC address of the mesh; by default ${SERVER_VARIABLE} or {DEFAULT_SERVER}.",
+        help=f"gRPC address of the mesh, after https:// if it is encrypted (${CA_VARIABLE} names "
+        f"the authorities to believe); by default ${SERVER_VARIABLE} or {DEFAULT_SERVER}.",
     )(command)
 
 

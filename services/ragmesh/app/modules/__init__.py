@@ -48,6 +48,7 @@ class Module:
 MODULES = MappingProxyType(
     {
         "telemetry": Module("telemetry:open_telemetry"),
+        "tls": Module("tls:open_tls", refusal="refuse_certificates"),
         "identity": Module("identity:open_identity"),
         "health": Module("internal:open_health"),
         "internal_http": Module(
@@ -80,11 +81,12 @@ MODULES = MappingProxyType(
         ),
     }
 )
-_INTERNAL = ("telemetry", "identity", "health", "internal_http")
+_INTERNAL = ("telemetry", "tls", "identity", "health", "internal_http")
 TARGETS = MappingProxyType(
     {
         "all": (
             "telemetry",
+            "tls",
             "health",
             "internal_http",
             # Processes that warm up while the encoders are loaded.

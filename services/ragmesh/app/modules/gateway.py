@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -15,6 +16,7 @@ from ragmesh.chassis.http_servers import HttpOptions, serve_http
 from ragmesh.chassis.requests import apart, current_request_id
 from ragmesh.chassis.telemetry.measures import CountedRefusals
 from ragmesh.chassis.telemetry.signals import IN_FLIGHT, USAGE_DROPPED, USAGE_WAITING
+from ragmesh.chassis.tls.contexts import server_context
 from ragmesh.gateway.adapters.admin_key_file import AdminKeyFile
 from ragmesh.gateway.adapters.rest.app import make_app
 from ragmesh.gateway.adapters.rest.origins import Origins
@@ -130,11 +132,21 @@ async def _identity(wiring: Wiring, known: KnownKeys) -> AsyncIterator[Identity]
 
 
 @asynccontextmanager
+async def _http_security(wiring: Wiring) -> AsyncIterator[ssl.SSLContext | None]:
+    door = wiring.tls.door
+    if door is None:
+        yield None
+        return
+    async with server_context(door) as context:
+        yield context
+
+
+@asynccontextmanager
 async def _serving_http(
     wiring: Wiring, service: GatewayService, identity: Identity
 ) -> AsyncIterator[None]:
     health: Health = await wiring.port("health")
-    async with executor("gateway") as pool:
+    async with executor("gateway") as pool, _http_security(wiring) as security:
         app = make_app(
             service,
             identity,
@@ -149,6 +161,7 @@ async def _serving_http(
             tasks=wiring.life.tasks,
             options=HttpOptions(
                 stopping=wiring.life.stopping,
+                security=security,
                 allow_remote=wiring.settings.has_identity,
                 reader_pause_seconds=wiring.settings.gateway.reader_pause_seconds,
             ),
@@ -175,6 +188,7 @@ async def _serving_grpc(
             clock=wiring.clock,
             admission=GateAdmission(service.gate),
             allow_remote=wiring.settings.has_identity,
+            security=wiring.tls.public(),
             write_pause_seconds=settings.reader_pause_seconds,
         ),
         guard=DoorGuard(identity, service.books),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any
@@ -88,7 +89,7 @@ async def open_health(wiring: Wiring) -> AsyncIterator[Health]:
     """What this process can do now, as far as it depends on others."""
     target = wiring.settings.target
     dependencies = [
-        Dependency(peer, peer_probe(await wiring.channel(peer), need.service), need.of)
+        Dependency(peer, await _probe(wiring, peer, need.service), need.of)
         for peer, need in NEEDS.get(target, {}).items()
     ]
     health = Health(
@@ -99,6 +100,18 @@ async def open_health(wiring: Wiring) -> AsyncIterator[Health]:
     )
     async with wiring.life.tasks.running("health", health.run()):
         yield health
+
+
+async def _probe(wiring: Wiring, peer: str, service: str) -> Probe:
+    security, address = wiring.tls.calling(peer), getattr(wiring.settings.peers, peer)
+    fault = None if security is None else partial(security.fault, address)
+    return peer_probe(await wiring.channel(peer), service, fault=fault)
+
+
+def callers_of(target: str) -> frozenset[str]:
+    """The targets that call a target's service."""
+    operator = {"operator"} if target == "indexing" else set()
+    return frozenset(caller for caller, needs in NEEDS.items() if target in needs) | operator
 
 
 @asynccontextmanager
@@ -128,6 +141,8 @@ async def open_internal_grpc(wiring: Wiring) -> AsyncIterator[GrpcServer]:
             drain_seconds=wiring.settings.drain_seconds,
             max_connection_age_seconds=wiring.settings.connection_age_seconds,
             health=wiring.running["health"],
+            security=wiring.tls.called_by(callers_of(target)),
+            allow_remote=wiring.settings.is_encrypted,
             clock=wiring.clock,
         ),
         guard=wiring.running["identity"].guard,

@@ -7,11 +7,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ragmesh.app.modules.tls import shown_certificates
 from ragmesh.app.settings import Settings
 from ragmesh.chassis.addresses import Address, bound_socket, listening_address
+from ragmesh.chassis.clocks import SystemClock
 from ragmesh.chassis.locks import StoreLock
 from ragmesh.gateway.adapters.admin_key_file import read_admin_key
 from ragmesh.gateway.developer_mode import developer_mode_refusal
+
+
+def refuse_certificates(settings: Settings, _in_cluster: bool) -> None:
+    """Raise when nobody would accept a certificate of this process."""
+    now = SystemClock().now()
+    for _, files, name in shown_certificates(settings):
+        files.read(now=now, name=name)
 
 
 def refuse_public_listening(settings: Settings, in_cluster: bool) -> None:
@@ -26,10 +35,11 @@ def refuse_public_listening(settings: Settings, in_cluster: bool) -> None:
 
 
 def refuse_internal_listening(settings: Settings, _in_cluster: bool) -> None:
-    """Raise when an internal address is not this machine's, or when another process has it."""
+    """Raise when an internal address is not this machine's and anybody could call or read it, or
+    when another process has it."""
     for address in (settings.internal_grpc, settings.internal_http):
         if address is not None:
-            listening_address(address, allow_remote=False)
+            listening_address(address, allow_remote=settings.is_encrypted)
             bound_socket(Address.parse(address)).close()
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import os
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,16 +28,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ragmesh.chassis.files import make_folder_durably, write_durably
 from ragmesh.chassis.identity.keys import KeyRing, PrivateKey, PublicKey, Speaker
 from ragmesh.chassis.locks import turn
+from ragmesh.chassis.secret_files import Mark, mark_of, read_bounded, read_secret, unusable
 from ragmesh.core.errors import (
-    KeyFileExposedError,
     KeyFileUnusableError,
     KeyNotListedError,
-    PreconditionError,
     PublicKeysUnusableError,
 )
 
-Mark = tuple[int, ...] | None
-"""What changes when a file does; None = it cannot be looked at."""
 Marks = tuple[Mark, Mark]
 _LARGEST_KEY_FILE = 16 * 1024
 _LARGEST_PUBLIC_KEYS_FILE = 1024 * 1024
@@ -66,7 +62,7 @@ class KeyFiles:
 
     def marks(self) -> Marks:
         """Equal to earlier ones as long as neither file has changed."""
-        return _mark(self.key_file), _mark(self.public_keys_file)
+        return mark_of(self.key_file), mark_of(self.public_keys_file)
 
     def make(self, speaker: Speaker) -> bool:
         """Make the key if there is none and list it if it is not; whether others must read it.
@@ -93,40 +89,25 @@ class KeyFiles:
 
 def read_private_key(path: Path) -> PrivateKey:
     """The key of a PEM file that nobody else can read, or the reason why it cannot be used."""
-    content, status = _read(path, _LARGEST_KEY_FILE, KeyFileUnusableError)
-    if is_exposed(status.st_mode, owner=status.st_uid, reader=os.geteuid()):
-        raise KeyFileExposedError(
-            f"{path} can be read by others than its process: take their rights away (chmod 600)",
-            metadata={"path": str(path)},
-        )
+    content = read_secret(path, _LARGEST_KEY_FILE, KeyFileUnusableError)
     try:
         key = load_pem_private_key(content, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise _unusable(KeyFileUnusableError, path, "holds no unencrypted PEM key") from None
+        raise unusable(KeyFileUnusableError, path, "holds no unencrypted PEM key") from None
     if not isinstance(key, Ed25519PrivateKey):
-        raise _unusable(KeyFileUnusableError, path, "holds a key of another kind than Ed25519")
+        raise unusable(KeyFileUnusableError, path, "holds a key of another kind than Ed25519")
     return PrivateKey.of(key)
 
 
 def read_public_keys(path: Path) -> KeyRing:
     """The keys of the public file, or the reason why it cannot be used."""
-    content, status = _read(path, _LARGEST_PUBLIC_KEYS_FILE, PublicKeysUnusableError)
+    content, status = read_bounded(path, _LARGEST_PUBLIC_KEYS_FILE, PublicKeysUnusableError)
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise _unusable(PublicKeysUnusableError, path, "can be written by others than its owner")
+        raise unusable(PublicKeysUnusableError, path, "can be written by others than its owner")
     keys = _parse(path, content)
     if not keys:
-        raise _unusable(PublicKeysUnusableError, path, "lists no key")
+        raise unusable(PublicKeysUnusableError, path, "lists no key")
     return KeyRing.of(*keys)
-
-
-def is_exposed(mode: int, *, owner: int, reader: int) -> bool:
-    """Whether somebody else than the reader could use a secret file of that mode.
-
-    A Secret that Kubernetes mounts with an fsGroup belongs to root, and the pod reads it through
-    a group of its own.
-    """
-    ours = stat.S_IRGRP if owner == 0 != reader else 0
-    return bool(mode & (stat.S_IRWXG | stat.S_IRWXO) & ~ours)
 
 
 class _Entry(BaseModel):
@@ -153,7 +134,7 @@ def _parse(path: Path, content: bytes) -> tuple[PublicKey, ...]:
     except ValidationError as error:
         detail = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(map(str, detail["loc"])) or "it"
-        raise _unusable(
+        raise unusable(
             PublicKeysUnusableError, path, f"is not as it must be: {place}: {detail['msg']}"
         ) from None
     keys = []
@@ -163,19 +144,19 @@ def _parse(path: Path, content: bytes) -> tuple[PublicKey, ...]:
         except (ValueError, binascii.Error, UnsupportedAlgorithm):
             key = None
         if not isinstance(key, Ed25519PublicKey):
-            raise _unusable(
+            raise unusable(
                 PublicKeysUnusableError, path, f"holds no Ed25519 key at keys.{position}.public_key"
             )
         keys.append(PublicKey(key, Speaker(frozenset(entry.machines), entry.users)))
     if len({key.key_id for key in keys}) < len(keys):
-        raise _unusable(PublicKeysUnusableError, path, "lists a key twice")
+        raise unusable(PublicKeysUnusableError, path, "lists a key twice")
     return tuple(keys)
 
 
 def _listed(path: Path) -> tuple[PublicKey, ...]:
     if not path.exists():
         return ()
-    return _parse(path, _read(path, _LARGEST_PUBLIC_KEYS_FILE, PublicKeysUnusableError)[0])
+    return _parse(path, read_bounded(path, _LARGEST_PUBLIC_KEYS_FILE, PublicKeysUnusableError)[0])
 
 
 def _with(listed: Sequence[PublicKey], new: PublicKey) -> list[PublicKey]:
@@ -202,33 +183,3 @@ def _json(keys: Sequence[PublicKey]) -> bytes:
 
 def _pem(key: PrivateKey) -> bytes:
     return key.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
-def _read(path: Path, limit: int, refusal: type[PreconditionError]) -> tuple[bytes, os.stat_result]:
-    try:
-        # Without O_NONBLOCK a pipe of that name would be waited for.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise _unusable(refusal, path, "is not a file")
-            content = file.read(limit + 1)
-    except OSError as error:
-        raise _unusable(refusal, path, f"cannot be read: {error.strerror}") from error
-    if len(content) > limit:
-        raise _unusable(refusal, path, f"is larger than {limit} bytes")
-    return content, status
-
-
-def _mark(path: Path) -> Mark:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return (
-        status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-    )  # fmt: skip
-
-
-def _unusable(refusal: type[PreconditionError], path: Path, sentence: str) -> PreconditionError:
-    return refusal(f"{path} {sentence}", metadata={"path": str(path)})

@@ -29,7 +29,7 @@ from ragmesh.core.errors import (
 )
 
 PREFIX = "RAGMESH_"
-CLIENT_VARIABLES = frozenset({"RAGMESH_SERVER", "RAGMESH_API_KEY"})
+CLIENT_VARIABLES = frozenset({"RAGMESH_SERVER", "RAGMESH_API_KEY", "RAGMESH_CA_FILE"})
 """Read by the command line as a client; a mesh may be started from the same shell."""
 _SERVICE_LINK = re.compile(
     r"RAGMESH_(?!\w*__)(?:\w+?_)?"

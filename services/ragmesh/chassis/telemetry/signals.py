@@ -209,6 +209,13 @@ CALLS_REFUSED = Metric(
     ("ragmesh.refusal.reason",),
     "Calls of other services that were refused, by reason.",
 )
+CERTIFICATE_EXPIRY = Metric(
+    "ragmesh.tls.certificate_expiry",
+    SECONDS,
+    Instrument.GAUGE,
+    (),
+    "How long the first of this process's certificates to end is still valid; negative afterwards.",
+)
 GATE_REFUSALS = Metric(
     "ragmesh.gateway.refusals",
     ONE,
@@ -274,6 +281,7 @@ METRICS = (
     USAGE_WAITING,
     USAGE_DROPPED,
     CALLS_REFUSED,
+    CERTIFICATE_EXPIRY,
     GATE_REFUSALS,
     IN_FLIGHT,
     LOOP_LAG,

@@ -14,6 +14,7 @@ from ragmesh.api.gateway.v1.ask_service_pb2_grpc import AskServiceStub
 from ragmesh.api.gateway.v1.collection_service_pb2_grpc import CollectionServiceStub
 from ragmesh.api.gateway.v1.document_service_pb2_grpc import DocumentServiceStub
 from ragmesh.chassis.grpc_channels import ChannelOptions, channel
+from ragmesh.chassis.grpc_security import DoorSecurity
 from ragmesh.chassis.messages.filters import filter_to_message
 from ragmesh.chassis.wire import from_status
 from ragmesh.clients.gateway import replies, requests
@@ -58,11 +59,15 @@ _READS = (
 
 @asynccontextmanager
 async def gateway_client(
-    address: str, *, api_key: str = "", deadline_seconds: float = 60.0
+    address: str,
+    *,
+    api_key: str = "",
+    deadline_seconds: float = 60.0,
+    security: DoorSecurity | None = None,
 ) -> AsyncIterator[GatewayClient]:
     """A client of the gateway at this gRPC address; reads are retried, changes are not."""
     options = ChannelOptions(default_deadline_seconds=deadline_seconds, idempotent_methods=_READS)
-    async with channel(address, options=options) as opened:
+    async with channel(address, options=options, security=security) as opened:
         yield GatewayClient(opened, api_key=api_key)
 
 

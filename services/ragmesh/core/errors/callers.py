@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ragmesh.core.errors.tls import PeerNameDeniedError
 from ragmesh.core.errors.tree import (
     DeniedError,
     PreconditionError,
@@ -80,6 +81,7 @@ REFUSED_CALLS = (
     CallerNotYetValidError,
     CallerKeyNotAllowedError,
     MethodDeniedError,
+    PeerNameDeniedError,
 )
 """What one service of the mesh says to another. To the user behind them it is the mesh's own fault,
 and no doubt about who they are."""

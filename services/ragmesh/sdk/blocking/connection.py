@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ragmesh.core.errors import PreconditionError
@@ -18,10 +19,20 @@ class Connection:
     """Opens a channel to a gateway, and closes it."""
 
     def __init__(
-        self, server: str, *, api_key: str = "", options: CallOptions = DEFAULT_OPTIONS
+        self,
+        server: str,
+        *,
+        api_key: str = "",
+        ca_file: Path | str | None = None,
+        options: CallOptions = DEFAULT_OPTIONS,
     ) -> None:
-        """Nothing is dialled before `open` or the block begins."""
+        """Nothing is dialled before `open` or the block begins.
+
+        `server` is HOST:PORT, or https://HOST:PORT when its doors are encrypted. `ca_file` names
+        the authorities to believe then; None = those that everybody believes.
+        """
         self.server = server
+        self._ca_file = None if ca_file is None else Path(ca_file)
         self._api_key = api_key
         self._calls = Calls(options)
         self._stack = ExitStack()
@@ -42,12 +53,16 @@ class Connection:
         """Make the channel; whether a mesh answers is seen by the first call."""
         # Loaded late: gRPC and the contracts take longer than all the rest of the client.
         from ragmesh.chassis.grpc_blocking import ChannelOptions, channel
+        from ragmesh.chassis.grpc_security import Server
         from ragmesh.clients.blocking.client import GatewayClient
 
         if self._client is None:
             # Attempts are counted by `Calls`, which knows the server's delays; not twice.
             options = ChannelOptions(default_deadline_seconds=self.options.timeout_seconds)
-            made = self._stack.enter_context(channel(self.server, options=options))
+            server = Server.parse(self.server, ca_file=self._ca_file)
+            made = self._stack.enter_context(
+                channel(server.address, options=options, security=server.security)
+            )
             self._client = GatewayClient(made, api_key=self._api_key)
 
     def close(self) -> None:

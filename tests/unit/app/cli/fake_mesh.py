@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TypeVar
 
 from ragmesh.core.answers import Answer, AnswerEvent, AnswerStatus, AskQuery, Citation, Delta, Usage
@@ -140,7 +141,9 @@ class FakeMesh:
     page_size: int = 2
 
     @asynccontextmanager
-    async def connect(self, address: str, *, api_key: str) -> AsyncIterator[FakeMesh]:
+    async def connect(
+        self, address: str, *, api_key: str, ca_file: Path | None = None
+    ) -> AsyncIterator[FakeMesh]:
         self.dialled.append((address, api_key))
         yield self
 

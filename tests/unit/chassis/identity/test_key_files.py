@@ -20,11 +20,11 @@ from cryptography.hazmat.primitives.serialization import (
 
 from ragmesh.chassis.identity.key_files import (
     KeyFiles,
-    is_exposed,
     read_private_key,
     read_public_keys,
 )
 from ragmesh.chassis.identity.keys import SPEAKERS, Speaker
+from ragmesh.chassis.secret_files import is_exposed
 from ragmesh.core.errors import (
     KeyFileExposedError,
     KeyFileUnusableError,
