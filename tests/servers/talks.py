@@ -21,6 +21,7 @@ from weaviate.classes.config import Configure, DataType, Property
 
 from tools.servers.processes import await_condition
 from tools.servers.server import Server
+from tools.servers.table import PASSWORD
 
 _NAMESPACE = UUID(int=0)
 _TOPIC = "words"
@@ -47,7 +48,7 @@ async def _ask_redis(server: Server, word: str) -> bool:
 
 @asynccontextmanager
 async def _postgres(server: Server) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(server.url.replace("+asyncpg", ""))
+    connection = await asyncpg.connect(server.url.replace("+asyncpg", ""), password=PASSWORD)
     try:
         yield connection
     finally:

@@ -156,7 +156,8 @@ KINDS: Mapping[str, Kind] = {
         user="postgres",
         ports=("postgres",),
         serves=probes.answers_postgres,
-        url=f"postgresql+asyncpg://ragmesh:{PASSWORD}@$host:$postgres/postgres",
+        url="postgresql+asyncpg://ragmesh@$host:$postgres/postgres",
+        client_environ={"RAGMESH_CATALOG__PASSWORD_FILE": "$folder/password"},
         stop_signal=signal.SIGINT,  # "fast": it does not wait for its clients to leave
     ),
     "redis": Kind(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ragmesh.app.modules import MODULES, TARGETS
+from ragmesh.app.modules import MODULES, modules_of
 from ragmesh.app.settings import Settings
 from ragmesh.app.wiring import CLIENTS, Wiring
 from ragmesh.chassis.clocks import SystemClock
@@ -31,7 +31,7 @@ async def run_target(
     `in_cluster` says that the process runs in a pod, where developer mode is refused. What is
     needed of other processes is dialled and may come later: no order of starts is asked for.
     """
-    modules = [MODULES[name] for name in TARGETS[settings.target]]
+    modules = [MODULES[name] for name in modules_of(settings)]
     for module in modules:
         module.refuse(settings, in_cluster)
     for module in modules:
@@ -47,7 +47,7 @@ async def run_target(
 async def build(wiring: Wiring) -> None:
     """Open the target's modules; they are closed with the lifecycle."""
     make_folder_durably(wiring.settings.data_dir)
-    await open_modules(wiring, TARGETS[wiring.settings.target])
+    await open_modules(wiring, modules_of(wiring.settings))
 
 
 async def open_modules(wiring: Wiring, names: Sequence[str]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
@@ -18,6 +20,7 @@ from ragmesh.chassis.tls.settings import TlsSettings
 from ragmesh.embedding.settings import EmbeddingSettings
 from ragmesh.gateway.settings import GatewaySettings
 from ragmesh.generation.settings import GenerationSettings
+from ragmesh.indexing.adapters.catalog.places import PostgresPlace, Tls
 from ragmesh.indexing.settings import IndexingSettings
 from ragmesh.retrieval.settings import RetrievalSettings
 
@@ -25,6 +28,7 @@ Target = Literal[
     "all", "gateway", "embedding", "retrieval", "generation", "cache", "indexing", "indexer"
 ]
 _LOOPBACK = "127.0.0.1"
+_POSTGRESQL = "postgresql+asyncpg"
 INTERNAL_PORTS = MappingProxyType(
     {
         "embedding": 50061,
@@ -52,9 +56,53 @@ class CatalogSettings(Section):
 
     url: str | None = Field(
         None,
-        pattern=r"^sqlite\+aiosqlite:///.+",
-        description="sqlite+aiosqlite:///PATH; by default catalog.db in the data directory.",
+        pattern=r"^(sqlite\+aiosqlite:///.+|postgresql\+asyncpg://[^/?#]+/[^/?#]+)$",
+        description="sqlite+aiosqlite:///PATH, or postgresql+asyncpg://USER@HOST:PORT/DATABASE; by "
+        "default catalog.db in the data directory.",
     )
+    password_file: Path | None = Field(
+        None,
+        description="File with the password for the database; read anew for each connection.",
+    )
+    tls: Literal["off", "verify"] | None = Field(
+        None,
+        description="Whether connections to the database are encrypted and its name is verified; "
+        "by default off on this machine, and verify everywhere else.",
+    )
+    tls_ca_file: Path | None = Field(
+        None,
+        description="Certificates that the database's must come from; by default the system's.",
+    )
+    tls_certificate_file: Path | None = Field(
+        None, description="Certificate with which this process proves itself to the database."
+    )
+    tls_key_file: Path | None = Field(None, description="Key of that certificate.")
+    connections: int = Field(
+        10, gt=0, le=500, description="Most connections of a process to the database, and one more."
+    )
+    connect_timeout_seconds: float = Field(
+        5.0, gt=0, le=60, description="Longest time in which a connection is made."
+    )
+    statement_timeout_seconds: float = Field(
+        5.0,
+        ge=1,
+        le=300,
+        description="Longest time of a statement in the database, and of waiting for a lock or a "
+        "connection; a whole transaction has twice as long.",
+    )
+
+    @model_validator(mode="after")
+    def _refuse_contradictions(self) -> Self:
+        parts = urlsplit(self.url or "")
+        if parts.password is not None:
+            raise ValueError("catalog.url must not hold a password: catalog.password_file does")
+        if parts.scheme == _POSTGRESQL and not (parts.username and parts.hostname):
+            raise ValueError("catalog.url must name a user and a host: postgresql+asyncpg://U@H/D")
+        if self.tls == "off" and (self.tls_ca_file or self.tls_certificate_file):
+            raise ValueError("catalog.tls is off: the files of catalog.tls_* would not be used")
+        if (self.tls_certificate_file is None) != (self.tls_key_file is None):
+            raise ValueError("catalog.tls_certificate_file and catalog.tls_key_file go together")
+        return self
 
 
 class EventSettings(Section):
@@ -180,7 +228,7 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _refuse_what_the_target_cannot(self) -> Self:
-        if self.target == "indexer":
+        if self.target == "indexer" and not self.has_shared_work:
             raise ValueError(
                 "target indexer needs PostgreSQL and Kafka, which several processes can share; "
                 "with SQLite the target indexing runs the indexer, too"
@@ -235,9 +283,35 @@ class Settings(Section):
         return None if self.target == "all" else self.internal.connection_age_seconds
 
     @property
-    def catalog_path(self) -> Path:
-        """File of the catalog."""
-        return self._path(self.catalog.url, "sqlite+aiosqlite:///", "catalog.db")
+    def catalog_place(self) -> Path | PostgresPlace:
+        """File or database of the catalog."""
+        section = self.catalog
+        url = section.url or ""
+        if urlsplit(url).scheme != _POSTGRESQL:
+            return self._path(section.url, "sqlite+aiosqlite:///", "catalog.db")
+        place = PostgresPlace(
+            url,
+            section.password_file,
+            connections=section.connections,
+            connect_seconds=section.connect_timeout_seconds,
+            statement_seconds=section.statement_timeout_seconds,
+            application=f"ragmesh-{self.target}",
+        )
+        if section.tls == "off" or (section.tls is None and place.is_local):
+            return place
+        files = (section.tls_ca_file, section.tls_certificate_file, section.tls_key_file)
+        return replace(place, tls=Tls(*files))
+
+    @property
+    def catalog_path(self) -> Path | None:
+        """File of the catalog; None = it is in a database."""
+        place = self.catalog_place
+        return place if isinstance(place, Path) else None
+
+    @property
+    def has_shared_work(self) -> bool:
+        """Whether catalog and events are where several processes reach them."""
+        return self.catalog_path is None and (self.events.url or "").startswith("kafka://")
 
     @property
     def events_path(self) -> Path:

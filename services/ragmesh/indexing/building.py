@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ragmesh.chassis.requests import current_idempotency_key
@@ -13,6 +13,7 @@ from ragmesh.core.clock import Clock
 from ragmesh.core.errors import StorageFailedError, StoreDamagedError
 from ragmesh.indexing.adapters.blobs import open_file_blobs
 from ragmesh.indexing.adapters.catalog.opening import open_sqlite_catalog
+from ragmesh.indexing.adapters.catalog.places import PostgresPlace
 from ragmesh.indexing.claims import Once
 from ragmesh.indexing.collections import Collections
 from ragmesh.indexing.dead_letters import DeadLetters
@@ -26,10 +27,11 @@ from ragmesh.indexing.ledger import CatalogLedger
 from ragmesh.indexing.limits import DEFAULT_FILE_BYTES, UploadLimits
 from ragmesh.indexing.ports import AnswerCache, BlobStore, ChunkIndex, Embedder
 from ragmesh.indexing.progress import JobBoard
-from ragmesh.indexing.reconciler import Reconciler
+from ragmesh.indexing.reconciler import Reconciler, ReconcilerLimits
 from ragmesh.indexing.routing import CollectionTable
 from ragmesh.indexing.service import IndexingService
 from ragmesh.indexing.settings import IndexingSettings
+from ragmesh.indexing.sharing import Alone, Lease, Probe, Signals
 from ragmesh.indexing.stores import Catalog
 from ragmesh.indexing.tenants import Tenants
 
@@ -47,8 +49,8 @@ class Neighbours:
 class Places:
     """Where indexing keeps what it owns."""
 
-    catalog: Path
-    """File of the catalog."""
+    catalog: Path | PostgresPlace
+    """File or database of the catalog."""
     blobs: Path
     """Folder of the blobs."""
 
@@ -62,6 +64,8 @@ class Indexing:
     blobs: BlobStore
     reconciler: Reconciler
     """Not running yet."""
+    opened: OpenCatalog
+    """Where its catalog is."""
 
 
 @asynccontextmanager
@@ -69,30 +73,60 @@ async def open_indexing(
     places: Places, neighbours: Neighbours, settings: IndexingSettings, clock: Clock
 ) -> AsyncIterator[Indexing]:
     """Indexing on the stores at these places, for the time of the block."""
-    _refuse_lost_catalog(places)
-    catalog = open_sqlite_catalog(
-        places.catalog,
-        clock,
-        readers=settings.catalog_readers,
-        queue_units=settings.catalog_queue_units,
-        group_units=settings.catalog_group_units,
-    )
     blobs = open_file_blobs(places.blobs, threads=settings.blob_threads)
-    async with catalog as opened, blobs as stored:
-        await _refuse_lost_blobs(opened, places)
+    async with _open_catalog(places, settings, clock) as opened, blobs as stored:
+        await _refuse_lost_blobs(opened.catalog, places)
         yield compose(opened, stored, neighbours, settings, clock)
 
 
-def _refuse_lost_catalog(places: Places) -> None:
+@dataclass(frozen=True, slots=True)
+class OpenCatalog:
+    """A catalog, and how the processes that share it get along."""
+
+    catalog: Catalog
+    signals: Signals
+    lease: Lease
+    is_shared: bool
+    probe: Probe | None = None
+    """Whether its server answers; None = it has none."""
+
+    @classmethod
+    def alone(cls, catalog: Catalog) -> OpenCatalog:
+        """Of this process only."""
+        mine = Alone()
+        return cls(catalog, mine, mine, is_shared=False)
+
+
+@asynccontextmanager
+async def _open_catalog(
+    places: Places, settings: IndexingSettings, clock: Clock
+) -> AsyncIterator[OpenCatalog]:
+    if isinstance(places.catalog, Path):
+        _refuse_lost_catalog(places.catalog, places.blobs)
+        async with open_sqlite_catalog(
+            places.catalog,
+            clock,
+            readers=settings.catalog_readers,
+            queue_units=settings.catalog_queue_units,
+            group_units=settings.catalog_group_units,
+        ) as catalog:
+            yield OpenCatalog.alone(catalog)
+        return
+    # Its libraries are for those who have such a server.
+    from ragmesh.indexing.adapters.catalog.opening_postgres import open_postgres_catalog
+
+    async with open_postgres_catalog(places.catalog, clock) as shared:
+        yield OpenCatalog(shared.catalog, shared.signals, shared.lease, True, shared.catalog.probe)
+
+
+def _refuse_lost_catalog(catalog: Path, blobs: Path) -> None:
     """Raise StoreDamagedError instead of making a new catalog, which would have all blobs swept."""
-    files = (places.catalog, places.catalog.with_name(f"{places.catalog.name}-wal"))
-    if not any(file.exists() and file.stat().st_size for file in files) and any(
-        places.blobs.glob("*/*")
-    ):
+    files = (catalog, catalog.with_name(f"{catalog.name}-wal"))
+    if not any(file.exists() and file.stat().st_size for file in files) and any(blobs.glob("*/*")):
         raise StoreDamagedError(
-            f"{places.catalog} is missing or empty, but {places.blobs} holds documents; "
+            f"{catalog} is missing or empty, but {blobs} holds documents; "
             "restore a backup, or remove the whole data directory to begin anew",
-            metadata={"path": str(places.catalog)},
+            metadata={"path": str(catalog)},
         )
 
 
@@ -112,27 +146,30 @@ def _has_entries(folder: Path) -> bool:
 
 
 def compose(
-    catalog: Catalog,
+    opened: OpenCatalog,
     blobs: BlobStore,
     neighbours: Neighbours,
     settings: IndexingSettings,
     clock: Clock,
 ) -> Indexing:
     """The service over stores that are open already."""
-    board = JobBoard(clock)
+    catalog, signals = opened.catalog, opened.signals
+    board = JobBoard(clock, signals)
     feed = HeadFeed(
         catalog,
         neighbours.cache,
+        signals,
         heartbeat_seconds=settings.heads_heartbeat_seconds,
         wait_seconds=settings.publish_wait_seconds,
     )
-    key_feed = KeyFeed(catalog, heartbeat_seconds=settings.heads_heartbeat_seconds)
+    key_feed = KeyFeed(catalog, signals, heartbeat_seconds=settings.heads_heartbeat_seconds)
     table = CollectionTable(clock, fresh_seconds=settings.route_fresh_seconds)
     collections = Collections(catalog, neighbours.embedder, neighbours.index, feed, board, table)
     file_bytes = settings.max_file_bytes or DEFAULT_FILE_BYTES
     limits = UploadLimits(file_bytes, settings.max_batch_documents)
     ledger = CatalogLedger(catalog, feed, board)
-    reconciler = Reconciler(ledger, blobs, neighbours.index, clock, settings.reconciler_limits())
+    patience = _patience(settings.reconciler_limits(), opened)
+    reconciler = Reconciler(ledger, blobs, neighbours.index, clock, patience)
     service = IndexingService(
         collections=collections,
         documents=Documents(catalog, blobs, collections, feed, board, limits),
@@ -145,4 +182,11 @@ def compose(
         tenants=Tenants(catalog, feed, key_feed, board, table),
         keys=Keys(catalog, key_feed, clock),
     )
-    return Indexing(service, ledger, blobs, reconciler)
+    return Indexing(service, ledger, blobs, reconciler, opened)
+
+
+def _patience(limits: ReconcilerLimits, opened: OpenCatalog) -> ReconcilerLimits:
+    if not opened.is_shared:
+        return limits
+    # What is under way is with somebody, and the event log brings back what was with the dead.
+    return replace(limits, first_overdue_seconds=limits.overdue_seconds)

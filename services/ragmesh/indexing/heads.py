@@ -23,6 +23,7 @@ from ragmesh.core.errors import IndexVersionGoneError, RagmeshError
 from ragmesh.core.index import HeadBatch
 from ragmesh.indexing.ports import AnswerCache
 from ragmesh.indexing.rows import Move
+from ragmesh.indexing.sharing import Signal, Signals, Subject
 
 _log = logging.getLogger(__name__)
 _BATCH_HEADS = 1_000
@@ -82,12 +83,15 @@ class HeadFeed:
         self,
         source: HeadSource,
         cache: AnswerCache,
+        signals: Signals,
         *,
         heartbeat_seconds: float,
         wait_seconds: float,
     ) -> None:
         self._source = source
         self._cache = cache
+        self._signals = signals
+        signals.listen(Subject.HEADS, self._hear)
         self._heartbeat_seconds = heartbeat_seconds
         self._wait_seconds = wait_seconds
         self._followers: set[_Follower] = set()
@@ -149,8 +153,15 @@ class HeadFeed:
 
     def wake(self) -> None:
         """Have every follower look again; for changes that move no head."""
+        self._hear(Signal(Subject.HEADS))
+        self._signals.tell(Signal(Subject.HEADS))
+
+    def _hear(self, signal: Signal) -> None:
+        """Another process published something, or something may have been missed."""
         for follower in self._followers:
-            follower.woken.set()
+            if signal.name in ("", follower.index_version_uid):
+                follower.announced = max(follower.announced, signal.number)
+                follower.woken.set()
 
     async def _woken(self, follower: _Follower) -> bool:
         """True when something moved, False when a heartbeat is due."""
@@ -166,6 +177,8 @@ class HeadFeed:
         for move in moves:
             version = move.index_version_uid
             reached[version] = max(reached.get(version, 0), move.sequence)
+        for version, sequence in reached.items():
+            self._signals.tell(Signal(Subject.HEADS, version, sequence))
         following = [f for f in self._followers if f.index_version_uid in reached]
         for follower in following:
             follower.announced = max(follower.announced, reached[follower.index_version_uid])

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 from ragmesh.core.tenants import KeyBatch
+from ragmesh.indexing.sharing import Signal, Signals, Subject
 from ragmesh.indexing.stores import KeyChanges
 
 _BATCH = 1_000
@@ -25,8 +26,10 @@ class KeySource(Protocol):
 class KeyFeed:
     """Hands changed keys and tenants to whoever checks them."""
 
-    def __init__(self, source: KeySource, *, heartbeat_seconds: float) -> None:
+    def __init__(self, source: KeySource, signals: Signals, *, heartbeat_seconds: float) -> None:
         self._source = source
+        self._signals = signals
+        signals.listen(Subject.KEYS, self._hear)
         self._heartbeat_seconds = heartbeat_seconds
         self._followers: set[asyncio.Event] = set()
 
@@ -48,6 +51,10 @@ class KeyFeed:
 
     def wake(self) -> None:
         """Have every follower look: something has changed."""
+        self._hear(Signal(Subject.KEYS))
+        self._signals.tell(Signal(Subject.KEYS))
+
+    def _hear(self, _signal: Signal) -> None:
         for woken in self._followers:
             woken.set()
 

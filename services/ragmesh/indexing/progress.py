@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from ragmesh.core.clock import Clock
 from ragmesh.core.documents import Job, JobState, Stage
+from ragmesh.indexing.sharing import Signal, Signals, Subject
 
 _MOST_JOBS = 10_000
 _WRITTEN_EVERY_SECONDS = 1.0
@@ -29,8 +30,10 @@ class Progress:
 class JobBoard:
     """Progress of running jobs, who watches them and which were cancelled under a worker."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, signals: Signals) -> None:
         self._clock = clock
+        self._signals = signals
+        signals.listen(Subject.JOBS, self._hear)
         self._progress: OrderedDict[str, Progress] = OrderedDict()
         self._cancelled: OrderedDict[str, None] = OrderedDict()
         self._watchers: dict[str, set[asyncio.Event]] = {}
@@ -56,6 +59,7 @@ class JobBoard:
         for job_id in job_ids:
             self._progress.pop(job_id, None)
             self._wake(job_id)
+            self._signals.tell(Signal(Subject.JOBS, job_id))
 
     def cancelled(self, job_id: str) -> None:
         """Remember that a worker must stop."""
@@ -95,6 +99,11 @@ class JobBoard:
             watchers.discard(changed)
             if not watchers:
                 self._watchers.pop(job_id, None)
+
+    def _hear(self, signal: Signal) -> None:
+        """Another process has changed a job, or something may have been missed."""
+        for job_id in [signal.name] if signal.name else list(self._watchers):
+            self._wake(job_id)
 
     def _wake(self, job_id: str) -> None:
         for changed in self._watchers.get(job_id, ()):

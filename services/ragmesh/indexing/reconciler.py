@@ -99,8 +99,8 @@ class Reconciler:
     # -- work that got lost -----------------------------------------------------
 
     async def _relay_overdue(self, repairs: Repairs) -> None:
-        # Whatever was under way when the last process ended is taken up at once.
-        patience = 0.0 if self._is_first else self._limits.overdue_seconds
+        limits = self._limits
+        patience = limits.first_overdue_seconds if self._is_first else limits.overdue_seconds
         before = self._clock.now() - timedelta(seconds=patience)
         after = ""
         while True:

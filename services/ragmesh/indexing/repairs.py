@@ -12,6 +12,8 @@ class ReconcilerLimits:
     pause_seconds: float = 60.0
     overdue_seconds: float = 900.0
     """A document that was relayed this long ago and has not ended is relayed again."""
+    first_overdue_seconds: float = 0.0
+    """The same at the start, where whatever was under way ended with the last process."""
     seconds_a_document: float = 0.006
     """A collection is compared again after a pause and this much for each of its documents."""
     blob_pause_seconds: float = 3_600.0

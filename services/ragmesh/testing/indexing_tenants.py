@@ -35,6 +35,7 @@ from ragmesh.indexing.keys import Keys
 from ragmesh.indexing.progress import JobBoard
 from ragmesh.indexing.routing import CollectionTable
 from ragmesh.indexing.rows import Outcome
+from ragmesh.indexing.sharing import Alone
 from ragmesh.indexing.stores import Catalog, KeyChanges
 from ragmesh.indexing.tenants import Tenants
 
@@ -204,10 +205,10 @@ class FakeTenants:
 
     def __init__(self, clock: Clock) -> None:
         store = cast("Catalog", MemoryTenants(clock))
-        feed = KeyFeed(store, heartbeat_seconds=1.0)
+        feed = KeyFeed(store, Alone(), heartbeat_seconds=1.0)
         table = CollectionTable(clock, fresh_seconds=1.0)
         heads = cast("HeadFeed", _NoHeads())
-        self._tenants = Tenants(store, heads, feed, JobBoard(clock), table)
+        self._tenants = Tenants(store, heads, feed, JobBoard(clock, Alone()), table)
         self._keys = Keys(store, feed, clock)
 
     async def create_tenant(self, caller: Caller, new: NewTenant) -> Tenant:

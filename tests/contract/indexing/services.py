@@ -25,8 +25,13 @@ def fake() -> CatalogBench:
 async def opened(folder: Path, **settings: object) -> AsyncIterator[World]:
     """Indexing without any collection."""
     async with world(folder, **settings) as made:
-        await made.service.delete_collection(ADA, "docs")
-        yield made
+        yield await emptied(made)
+
+
+async def emptied(made: World) -> World:
+    """The same without its collection."""
+    await made.service.delete_collection(ADA, "docs")
+    return made
 
 
 @asynccontextmanager
@@ -65,4 +70,4 @@ def played(made: World, catalog: Catalog) -> CatalogBench:
     return CatalogBench(catalog, start, finish, fail)
 
 
-__all__ = ["DOCS", "dialled", "fake", "opened", "played"]
+__all__ = ["DOCS", "dialled", "emptied", "fake", "opened", "played"]

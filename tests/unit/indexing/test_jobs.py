@@ -23,6 +23,7 @@ from ragmesh.indexing.jobs import Jobs
 from ragmesh.indexing.progress import JobBoard
 from ragmesh.indexing.records import Task
 from ragmesh.indexing.rows import JobRow
+from ragmesh.indexing.sharing import Alone
 from ragmesh.testing.clocks import ManualClock
 from tests.unit.indexing.world import ADMIN, EVERYBODY, publication, world
 
@@ -183,5 +184,7 @@ async def test_a_job_that_ends_while_it_is_read_never_goes_back_to_its_beginning
         assert running is not None
         assert ended is not None
         assert running.job.state is JobState.RUNNING
-    jobs = Jobs(FinishingCatalog([running, ended]), QuietFeed(), JobBoard(ManualClock()), 5.0)
+    jobs = Jobs(
+        FinishingCatalog([running, ended]), QuietFeed(), JobBoard(ManualClock(), Alone()), 5.0
+    )
     assert (await jobs.get(ADMIN, accepted.job_id)).state is JobState.SUCCEEDED

@@ -20,6 +20,7 @@ from ragmesh.core.errors import (
 from ragmesh.core.index import Head, HeadBatch
 from ragmesh.indexing.heads import HeadFeed
 from ragmesh.indexing.rows import Move
+from ragmesh.indexing.sharing import Alone
 from tests.unit.indexing.world import ADMIN, FakeInvalidations, World, world
 
 RETRIEVAL = Machine("retrieval")
@@ -126,7 +127,7 @@ class MovedHeads:
 
 async def test_a_publication_whose_caller_left_reaches_the_followers() -> None:
     source = MovedHeads()
-    feed = HeadFeed(source, FakeInvalidations(), heartbeat_seconds=4, wait_seconds=1)
+    feed = HeadFeed(source, FakeInvalidations(), Alone(), heartbeat_seconds=4, wait_seconds=1)
     stream = feed.watch("v1", from_sequence=0)
     await anext(stream)
     with suppress(asyncio.CancelledError):
@@ -139,7 +140,7 @@ async def test_a_publication_whose_caller_left_reaches_the_followers() -> None:
 
 async def test_heads_read_before_a_publication_are_not_said_to_be_the_newest() -> None:
     source = MovedHeads()
-    feed = HeadFeed(source, FakeInvalidations(), heartbeat_seconds=4, wait_seconds=0.01)
+    feed = HeadFeed(source, FakeInvalidations(), Alone(), heartbeat_seconds=4, wait_seconds=0.01)
     stream = feed.watch("v1", from_sequence=0)
     await anext(stream)
     source.may_answer.clear()

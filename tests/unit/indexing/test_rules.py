@@ -17,6 +17,7 @@ from ragmesh.indexing.acceptance import Verdict, decide, narrowed
 from ragmesh.indexing.progress import JobBoard
 from ragmesh.indexing.rows import Candidate, DocumentRow
 from ragmesh.indexing.settings import IndexingSettings
+from ragmesh.indexing.sharing import Alone
 from ragmesh.indexing.tenancy import is_of_tenant, tenant_of
 from ragmesh.testing.clocks import ManualClock
 
@@ -120,7 +121,7 @@ def test_a_machine_has_no_tenant_and_a_nameless_user_is_nobody() -> None:
 def test_the_board_keeps_a_bounded_number_of_jobs() -> None:
     from ragmesh.core.documents import Stage
 
-    board = JobBoard(ManualClock())
+    board = JobBoard(ManualClock(), Alone())
     for n in range(10_100):
         board.report(f"j{n}", Stage.EMBED, 1, ())
         board.cancelled(f"j{n}")

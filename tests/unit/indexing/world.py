@@ -37,15 +37,16 @@ __all__ = [
     "places",
     "publication",
     "world",
+    "world_at",
 ]
 
 
 def places(folder: Path) -> Places:
     """Where the stores of this folder are, the catalog migrated already."""
-    found = Places(folder / "catalog.db", folder / "blobs")
-    if not found.catalog.exists():
-        found.catalog.write_bytes(_migrated())
-    return found
+    catalog = folder / "catalog.db"
+    if not catalog.exists():
+        catalog.write_bytes(_migrated())
+    return Places(catalog, folder / "blobs")
 
 
 @cache
@@ -65,10 +66,19 @@ async def world(
     folder: Path, *, collection: NewCollection | None = None, **settings: object
 ) -> AsyncIterator[World]:
     """Indexing in this folder, with the collection `docs` in it."""
+    async with world_at(places(folder), collection=collection, **settings) as made:
+        yield made
+
+
+@asynccontextmanager
+async def world_at(
+    where: Places, *, collection: NewCollection | None = None, **settings: object
+) -> AsyncIterator[World]:
+    """Indexing on the stores at these places, with the collection `docs` in it."""
     registry, cache, clock = FakeRegistry(), FakeInvalidations(), ManualClock()
     neighbours = Neighbours(FakeEmbedder(), registry, cache)
     section = IndexingSettings.model_validate(settings)
-    async with open_indexing(places(folder), neighbours, section, clock) as indexing:
+    async with open_indexing(where, neighbours, section, clock) as indexing:
         made = World(indexing, registry, cache, clock)
         names = await indexing.service.list_collections(ADMIN, PageRequest())
         if not names.items:

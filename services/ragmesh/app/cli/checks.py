@@ -87,7 +87,7 @@ def _data_directory(folder: Path) -> Finding:
 def stores_in_use(settings: Settings) -> RagmeshError | None:
     """Why the first of the stores that cannot be opened cannot; mostly a mesh runs on it."""
     stores = (settings.catalog_path, settings.events_path, settings.index_path / "index")
-    for store in stores:
+    for store in filter(None, stores):
         try:
             refuse_held(store)
         except RagmeshError as error:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx2
@@ -46,6 +47,8 @@ class Provider:
 
 async def dependencies(settings: Settings) -> AsyncIterator[Finding]:
     """Everything that these settings have a process call: models, a collector, other services."""
+    if settings.catalog_path is None:
+        yield await _catalog(settings)
     for provider in providers(settings):
         yield await _provider(provider)
     if settings.retrieval.reranker is not None:
@@ -56,6 +59,23 @@ async def dependencies(settings: Settings) -> AsyncIterator[Finding]:
         )
     for peer, need in NEEDS.get(settings.target, {}).items():
         yield await _peer(settings, peer, need.service)
+
+
+async def _catalog(settings: Settings) -> Finding:
+    """Whether the database lets a mesh in, and has the schema that this version needs."""
+    from ragmesh.indexing.adapters.catalog.opening_postgres import examine_postgres
+
+    place = settings.catalog_place
+    assert not isinstance(place, Path)  # noqa: S101  (it has no path)
+    try:
+        found = await examine_postgres(place)
+    except RagmeshError as error:
+        return Finding.of("catalog", error)
+    message = (
+        f"{place} answers: PostgreSQL {found.version}, schema {found.schema},"
+        f" {found.connections} of {found.most_connections} connections in use"
+    )
+    return Finding("catalog", State.OK, message)
 
 
 def providers(settings: Settings) -> list[Provider]:

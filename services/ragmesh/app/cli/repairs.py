@@ -47,7 +47,8 @@ async def repair(
     surroundings: Surroundings, settings: Settings, address: str
 ) -> AsyncIterator[Finding]:
     """Repair, and say what was done; a mesh that runs on the stores is asked to do it."""
-    if not (settings.catalog_path.exists() or settings.blobs_path.exists()):
+    catalog = settings.catalog_path
+    if catalog is not None and not (catalog.exists() or settings.blobs_path.exists()):
         yield Finding("repair", State.OK, "nothing is stored yet")
         return
     if isinstance(stores_in_use(settings), StoreInUseError):

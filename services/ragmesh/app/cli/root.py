@@ -16,6 +16,7 @@ from ragmesh.app.cli.documents import documents
 from ragmesh.app.cli.evaluating import evaluate
 from ragmesh.app.cli.jobs import jobs
 from ragmesh.app.cli.keys import keys
+from ragmesh.app.cli.migrating import migrate
 from ragmesh.app.cli.records import audit, sights, usage
 from ragmesh.app.cli.running import run
 from ragmesh.app.cli.tenants import tenants
@@ -50,6 +51,7 @@ _COMMANDS = (
     sights,
     certs,
     config,
+    migrate,
     doctor,
     completion,
     version,

@@ -59,7 +59,7 @@ def run(
     except RagmeshError:
         raise
     except OSError as error:
-        raise _unusable(settings.data_dir, error) or as_mesh_error(error) from error
+        raise unusable(settings.data_dir, error) or as_mesh_error(error) from error
     except Exception as error:  # mapped: the log tells what one line cannot
         raise as_mesh_error(error) from error
 
@@ -85,7 +85,7 @@ def read_settings(
     )
 
 
-def _unusable(data_dir: Path, error: OSError) -> StoreUnusableError | None:
+def unusable(data_dir: Path, error: OSError) -> StoreUnusableError | None:
     """What an error on a file means when the file is, holds or lies in the data directory."""
     if not isinstance(error.filename, str | os.PathLike):
         return None

@@ -122,3 +122,12 @@ TARGETS = MappingProxyType(
     }
 )
 """The modules of each target, needs first; what a target needs and does not run is dialled."""
+_WORKER = frozenset({"parsers", "indexer"})
+
+
+def modules_of(settings: Settings) -> tuple[str, ...]:
+    """The modules of the target that these settings name."""
+    names = TARGETS[settings.target]
+    if settings.target == "indexing" and settings.has_shared_work:  # the target indexer's then
+        return tuple(name for name in names if name not in _WORKER)
+    return names

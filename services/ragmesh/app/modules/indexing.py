@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
+from ragmesh.app.modules.internal import watch_store
 from ragmesh.app.wiring import Wiring
 from ragmesh.chassis.events import EventLog
 from ragmesh.chassis.events.sqlite_log import open_sqlite_event_log
+from ragmesh.chassis.events.waiting import first_of
+from ragmesh.chassis.health import Probe
+from ragmesh.core.errors import StoreUnavailableError
 from ragmesh.indexing.adapters.parser_pool import ParserPool
 from ragmesh.indexing.backlog import BacklogGauge
 from ragmesh.indexing.building import Indexing, Neighbours, Places
@@ -46,10 +51,24 @@ async def open_catalog(wiring: Wiring) -> AsyncIterator[Indexing]:
         index=await wiring.port("retrieval"),
         cache=await wiring.port("cache"),
     )
-    places = Places(settings.catalog_path, settings.blobs_path)
+    places = Places(settings.catalog_place, settings.blobs_path)
     section = settings.indexing.following(settings.gateway.limits.file_bytes)
+    if settings.catalog_path is None:
+        watch_store(wiring, "catalog", _probe_of_catalog(wiring))
     async with open_stores(places, neighbours, section, wiring.clock) as opened:
         yield opened
+
+
+def _probe_of_catalog(wiring: Wiring) -> Probe:
+    """Watched from before it is opened: a server that is away is waited for."""
+
+    async def probe() -> None:
+        catalog: Indexing | None = wiring.running.get("catalog")
+        if catalog is None or catalog.opened.probe is None:
+            raise StoreUnavailableError("the catalog is not open yet")
+        await catalog.opened.probe()
+
+    return probe
 
 
 @asynccontextmanager
@@ -57,10 +76,14 @@ async def open_indexing(wiring: Wiring) -> AsyncIterator[IndexingService]:
     """The service, and the loops that keep outbox and index as the catalog wants them."""
     catalog: Indexing = await wiring.port("catalog")
     log = await wiring.port("events")
-    loops = {
+    undertaker = Undertaker(catalog.ledger.catalog)
+
+    async def look_after() -> None:
+        await first_of(catalog.reconciler.run(), undertaker.run(log))
+
+    loops: dict[str, Coroutine[Any, Any, None]] = {
         "indexing.relay": Relay(catalog.ledger, log, wiring.clock).run(),
-        "indexing.reconciler": catalog.reconciler.run(),
-        "indexing.undertaker": Undertaker(catalog.ledger.catalog).run(log),
+        "indexing.care": catalog.opened.lease.while_held(look_after),
     }
     meter = wiring.telemetry.meter
     if meter is not None:

@@ -25,6 +25,10 @@ _CATALOG = f"{_API}.indexing.v1.CatalogService"
 _EMBEDDING = f"{_API}.embedding.v1.EmbeddingService"
 _GENERATION = f"{_API}.generation.v1.GenerationService"
 _HEADS = f"{_API}.indexing.v1.HeadService"
+_MIGRATIONS = f"{_API}.indexing.v1.MigrationService"
+_TENANTS = f"{_API}.indexing.v1.TenantService"
+_WORKER = "ragmesh.indexer"
+"""What the target indexer does, which nobody calls."""
 _RETRIEVAL = f"{_API}.retrieval.v1.RetrievalService"
 _ADMIN = f"{_API}.gateway.v1.AdminService"
 _ASK = f"{_API}.gateway.v1.AskService"
@@ -55,6 +59,11 @@ NEEDS: Mapping[str, Mapping[str, Need]] = MappingProxyType(
             "embedding": Need(_EMBEDDING),
             "retrieval": Need(_RETRIEVAL),
         },
+        "indexer": {
+            "cache": Need(_CACHE),
+            "embedding": Need(_EMBEDDING),
+            "retrieval": Need(_RETRIEVAL),
+        },
         "gateway": {
             "cache": Need(_CACHE),
             "embedding": Need(_EMBEDDING),
@@ -69,10 +78,10 @@ NEEDS: Mapping[str, Mapping[str, Need]] = MappingProxyType(
 
 STORES: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        "all": {"cache": (), "blobs": ()},
+        "all": {"cache": (), "blobs": (), "catalog": (_ADMIN, _ASK, _COLLECTIONS, _DOCUMENTS)},
         "cache": {"cache": (_CACHE, _HITS)},
-        "indexing": {"blobs": ()},
-        "indexer": {"blobs": ()},
+        "indexing": {"blobs": (), "catalog": (_CATALOG, _HEADS, _MIGRATIONS, _TENANTS)},
+        "indexer": {"blobs": (), "catalog": (_WORKER,)},
     }
 )
 """The backing servers of a target, and which of its own services cannot work without."""
@@ -93,7 +102,7 @@ async def open_health(wiring: Wiring) -> AsyncIterator[Health]:
         for peer, need in NEEDS.get(target, {}).items()
     ]
     health = Health(
-        _door(target).SERVICE_NAMES,
+        (_WORKER,) if target == "indexer" else _door(target).SERVICE_NAMES,
         wiring.clock,
         dependencies=dependencies,
         stopping=wiring.life.stopping,

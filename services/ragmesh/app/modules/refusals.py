@@ -44,8 +44,9 @@ def refuse_internal_listening(settings: Settings, _in_cluster: bool) -> None:
 
 
 def refuse_catalog(settings: Settings, _in_cluster: bool) -> None:
-    """Raise when another process has the catalog open."""
-    refuse_held(settings.catalog_path)
+    """Raise when another process has the catalog's file open."""
+    if settings.catalog_path is not None:
+        refuse_held(settings.catalog_path)
 
 
 def refuse_events(settings: Settings, _in_cluster: bool) -> None:

@@ -46,6 +46,12 @@ class NewerFormatError(PreconditionError):
     reason = "DATA_FROM_NEWER_VERSION"
 
 
+class OlderSchemaError(PreconditionError):
+    """The catalog's database has an older schema; `ragmesh migrate` brings it to this version."""
+
+    reason = "CATALOG_NOT_MIGRATED"
+
+
 class ModelMissingError(PreconditionError):
     """The encoder's files are not there; the message says the command that makes them."""
 

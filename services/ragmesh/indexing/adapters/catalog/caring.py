@@ -15,6 +15,7 @@ from ragmesh.core.ids import new_uid
 from ragmesh.core.mending import Origin
 from ragmesh.indexing.adapters.catalog.burying import bury_event
 from ragmesh.indexing.adapters.catalog.jobs import end_jobs
+from ragmesh.indexing.adapters.catalog.locking import hold_documents
 from ragmesh.indexing.adapters.catalog.store import Store, batches, insert_all, row_of, rows_of
 from ragmesh.indexing.adapters.catalog.tables import (
     dead_letters,
@@ -79,6 +80,7 @@ class SqlCaring(Store):
         now = self._clock.now()
 
         def unit(connection: Connection) -> bool:
+            hold_documents(connection, [stored.document_uid])
             forgotten = connection.execute(
                 update(revisions)
                 .where(_is_row(stored), revisions.c.text_blob == text_blob)
@@ -98,6 +100,7 @@ class SqlCaring(Store):
         now = self._clock.now()
 
         def unit(connection: Connection) -> bool:
+            hold_documents(connection, [stored.document_uid])
             row = row_of(
                 connection,
                 select(documents)
@@ -125,6 +128,7 @@ class SqlCaring(Store):
             return 0
 
         def unit(connection: Connection) -> int:
+            hold_documents(connection, uids)
             return _erase(connection, uids) + _erase_below(connection, below)
 
         return await self._write(unit)

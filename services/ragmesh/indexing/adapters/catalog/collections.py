@@ -25,6 +25,7 @@ from ragmesh.indexing.adapters.catalog.auditing import audit
 from ragmesh.indexing.adapters.catalog.claiming import forget_collection
 from ragmesh.indexing.adapters.catalog.jobs import end_jobs
 from ragmesh.indexing.adapters.catalog.key_tables import deleted_tenants
+from ragmesh.indexing.adapters.catalog.locking import hold_collection, keep_tenant
 from ragmesh.indexing.adapters.catalog.mapping import (
     SCOPE_DEFAULT,
     fingerprint_text,
@@ -149,6 +150,7 @@ class SqlCollections(Store):
         now = self._clock.now()
 
         def unit(connection: Connection) -> Outcome:
+            hold_collection(connection, collection.uid)
             current = _require(connection, collection.uid)
             values: dict[str, Any] = {"updated_at": now}
             if change.description is not None:
@@ -171,6 +173,7 @@ class SqlCollections(Store):
         now = self._clock.now()
 
         def unit(connection: Connection) -> Outcome:
+            hold_collection(connection, collection.uid)
             _require(connection, collection.uid)
             ended = bury_collection(connection, collection, now)
             deed = deleted_collection(collection.name)
@@ -183,7 +186,10 @@ class SqlCollections(Store):
 def bury_collection(
     connection: Connection, collection: CollectionRow, now: datetime
 ) -> tuple[str, ...]:
-    """Free its name and have its index dropped and its rows purged; the jobs that end by it."""
+    """Free its name and have its index dropped and its rows purged; the jobs that end by it.
+
+    To be held before.
+    """
     connection.execute(
         update(collections).where(collections.c.uid == collection.uid).values(deleted_at=now)
     )
@@ -194,7 +200,7 @@ def bury_collection(
     )
     connection.execute(
         update(documents)
-        .where(documents.c.collection_uid == collection.uid)
+        .where(documents.c.collection_uid == collection.uid, documents.c.pending)
         .values(pending=False, relayed_at=None)
     )
     ended = end_jobs(
@@ -221,6 +227,7 @@ def _require(connection: Connection, uid: str) -> CollectionRow:
 
 def _refuse_deleted_tenant(connection: Connection, tenant_uid: str) -> None:
     """Doors hear of a tenant's end seconds later; nothing may be made in it meanwhile."""
+    keep_tenant(connection, tenant_uid)
     statement = select(deleted_tenants.c.uid).where(deleted_tenants.c.uid == tenant_uid)
     if connection.execute(statement).first() is not None:
         raise TenantNotFoundError("the tenant was deleted")
@@ -238,9 +245,10 @@ def _change_default(
     )
     affected = rows_of(
         connection,
-        select(documents.c.uid, documents.c.revision, documents.c.generation).where(
-            following, documents.c.deleted.is_(False)
-        ),
+        select(documents.c.uid, documents.c.revision, documents.c.generation)
+        .where(following, documents.c.deleted.is_(False))
+        .order_by(documents.c.uid)
+        .with_for_update(key_share=True),
     )
     alive = following & documents.c.deleted.is_(False)
     connection.execute(update(documents).where(alive).values(generation=documents.c.generation + 1))

@@ -15,6 +15,7 @@ from ragmesh.core.ids import new_uid
 from ragmesh.core.mending import DeadLetter, Origin, Replayed
 from ragmesh.indexing.adapters.catalog.auditing import audit
 from ragmesh.indexing.adapters.catalog.burying import bury_event
+from ragmesh.indexing.adapters.catalog.locking import hold_documents
 from ragmesh.indexing.adapters.catalog.store import Store, batches, insert_all, row_of, rows_of
 from ragmesh.indexing.adapters.catalog.tables import (
     collections,
@@ -79,10 +80,9 @@ class SqlDeadLetters(Store):
         wanted = sorted(set(dead_letter_ids))
 
         def unit(connection: Connection) -> tuple[Replayed, Outcome]:
-            rows: list[Any] = []
-            for part in batches(wanted):
-                statement = _select_letters(tenant_uid).where(dead_letters.c.uid.in_(part))
-                rows += rows_of(connection, statement)
+            letters = _letters(connection, tenant_uid, wanted)
+            hold_documents(connection, [row["document_uid"] for row in letters])
+            rows = _letters(connection, tenant_uid, wanted)
             superseded = [row for row in rows if _is_superseded(row)]
             alive = [row for row in rows if not _is_superseded(row)]
             made = [_try_again(connection, row, now) for row in _one_a_document(alive)]
@@ -101,6 +101,14 @@ class SqlDeadLetters(Store):
         """Keep a dead letter of an event that came to no work; the same again changes it."""
         now = self._clock.now()
         await self._write(lambda connection: bury_event(connection, buried, now))
+
+
+def _letters(connection: Connection, tenant_uid: str, uids: Sequence[str]) -> list[Any]:
+    found: list[Any] = []
+    for part in batches(uids):
+        statement = _select_letters(tenant_uid).where(dead_letters.c.uid.in_(part))
+        found += rows_of(connection, statement)
+    return found
 
 
 def _select_letters(tenant_uid: str) -> Select[Any]:

@@ -29,6 +29,10 @@ from ragmesh.core.ids import new_uid
 from ragmesh.indexing.acceptance import Decision, Verdict, decide
 from ragmesh.indexing.adapters.catalog.auditing import audit
 from ragmesh.indexing.adapters.catalog.jobs import end_jobs
+from ragmesh.indexing.adapters.catalog.locking import (
+    hold_named_documents,
+    keep_collection,
+)
 from ragmesh.indexing.adapters.catalog.mapping import revision_of
 from ragmesh.indexing.adapters.catalog.saving import Saved, bury, save, tighten
 from ragmesh.indexing.adapters.catalog.selecting import (
@@ -36,7 +40,7 @@ from ragmesh.indexing.adapters.catalog.selecting import (
     collections_of,
     documents_by_id,
 )
-from ragmesh.indexing.adapters.catalog.store import Store, row_of, rows_of
+from ragmesh.indexing.adapters.catalog.store import Store, asked_number, row_of, rows_of
 from ragmesh.indexing.adapters.catalog.tables import jobs, revisions
 from ragmesh.indexing.deeds import (
     changed_document,
@@ -81,6 +85,7 @@ class SqlDocuments(Store):
 
         def unit(connection: Connection) -> Outcome:
             live = _live(connection, collection)
+            hold_named_documents(connection, live.uid, named)
             found = documents_by_id(connection, live, named)
             seen = [
                 _judge(found.get(candidate.document_id), candidate)
@@ -184,6 +189,7 @@ class SqlDocuments(Store):
 
         def unit(connection: Connection) -> Outcome:
             live = _live(connection, collection)
+            hold_named_documents(connection, live.uid, [document_id])
             found = documents_by_id(connection, live, [document_id])
             current = found.get(document_id)
             if current is None or not current.resolved(live.default_access).admits(caller):
@@ -213,7 +219,8 @@ def _renewed(
 ) -> RevisionRow:
     """A next revision with the content of this one, and with its text if it was read."""
     statement = select(revisions).where(
-        revisions.c.document_uid == current.uid, revisions.c.revision == revision
+        revisions.c.document_uid == current.uid,
+        revisions.c.revision == asked_number(revision),
     )
     row = row_of(connection, statement)
     if row is None or row["deleted"]:
@@ -234,7 +241,8 @@ def _save_one(
 
 
 def _live(connection: Connection, collection: CollectionRow) -> CollectionRow:
-    """The collection as this transaction sees it: its default access decides here."""
+    """The collection as it stays for this transaction: its default access decides here."""
+    keep_collection(connection, collection.uid)
     found = collections_of(rows_of(connection, LIVE_COLLECTION, of_collection=collection.uid))
     if not found:
         raise CollectionNotFoundError(f"there is no collection {collection.name}")
@@ -244,6 +252,7 @@ def _live(connection: Connection, collection: CollectionRow) -> CollectionRow:
 def _visible(
     connection: Connection, caller: Caller, collection: CollectionRow, document_id: str
 ) -> DocumentRow:
+    hold_named_documents(connection, collection.uid, [document_id])
     found = documents_by_id(connection, collection, [document_id])
     current = found.get(document_id)
     if current is None or current.deleted:

@@ -19,6 +19,7 @@ from ragmesh.core.errors import (
     SupersededError,
 )
 from ragmesh.indexing.adapters.catalog.auditing import audit
+from ragmesh.indexing.adapters.catalog.locking import hold_documents
 from ragmesh.indexing.adapters.catalog.mapping import job_of
 from ragmesh.indexing.adapters.catalog.selecting import visible_to
 from ragmesh.indexing.adapters.catalog.store import Store, row_of, rows_of
@@ -94,6 +95,8 @@ class SqlJobs(Store):
             row = row_of(connection, _JOB, of_job=job_id)
             if row is None:
                 raise JobNotFoundError("there is no such job")
+            hold_documents(connection, [row["document_uid"]])
+            row = row_of(connection, _JOB, of_job=job_id)
             if row["state"] not in UNFINISHED:
                 raise JobFinishedError(f"the job has already ended {row['state']}")
             if row["kind"] == "delete":

@@ -16,6 +16,7 @@ from ragmesh.core.tenants import ApiKey, KeyBatch, KeyChange, KeyEntry, NewKey
 from ragmesh.indexing.adapters.catalog.auditing import audit
 from ragmesh.indexing.adapters.catalog.key_changes import last_change, next_change
 from ragmesh.indexing.adapters.catalog.key_tables import api_keys, deleted_tenants
+from ragmesh.indexing.adapters.catalog.locking import hold_changes
 from ragmesh.indexing.adapters.catalog.store import Store, row_of, rows_of
 from ragmesh.indexing.adapters.catalog.tables import tenants
 from ragmesh.indexing.adapters.catalog.tenants import require_tenant, tenant_of_row
@@ -31,6 +32,7 @@ class SqlKeys(Store):
         now = self._clock.now()
 
         def unit(connection: Connection) -> ApiKey:
+            hold_changes(connection)
             tenant = require_tenant(connection, new.tenant)
             connection.execute(
                 insert(api_keys),
@@ -80,6 +82,7 @@ class SqlKeys(Store):
         now = self._clock.now()
 
         def unit(connection: Connection) -> ApiKey:
+            hold_changes(connection)
             key, row = _require(connection, key_id, tenant_uid)
             _refuse_ended(key, now)
             changed = _write(connection, key_id, values)
@@ -95,6 +98,7 @@ class SqlKeys(Store):
         now = self._clock.now()
 
         def unit(connection: Connection) -> ApiKey:
+            hold_changes(connection)
             key, row = _require(connection, key_id, tenant_uid)
             if key.revoked_at is not None:
                 return key
@@ -116,6 +120,7 @@ class SqlKeys(Store):
         now = self._clock.now()
 
         def unit(connection: Connection) -> ApiKey:
+            hold_changes(connection)
             key, row = _require(connection, key_id, tenant_uid)
             _refuse_ended(key, now)
             end = now + overlap

@@ -23,7 +23,7 @@ from ragmesh.core.filters import (
 from ragmesh.core.metadata import SortableField
 from ragmesh.indexing.adapters.catalog.mapping import document_of, revision_of
 from ragmesh.indexing.adapters.catalog.selecting import places_of, select_documents, visible_to
-from ragmesh.indexing.adapters.catalog.store import Store, row_of, rows_of
+from ragmesh.indexing.adapters.catalog.store import Store, asked_number, row_of, rows_of
 from ragmesh.indexing.adapters.catalog.tables import (
     document_slots,
     document_tokens,
@@ -73,7 +73,8 @@ class SqlListing(Store):
 
         def unit(connection: Connection) -> RevisionRow | None:
             statement = select(revisions).where(
-                revisions.c.document_uid == document_uid, revisions.c.revision == revision
+                revisions.c.document_uid == document_uid,
+                revisions.c.revision == asked_number(revision),
             )
             row = row_of(connection, statement)
             return None if row is None else revision_of(row)
@@ -90,7 +91,9 @@ class SqlListing(Store):
                 select(revisions)
                 .where(
                     revisions.c.document_uid == document_uid,
-                    revisions.c.revision < before_revision if before_revision else true(),
+                    revisions.c.revision < asked_number(before_revision)
+                    if before_revision
+                    else true(),
                 )
                 .order_by(revisions.c.revision.desc())
                 .limit(limit)

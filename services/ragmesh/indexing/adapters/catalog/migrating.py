@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, select
+from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, select, text
 
-from ragmesh.core.errors import NewerFormatError
+from ragmesh.core.errors import InvalidSettingsError, NewerFormatError, OlderSchemaError
 from ragmesh.indexing.adapters.catalog.tables import schema
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -18,29 +19,85 @@ _VERSION = Table(
 )
 
 
-def migrate(connection: Connection) -> None:
+_LOCK = 7_246_351_904_417
+"""Of the server, so that one process migrates a database at a time; a number of nobody else."""
+_OTHER_COLLATIONS = text(
+    "SELECT table_name, column_name FROM information_schema.columns"
+    " WHERE table_schema = current_schema() AND data_type = 'text'"
+    " AND collation_name IS DISTINCT FROM 'C'"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Migrated:
+    """What was done to a catalog."""
+
+    before: str | None
+    """The schema that it had; None = it had none."""
+    now: str
+
+
+def migrate(connection: Connection) -> Migrated:
     """Run every migration that is missing, within the connection's transaction.
 
-    A new catalog gets its tables as they are now, and one of this version needs nothing: only
-    older ones need Alembic, which takes long to import.
+    A new catalog in a file gets its tables as they are now, and one of this version needs nothing:
+    only others need Alembic, which takes long to import.
     """
-    known = revisions()
-    tables = inspect(connection).get_table_names()
-    if not tables:
+    newest = revisions()[-1]
+    if connection.dialect.name != "sqlite":
+        return _migrate_database(connection, newest)
+    present = _schema_of(connection)
+    if present is None and not inspect(connection).get_table_names():
         schema.create_all(connection)
         _VERSION.create(connection)
-        connection.execute(_VERSION.insert().values(version_num=known[-1]))
-        return
-    present = None
-    if _VERSION.name in tables:
-        present = connection.execute(select(_VERSION.c.version_num)).scalar()
-    if present is not None and present not in known:
+        connection.execute(_VERSION.insert().values(version_num=newest))
+    elif present != newest:
+        upgrade(connection)
+    return Migrated(present, newest)
+
+
+def refuse_other_schema(connection: Connection) -> None:
+    """Raise where the catalog's schema is not the one of this version."""
+    present, newest = _schema_of(connection), revisions()[-1]
+    if present != newest:
+        has = "no tables yet" if present is None else f"schema {present}"
+        raise OlderSchemaError(
+            f"the catalog has {has}, and this version of ragmesh needs {newest}: "
+            "run `ragmesh migrate` with the same settings first",
+            metadata={"store": "catalog", "format": present or ""},
+        )
+
+
+def _migrate_database(connection: Connection, newest: str) -> Migrated:
+    for limit in ("statement_timeout", "lock_timeout"):  # of requests, which this is not
+        connection.execute(text(f"SET LOCAL {limit} = 0"))
+    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    encoding = connection.execute(text("SHOW server_encoding")).scalar()
+    if encoding != "UTF8":
+        raise InvalidSettingsError(
+            f"the database of catalog.url has the encoding {encoding}; it must be UTF8"
+        )
+    present = _schema_of(connection)
+    if present != newest:
+        upgrade(connection)
+        # Texts are compared byte by byte in every catalog, whatever the database was made for.
+        for table, column in connection.execute(_OTHER_COLLATIONS).all():
+            change = f'ALTER TABLE "{table}" ALTER COLUMN "{column}" TYPE text COLLATE "C"'
+            connection.execute(text(change))
+    return Migrated(present, newest)
+
+
+def _schema_of(connection: Connection) -> str | None:
+    """The catalog's schema; NewerFormatError when this version does not know it."""
+    if not inspect(connection).has_table(_VERSION.name):
+        return None
+    present = connection.execute(select(_VERSION.c.version_num)).scalar()
+    if present is not None and present not in revisions():
         raise NewerFormatError(
             f"the catalog has schema {present}, which this version of ragmesh does not know",
             metadata={"store": "catalog", "format": present},
         )
-    if present != known[-1]:
-        upgrade(connection)
+    return present
 
 
 def revisions() -> list[str]:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from ragmesh.chassis.executors import executor
 from ragmesh.chassis.files import make_folder_durably
 from ragmesh.chassis.locks import StoreLock
-from ragmesh.core.callers import DEFAULT_TENANT, DEFAULT_TENANT_UID
 from ragmesh.core.clock import Clock
 from ragmesh.indexing.adapters.catalog import sqlite
 from ragmesh.indexing.adapters.catalog.auditing import SqlAudit
@@ -22,15 +21,13 @@ from ragmesh.indexing.adapters.catalog.collections import SqlCollections
 from ragmesh.indexing.adapters.catalog.dead_letters import SqlDeadLetters
 from ragmesh.indexing.adapters.catalog.documents import SqlDocuments
 from ragmesh.indexing.adapters.catalog.jobs import SqlJobs
-from ragmesh.indexing.adapters.catalog.key_changes import next_change
 from ragmesh.indexing.adapters.catalog.keys import SqlKeys
 from ragmesh.indexing.adapters.catalog.listing import SqlListing
-from ragmesh.indexing.adapters.catalog.migrating import migrate
+from ragmesh.indexing.adapters.catalog.migrating import Migrated, migrate
 from ragmesh.indexing.adapters.catalog.outbox import SqlOutbox
 from ragmesh.indexing.adapters.catalog.reader import ThreadReader
 from ragmesh.indexing.adapters.catalog.repairs import SqlRepairs
-from ragmesh.indexing.adapters.catalog.tables import tenants
-from ragmesh.indexing.adapters.catalog.tenants import SqlTenants
+from ragmesh.indexing.adapters.catalog.tenants import SqlTenants, ensure_tenant
 from ragmesh.indexing.adapters.catalog.usage import SqlUsage
 from ragmesh.indexing.adapters.catalog.work import SqlWork
 from ragmesh.indexing.adapters.catalog.writer import GroupWriter, mapped_error
@@ -112,29 +109,34 @@ async def _running(writer: GroupWriter) -> AsyncIterator[None]:
         raise
 
 
+def migrate_file(path: Path) -> Migrated:
+    """Bring the catalog in this file to the schema of this version; no mesh may run on it."""
+    make_folder_durably(path.parent)
+    with StoreLock(path):
+        engine = sqlite.writer_engine(path)
+        try:
+            with _mapped(), engine.begin() as connection:
+                return migrate(connection)
+        finally:
+            engine.dispose()
+
+
 def _open_writer(path: Path, clock: Clock) -> Engine:
     engine = sqlite.writer_engine(path)
     try:
-        with engine.begin() as connection:
+        with _mapped(), engine.begin() as connection:
             migrate(connection)
-            _ensure_tenant(connection, clock)
-    except BaseException as error:
+            ensure_tenant(connection, clock)
+    except BaseException:
         engine.dispose()
-        if isinstance(error, DBAPIError):
-            raise mapped_error(error) from error
         raise
     return engine
 
 
-def _ensure_tenant(connection: Connection, clock: Clock) -> None:
-    statement = select(tenants.c.uid).where(tenants.c.uid == DEFAULT_TENANT_UID)
-    if connection.execute(statement).first() is None:
-        now = clock.now()
-        row = {
-            "uid": DEFAULT_TENANT_UID,
-            "name": DEFAULT_TENANT,
-            "created_at": now,
-            "updated_at": now,
-            "changed": next_change(connection),
-        }
-        connection.execute(insert(tenants), row)
+@contextmanager
+def _mapped() -> Iterator[None]:
+    """What the database says means something to a caller."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise mapped_error(error) from error

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Integer, and_, bindparam, delete, func, select, update
 
+from ragmesh.indexing.adapters.catalog.locking import hold_documents, hold_queue
 from ragmesh.indexing.adapters.catalog.mapping import outbox_row_of
 from ragmesh.indexing.adapters.catalog.store import Store, batches, rows_of
 from ragmesh.indexing.adapters.catalog.tables import documents, outbox
@@ -27,6 +28,7 @@ _INVALIDATIONS = (
     .where(outbox.c.topic == Topic.ANSWERS_INVALIDATED.value)
     .order_by(outbox.c.row_id)
     .limit(bindparam("most", type_=Integer))
+    .with_for_update(skip_locked=True)
 )
 _TENANTS = select(outbox.c.tenant_uid).where(_IN_LANE).distinct()
 _RELAYED = (
@@ -44,6 +46,7 @@ _WAITING = (
     .where(_IN_LANE, outbox.c.tenant_uid == bindparam("of_tenant"))
     .order_by(outbox.c.row_id)
     .limit(bindparam("most", type_=Integer))
+    .with_for_update(skip_locked=True)
 )
 _SETTLE = delete(outbox).where(outbox.c.row_id.in_(bindparam("of_rows", expanding=True)))
 _NOTE_RELAYED = (
@@ -66,32 +69,15 @@ class SqlOutbox(Store):
         turn = self._turn
 
         def unit(connection: Connection) -> tuple[OutboxRow, ...]:
-            found = rows_of(connection, _INVALIDATIONS, most=limit)
-            for lane in (WorkLane.LIVE, WorkLane.BULK):
-                if len(found) < limit:
-                    room = _room(connection, lane, now, window)
-                    queues = _queues(connection, lane, room, limit - len(found))
-                    found += _by_turns(queues, turn)[: limit - len(found)]
-            return tuple(outbox_row_of(row) for row in found)
+            return take_rows(connection, now, turn=turn, limit=limit, window=window)
 
         return await self._read(unit)
 
     async def settle_outbox(self, rows: Sequence[OutboxRow]) -> None:
         """Delete rows that the event log holds, and note when their documents were relayed."""
         now = self._clock.now()
-        changed = [row for row in rows if row.topic is Topic.DOCUMENT_CHANGED]
-
-        def unit(connection: Connection) -> None:
-            for part in batches([row.row_id for row in rows]):
-                connection.execute(_SETTLE, {"of_rows": list(part)})
-            for lane in WorkLane:
-                uids = sorted({row.document_uid for row in changed if row.lane is lane})
-                for named in batches(uids):
-                    noted = {"new_relayed_at": now, "new_lane": lane.value}
-                    connection.execute(_NOTE_RELAYED, noted | {"of_documents": list(named)})
-
         if rows:
-            await self._write(unit)
+            await self._write(lambda connection: settle_rows(connection, rows, now))
 
     async def outbox_filled(self) -> None:
         """Return once rows were committed since the last return; at once if that is so already."""
@@ -115,14 +101,55 @@ class SqlOutbox(Store):
         return await self._read(unit)
 
 
-def _room(connection: Connection, lane: WorkLane, now: datetime, window: int) -> dict[str, int]:
-    """How many more documents each tenant with waiting rows may have in the log."""
-    waiting = connection.execute(_TENANTS, {"of_lane": lane.value}).scalars().all()
-    if not waiting:
+def take_rows(
+    connection: Connection, now: datetime, *, turn: int, limit: int, window: int
+) -> tuple[OutboxRow, ...]:
+    """The next rows that no other relay holds; who begins changes with the turn."""
+    found = rows_of(connection, _INVALIDATIONS, most=limit)
+    for lane in (WorkLane.LIVE, WorkLane.BULK):
+        room = limit - len(found)
+        if room > 0:
+            tenants = _tenants(connection, lane, turn=turn, most=room)
+            free = _room(connection, lane, tenants, now, window)
+            found += _by_turns(_queues(connection, lane, free, room))[:room]
+    return tuple(outbox_row_of(row) for row in found)
+
+
+def settle_rows(connection: Connection, rows: Sequence[OutboxRow], now: datetime) -> None:
+    """Delete the rows, and note when their documents were relayed."""
+    changed = [row for row in rows if row.topic is Topic.DOCUMENT_CHANGED]
+    for part in batches([row.row_id for row in rows]):
+        connection.execute(_SETTLE, {"of_rows": list(part)})
+    hold_documents(connection, [row.document_uid for row in changed])
+    for lane in WorkLane:
+        uids = sorted({row.document_uid for row in changed if row.lane is lane})
+        for named in batches(uids):
+            noted = {"new_relayed_at": now, "new_lane": lane.value}
+            connection.execute(_NOTE_RELAYED, noted | {"of_documents": list(named)})
+
+
+def _tenants(connection: Connection, lane: WorkLane, *, turn: int, most: int) -> list[str]:
+    """Tenants whose rows wait in the lane and that no other relay is at, the next one first."""
+    waiting = sorted(connection.execute(_TENANTS, {"of_lane": lane.value}).scalars())
+    start = turn % len(waiting) if waiting else 0
+    taken: list[str] = []
+    for tenant_uid in waiting[start:] + waiting[:start]:
+        if len(taken) == most:
+            break
+        if hold_queue(connection, f"{lane.value} {tenant_uid}"):
+            taken.append(tenant_uid)
+    return taken
+
+
+def _room(
+    connection: Connection, lane: WorkLane, tenants: Sequence[str], now: datetime, window: int
+) -> dict[str, int]:
+    """How many more documents each tenant may have in the log."""
+    if not tenants:
         return {}
     relayed = rows_of(connection, _RELAYED, of_lane=lane.value, since=now - OVERDUE, until=now)
     taken = Counter({row["tenant_uid"]: row["count"] for row in relayed})
-    return {tenant: window - taken[tenant] for tenant in sorted(waiting)}
+    return {tenant: window - taken[tenant] for tenant in tenants}
 
 
 def _queues(
@@ -136,10 +163,6 @@ def _queues(
     ]
 
 
-def _by_turns(queues: list[list[Any]], turn: int) -> list[Any]:
-    """One row of each queue after the other; who begins changes with every call."""
-    if not queues:
-        return []
-    start = turn % len(queues)
-    rotated = queues[start:] + queues[:start]
-    return [row for rank in zip_longest(*rotated) for row in rank if row is not None]
+def _by_turns(queues: list[list[Any]]) -> list[Any]:
+    """One row of each queue after the other."""
+    return [row for rank in zip_longest(*queues) for row in rank if row is not None]

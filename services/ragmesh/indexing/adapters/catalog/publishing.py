@@ -13,6 +13,7 @@ from ragmesh.core.errors import SupersededError
 from ragmesh.core.index import Head
 from ragmesh.indexing.adapters.catalog.burying import drop_letters
 from ragmesh.indexing.adapters.catalog.jobs import ending
+from ragmesh.indexing.adapters.catalog.locking import hold_documents, keep_collection_of
 from ragmesh.indexing.adapters.catalog.mapping import groups_text
 from ragmesh.indexing.adapters.catalog.store import row_of
 from ragmesh.indexing.adapters.catalog.tables import documents, heads, index_versions, jobs
@@ -40,7 +41,6 @@ _FENCE = (
         documents.c.uid == bindparam("of_document"),
         index_versions.c.uid == bindparam("of_version"),
     )
-    .with_for_update(of=documents)
 )
 _MOVE_HEAD = (
     update(heads)
@@ -89,6 +89,8 @@ _END_COVERED = ending(
 
 def fence(connection: Connection, publication: Publication) -> Any:
     """The document's row, or SupersededError: the only fence there is."""
+    keep_collection_of(connection, publication.document_uid)
+    hold_documents(connection, [publication.document_uid])
     row = row_of(
         connection,
         _FENCE,

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, ScalarSelect, delete, func, or_, select, upda
 
 from ragmesh.core.ids import new_uid
 from ragmesh.core.index import Head
+from ragmesh.indexing.adapters.catalog.locking import hold_collection, hold_documents
 from ragmesh.indexing.adapters.catalog.mapping import head_of, index_version_of
 from ragmesh.indexing.adapters.catalog.selecting import select_index_versions
 from ragmesh.indexing.adapters.catalog.store import Store, batches, insert_all, row_of, rows_of
@@ -161,6 +162,7 @@ class SqlRepairs(Store):
         now = self._clock.now()
 
         def unit(connection: Connection) -> bool:
+            hold_documents(connection, [document_uid])
             row = row_of(connection, select(documents).where(documents.c.uid == document_uid))
             if row is None or row["deleted"]:
                 return False
@@ -256,6 +258,7 @@ def _put_rows(connection: Connection, pending: Sequence[PendingDocument], now: d
 
 def _purge(connection: Connection, version_uid: str, collection_uid: str) -> bool:
     """Remove one batch of the collection's documents; True when nothing is left of it."""
+    hold_collection(connection, collection_uid)
     statement = (
         select(documents.c.uid)
         .where(documents.c.collection_uid == collection_uid)

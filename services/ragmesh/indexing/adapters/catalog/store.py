@@ -10,13 +10,22 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection, Executable, Table, insert
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Executable,
+    Table,
+    insert,
+    literal,
+)
 from sqlalchemy.exc import DBAPIError
 
 from ragmesh.core.clock import Clock
 from ragmesh.indexing.adapters.catalog.claiming import find, settle, take
 from ragmesh.indexing.adapters.catalog.writer import Unit, mapped_error
 from ragmesh.indexing.claims import Claim, KnownAnswer, current_claim
+from ragmesh.indexing.sharing import Alone, Signal, Signals, Subject
 
 T = TypeVar("T")
 _MOST_PARAMETERS = 400
@@ -39,18 +48,23 @@ class Reader(Protocol):
 class Store:
     """The part of the catalog that its groups of methods share."""
 
-    def __init__(self, writer: Writer, reader: Reader, clock: Clock) -> None:
+    def __init__(
+        self, writer: Writer, reader: Reader, clock: Clock, signals: Signals | None = None
+    ) -> None:
         self._writer = writer
         self._reader = reader
         self._clock = clock
+        self._signals = Alone() if signals is None else signals
         self._outbox_filled = asyncio.Event()
         self._outbox_filled.set()
+        self._signals.listen(Subject.OUTBOX, lambda _: self._outbox_filled.set())
         self._turn = 0
 
     async def _write(self, unit: Unit[T], *, fills_outbox: bool = False) -> T:
         result = await self._writer.write(unit)
         if fills_outbox:
             self._outbox_filled.set()
+            self._signals.tell(Signal(Subject.OUTBOX))
         return result
 
     async def _write_once(self, unit: Unit[T], *, fills_outbox: bool = False) -> T:
@@ -95,6 +109,11 @@ def insert_all(connection: Connection, table: Table, rows: Sequence[dict[str, An
     """Insert the rows in one call; none is no call."""
     if rows:
         connection.execute(insert(table), list(rows))
+
+
+def asked_number(number: int) -> ColumnElement[int]:
+    """A number as somebody asks for it, which may be larger than any in its column."""
+    return literal(number, BigInteger())
 
 
 def batches(items: Sequence[T]) -> Iterator[Sequence[T]]:

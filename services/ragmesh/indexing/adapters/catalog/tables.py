@@ -368,3 +368,12 @@ spending_months = Table(
     Column("month", Moment, primary_key=True),
     Column("cost_dollars", Float(53), nullable=False),
 )
+
+# Of catalogs that several processes share.
+leases = Table(
+    "leases",
+    schema,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+)

@@ -7,13 +7,19 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from ragmesh.core.callers import Caller
+from ragmesh.core.callers import DEFAULT_TENANT, DEFAULT_TENANT_UID, Caller
+from ragmesh.core.clock import Clock
 from ragmesh.core.errors import TenantExistsError, TenantNotFoundError
 from ragmesh.core.tenants import Budget, BudgetAction, NewTenant, Quota, Tenant, TenantChange
 from ragmesh.indexing.adapters.catalog.auditing import audit
 from ragmesh.indexing.adapters.catalog.collections import bury_collection
 from ragmesh.indexing.adapters.catalog.key_changes import next_change
 from ragmesh.indexing.adapters.catalog.key_tables import api_keys, deleted_tenants
+from ragmesh.indexing.adapters.catalog.locking import (
+    hold_changes,
+    hold_collection,
+    hold_tenant,
+)
 from ragmesh.indexing.adapters.catalog.selecting import collections_of, select_collections
 from ragmesh.indexing.adapters.catalog.store import Store, row_of, rows_of
 from ragmesh.indexing.adapters.catalog.tables import (
@@ -93,6 +99,7 @@ class SqlTenants(Store):
         now = self._clock.now()
 
         def unit(connection: Connection) -> Tenant:
+            hold_changes(connection)
             row = require_tenant(connection, name)
             values = _changes(change) | {"updated_at": now, "changed": next_change(connection)}
             statement = update(tenants).where(tenants.c.uid == row["uid"]).values(values)
@@ -107,10 +114,13 @@ class SqlTenants(Store):
         now = self._clock.now()
 
         def unit(connection: Connection) -> Outcome:
+            hold_changes(connection)
             uid = require_tenant(connection, name)["uid"]
+            hold_tenant(connection, uid)
             statement = select_collections().where(collections.c.tenant_uid == uid)
             jobs: list[str] = []
             for collection in collections_of(rows_of(connection, statement)):
+                hold_collection(connection, collection.uid)
                 jobs += bury_collection(connection, collection, now)
             # What belongs to a document goes with it, once the index has dropped it.
             letters = delete(dead_letters).where(dead_letters.c.tenant_uid == uid)
@@ -124,6 +134,21 @@ class SqlTenants(Store):
             return Outcome(jobs=tuple(jobs))
 
         return await self._write_once(unit)
+
+
+def ensure_tenant(connection: Connection, clock: Clock) -> None:
+    """The tenant of callers that name none exists."""
+    statement = select(tenants.c.uid).where(tenants.c.uid == DEFAULT_TENANT_UID)
+    if connection.execute(statement).first() is None:
+        now = clock.now()
+        row = {
+            "uid": DEFAULT_TENANT_UID,
+            "name": DEFAULT_TENANT,
+            "created_at": now,
+            "updated_at": now,
+            "changed": next_change(connection),
+        }
+        connection.execute(insert(tenants), row)
 
 
 def require_tenant(connection: Connection, name: str) -> Any:

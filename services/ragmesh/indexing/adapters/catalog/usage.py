@@ -215,8 +215,11 @@ def _refusal_row(record: RefusalRecord) -> dict[str, Any]:
 
 
 def _add_up(connection: Connection, records: Sequence[UsageRecord]) -> None:
-    """Count the records in; in the transaction that keeps them, so that none counts twice."""
-    for record in records:
+    """Count the records in; in the transaction that keeps them, so that none counts twice.
+
+    In one order everywhere, hours before months: those who count at the same time wait only once.
+    """
+    for record in sorted(records, key=_place):
         usage, call = record.usage, record.call
         more = {
             "requests": 1,
@@ -233,8 +236,13 @@ def _add_up(connection: Connection, records: Sequence[UsageRecord]) -> None:
         values |= {f"more_{name}": value for name, value in more.items()}
         if not connection.execute(_ADD_HOUR, values).rowcount:
             connection.execute(insert(usage_hours), keys | more)
-        if usage.cost_dollars:
-            _spend(connection, call, usage.cost_dollars)
+    for record in sorted(records, key=_place):
+        if record.usage.cost_dollars:
+            _spend(connection, record.call, record.usage.cost_dollars)
+
+
+def _place(record: UsageRecord) -> tuple[str, datetime, str]:
+    return record.call.tenant_uid, hour_of(record.call.at), record.model
 
 
 def _spend(connection: Connection, call: Circumstances, dollars: float) -> None:

@@ -166,14 +166,16 @@ class SqlWork(Store):
             version = publication.index_version_uid
             fenced = fence(connection, publication)
             collection_uid, tenant_uid = fenced["collection_uid"], fenced["tenant_uid"]
+            ended: tuple[str, ...] = ()
+            if fenced["state"] == DocumentState.FAILED.value:
+                _end_rewrite(connection, publication.document_uid)
+            else:
+                ended = end_work(connection, publication, now)
+            # Last, because every other publication of the collection waits from here on.
             sequence = take_sequences(connection, collection_uid, 1)
             head = put_head(connection, publication, fenced, sequence)
             move = Move(version, collection_uid, publication.document_uid, sequence)
             announce(connection, tenant_uid, [move], now)
-            if fenced["state"] == DocumentState.FAILED.value:
-                _end_rewrite(connection, publication.document_uid)
-                return head, Outcome(moves=(move,))
-            ended = end_work(connection, publication, now)
             return head, Outcome(moves=(move,), jobs=ended)
 
         return await self._write(unit, fills_outbox=True)
