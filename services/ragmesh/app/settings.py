@@ -22,6 +22,7 @@ from ragmesh.gateway.settings import GatewaySettings
 from ragmesh.generation.settings import GenerationSettings
 from ragmesh.indexing.adapters.catalog.places import PostgresPlace, Tls
 from ragmesh.indexing.settings import IndexingSettings
+from ragmesh.retrieval.adapters.weaviate.server import WeaviateServer
 from ragmesh.retrieval.settings import RetrievalSettings
 
 Target = Literal[
@@ -130,10 +131,55 @@ class IndexSettings(Section):
 
     url: str | None = Field(
         None,
-        pattern=r"^sqlite:///.+",
-        description="sqlite:///FOLDER of the index versions; by default index in the data "
-        "directory.",
+        pattern=r"^sqlite:///.+|^weaviate://.+",
+        description="sqlite:///FOLDER of the index versions, by default index in the data "
+        "directory; or weaviate://HOST[:HTTP PORT[:GRPC PORT]], by default 8080 and 50051.",
     )
+    api_key_file: Path | None = Field(
+        None, description="File that holds a key of Weaviate; read again once it was changed."
+    )
+    tls: bool = Field(False, description="Whether Weaviate speaks TLS, at both of its ports.")
+    ca_file: Path | None = Field(
+        None,
+        description="PEM file of the authorities that Weaviate's certificate may be of; by default"
+        " those of the system.",
+    )
+    timeout_seconds: float = Field(
+        5.0,
+        gt=0,
+        le=60,
+        description="Longest wait for Weaviate's answer to a search; a write may take six times"
+        " as long.",
+    )
+    flush_seconds: float = Field(
+        2.5,
+        ge=0,
+        le=120,
+        description="How long a write waits until Weaviate ranks its keywords rightly: half a"
+        " second above its PERSISTENCE_MEMTABLES_FLUSH_DIRTY_AFTER_SECONDS, which should be 2.",
+    )
+
+    @model_validator(mode="after")
+    def _refuse_what_files_have_not(self) -> Self:
+        weaviate = self.weaviate is not None
+        if not weaviate and (self.api_key_file or self.tls or self.ca_file):
+            raise ValueError("api_key_file, tls and ca_file need a weaviate:// url")
+        if self.ca_file and not self.tls:
+            raise ValueError("ca_file needs tls")
+        return self
+
+    @property
+    def weaviate(self) -> WeaviateServer | None:
+        """The server that keeps the index versions; None = files do."""
+        if self.url is None or not self.url.startswith("weaviate:"):
+            return None
+        return replace(
+            WeaviateServer.parse(self.url),
+            secure=self.tls,
+            authorities=self.ca_file,
+            api_key_file=self.api_key_file,
+            timeout_seconds=self.timeout_seconds,
+        )
 
 
 class InternalSettings(Section):
@@ -222,7 +268,7 @@ class Settings(Section):
     def _refuse_shared_files(self) -> Self:
         if self.catalog_path == self.events_path:
             raise ValueError("catalog.url and events.url must not name the same file")
-        if self.blobs_path == self.index_path:
+        if self.index_path is not None and self.blobs_path == self.index_path:
             raise ValueError("blobs.url and index.url must not name the same folder")
         return self
 
@@ -324,8 +370,10 @@ class Settings(Section):
         return self._path(self.blobs.url, "file://", "blobs")
 
     @property
-    def index_path(self) -> Path:
-        """Folder of the index versions."""
+    def index_path(self) -> Path | None:
+        """Folder of the index versions; None = a server keeps them."""
+        if self.index.weaviate is not None:
+            return None
         return self._path(self.index.url, "sqlite:///", "index")
 
     @property

@@ -132,21 +132,22 @@ class Health:
             await self._clock.sleep(self._rule.interval_seconds)
 
     async def _probe(self, dependency: Dependency) -> None:
-        reason = ""
+        reason = detail = ""
         try:
             async with asyncio.timeout(self._rule.timeout_seconds):
                 await dependency.probe()
         except TimeoutError:
-            reason = "TIMEOUT"
+            reason, detail = "TIMEOUT", "it did not answer in time"
         except RagmeshError as error:
-            reason = error.reason
+            reason, detail = error.reason, error.message
         before = self._standings[dependency.name]
         after = self._standings[dependency.name] = before.after(not reason, self._rule)
         if after.good is before.good:
             return
         if not after.good:
             _log.warning(
-                "a dependency is away", extra={"dependency": dependency.name, "reason": reason}
+                "a dependency is away",
+                extra={"dependency": dependency.name, "reason": reason, "detail": detail},
             )
         elif before.good is False:
             _log.info("a dependency is back", extra={"dependency": dependency.name})

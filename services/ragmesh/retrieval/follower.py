@@ -78,7 +78,7 @@ class HeadsFollower:
 
     async def run(self, heads: HeadsSource) -> None:
         """Follow whatever begins, until cancelled."""
-        for uid in await self._index.list_indexes():
+        for uid in await self._kept_indexes():
             self.begin(uid)
         running: dict[str, tuple[_Following, asyncio.Task[None]]] = {}
         async with asyncio.TaskGroup() as group:
@@ -167,12 +167,29 @@ class HeadsFollower:
             following.caught_up.set()
         return True
 
+    async def _kept_indexes(self) -> tuple[str, ...]:
+        """What the store keeps, as soon as it is there to say so."""
+        pause, level = _FIRST_PAUSE_SECONDS, logging.WARNING
+        while True:
+            try:
+                return await self._index.list_indexes()
+            except RagmeshError as error:
+                if not error.kind.transient:
+                    raise
+                _log.log(level, "the index is not to be had", extra={"reason": error.reason})
+                level = logging.DEBUG
+            await self._clock.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
     async def _is_kept(self, uid: str) -> bool:
         try:
             await self._index.get_spec(uid)
         except (IndexVersionGoneError, StoreDamagedError):
             return False
-        return True
+        except RagmeshError as error:
+            if not error.kind.transient:
+                raise
+        return True  # known, or not to be known at the moment
 
 
 def _stale(message: str) -> HeadsStaleError:

@@ -86,7 +86,8 @@ def _data_directory(folder: Path) -> Finding:
 
 def stores_in_use(settings: Settings) -> RagmeshError | None:
     """Why the first of the stores that cannot be opened cannot; mostly a mesh runs on it."""
-    stores = (settings.catalog_path, settings.events_path, settings.index_path / "index")
+    index = settings.index_path
+    stores = (settings.catalog_path, settings.events_path, index and index / "index")
     for store in filter(None, stores):
         try:
             refuse_held(store)

@@ -25,8 +25,10 @@ from ragmesh.core.errors import (
     DeadlineError,
     ProviderRefusedError,
     RagmeshError,
+    StoreUnavailableError,
     UnavailableError,
 )
+from ragmesh.retrieval.adapters.weaviate.server import WeaviateServer
 
 _PATIENCE_SECONDS = 5.0
 _PORTS = {"http": 80, "https": 443}
@@ -51,6 +53,8 @@ async def dependencies(settings: Settings) -> AsyncIterator[Finding]:
         yield await _catalog(settings)
     for provider in providers(settings):
         yield await _provider(provider)
+    if settings.index.weaviate is not None:
+        yield await _weaviate(settings.index.weaviate)
     if settings.retrieval.reranker is not None:
         yield await _listens("reranker", settings.retrieval.reranker.url, "retrieval.reranker.url")
     if settings.telemetry.otlp_endpoint is not None:
@@ -132,6 +136,22 @@ def _listed(response: httpx2.Response) -> set[str]:
     with suppress(ValueError, KeyError, TypeError):
         return {str(model["id"]) for model in response.json()["data"]}
     return set()
+
+
+async def _weaviate(server: WeaviateServer) -> Finding:
+    """Whether the index answers at both ports, takes the key, and is of a version that fits."""
+    # A second of imports that a mesh on files must not pay.
+    from ragmesh.retrieval.adapters.weaviate.link import weaviate_link
+
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS), weaviate_link(server) as link:
+            version = await link.probe()
+    except TimeoutError:
+        message = f"{server.name} does not answer; see that it runs, or change index.url"
+        return Finding("index.url", State.FAILED, message, StoreUnavailableError.reason)
+    except RagmeshError as error:
+        return Finding.of("index.url", error)
+    return Finding("index.url", State.OK, f"{server.name} answers, version {version}")
 
 
 async def _listens(subject: str, url: str, setting: str) -> Finding:

@@ -78,8 +78,14 @@ NEEDS: Mapping[str, Mapping[str, Need]] = MappingProxyType(
 
 STORES: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        "all": {"cache": (), "blobs": (), "catalog": (_ADMIN, _ASK, _COLLECTIONS, _DOCUMENTS)},
+        "all": {
+            "cache": (),
+            "blobs": (),
+            "catalog": (_ADMIN, _ASK, _COLLECTIONS, _DOCUMENTS),
+            "index": (_ASK,),
+        },
         "cache": {"cache": (_CACHE, _HITS)},
+        "retrieval": {"index": (_RETRIEVAL,)},
         "indexing": {"blobs": (), "catalog": (_CATALOG, _HEADS, _MIGRATIONS, _TENANTS)},
         "indexer": {"blobs": (), "catalog": (_WORKER,)},
     }

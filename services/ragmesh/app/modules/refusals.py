@@ -56,7 +56,8 @@ def refuse_events(settings: Settings, _in_cluster: bool) -> None:
 
 def refuse_index(settings: Settings, _in_cluster: bool) -> None:
     """Raise when another process has the index open."""
-    refuse_held(settings.index_path / "index")
+    if settings.index_path is not None:
+        refuse_held(settings.index_path / "index")
 
 
 def refuse_held(store: Path) -> None:

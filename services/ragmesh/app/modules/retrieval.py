@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from ragmesh.app.modules.internal import watch_store
 from ragmesh.app.wiring import Wiring
 from ragmesh.core.clock import Clock
-from ragmesh.retrieval.adapters.embedded.index import embedded_index
 from ragmesh.retrieval.follower import HeadsFollower
+from ragmesh.retrieval.ports import VectorIndex
 from ragmesh.retrieval.reranking import Reranking
 from ragmesh.retrieval.service import RetrievalService
 from ragmesh.retrieval.settings import RerankerSettings
@@ -16,22 +17,40 @@ from ragmesh.retrieval.settings import RerankerSettings
 
 @asynccontextmanager
 async def open_retrieval(wiring: Wiring) -> AsyncIterator[RetrievalService]:
-    """The index versions below the data directory."""
+    """The index versions, wherever they are kept."""
     settings = wiring.settings.retrieval
     embedder = await wiring.port("embedding")
     async with AsyncExitStack() as stack:
-        index = await stack.enter_async_context(
-            embedded_index(
-                wiring.settings.index_path,
-                threads=settings.threads,
-                most_bytes=settings.memory_bytes,
-            )
-        )
+        index = await stack.enter_async_context(_index(wiring))
         reranking = None
         if settings.reranker is not None:
             reranking = await stack.enter_async_context(_reranking(settings.reranker, wiring.clock))
         follower = HeadsFollower(index, wiring.clock, settings.patience)
         yield RetrievalService(embedder, index, follower, wiring.clock, reranking)
+
+
+@asynccontextmanager
+async def _index(wiring: Wiring) -> AsyncIterator[VectorIndex]:
+    """The store of index versions that `index.url` names."""
+    settings, folder = wiring.settings, wiring.settings.index_path
+    if folder is not None:
+        # Imported where files are used: neither NumPy's threads nor tantivy are needed elsewhere.
+        from ragmesh.retrieval.adapters.embedded.index import embedded_index
+
+        threads, memory = settings.retrieval.threads, settings.retrieval.memory_bytes
+        async with embedded_index(folder, threads=threads, most_bytes=memory) as files:
+            yield files
+        return
+    # A second of imports that a mesh on files must not pay.
+    from ragmesh.retrieval.adapters.weaviate.index import weaviate_index
+
+    flush = settings.index.flush_seconds
+    server = settings.index.weaviate
+    if server is None:
+        raise AssertionError("either files or a server keep index versions")
+    async with weaviate_index(server, clock=wiring.clock, flush_seconds=flush) as remote:
+        watch_store(wiring, "index", remote.probe)
+        yield remote
 
 
 @asynccontextmanager

@@ -1,0 +1,1 @@
+"""The VectorIndex of Weaviate."""

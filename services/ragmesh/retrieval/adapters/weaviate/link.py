@@ -1,0 +1,289 @@
+"""The two doors of one Weaviate server: gRPC for data, REST for its schema.
+
+The messages and the stub are those that `weaviate-client` publishes. Its client is not used: it
+asks again up to five times with pauses that double, tells a status by its text alone, and cannot
+be made while the server is away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+import httpx2
+from google.protobuf.message import Message
+from weaviate.proto.v1 import (
+    aggregate_pb2,
+    batch_delete_pb2,
+    batch_pb2,
+    search_get_pb2,
+    weaviate_pb2_grpc,
+)
+
+from ragmesh.chassis.callers import Metadata
+from ragmesh.chassis.foreign_grpc import (
+    Fault,
+    ForeignCallError,
+    ForeignChannel,
+    ForeignSecurity,
+    foreign_channel,
+)
+from ragmesh.chassis.requests import remaining_seconds
+from ragmesh.core.errors import (
+    DeadlineError,
+    RagmeshError,
+    StorageFullError,
+    StoreRefusedError,
+    StoreUnavailableError,
+)
+from ragmesh.retrieval.adapters.weaviate.server import WeaviateServer
+
+OLDEST, BEFORE = (1, 35), (2, 0)
+"""Versions of Weaviate that this program speaks with: from the one, below the other."""
+_WRITES_TAKE = 6
+"""A write may take so many times as long as a search."""
+_RETRY_SECONDS = 1.0
+_KEY_REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+_READ_ONLY = ("read-only", "readonly", "no space left")
+"""How Weaviate says that its disk is too full to write, for want of a code."""
+_MOST_DETAIL = 300
+_log = logging.getLogger(__name__)
+
+
+class WeaviateLink:
+    """Asks Weaviate and says in the mesh's words what went wrong; any number of callers."""
+
+    def __init__(
+        self, server: WeaviateServer, channel: ForeignChannel, http: httpx2.AsyncClient
+    ) -> None:
+        self.server = server
+        self._http = http
+        self._channel = channel
+        self._key = ""
+        stub: Any = weaviate_pb2_grpc.WeaviateStub(channel)  # type: ignore[no-untyped-call]
+        self._search = stub.Search
+        self._aggregate = stub.Aggregate
+        self._batch = stub.BatchObjects
+        self._batch_delete = stub.BatchDelete
+
+    # -- gRPC ------------------------------------------------------------------
+
+    async def search(self, request: search_get_pb2.SearchRequest) -> search_get_pb2.SearchReply:
+        """What matches."""
+        reply: search_get_pb2.SearchReply = await self._ask(
+            self._search, request, self.server.timeout_seconds
+        )
+        return reply
+
+    async def count(self, request: aggregate_pb2.AggregateRequest) -> int:
+        """How many objects match."""
+        reply: aggregate_pb2.AggregateReply = await self._ask(
+            self._aggregate, request, self.server.timeout_seconds
+        )
+        return reply.single_result.objects_count
+
+    async def insert(self, request: batch_pb2.BatchObjectsRequest) -> None:
+        """Keep all of the objects; the error of the first that was refused."""
+        reply = await self._ask(self._batch, request, self._write_seconds)
+        if reply.errors:
+            raise self._refused_objects(len(reply.errors), reply.errors[0].error)
+
+    async def delete(self, request: batch_delete_pb2.BatchDeleteRequest) -> int:
+        """Remove what matches; how many there were. The server takes away so many at once."""
+        removed = 0
+        while True:
+            reply: batch_delete_pb2.BatchDeleteReply = await self._ask(
+                self._batch_delete, request, self._write_seconds
+            )
+            if reply.failed:
+                raise self._refused_objects(reply.failed, "some objects could not be deleted")
+            removed += reply.successful
+            if reply.successful == 0 or reply.matches <= reply.successful:
+                return removed
+
+    @property
+    def _write_seconds(self) -> float:
+        return _WRITES_TAKE * self.server.timeout_seconds
+
+    async def _ask(
+        self, call: Callable[..., Awaitable[Any]], request: Message, seconds: float
+    ) -> Any:
+        try:
+            return await call(request, timeout=self._limit(seconds), metadata=self._metadata)
+        except ForeignCallError as error:
+            raise self._failed(error) from error
+
+    @property
+    def _metadata(self) -> Metadata:
+        return (("authorization", f"Bearer {self._key}"),) if self._key else ()
+
+    def _limit(self, seconds: float) -> float:
+        """Seconds for one call, never more than the request has left that it is made for."""
+        left = remaining_seconds()
+        if left is None:
+            return seconds
+        if left <= 0:
+            raise DeadlineError(f"the request's time ran out before {self.server.name} was asked")
+        return min(left, seconds)
+
+    def _failed(self, error: ForeignCallError) -> RagmeshError:
+        match error.fault:
+            case Fault.KEY_REFUSED:
+                return self._refused_key()
+            case Fault.LATE:
+                return self._late()
+            case Fault.AWAY:
+                return self._away()
+            case Fault.REFUSED:
+                return self.refusal(error.details)
+
+    # -- REST ------------------------------------------------------------------
+
+    async def rest(
+        self, method: str, path: str, body: object = None
+    ) -> tuple[int, dict[str, Any] | list[Any]]:
+        """Status and JSON of a REST call; what is no success may be meant, so the caller looks."""
+        headers = {name: str(value) for name, value in self._metadata}
+        seconds = self._limit(self._write_seconds)
+        try:
+            async with asyncio.timeout(seconds):
+                response = await self._http.request(
+                    method, f"{self.server.rest_url}/v1/{path}", json=body, headers=headers
+                )
+        except (TimeoutError, httpx2.TimeoutException) as error:
+            raise self._late() from error
+        except httpx2.HTTPError as error:
+            raise self._away() from error
+        if response.status_code in _KEY_REFUSED:
+            raise self._refused_key()
+        try:
+            told = response.json() if response.content else {}
+        except json.JSONDecodeError:
+            raise self.refusal("an answer that is not JSON") from None
+        return response.status_code, told
+
+    async def require(self, method: str, path: str, body: object = None) -> Any:
+        """JSON of a REST call that must succeed."""
+        status, told = await self.rest(method, path, body)
+        if not 200 <= status < 300:
+            raise self.refusal(f"{method} {path}: {status} {told}")
+        return told
+
+    # -- standing --------------------------------------------------------------
+
+    async def probe(self) -> str:
+        """The server's version, when it answers at both doors, takes the key and fits this program.
+
+        The key file is read anew, so that a key that was changed needs no restart.
+        """
+        await self.read_key()
+        meta = await self.require("GET", "meta")
+        version = str(meta.get("version", ""))
+        if not OLDEST <= _numbers(version) < BEFORE:
+            raise StoreRefusedError(
+                f"{self.server.name} has version {version or 'unknown'}; this program works with"
+                f" {'.'.join(map(str, OLDEST))} and later, below {BEFORE[0]}",
+                retry_after_seconds=_RETRY_SECONDS,
+            )
+        try:
+            await self._channel.check(timeout=self._limit(self.server.timeout_seconds))
+        except ForeignCallError as error:
+            raise self._failed(error) from error
+        return version
+
+    async def read_key(self) -> None:
+        """Take the key from its file."""
+        file = self.server.api_key_file
+        if file is None:
+            return
+        try:
+            self._key = (await asyncio.to_thread(file.read_text, "utf-8")).strip()
+        except (OSError, ValueError) as error:
+            raise StoreRefusedError(
+                f"{file}, which index.api_key_file names, cannot be read",
+                retry_after_seconds=_RETRY_SECONDS,
+            ) from error
+
+    # -- what is said ----------------------------------------------------------
+
+    def _away(self) -> StoreUnavailableError:
+        return StoreUnavailableError(
+            f"{self.server.name} (gRPC {self.server.grpc_port}) cannot be reached;"
+            " start it, or change index.url",
+            retry_after_seconds=_RETRY_SECONDS,
+        )
+
+    def _late(self) -> RagmeshError:
+        left = remaining_seconds()
+        if left is not None and left <= 0:
+            return DeadlineError(f"the request's time ran out while {self.server.name} was asked")
+        return StoreUnavailableError(
+            f"{self.server.name} did not answer in time", retry_after_seconds=_RETRY_SECONDS
+        )
+
+    def _refused_key(self) -> StoreRefusedError:
+        return StoreRefusedError(
+            f"{self.server.name} refuses the API key; set index.api_key_file to a file that"
+            " holds one of its keys",
+            retry_after_seconds=_RETRY_SECONDS,
+        )
+
+    def _refused_objects(self, count: int, example: str) -> RagmeshError:
+        _log.warning(
+            "weaviate refused objects", extra={"count": count, "detail": example[:_MOST_DETAIL]}
+        )
+        return self.refusal(example)
+
+    def refusal(self, details: str) -> RagmeshError:
+        """What it says may hold what it was asked: only the log is told."""
+        if any(mark in details.lower() for mark in _READ_ONLY):
+            return StorageFullError(
+                f"{self.server.name} takes no writes: its disk is nearly full",
+                retry_after_seconds=_RETRY_SECONDS,
+            )
+        _log.warning("weaviate refused a request", extra={"detail": details[:_MOST_DETAIL]})
+        return StoreRefusedError(
+            f"{self.server.name} refused a request; the log tells why",
+            retry_after_seconds=_RETRY_SECONDS,
+        )
+
+
+@asynccontextmanager
+async def weaviate_link(server: WeaviateServer) -> AsyncIterator[WeaviateLink]:
+    """A link that lives as long as the block; the server need not be there yet."""
+    authorities = None
+    if server.authorities is not None:
+        authorities = await asyncio.to_thread(server.authorities.read_bytes)
+    security = ForeignSecurity(authorities) if server.secure else None
+    async with AsyncExitStack() as stack:
+        channel = await stack.enter_async_context(
+            foreign_channel(server.grpc_address, security=security)
+        )
+        http = await stack.enter_async_context(
+            httpx2.AsyncClient(
+                timeout=server.timeout_seconds * _WRITES_TAKE,
+                follow_redirects=False,
+                trust_env=False,
+                verify=True if server.authorities is None else str(server.authorities),
+            )
+        )
+        link = WeaviateLink(server, channel, http)
+        with suppress(StoreRefusedError):  # said by the first probe, and by every call until then
+            await link.read_key()
+        yield link
+
+
+def quoted(name: str) -> str:
+    """A name as a part of a REST path."""
+    return quote(name, safe="")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    parts = version.split("-")[0].split(".")
+    return tuple(int(part) for part in parts if part.isdecimal())

@@ -1,0 +1,242 @@
+"""What a search reads: the heads of one moment over the chunks of the store.
+
+Tenant, access and metadata are filtered inside the store. It cannot know what is published, so it
+is asked for more than is wanted, and for still more while heads let too little pass.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from weaviate.proto.v1 import base_search_pb2
+
+from ragmesh.core.callers import Caller
+from ragmesh.core.errors import UnavailableError
+from ragmesh.core.search import QueryTerm
+from ragmesh.retrieval.adapters.keyword_queries import (
+    MAX_QUERY_TERMS,
+    WEIGHTS,
+    KeywordQuery,
+    Phrase,
+    keyword_query,
+    terms_of,
+)
+from ragmesh.retrieval.adapters.ranked import DECIMALS, ranking
+from ragmesh.retrieval.adapters.weaviate.conditions import (
+    Always,
+    Condition,
+    Pushed,
+    holding_phrases,
+    narrowed,
+    permitted,
+)
+from ragmesh.retrieval.adapters.weaviate.heads import Moment
+from ragmesh.retrieval.adapters.weaviate.objects import StoredObject, read_stored_chunk
+from ragmesh.retrieval.adapters.weaviate.schema import WORDS, chunk_properties
+from ragmesh.retrieval.adapters.weaviate.shard import Found
+from ragmesh.retrieval.adapters.weaviate.together import first_failure
+from ragmesh.retrieval.adapters.weaviate.version import Version
+from ragmesh.retrieval.ports import Candidate, Rankings, RankRequest, StoredChunk
+
+Floats = npt.NDArray[np.float64]
+Search = Callable[[int], Awaitable[list[Found]]]
+MOST_CANDIDATES = 1_000
+"""A search looks no further, however few of them are published."""
+_WIDENING = 4
+_SPARE = 4
+"""At first a quarter more is asked for than is wanted: some are of revisions just replaced."""
+_OWN = ("document_uid", "revision", "document_id", "ordinal")
+_UNIT = 10
+"""Weaviate takes whole weights of fields."""
+
+
+@dataclass(slots=True)
+class WeaviateView:
+    """One moment of one index version."""
+
+    version: Version
+    moment: Moment
+    missing: int
+    _places: dict[str, int] = field(default_factory=dict)
+    _ids: list[str] = field(default_factory=list)
+
+    @property
+    def heads_sequence(self) -> int:
+        """The sequence up to which heads decided what is visible."""
+        return self.moment.sequence
+
+    @property
+    def missing_documents(self) -> int:
+        """How many documents are published, and their chunks are not here."""
+        return self.missing
+
+    async def rank(self, request: RankRequest) -> Rankings:
+        """The best visible chunks that the caller may see and the filter lets pass."""
+        permission = permitted(request.caller, request.filter, self.version.spec.sortable)
+        words = terms_of(self.version.analyzer, request.wording.text)
+        with first_failure():
+            async with asyncio.TaskGroup() as group:
+                alike = group.create_task(self._alike(request, permission))
+                terms = group.create_task(self.version.counts.terms(words))
+                worded = group.create_task(self._worded(request, permission, words, terms))
+        return self._rankings(request, alike.result(), worded.result(), terms.result())
+
+    async def load(
+        self, places: Sequence[int], terms: Sequence[QueryTerm]
+    ) -> tuple[StoredChunk, ...]:
+        """The chunks at these places of this view, in the order asked for."""
+        ids = [self._ids[place] for place in places]
+        found = await self.version.chunks.by_ids(ids, chunk_properties(self.version.spec))
+        if len(found) < len(set(ids)):
+            # Their revision is being written anew, or the search took longer than chunks stay.
+            raise UnavailableError("chunks that were found have gone meanwhile; ask again")
+        dimension = self.version.spec.fingerprint.dimension
+        return tuple(
+            read_stored_chunk(found[one], place, dimension, terms)
+            for one, place in zip(ids, places, strict=True)
+        )
+
+    async def _alike(self, request: RankRequest, permission: Pushed) -> list[Found]:
+        if request.vector is None:
+            return []
+        vector = request.vector.values
+
+        async def search(condition: Condition | None, limit: int) -> list[Found]:
+            return await self.version.chunks.nearest(vector, condition, _OWN, limit)
+
+        return await self._visible(request, permission, search)
+
+    async def _worded(
+        self,
+        request: RankRequest,
+        permission: Pushed,
+        words: Sequence[str],
+        counted: Awaitable[Sequence[QueryTerm]],
+    ) -> list[Found]:
+        if not request.keyword:
+            return []
+        # Only where there are more of them must their rarity be waited for.
+        few = len(words) <= MAX_QUERY_TERMS
+        terms = [QueryTerm(word, 0.0) for word in words] if few else await counted
+        query = keyword_query(self.version.analyzer, request.wording, terms)
+        if query.finds_nothing:
+            return []
+        asked = _message(query)
+        properties = (*_OWN, *WORDS.values()) if query.phrases else _OWN
+
+        async def search(condition: Condition | None, limit: int) -> list[Found]:
+            return await self.version.chunks.worded(asked, condition, properties, limit)
+
+        narrow = narrowed(permission, holding_phrases(query.phrases))
+        return await self._visible(request, narrow, search, query.phrases)
+
+    async def _visible(
+        self,
+        request: RankRequest,
+        permission: Pushed,
+        search: Callable[[Condition | None, int], Awaitable[list[Found]]],
+        phrases: Sequence[Phrase] = (),
+    ) -> list[Found]:
+        """The best of what is published, as many as are wanted if there are so many."""
+        if isinstance(permission, Always):
+            if not permission.passes:
+                return []
+            condition = None
+        else:
+            condition = permission
+        wanted = request.candidates
+        most = max(MOST_CANDIDATES, wanted)
+        limit = min(most, wanted + wanted // _SPARE)
+        while True:
+            hits = await search(condition, limit)
+            shown = [
+                hit
+                for hit in hits
+                if self._shows(request.caller, hit.stored) and _holds_all(hit.stored, phrases)
+            ]
+            if len(shown) >= wanted or len(hits) < limit or limit >= most:
+                return shown[:wanted]
+            limit = min(most, _WIDENING * limit)
+
+    def _shows(self, caller: Caller, stored: StoredObject) -> bool:
+        of = stored.properties
+        return self.moment.shows(caller, of["document_uid"], int(of["revision"]))
+
+    def _rankings(
+        self,
+        request: RankRequest,
+        alike: Sequence[Found],
+        worded: Sequence[Found],
+        terms: Sequence[QueryTerm],
+    ) -> Rankings:
+        similarities = {hit.stored.id: hit.score for hit in alike}
+        if request.vector is not None:
+            query = _unit(request.vector.values)
+            rest = (hit.stored for hit in worded if hit.stored.id not in similarities)
+            similarities |= {one.id: float(_unit(one.vector) @ query) for one in rest}
+        candidates = {
+            self._place(hit.stored.id): self._candidate(hit.stored, similarities)
+            for hit in (*alike, *worded)
+        }
+        rankings = []
+        if request.vector is not None:
+            scores = {place: candidates[place].similarity for place in self._placed(alike)}
+            rankings.append(ranking("dense", scores, candidates, request.candidates))
+        if request.keyword:
+            scores = self._placed(worded)
+            rankings.append(ranking("keyword", scores, candidates, request.candidates))
+        return Rankings(tuple(rankings), candidates, tuple(terms))
+
+    def _candidate(self, stored: StoredObject, similarities: Mapping[str, float]) -> Candidate:
+        of = stored.properties
+        similarity = min(1.0, max(-1.0, similarities.get(stored.id, 0.0)))
+        return Candidate(
+            self._place(stored.id),
+            of["document_id"],
+            int(of["ordinal"]),
+            round(similarity, DECIMALS),
+        )
+
+    def _placed(self, hits: Iterable[Found]) -> dict[int, float]:
+        return {self._place(hit.stored.id): hit.score for hit in hits}
+
+    def _place(self, chunk_id: str) -> int:
+        place = self._places.setdefault(chunk_id, len(self._ids))
+        if place == len(self._ids):
+            self._ids.append(chunk_id)
+        return place
+
+
+def _message(query: KeywordQuery) -> base_search_pb2.BM25:
+    """The words that are looked for, those of phrases too: phrases are checked by us."""
+    words = [*query.terms, *(term for phrase in query.phrases for term in phrase.terms)]
+    return base_search_pb2.BM25(
+        query=" ".join(dict.fromkeys(words)),
+        properties=[f"{name}^{round(_UNIT * WEIGHTS[field])}" for field, name in WORDS.items()],
+    )
+
+
+def _holds_all(stored: StoredObject, phrases: Sequence[Phrase]) -> bool:
+    """Whether each phrase stands in one of its fields, word after word."""
+    return all(
+        any(
+            _stands_in(phrase.terms, stored.properties.get(WORDS[field], "").split())
+            for field in phrase.fields
+        )
+        for phrase in phrases
+    )
+
+
+def _stands_in(phrase: Sequence[str], words: Sequence[str]) -> bool:
+    length = len(phrase)
+    return any(tuple(words[at : at + length]) == phrase for at in range(len(words) - length + 1))
+
+
+def _unit(values: bytes) -> Floats:
+    vector = np.frombuffer(values, "<f4").astype(np.float64)
+    length = float(np.linalg.norm(vector))
+    return vector / length if length else vector
