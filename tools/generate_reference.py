@@ -141,14 +141,14 @@ def cli_page() -> str:
     lines = [
         "# Command line",
         "",
-        "`run`, `certs`, `config`, `doctor`, `completion`, `version` and `evaluate compare` work",
-        "without a mesh; every other command speaks to one over gRPC, at `--server` or",
-        "`RAGMESH_SERVER`, with the key in `RAGMESH_API_KEY`; for `https://`, `RAGMESH_CA_FILE`",
-        "names the file of the authorities to believe. The exit code is 0 when all is done, 1 when",
-        "something failed, 2 for wrong usage and 130 after Ctrl-C. An error is one line on stderr,",
-        "`ragmesh: REASON: sentence`; the reasons stand in [errors](errors.md), and `USAGE` is a",
-        "command that was typed wrongly. `-h`, `--help` and, for programs, `--json` work",
-        "everywhere.",
+        "`run`, `certs`, `config`, `topics`, `doctor`, `completion`, `version` and",
+        "`evaluate compare` work without a mesh; every other command speaks to one over gRPC, at",
+        "`--server` or `RAGMESH_SERVER`, with the key in `RAGMESH_API_KEY`; for `https://`,",
+        "`RAGMESH_CA_FILE` names the file of the authorities to believe. The exit code is 0 when",
+        "all is done, 1 when something failed, 2 for wrong usage and 130 after Ctrl-C. An error is",
+        "one line on stderr, `ragmesh: REASON: sentence`; the reasons stand in",
+        "[errors](errors.md), and `USAGE` is a command that was typed wrongly. `-h`, `--help` and,",
+        "for programs, `--json` work everywhere.",
     ]
     for context in command_contexts():
         lines += ["", *_command(context)]

@@ -100,7 +100,7 @@ async def _until_idle(catalog: Indexing, patience: float) -> int:
 def _set_damaged_events_aside(settings: Settings) -> bool:
     """Rename an event log that cannot be read; whether it was so. Only whoever locks it may."""
     path = settings.events_path
-    if not path.exists():
+    if path is None or not path.exists():
         return False
     try:
         EventFile.open(path).close()

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from ragmesh.cache.settings import CacheSettings
 from ragmesh.chassis.addresses import Address
+from ragmesh.chassis.events.settings import EventSettings
 from ragmesh.chassis.identity.settings import IdentitySettings
 from ragmesh.chassis.logs import LogFormat, LogLevel
 from ragmesh.chassis.settings import Section
@@ -104,16 +105,6 @@ class CatalogSettings(Section):
         if (self.tls_certificate_file is None) != (self.tls_key_file is None):
             raise ValueError("catalog.tls_certificate_file and catalog.tls_key_file go together")
         return self
-
-
-class EventSettings(Section):
-    """Where the event log lives."""
-
-    url: str | None = Field(
-        None,
-        pattern=r"^sqlite:///.+",
-        description="sqlite:///PATH; by default events.db in the data directory.",
-    )
 
 
 class BlobSettings(Section):
@@ -360,8 +351,10 @@ class Settings(Section):
         return self.catalog_path is None and (self.events.url or "").startswith("kafka://")
 
     @property
-    def events_path(self) -> Path:
-        """File of the event log."""
+    def events_path(self) -> Path | None:
+        """File of the event log; None = a Kafka keeps it."""
+        if self.events.kafka_address is not None:
+            return None
         return self._path(self.events.url, "sqlite:///", "events.db")
 
     @property

@@ -19,6 +19,8 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 
 # Libraries that tell at INFO what concerns only their own authors.
 _TALKATIVE = ("asyncio", "uvicorn.error", "httpx", "httpcore", "alembic", "httpx2", "openai")
+# Tells every attempt to reach a broker that is away, many a second; whoever calls it tells once.
+_TOLD_BY_CALLERS = ("aiokafka",)
 # `color_message` is uvicorn's copy of its message for terminals; `taskName` says nothing here.
 _NOT_SHOWN = frozenset(
     {
@@ -51,6 +53,8 @@ def configure(form: LogFormat, level: LogLevel, *, stream: TextIO | None = None)
     root.setLevel(level.upper())
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
+    for name in _TOLD_BY_CALLERS:
+        logging.getLogger(name).setLevel(max(root.level, logging.CRITICAL))
     logging.captureWarnings(True)
 
 

@@ -45,7 +45,8 @@ class Relay:
     limits: RelayLimits = RelayLimits()
 
     async def run(self) -> None:
-        """Relay until cancelled; a store that is full or away is waited for."""
+        """Relay until cancelled; a store that is full or away is waited for, and told once."""
+        told = ""
         while True:
             try:
                 while await self.relay_some() == self.limits.rows:
@@ -53,9 +54,12 @@ class Relay:
             except RagmeshError as error:
                 if not error.kind.transient:
                     raise
-                _log.warning("events wait in the outbox", extra={"reason": error.reason})
+                if error.reason != told:
+                    told = error.reason
+                    _log.warning("events wait in the outbox", extra={"reason": told})
                 await self.clock.sleep(error.retry_after_seconds or _PAUSE_SECONDS)
                 continue
+            told = ""
             await first_of(self.outbox.outbox_filled(), self.clock.sleep(self.limits.poll_seconds))
 
     async def relay_some(self) -> int:

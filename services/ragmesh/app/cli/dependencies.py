@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from ragmesh.app.cli.event_log import event_log
 from ragmesh.app.cli.findings import Finding, State
 from ragmesh.app.modules.internal import NEEDS
 from ragmesh.app.modules.tls import service_files
@@ -61,6 +62,8 @@ async def dependencies(settings: Settings) -> AsyncIterator[Finding]:
         yield await _listens(
             "collector", settings.telemetry.otlp_endpoint, "telemetry.otlp_endpoint"
         )
+    if settings.events.kafka_address is not None:
+        yield await event_log(settings.events, settings.events.kafka_address)
     for peer, need in NEEDS.get(settings.target, {}).items():
         yield await _peer(settings, peer, need.service)
 

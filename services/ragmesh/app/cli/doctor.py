@@ -52,12 +52,12 @@ def doctor(
         except RagmeshError as error:
             yield Finding.of("settings", error)
         else:
+            start_logging(settings)
             async for finding in examine(settings):
                 yield finding
             if repairs:
                 from ragmesh.app.cli.repairs import repair
 
-                start_logging(settings)
                 async for finding in repair(surroundings, settings, address):
                     yield finding
         yield await reach(surroundings, address, wanted=wanted)

@@ -20,6 +20,7 @@ from ragmesh.app.cli.migrating import migrate
 from ragmesh.app.cli.records import audit, sights, usage
 from ragmesh.app.cli.running import run
 from ragmesh.app.cli.tenants import tenants
+from ragmesh.app.cli.topics import topics
 from ragmesh.app.cli.version import version
 
 
@@ -52,6 +53,7 @@ _COMMANDS = (
     certs,
     config,
     migrate,
+    topics,
     doctor,
     completion,
     version,

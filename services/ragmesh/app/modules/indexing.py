@@ -9,6 +9,7 @@ from typing import Any
 from ragmesh.app.modules.internal import watch_store
 from ragmesh.app.wiring import Wiring
 from ragmesh.chassis.events import EventLog
+from ragmesh.chassis.events.kafka.address import KafkaAddress
 from ragmesh.chassis.events.sqlite_log import open_sqlite_event_log
 from ragmesh.chassis.events.waiting import first_of
 from ragmesh.chassis.health import Probe
@@ -35,11 +36,30 @@ async def open_parsers(wiring: Wiring) -> AsyncIterator[ParserPool]:
 
 
 @asynccontextmanager
+async def open_kafka(wiring: Wiring, address: KafkaAddress) -> AsyncIterator[EventLog]:
+    """The log in a Kafka, which may be away: whoever needs it waits, and `/readyz` tells."""
+    from ragmesh.chassis.events.kafka.log import open_kafka_event_log
+
+    telemetry = wiring.telemetry.events
+    async with (
+        open_kafka_event_log(address, wiring.clock, telemetry=telemetry) as log,
+        wiring.life.tasks.running("events.watch", log.watch()),
+    ):
+        watch_store(wiring, "events", log.probe)
+        yield log
+
+
+@asynccontextmanager
 async def open_events(wiring: Wiring) -> AsyncIterator[EventLog]:
     """The log of events between catalog and indexer."""
     path, telemetry = wiring.settings.events_path, wiring.telemetry.events
-    async with open_sqlite_event_log(path, wiring.clock, telemetry=telemetry) as log:
-        yield log
+    address = wiring.settings.events.kafka_address
+    if path is not None:
+        async with open_sqlite_event_log(path, wiring.clock, telemetry=telemetry) as log:
+            yield log
+    elif address is not None:
+        async with open_kafka(wiring, address) as log:
+            yield log
 
 
 @asynccontextmanager

@@ -81,13 +81,19 @@ STORES: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "all": {
             "cache": (),
             "blobs": (),
+            "events": (),
             "catalog": (_ADMIN, _ASK, _COLLECTIONS, _DOCUMENTS),
             "index": (_ASK,),
         },
         "cache": {"cache": (_CACHE, _HITS)},
         "retrieval": {"index": (_RETRIEVAL,)},
-        "indexing": {"blobs": (), "catalog": (_CATALOG, _HEADS, _MIGRATIONS, _TENANTS)},
-        "indexer": {"blobs": (), "catalog": (_WORKER,)},
+        # Uploads need no event log: what is to be sent waits in the catalog.
+        "indexing": {
+            "blobs": (),
+            "events": (),
+            "catalog": (_CATALOG, _HEADS, _MIGRATIONS, _TENANTS),
+        },
+        "indexer": {"blobs": (), "events": (_WORKER,), "catalog": (_WORKER,)},
     }
 )
 """The backing servers of a target, and which of its own services cannot work without."""
@@ -95,7 +101,9 @@ STORES: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
 
 def watch_store(wiring: Wiring, store: str, probe: Probe) -> None:
     """Have a backing server probed and told in `/readyz`, under the name of its setting."""
-    health: Health = wiring.running["health"]
+    health: Health | None = wiring.running.get("health")
+    if health is None:
+        return  # a repair, which nobody probes
     health.watch(Dependency(f"{store}.url", probe, STORES[wiring.settings.target][store]))
 
 

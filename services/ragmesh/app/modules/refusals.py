@@ -51,7 +51,8 @@ def refuse_catalog(settings: Settings, _in_cluster: bool) -> None:
 
 def refuse_events(settings: Settings, _in_cluster: bool) -> None:
     """Raise when another process has the event log open."""
-    refuse_held(settings.events_path)
+    if settings.events_path is not None:
+        refuse_held(settings.events_path)
 
 
 def refuse_index(settings: Settings, _in_cluster: bool) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from ragmesh.chassis.events.port import Cause, Delivery, Event, Handler
@@ -96,6 +97,13 @@ class Consumer:
         self._room = max_in_flight
         self._attempting = _unobserved if attempting is None else attempting
         self._freed = asyncio.Event()
+        self._under_way: dict[int, asyncio.Task[None]] = {}
+
+    def interrupt(self, positions: Collection[int]) -> None:
+        """Break off the handling of these events: they are somebody else's now."""
+        for position in positions:
+            if position in self._under_way:
+                self._under_way[position].cancel()
 
     async def run(self) -> None:
         """Consume until cancelled; events under way are interrupted then, and come again."""
@@ -108,7 +116,10 @@ class Consumer:
                 taken = await self._take()
                 for lease in taken.leases:
                     self._room -= 1
-                    tasks.create_task(self._deliver(lease))
+                    task = tasks.create_task(self._deliver(lease))
+                    self._under_way[lease.position] = task
+                    # Not by the task itself: one that is cancelled early never begins.
+                    task.add_done_callback(partial(self._ended, lease))
                 if not taken.leases:
                     await self._more(taken.next_due_seconds)
 
@@ -130,21 +141,22 @@ class Consumer:
         await self._freed.wait()
 
     async def _deliver(self, lease: Lease) -> None:
-        try:
-            with self._attempting(lease.event) as attempt:
-                verdict = await self._attempt(lease, attempt)
-            match verdict:
-                case None:
-                    await self._record(lambda: self._queue.finish(lease))
-                case Retry():
-                    await self._record(lambda: self._queue.postpone(lease, verdict))
-                case GiveUp():
-                    cause = Cause(verdict.reason, lease.attempts + 1)
-                    await self._record(lambda: self._queue.give_up(lease, cause))
-        finally:
-            self._queue.release(lease)
-            self._room += 1
-            self._freed.set()
+        with self._attempting(lease.event) as attempt:
+            verdict = await self._attempt(lease, attempt)
+        match verdict:
+            case None:
+                await self._record(lambda: self._queue.finish(lease))
+            case Retry():
+                await self._record(lambda: self._queue.postpone(lease, verdict))
+            case GiveUp():
+                cause = Cause(verdict.reason, lease.attempts + 1)
+                await self._record(lambda: self._queue.give_up(lease, cause))
+
+    def _ended(self, lease: Lease, _task: asyncio.Task[None]) -> None:
+        del self._under_way[lease.position]
+        self._queue.release(lease)
+        self._room += 1
+        self._freed.set()
 
     async def _attempt(self, lease: Lease, seen: Attempt) -> Retry | GiveUp | None:
         """Handle the event; what its error means, or None."""

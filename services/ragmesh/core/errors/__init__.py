@@ -75,6 +75,15 @@ from ragmesh.core.errors.evaluating import (
     InvalidEvaluationError,
     InvalidGoldenQuestionsError,
 )
+from ragmesh.core.errors.events import (
+    ConsumerStuckError,
+    EventLogCredentialsError,
+    EventLogDeniedError,
+    EventLogUnreachableError,
+    EventLogVersionError,
+    TopicMissingError,
+    TopicShrinkError,
+)
 from ragmesh.core.errors.indexes import (
     EmbedderOverloadedError,
     EncoderChangedError,
@@ -201,6 +210,7 @@ __all__ = [
     "CollectionNotFoundError",
     "ConflictError",
     "ConnectionsExceededError",
+    "ConsumerStuckError",
     "ControlCharactersError",
     "DeadLetterNotFoundError",
     "DeadlineError",
@@ -215,6 +225,10 @@ __all__ = [
     "EncoderNotFoundError",
     "EncryptedFileError",
     "EncryptionMismatchError",
+    "EventLogCredentialsError",
+    "EventLogDeniedError",
+    "EventLogUnreachableError",
+    "EventLogVersionError",
     "ExhaustedError",
     "FieldNotSortableError",
     "FileTooLargeError",
@@ -311,6 +325,8 @@ __all__ = [
     "TenantNotFoundError",
     "TextNotReadyError",
     "TextTooLongError",
+    "TopicMissingError",
+    "TopicShrinkError",
     "UnauthenticatedError",
     "UnavailableError",
     "UndecodableEventError",

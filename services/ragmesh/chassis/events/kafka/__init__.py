@@ -1,0 +1,1 @@
+"""The event log over Kafka: what is known of aiokafka stays in here."""

@@ -1,0 +1,86 @@
+"""Makes the clients of aiokafka, whose own defaults would lose events."""
+
+from __future__ import annotations
+
+import ssl
+from types import MappingProxyType
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+
+from ragmesh.chassis.events.kafka.address import Encryption, KafkaAddress
+
+PRODUCER = MappingProxyType(
+    {
+        "acks": "all",
+        "enable_idempotence": True,
+        "linger_ms": 2,
+        "request_timeout_ms": 10_000,
+        "metadata_max_age_ms": 30_000,
+    }
+)
+CONSUMER = MappingProxyType(
+    {
+        "enable_auto_commit": False,
+        "auto_offset_reset": "earliest",
+        "session_timeout_ms": 45_000,
+        "heartbeat_interval_ms": 3_000,
+        "max_poll_interval_ms": 600_000,
+        # Longer than a member may take to let go of its partitions.
+        "rebalance_timeout_ms": 45_000,
+        "request_timeout_ms": 30_000,
+        "metadata_max_age_ms": 30_000,
+        # What is fetched and not taken is thrown away when a partition is paused.
+        "max_partition_fetch_bytes": 65_536,
+        "retry_backoff_ms": 250,
+    }
+)
+ADMIN = MappingProxyType({"request_timeout_ms": 10_000})
+_CLIENT_ID = "ragmesh"
+
+
+def producer(address: KafkaAddress) -> AIOKafkaProducer:
+    """A producer that is not connected yet."""
+    return AIOKafkaProducer(**_options(address), **PRODUCER)
+
+
+def consumer(address: KafkaAddress, group: str, **changes: Any) -> AIOKafkaConsumer:
+    """A consumer that is not connected yet; only tests and lookouts change what is pinned."""
+    return AIOKafkaConsumer(**_options(address), group_id=group, **{**CONSUMER, **changes})
+
+
+def admin(address: KafkaAddress, **changes: Any) -> AIOKafkaAdminClient:
+    """A client for topics and groups that is not connected yet."""
+    return AIOKafkaAdminClient(**_options(address), **{**ADMIN, **changes})
+
+
+def connection_options(address: KafkaAddress) -> dict[str, Any]:
+    """How a connection is made to a broker of this address."""
+    options: dict[str, Any] = {"client_id": _CLIENT_ID}
+    protocol = "PLAINTEXT"
+    if address.encryption is not None:
+        options["ssl_context"] = _context(address.encryption)
+        protocol = "SSL"
+    if address.credentials is not None:
+        known = address.credentials
+        options |= {
+            "sasl_mechanism": known.mechanism,
+            "sasl_plain_username": known.username,
+            "sasl_plain_password": known.password,
+        }
+        protocol = "SASL_SSL" if protocol == "SSL" else "SASL_PLAINTEXT"
+    return {**options, "security_protocol": protocol}
+
+
+def _options(address: KafkaAddress) -> dict[str, Any]:
+    return {"bootstrap_servers": list(address.servers), **connection_options(address)}
+
+
+def _context(encryption: Encryption) -> ssl.SSLContext:
+    """Read from the files at every connection that is made anew: they may have been renewed."""
+    context = ssl.create_default_context(cafile=encryption.ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if encryption.certificate_file is not None:
+        context.load_cert_chain(encryption.certificate_file, encryption.key_file)
+    return context
