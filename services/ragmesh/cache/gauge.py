@@ -15,6 +15,7 @@ from ragmesh.chassis.telemetry.signals import (
     Metric,
 )
 from ragmesh.core.clock import Clock
+from ragmesh.core.errors import RagmeshError
 
 _PAUSE_SECONDS = 5.0
 _SHOWN = (
@@ -43,7 +44,12 @@ class CacheGauge:
 
     async def show(self) -> None:
         """Show how it is now."""
-        stats = await self.cache.get_stats()
+        try:
+            stats = await self.cache.get_stats()
+        except RagmeshError as error:
+            if not error.kind.transient:
+                raise
+            return  # its store is away, which readiness tells; what was shown last stays
         for kind in fields(stats):
             counted = getattr(stats, kind.name)
             for metric, read in _SHOWN:

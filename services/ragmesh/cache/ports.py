@@ -67,8 +67,8 @@ class EntryStore(Protocol[E]):
     async def holds(self, read: ReadMark) -> bool:
         """Whether an entry made from this read could be kept and found now."""
 
-    async def invalidate(self, invalidations: Sequence[Invalidation]) -> int:
-        """Remember the changes, drop every entry that is older than one; how many there were."""
+    async def invalidate(self, invalidations: Sequence[Invalidation]) -> None:
+        """Remember the changes: no entry that read before one is found or kept any more."""
 
     async def count(self) -> EntryStats:
         """What is kept and what happened."""

@@ -2,26 +2,62 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr, field_validator
 
 from ragmesh.cache.ports import EntryLimits
 from ragmesh.chassis.settings import Section
+
+MEMORY_URL = "memory://"
+
+
+class RedisSettings(Section):
+    """How a Redis that `cache.url` names is entered and asked."""
+
+    password: SecretStr | None = Field(
+        None, description="Password of the user in cache.url, or of Redis itself."
+    )
+    password_file: Path | None = Field(None, description="File to read the password from instead.")
+    ca_file: Path | None = Field(
+        None,
+        description="Certificates (PEM) that a rediss:// server's is checked with; by default"
+        " those of the system.",
+    )
+    prefix: str = Field(
+        "ragmesh",
+        pattern=r"^[a-z0-9-]{1,40}$",
+        description="What all keys begin with: meshes that share a Redis must differ here.",
+    )
+    budget_milliseconds: float = Field(
+        20.0,
+        gt=0,
+        le=1_000,
+        description="How long an entry is waited for; then it is passed by, and not tried again.",
+    )
+    connections: int = Field(
+        8, gt=0, le=1_024, description="Most connections of one process to Redis."
+    )
 
 
 class CacheSettings(Section):
     """Settings of the cache service."""
 
-    url: Literal["memory://"] = Field(
-        "memory://", description="Where entries live; memory:// is this process."
+    url: str = Field(
+        MEMORY_URL,
+        pattern=r"^memory://$|^rediss?://([^\s:@/]+@)?[^\s:@/]+(:[0-9]{1,5})?(/[0-9]{0,3})?$",
+        description="Where entries live: memory:// is this process;"
+        " redis://[USER@]HOST[:PORT][/DATABASE] (rediss:// with TLS) is shared by all replicas.",
     )
+    redis: RedisSettings = Field(RedisSettings(), description="Of a Redis.")
     answer_megabytes: float = Field(
-        64.0, gt=0, description="Most megabytes of answers kept; those used last stay."
+        64.0, gt=0, description="Most megabytes of answers kept in memory://; those used last stay."
     )
     answer_ttl_seconds: float = Field(3600.0, gt=0, description="How long an answer may be served.")
     hit_megabytes: float = Field(
-        32.0, gt=0, description="Most megabytes of hits of searches kept; those used last stay."
+        32.0,
+        gt=0,
+        description="Most megabytes of hits of searches kept in memory://; those used last stay.",
     )
     hit_ttl_seconds: float = Field(
         300.0,
@@ -30,7 +66,9 @@ class CacheSettings(Section):
         "collection changes.",
     )
     vector_megabytes: float = Field(
-        32.0, gt=0, description="Most megabytes of query vectors kept; those used last stay."
+        32.0,
+        gt=0,
+        description="Most megabytes of query vectors kept in memory://; those used last stay.",
     )
     vector_ttl_seconds: float = Field(
         86_400.0, gt=0, description="How long the vector of a query is kept."
@@ -51,6 +89,13 @@ class CacheSettings(Section):
         gt=0,
         description="Most changes of documents remembered; above it fewer answers are kept.",
     )
+
+    @field_validator("url", mode="before")
+    @classmethod
+    def _refuse_password(cls, url: object) -> object:
+        if isinstance(url, str) and "@" in url and ":" in url.partition("://")[2].split("@")[0]:
+            raise ValueError("must not hold a password; set cache.redis.password_file")
+        return url
 
     def answer_limits(self) -> EntryLimits:
         """The limits that these settings put on an answer store."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -26,14 +25,14 @@ class AnswerStoreContract:
         memory_entries=1_000,
     )
 
-    def make(self) -> Callable[[EntryLimits, Clock], AnswerStore]:
-        """How a fresh store is made."""
+    async def make(self, limits: EntryLimits, clock: Clock) -> AnswerStore:
+        """A fresh store, whose memory of changes begins now."""
         raise NotImplementedError
 
     async def start(self) -> tuple[AnswerStore, ManualClock]:
         """A store that began a second ago, and the clock that it goes by."""
         clock = ManualClock()
-        store = self.make()(self.limits, clock)
+        store = await self.make(self.limits, clock)
         await clock.advance(1)
         return store, clock
 
@@ -48,14 +47,14 @@ class AnswerStoreContract:
         store, clock = await self.start()
         await store.keep(stored_answer("a", documents=("x", "y"), read_at=clock.now()))
         await store.keep(stored_answer("b", documents=("z",), read_at=clock.now()))
-        assert await store.invalidate([change("y", 2)]) == 1
+        await store.invalidate([change("y", 2)])
         assert await store.find("a") is None
         assert await store.find("b") is not None
 
     async def test_the_state_that_an_answer_read_does_not_invalidate_it(self) -> None:
         store, clock = await self.start()
         await store.keep(stored_answer(sequence=5, read_at=clock.now()))
-        assert await store.invalidate([change("document", 5), change("document", 4)]) == 0
+        await store.invalidate([change("document", 5), change("document", 4)])
         assert await store.find("key") is not None
 
     async def test_an_answer_that_comes_after_its_invalidation_is_refused(self) -> None:
@@ -154,14 +153,14 @@ class HitStoreContract:
 
     limits = replace(AnswerStoreContract.limits, ttl_seconds=300.0, refresh_seconds=0.0)
 
-    def make(self) -> Callable[[EntryLimits, Clock], HitStore]:
-        """How a fresh store is made."""
+    async def make(self, limits: EntryLimits, clock: Clock) -> HitStore:
+        """A fresh store, whose memory of changes begins now."""
         raise NotImplementedError
 
     async def start(self) -> tuple[HitStore, ManualClock]:
         """A store that began a second ago, and the clock that it goes by."""
         clock = ManualClock()
-        store = self.make()(self.limits, clock)
+        store = await self.make(self.limits, clock)
         await clock.advance(1)
         return store, clock
 
@@ -178,7 +177,7 @@ class HitStoreContract:
         store, clock = await self.start()
         await store.keep(stored_hits("found", documents=("x",), sequence=1, read_at=clock.now()))
         await store.keep(stored_hits("nothing", documents=(), sequence=1, read_at=clock.now()))
-        assert await store.invalidate([change("", 2)]) == 2
+        await store.invalidate([change("", 2)])
         assert await store.find("found") is await store.find("nothing") is None
         assert not await store.keep(stored_hits(documents=(), sequence=1, read_at=clock.now()))
 
@@ -196,27 +195,27 @@ class VectorStoreContract:
 
     ttl_seconds = 60.0
 
-    def make(self, clock: Clock) -> VectorStore:
+    async def make(self, clock: Clock) -> VectorStore:
         """A fresh store with room for a few small vectors, each for `ttl_seconds`."""
         raise NotImplementedError
 
     async def test_vectors_come_in_the_order_of_their_keys_and_none_for_what_is_unknown(
         self,
     ) -> None:
-        store = self.make(ManualClock())
+        store = await self.make(ManualClock())
         await store.keep([("a", ONE), ("b", TWO)])
         assert await store.find(["b", "x", "a", "b"]) == (TWO, None, ONE, TWO)
         assert await store.find([]) == ()
 
     async def test_what_is_kept_again_is_what_was_kept_last(self) -> None:
-        store = self.make(ManualClock())
+        store = await self.make(ManualClock())
         await store.keep([("a", ONE)])
         await store.keep([("a", TWO)])
         assert await store.find(["a"]) == (TWO,)
         assert (await store.count()).entries == 1
 
     async def test_every_key_asked_for_counts_as_a_hit_or_a_miss(self) -> None:
-        store = self.make(ManualClock())
+        store = await self.make(ManualClock())
         await store.keep([("a", ONE)])
         await store.find(["a", "x", "a"])
         stats = await store.count()
@@ -225,7 +224,7 @@ class VectorStoreContract:
 
     async def test_a_vector_is_kept_for_its_time(self) -> None:
         clock = ManualClock()
-        store = self.make(clock)
+        store = await self.make(clock)
         await store.keep([("a", ONE)])
         await clock.advance(self.ttl_seconds - 1)
         await store.keep([("b", TWO)])

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from ragmesh.cache.adapters.memory import MemoryAnswers, MemoryHits, MemoryVectors
 from ragmesh.cache.gauge import CacheGauge
 from ragmesh.cache.service import CacheService
 from ragmesh.chassis.telemetry.metering import Meter
+from ragmesh.core.answers import EntryStats
 from ragmesh.core.callers import Machine, Principal
+from ragmesh.core.errors import StoreUnavailableError
+from ragmesh.core.vectors import Vector
 from ragmesh.testing.cache import change, stored_answer, stored_hits
 from ragmesh.testing.cache_stores import AnswerStoreContract, HitStoreContract
 from ragmesh.testing.clocks import ManualClock
@@ -33,6 +38,24 @@ async def test_what_is_held_follows_the_cache_and_what_was_refused_only_grows() 
     assert _read(meter, "rag.cache.entries") == {"answers": 0, "hits": 0, "vectors": 0}
     assert _read(meter, "rag.cache.size") == {"answers": 0, "hits": 0, "vectors": 0}
     assert _read(meter, "rag.cache.refusals") == {"answers": 1, "hits": 0, "vectors": 0}
+
+
+class Away:
+    """A store whose server does not answer."""
+
+    async def count(self) -> EntryStats:
+        raise StoreUnavailableError("it is away")
+
+
+async def test_a_store_that_is_away_changes_nothing_that_was_shown() -> None:
+    clock, meter = ManualClock(), Meter()
+    answers = MemoryAnswers(AnswerStoreContract.limits, clock)
+    hits = MemoryHits(HitStoreContract.limits, clock)
+    vectors: Any = MemoryVectors(10_000, 60.0, clock)
+    await vectors.keep([("a", Vector.from_floats([1.0]))])
+    await CacheGauge(CacheService(answers, hits, vectors), meter, clock).show()
+    await CacheGauge(CacheService(cast(Any, Away()), hits, vectors), meter, clock).show()
+    assert _read(meter, "rag.cache.entries") == {"answers": 0, "hits": 0, "vectors": 1}
 
 
 def _read(meter: Meter, name: str) -> dict[str, float]:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from collections.abc import Sequence
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ragmesh.cache.adapters.memory import MemoryAnswers, MemoryHits, MemoryVectors
+from ragmesh.cache.ports import EntryLimits
 from ragmesh.cache.service import CacheService
-from ragmesh.core.answers import Invalidation, StoredAnswer
-from ragmesh.core.callers import Machine, Principal
-from ragmesh.testing.cache import COLLECTION, stored_answer
-from ragmesh.testing.cache_stores import AnswerStoreContract
-from ragmesh.testing.clocks import ManualClock
-
-DOCUMENTS = "abc"
-USER = Principal("tenant", "user")
+from ragmesh.core.callers import Principal
+from ragmesh.core.clock import Clock
+from ragmesh.testing.cache_histories import (
+    DOCUMENTS,
+    LATE_AFTER_A_RESTART,
+    LATE_AFTER_FORGETTING,
+    Step,
+    World,
+)
 
 _STEPS = st.lists(
     st.one_of(
@@ -32,81 +34,10 @@ _STEPS = st.lists(
     max_size=40,
 )
 
-LATE_AFTER_A_RESTART: list[tuple[str, object]] = [
-    ("wait", 0.5),
-    ("read", {"a"}),
-    ("publish", "a"),
-    ("deliver", 0),
-    ("restart", None),
-    ("store", 0),
-]
-LATE_AFTER_FORGETTING: list[tuple[str, object]] = [
-    ("wait", 0.5),
-    ("read", {"a"}),
-    *(("publish", name) for name in DOCUMENTS),
-    *(("deliver", 0) for _ in DOCUMENTS),
-    ("store", 0),
-]
 
-
-class World:
-    """A collection, questions on their way and news on theirs, in any order."""
-
-    def __init__(self, memory_entries: int) -> None:
-        self.clock = ManualClock()
-        self.limits = replace(AnswerStoreContract.limits, memory_entries=memory_entries)
-        self.sequence = 0
-        self.waiting: list[Invalidation] = []
-        self.delivered: list[Invalidation] = []
-        self.reads: list[StoredAnswer] = []
-        self.restart()
-
-    def restart(self, _: object = None) -> None:
-        answers = MemoryAnswers(self.limits, self.clock)
-        hits = MemoryHits(self.limits, self.clock)
-        self.cache = CacheService(answers, hits, MemoryVectors(1_000, 60.0, self.clock))
-
-    def read(self, documents: set[str]) -> None:
-        entry = stored_answer(
-            f"key-{len(self.reads)}",
-            documents=sorted(documents),
-            sequence=self.sequence,
-            read_at=self.clock.now(),
-        )
-        self.reads.append(entry)
-
-    def publish(self, document: str) -> None:
-        self.sequence += 1
-        self.waiting.append(Invalidation(COLLECTION, document, self.sequence))
-
-    async def deliver(self, number: int) -> None:
-        if self.waiting:
-            news = self.waiting.pop(number % len(self.waiting))
-            await self.cache.invalidate(Machine("indexing"), [news])
-            self.delivered.append(news)
-
-    async def again(self, number: int) -> None:
-        if self.delivered:
-            news = self.delivered[number % len(self.delivered)]
-            await self.cache.invalidate(Machine("indexing"), [news])
-
-    async def store(self, number: int) -> None:
-        if self.reads:
-            await self.cache.store_answer(USER, self.reads[number % len(self.reads)])
-
-    async def wait(self, seconds: float) -> None:
-        await self.clock.advance(seconds)
-
-    async def check(self) -> None:
-        for entry in self.reads:
-            if await self.cache.lookup_answer(USER, entry.key) is None:
-                continue
-            overtaken = [
-                news
-                for news in self.delivered
-                if news.document_uid in entry.tags and news.sequence > entry.heads_sequence
-            ]
-            assert not overtaken, (entry.tags, entry.heads_sequence, overtaken)
+async def in_memory(limits: EntryLimits, clock: Clock) -> CacheService:
+    answers, hits = MemoryAnswers(limits, clock), MemoryHits(limits, clock)
+    return CacheService(answers, hits, MemoryVectors(1_000, 60.0, clock))
 
 
 @example(steps=LATE_AFTER_A_RESTART, memory_entries=1_000)
@@ -114,35 +45,19 @@ class World:
 @settings(max_examples=300)
 @given(_STEPS, st.sampled_from([1, 2, 1_000]))
 def test_no_answer_is_served_after_the_news_that_one_of_its_documents_changed(
-    steps: list[tuple[str, object]], memory_entries: int
+    steps: Sequence[Step], memory_entries: int
 ) -> None:
-    async def play() -> None:
-        world = World(memory_entries)
-        for name, argument in steps:
-            outcome = getattr(world, name)(argument)
-            if outcome is not None:
-                await outcome
-            await world.check()
-
-    asyncio.run(play())
+    asyncio.run(World(in_memory, memory_entries).play(steps))
 
 
 @given(st.permutations(["read", "publish", "deliver", "store"]))
 def test_the_order_in_which_a_stale_answer_arrives_does_not_matter(order: list[str]) -> None:
+    world = World(in_memory)
+    arguments: dict[str, object] = {"read": {"a"}, "publish": "a", "deliver": 0, "store": 0}
+
     async def play() -> bool:
-        world = World(1_000)
-        await world.wait(1)
-        for name in order:
-            if name == "read":
-                world.read({"a"})
-            elif name == "publish":
-                world.publish("a")
-            elif name == "deliver":
-                await world.deliver(0)
-            else:
-                await world.store(0)
-        await world.check()
-        kept = world.reads and await world.cache.lookup_answer(USER, "key-0")
+        await world.play([("wait", 1.0), *((name, arguments[name]) for name in order)])
+        kept = world.reads and await world.cache.lookup_answer(Principal("tenant", "user"), "key-0")
         return bool(kept)
 
     places = {name: place for place, name in enumerate(order)}

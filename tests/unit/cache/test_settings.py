@@ -23,10 +23,20 @@ def test_megabytes_become_bytes() -> None:
     assert settings.vector_bytes() == 250_000
 
 
+def test_a_password_in_a_url_is_refused_with_the_place_it_belongs() -> None:
+    with pytest.raises(ValidationError, match="must not hold a password"):
+        CacheSettings(url="rediss://mesh:secret@cache/1")
+    assert CacheSettings(url="rediss://mesh@cache.example:6380/1").redis.password is None
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"url": "redis://cache"},
+        {"url": "memcached://cache"},
+        {"url": "redis://:secret@cache"},
+        {"url": "redis://mesh:secret@cache:6379/0"},
+        {"redis": {"prefix": "with:colon"}},
+        {"redis": {"budget_milliseconds": 0}},
         {"ttl_seconds": 0},
         {"memory_seconds": 59},
         {"answer_megabytes": -1},

@@ -13,7 +13,7 @@ SMALL = Vector.from_floats([1.0] * 4)
 
 
 class TestMemoryVectors(VectorStoreContract):
-    def make(self, clock: Clock) -> VectorStore:
+    async def make(self, clock: Clock) -> VectorStore:
         return MemoryVectors(10_000, self.ttl_seconds, clock)
 
 

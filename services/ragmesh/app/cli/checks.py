@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ragmesh.app.cli.dependencies import dependencies
 from ragmesh.app.cli.findings import Finding, State
+from ragmesh.app.cli.servers import servers
 from ragmesh.app.cli.surroundings import SERVER_VARIABLE, Surroundings
 from ragmesh.app.modules.refusals import refuse_held
 from ragmesh.app.modules.tls import shown_certificates
@@ -49,6 +50,8 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     for encoder in settings.embedding.encoders:
         if encoder.endpoint is None:
             yield await asyncio.to_thread(_model, encoder)
+    async for finding in servers(settings):
+        yield finding
     async for finding in dependencies(settings):
         yield finding
     yield await _parsers(settings.indexing.sandbox)

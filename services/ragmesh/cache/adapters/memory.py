@@ -70,16 +70,14 @@ class MemoryEntries(Generic[E]):
         self._forget(self._clock.monotonic())
         return not self._overtaken(read) and not self._outdated(read, self._moment(read.read_at))
 
-    async def invalidate(self, invalidations: Sequence[Invalidation]) -> int:
+    async def invalidate(self, invalidations: Sequence[Invalidation]) -> None:
         """Remember the changes and drop every entry that read before one."""
         now = self._clock.monotonic()
-        dropped = 0
         for change in invalidations:
             place = (change.collection_uid, change.document_uid, change.sequence)
             self._memory.hear(*place, now)
-            dropped += self._shelf.drop(*place)
+            self._shelf.drop(*place)
         self._forget(now)
-        return dropped
 
     async def count(self) -> EntryStats:
         """What is kept and what happened."""

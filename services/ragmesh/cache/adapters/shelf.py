@@ -59,13 +59,12 @@ class Shelf(LRUCache[str, Kept[E]]):
         if not documents:
             del self._keys[entry.collection_uid]
 
-    def drop(self, collection: str, document: str, sequence: int) -> int:
+    def drop(self, collection: str, document: str, sequence: int) -> None:
         """Remove what read the document (or, without one, the collection) before the sequence."""
         keys = self._of(collection, document)
         old = [key for key in keys if self[key].entry.heads_sequence < sequence]
         for key in old:
             del self[key]
-        return len(old)
 
     def drop_collection(self, collection: str) -> None:
         """Remove everything of a collection."""

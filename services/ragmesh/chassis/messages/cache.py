@@ -35,6 +35,16 @@ def stored_answer_from_message(message: pb.StoredAnswer, *, field: str = "answer
     )
 
 
+def stored_answer_to_bytes(entry: StoredAnswer) -> bytes:
+    """An answer for a store that keeps bytes."""
+    return stored_answer_to_message(entry).SerializeToString()
+
+
+def stored_answer_from_bytes(content: bytes) -> StoredAnswer:
+    """The answer that a store kept."""
+    return stored_answer_from_message(pb.StoredAnswer.FromString(content))
+
+
 def read_mark_to_message(read: ReadMark) -> pb.ReadMark:
     """What a question read."""
     return pb.ReadMark(
@@ -75,6 +85,16 @@ def stored_hits_from_message(message: pb.StoreHitsRequest) -> StoredHits:
         retrieval=retrieval_from_message(message.retrieval),
         read_at=moment_from_message(message.read_at, field="read_at"),
     )
+
+
+def stored_hits_to_bytes(entry: StoredHits) -> bytes:
+    """Hits for a store that keeps bytes."""
+    return stored_hits_to_message(entry).SerializeToString()
+
+
+def stored_hits_from_bytes(content: bytes) -> StoredHits:
+    """The hits that a store kept."""
+    return stored_hits_from_message(pb.StoreHitsRequest.FromString(content))
 
 
 def invalidation_to_message(change: Invalidation) -> pb.Invalidation:

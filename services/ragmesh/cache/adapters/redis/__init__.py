@@ -1,0 +1,1 @@
+"""The cache in a Redis that all replicas of the cache share."""
