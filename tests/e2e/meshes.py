@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 
 import httpx
 
-from tools.split import NotReadyError, SplitMesh
+from tools.mesh_processes import MeshProcesses, NotReadyError
+from tools.split import Ports
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RAGMESH = Path(sys.executable).with_name("ragmesh")
@@ -134,7 +135,7 @@ class SeparateMesh(Mesh):
 
     visible_seconds = 1.0
 
-    def __init__(self, split: SplitMesh, logs: Path) -> None:
+    def __init__(self, split: MeshProcesses, logs: Path) -> None:
         super().__init__(split.data_dir, split.ready["gateway"])
         self.split = split
         self._logs = logs
@@ -187,8 +188,11 @@ def running_split(data_dir: Path, **more: str) -> Iterator[SeparateMesh]:
     """The same as one process a target."""
     logs = data_dir.with_name(f"{data_dir.name}.logs")
     logs.mkdir(exist_ok=True)
-    split = SplitMesh(
-        data_dir, lambda target: (logs / f"{target}.log").open("a"), environ=environment(**more)
+    split = MeshProcesses(
+        data_dir,
+        lambda target: (logs / f"{target}.log").open("a"),
+        Ports.free(),
+        environment(**more),
     )
     try:
         split.start()

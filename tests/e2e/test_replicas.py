@@ -23,7 +23,8 @@ from ragmesh.clients.gateway import gateway_client
 from ragmesh.core.pages import PageRequest
 from tests.e2e.meshes import environment
 from tools.bench.loads import offer
-from tools.split import Ports, SplitMesh
+from tools.mesh_processes import MeshProcesses
+from tools.split import Ports
 
 pytestmark = pytest.mark.faults
 
@@ -66,7 +67,7 @@ class Pair:
         }
         self.one, self.two = (self._mesh(ports, told) for ports in (one, two))
 
-    def _mesh(self, ports: Ports, told: dict[str, str]) -> SplitMesh:
+    def _mesh(self, ports: Ports, told: dict[str, str]) -> MeshProcesses:
         twin = TwinPorts(
             ports.http,
             ports.grpc,
@@ -75,7 +76,7 @@ class Pair:
             tuple(told.items()),
         )
         log = self.data_dir.with_name(f"{self.data_dir.name}-{ports.grpc}.log")
-        return SplitMesh(self.data_dir, lambda _: log.open("a"), twin, environment())
+        return MeshProcesses(self.data_dir, lambda _: log.open("a"), twin, environment())
 
     def start(self) -> None:
         self.one.start()

@@ -65,7 +65,8 @@ def test_ctrl_c_before_all_serve_ends_all_without_a_word(tmp_path: Path) -> None
 
 
 def children_of(parent: int) -> dict[int, list[str]]:
-    """The processes that it started, with their command lines."""
-    found = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    """The processes that its threads have started, with their command lines."""
+    threads = Path(f"/proc/{parent}/task").glob("*/children")
+    found = [pid for children in threads for pid in children.read_text().split()]
     lines = {int(pid): Path(f"/proc/{pid}/cmdline").read_text() for pid in found}
     return {pid: line.split("\0") for pid, line in lines.items()}

@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from redis.asyncio import Redis
 from weaviate.classes.config import Configure, DataType, Property
 
-from tools.servers.processes import await_condition
+from tools.processes import await_condition
 from tools.servers.server import Server
 from tools.servers.table import PASSWORD
 
@@ -134,12 +134,15 @@ async def _ask_s3(server: Server, word: str) -> bool:
 
 
 async def _tell_collector(server: Server, word: str) -> None:
-    provider = TracerProvider()
-    exporter = OTLPSpanExporter(endpoint=server.url, insecure=True)
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    with provider.get_tracer("talk").start_as_current_span(word):
-        pass
-    await asyncio.to_thread(provider.shutdown)
+    def export() -> None:
+        provider = TracerProvider()
+        exporter = OTLPSpanExporter(endpoint=server.url, insecure=True)
+        provider.add_span_processor(SimpleSpanProcessor(exporter))
+        with provider.get_tracer("talk").start_as_current_span(word):
+            pass
+        provider.shutdown()
+
+    await asyncio.to_thread(export)
 
 
 async def _ask_collector(server: Server, word: str) -> bool:

@@ -13,7 +13,7 @@ import pytest
 
 from tests.servers.talks import TALKS
 from tools.generate_protos import ROOT
-from tools.servers.processes import await_condition
+from tools.processes import await_condition
 from tools.servers.server import Server
 from tools.servers.table import KINDS
 

@@ -17,8 +17,9 @@ from ragmesh.core.questions import Question
 from tools.bench.handbook import HANDBOOK, fill_handbook, new_questions
 from tools.bench.loads import one_by_one
 from tools.bench.page import NOT_SAID, Goal, Table
+from tools.mesh_processes import MeshProcesses
 from tools.quickstart import running_mesh
-from tools.split import SplitMesh
+from tools.split import Ports
 
 ROUNDS = 9
 QUESTIONS = 30
@@ -68,10 +69,11 @@ def _meshes() -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def _separate(data_dir: Path) -> Iterator[str]:
-    mesh = SplitMesh(data_dir, lambda _: subprocess.DEVNULL, environ=dict(os.environ))
+    ports = Ports.free()
+    mesh = MeshProcesses(data_dir, lambda _: subprocess.DEVNULL, ports, dict(os.environ))
     try:
         mesh.start()
-        yield mesh.ports.public_grpc
+        yield ports.public_grpc
         mesh.stop()
     finally:
         mesh.close()

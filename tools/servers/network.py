@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tools.generate_protos import ToolError
+from tools.processes import Command, Process, await_condition
 from tools.servers.fetching import DebianProgram
-from tools.servers.processes import Command, Process, await_condition
 
 _NETS = ipaddress.ip_network("198.18.0.0/15")
 """Set aside for tests of networks: nobody's addresses in earnest."""
@@ -43,8 +43,9 @@ class Network:
         holder = Process.start(
             Command(
                 words=("sleep", "infinity"),
-                log=folder / "network.log",
                 environ={"PATH": os.environ["PATH"], "HOME": str(folder)},
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
                 within=("unshare", "--net"),
             )
         )

@@ -21,13 +21,10 @@ def answers_http(host: str, port: int, path: str) -> bool:
         connection.close()
 
 
-def listens(host: str, port: int) -> bool:
-    """Whether connections are accepted, for a server that opens its port last."""
-    try:
-        socket.create_connection((host, port), _SECONDS).close()
-    except OSError:
-        return False
-    return True
+def answers_grpc(host: str, port: int) -> bool:
+    """Whether the settings of an HTTP/2 connection are answered with settings."""
+    settings = b"\0\0\0\4\0\0\0\0\0"
+    return _asked(host, port, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings)[3:4] == b"\4"
 
 
 def answers_redis(host: str, port: int) -> bool:

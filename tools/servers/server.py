@@ -11,8 +11,8 @@ from pathlib import Path
 from string import Template
 
 from tools.free_ports import LOOPBACK, free_ports
+from tools.processes import Command, Process, await_condition
 from tools.servers.network import Network
-from tools.servers.processes import Command, Process, await_condition
 from tools.servers.table import KINDS, Kind
 
 START_SECONDS = 90.0
@@ -79,7 +79,7 @@ class Server:
         if self.runs:
             raise ServerError(f"{self.name} runs already")
         self._prepare()
-        self._process = Process.start(self._command(self.kind.command))
+        self._process = self._launch(self.kind.command)
         await_condition(lambda: not self.runs or self.serves, START_SECONDS)
         if not self.serves:
             self.kill()
@@ -127,22 +127,23 @@ class Server:
             path.write_text(self._filled(text))
         prepared = self.folder / "prepared"
         if self.kind.prepare and not prepared.exists():
-            if Process.start(self._command(self.kind.prepare)).wait() != 0:
+            if self._launch(self.kind.prepare).wait() != 0:
                 raise ServerError(f"{self.name} cannot be prepared: {self._last_words()}")
             prepared.touch()
 
-    def _command(self, words: tuple[str, ...]) -> Command:
+    def _launch(self, words: tuple[str, ...]) -> Process:
         network = [] if self._network is None else self._network.inside()
-        return Command(
-            words=[self._filled(word) for word in words],
-            log=self.log,
-            environ={
-                "PATH": os.environ["PATH"],
-                "HOME": str(self.folder),
-                **{name: self._filled(word) for name, word in self.kind.environ.items()},
-            },
-            within=[*network, *_as_user(self.kind.user)],
-        )
+        told = {name: self._filled(word) for name, word in self.kind.environ.items()}
+        with self.log.open("a") as log:
+            return Process.start(
+                Command(
+                    words=[self._filled(word) for word in words],
+                    environ={"PATH": os.environ["PATH"], "HOME": str(self.folder), **told},
+                    stdout=log,
+                    stderr=log,
+                    within=[*network, *_as_user(self.kind.user)],
+                )
+            )
 
     def _filled(self, template: str) -> str:
         ports = {name: str(port) for name, port in self.ports.items()}

@@ -75,7 +75,7 @@ processors:
   memory_limiter: {check_interval: 1s, limit_mib: 256}
   batch: {timeout: 200ms}
 exporters:
-  file: {path: "$folder/traces.jsonl", flush_interval: 100ms}
+  file: {path: "$folder/traces.jsonl", append: true, flush_interval: 100ms}
   prometheus: {endpoint: "$host:$prometheus"}
 connectors:
   spanmetrics: {histogram: {explicit: {buckets: [10ms, 100ms, 1s]}}, metrics_flush_interval: 1s}
@@ -195,7 +195,7 @@ KINDS: Mapping[str, Kind] = {
         files={"collector.yaml": _COLLECTOR},
         command=("$program", "--config", "$folder/collector.yaml"),
         ports=("otlp", "prometheus"),
-        serves=probes.listens,
+        serves=probes.answers_grpc,
         url="http://$host:$otlp",
     ),
 }

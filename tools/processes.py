@@ -12,7 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
+from typing import IO, TypeAlias
 
+Output: TypeAlias = IO[str] | int
+"""Where something said goes, as `subprocess` takes it."""
 PATIENCE_SECONDS = 30.0
 """How long one may take to do as it is told."""
 
@@ -22,13 +25,13 @@ class Command:
     """What is started, and how."""
 
     words: Sequence[str]
-    log: Path
-    """What it says is added to this file."""
     environ: Mapping[str, str]
+    stdout: Output
+    stderr: Output
     within: Sequence[str] = ()
     """Words before, that make its surroundings."""
-    answers: bool = False
-    """Whether its output can be read instead, by us."""
+    folder: Path | None = None
+    """Where it starts, if not where we are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +115,17 @@ def await_condition(holds: Callable[[], bool], seconds: float = PATIENCE_SECONDS
 
 
 def _fork(command: Command) -> subprocess.Popen[str]:
-    with command.log.open("a") as log:
-        return subprocess.Popen(
-            # setpriv comes last: a change of user in between would clear what it sets.
-            [*command.within, "setpriv", "--pdeathsig", "KILL", "--", *command.words],
-            env=command.environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE if command.answers else log,
-            stderr=log,
-            text=True,
-            process_group=0,  # Ctrl-C at a terminal is for us, who end them in order
-        )
+    return subprocess.Popen(
+        # setpriv comes last: a change of user in between would clear what it sets.
+        [*command.within, "setpriv", "--pdeathsig", "KILL", "--", *command.words],
+        cwd=command.folder,
+        env=command.environ,
+        stdin=subprocess.DEVNULL,
+        stdout=command.stdout,
+        stderr=command.stderr,
+        text=True,
+        process_group=0,  # Ctrl-C at a terminal is for us, who end them in order
+    )
 
 
 def _descendants(pid: int) -> Iterator[int]:
