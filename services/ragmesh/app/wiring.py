@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ragmesh.app.settings import Settings
 from ragmesh.chassis.lifecycle import Lifecycle
+from ragmesh.chassis.silence import Silence
 from ragmesh.core.clock import Clock
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class Wiring:
     """Services of this process by the name of their module."""
     channels: dict[str, grpc.aio.Channel] = field(default_factory=dict)
     """Connections to the services that run elsewhere and are needed here."""
+    silences: dict[str, Silence] = field(default_factory=dict)
+    """Whether those services still answer, as the probes of health find."""
     listening: dict[str, str] = field(default_factory=dict)
     """Addresses that are really served: `http`, `grpc`, `internal_grpc`, `internal_http`."""
 
@@ -70,6 +73,10 @@ class Wiring:
         """The service, watched. Where it is called over gRPC, the call is a span already."""
         return self.telemetry.observed(name, service, as_spans=self.settings.target == "all")
 
+    def silence(self, name: str) -> Silence:
+        """What is known of a service that runs elsewhere: whether it still answers."""
+        return self.silences.setdefault(name, Silence())
+
     async def channel(self, name: str) -> grpc.aio.Channel:
         """The one channel to a service that runs elsewhere, open as long as the process."""
         from ragmesh.chassis.grpc_channels import ChannelOptions, channel
@@ -81,6 +88,7 @@ class Wiring:
                 options=ChannelOptions(peer=name, idempotent_methods=methods),
                 telemetry=self.telemetry.calls,
                 security=self.tls.calling(name),
+                silence=self.silence(name),
             )
             self.channels[name] = await self.life.stack.enter_async_context(opened)
         return self.channels[name]

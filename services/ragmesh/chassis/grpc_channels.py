@@ -26,12 +26,15 @@ from ragmesh.chassis.requests import (
     current_request_id,
     remaining_seconds,
 )
+from ragmesh.chassis.silence import Silence
 from ragmesh.chassis.wire import CODES, from_rpc_error
 from ragmesh.core.errors import DeadlineError, Kind, RagmeshError, UnavailableError
 
 if TYPE_CHECKING:
     from ragmesh.chassis.telemetry.hooks import CallTelemetry
 
+INFRASTRUCTURE = "/grpc."
+"""What the names of health's and reflection's methods begin with."""
 Fault = Callable[[], Awaitable[RagmeshError | None]]
 
 
@@ -53,7 +56,7 @@ class ChannelOptions:
     """Largest reply: a page of 1,000 documents of which each has the most metadata and groups."""
     keepalive_seconds: float = 10.0
     """How often a silent peer is pinged while calls are under way."""
-    keepalive_timeout_seconds: float = 10.0
+    keepalive_timeout_seconds: float = 4.0
     """How long a ping may stay unanswered before the peer is taken for dead."""
     resolution_seconds: float = 5.0
     """Least time between two looks at the addresses of a name; one is taken whenever a
@@ -67,8 +70,12 @@ async def channel(
     options: ChannelOptions | None = None,
     telemetry: CallTelemetry | None = None,
     security: ChannelSecurity | None = None,
+    silence: Silence | None = None,
 ) -> AsyncIterator[grpc.aio.Channel]:
-    """A channel for stubs, raising the errors that the server raised; it connects when needed."""
+    """A channel for stubs, raising the errors that the server raised; it connects when needed.
+
+    With `silence`, calls are given up and refused while it says that the peer has fallen silent.
+    """
     options = ChannelOptions() if options is None else options
     arguments = channel_arguments(options)
     opened = (
@@ -77,7 +84,7 @@ async def channel(
         else secure_channel(address, security, arguments)
     )
     async with opened as inner:
-        yield cast("grpc.aio.Channel", _MeshChannel(inner, options, telemetry))
+        yield cast("grpc.aio.Channel", _MeshChannel(inner, options, telemetry, silence))
 
 
 def peer_probe(made: grpc.aio.Channel, service: str = "", *, fault: Fault | None = None) -> Probe:
@@ -132,13 +139,20 @@ class StubChannel(ABC):
 
 class _MeshChannel(StubChannel):
     def __init__(
-        self, channel: grpc.aio.Channel, options: ChannelOptions, telemetry: CallTelemetry | None
+        self,
+        channel: grpc.aio.Channel,
+        options: ChannelOptions,
+        telemetry: CallTelemetry | None,
+        silence: Silence | None,
     ) -> None:
         super().__init__(channel, options)
         self._telemetry = telemetry
+        self._silence = silence
 
     def _unary(self, method: str, call: Callable[..., Any]) -> Callable[..., Any]:
         default, peer = self._options.default_deadline_seconds, self._options.peer
+        if self._silence is not None and not method.startswith(INFRASTRUCTURE):
+            call = self._silence.unary(call)
         if self._telemetry is not None:
             call = self._telemetry.unary(method, call)
 
@@ -158,12 +172,17 @@ class _MeshChannel(StubChannel):
 
     def _stream(self, method: str, call: Callable[..., Any]) -> Callable[..., Any]:
         default, peer = self._options.stream_deadline_seconds, self._options.peer
+        if self._silence is not None and not method.startswith(INFRASTRUCTURE):
+            call = self._silence.stream(call)
         if self._telemetry is not None:
             call = self._telemetry.stream(method, call)
 
         def ask(request: Any, *, timeout: float | None = None, metadata: Metadata = ()) -> Replies:
             limit = seconds_for(method, default if timeout is None else timeout)
-            made = call(request, timeout=limit, metadata=with_request(metadata))
+            try:
+                made = call(request, timeout=limit, metadata=with_request(metadata))
+            except grpc.aio.AioRpcError as error:  # a peer that has fallen silent
+                raise from_rpc_error(error, peer=peer) from error
             return Replies(made, peer)
 
         return ask

@@ -24,6 +24,7 @@ Probe = Callable[[], Awaitable[None]]
 """Returns when all is well, else raises a RagmeshError."""
 Listener = Callable[[], Awaitable[None]]
 
+_LATE = "TIMEOUT"
 _log = logging.getLogger(__name__)
 
 
@@ -63,6 +64,8 @@ class Dependency:
     probe: Probe
     needed_by: tuple[str, ...] = ()
     """Services that stop without it. Empty: it is watched and told, and done without."""
+    on_probe: Callable[[bool], None] | None = None
+    """Told after each probe whether it was answered in its time, whatever was said."""
 
 
 class Health:
@@ -124,26 +127,31 @@ class Health:
         while True:
             before = dict(self._standings)
             async with asyncio.TaskGroup() as group:
-                for dependency in tuple(self._dependencies):
-                    group.create_task(self._probe(dependency))
+                probes = [group.create_task(self._probe(one)) for one in self._dependencies]
             if any(self._standings[name].good is not was.good for name, was in before.items()):
                 for listener in list(self._listeners):
                     await listener()
-            await self._clock.sleep(self._rule.interval_seconds)
+            # Whoever keeps others waiting is looked at again at once, until that is certain.
+            doubted = any(probe.result() for probe in probes)
+            await self._clock.sleep(0 if doubted else self._rule.interval_seconds)
 
-    async def _probe(self, dependency: Dependency) -> None:
+    async def _probe(self, dependency: Dependency) -> bool:
+        """Make one probe; whether it was too late to be sure of what was good so far."""
         reason = detail = ""
         try:
             async with asyncio.timeout(self._rule.timeout_seconds):
                 await dependency.probe()
         except TimeoutError:
-            reason, detail = "TIMEOUT", "it did not answer in time"
+            reason, detail = _LATE, "it did not answer in time"
         except RagmeshError as error:
             reason, detail = error.reason, error.message
+        is_late = reason == _LATE
+        if dependency.on_probe is not None:
+            dependency.on_probe(not is_late)
         before = self._standings[dependency.name]
         after = self._standings[dependency.name] = before.after(not reason, self._rule)
         if after.good is before.good:
-            return
+            return is_late and bool(after.good)
         if not after.good:
             _log.warning(
                 "a dependency is away",
@@ -151,3 +159,4 @@ class Health:
             )
         elif before.good is False:
             _log.info("a dependency is back", extra={"dependency": dependency.name})
+        return False

@@ -13,8 +13,14 @@ from ragmesh.api.cache.v1 import cache_service_pb2_grpc as pb_grpc
 from ragmesh.cache.server import SERVICE_NAMES
 from ragmesh.cache.service import CacheService
 from ragmesh.chassis.clocks import SystemClock
-from ragmesh.clients.cache import CacheClient
-from ragmesh.core.errors import BodyTooLargeError, ControlCharactersError, MethodDeniedError
+from ragmesh.clients.cache import REST_SECONDS, CacheClient
+from ragmesh.core.errors import (
+    BodyTooLargeError,
+    ControlCharactersError,
+    DeadlineError,
+    MethodDeniedError,
+    PeerUnavailableError,
+)
 from ragmesh.core.vectors import Vector
 from ragmesh.embedding.ports import VectorCache
 from ragmesh.embedding.service import EmbeddingService
@@ -26,6 +32,7 @@ from ragmesh.testing.cache_contract import (
     HitCacheContract,
     VectorCacheContract,
 )
+from ragmesh.testing.clocks import ManualClock
 from ragmesh.testing.embedding import FakeEncoder, hashed_vector
 from tests.contract.lines import Dial, line
 
@@ -97,11 +104,38 @@ async def test_questions_are_embedded_though_the_cache_hangs(tmp_path: Path) -> 
         pb_grpc.add_CacheServiceServicer_to_server(Hanging(), server)
 
     async with line(tmp_path, add, SERVICE_NAMES, machine="embedding") as at:
-        cache = CacheClient(at.channel, at.signer, vector_seconds=0.2)
+        cache = CacheClient(at.channel, at.signer, patience_seconds=0.2)
         embedder = EmbeddingService((FakeEncoder(),), cache=cache, clock=SystemClock())
         async with asyncio.timeout(5.0):
             embedded = await embedder.embed_texts(["tide"])
     assert embedded.vectors == (hashed_vector("tide"),)
+
+
+async def test_a_cache_that_hangs_is_left_alone_and_tried_again_after_a_rest(
+    tmp_path: Path,
+) -> None:  # RL-5
+    asked: list[str] = []
+
+    class Slow(Hanging):
+        async def LookupVectors(self, request: Any, context: Any) -> Any:
+            asked.append("lookup")
+            await asyncio.Event().wait()
+
+    def add(server: Any) -> None:
+        pb_grpc.add_CacheServiceServicer_to_server(Slow(), server)
+
+    clock = ManualClock()
+    async with line(tmp_path, add, SERVICE_NAMES, machine="embedding") as at:
+        cache = CacheClient(at.channel, at.signer, patience_seconds=0.05, clock=clock)
+        for _ in range(5):
+            with pytest.raises((DeadlineError, PeerUnavailableError)):
+                await cache.lookup_vectors("print", ["tide"])
+        assert len(asked) == 2
+        await clock.advance(REST_SECONDS)
+        for _ in range(3):
+            with pytest.raises((DeadlineError, PeerUnavailableError)):
+                await cache.lookup_vectors("print", ["tide"])
+    assert len(asked) == 3
 
 
 @pytest.mark.parametrize("machine", ["retrieval", "generation"])

@@ -277,6 +277,30 @@ async def test_a_call_gives_up_after_its_attempts(line: Any) -> None:
         assert at.echo.calls == RETRYING.attempts
 
 
+async def test_a_peer_that_fails_gets_a_tenth_more_calls_and_no_more(line: Any) -> None:  # RL-3
+    async with line(client=RETRYING) as at:
+        at.echo.behave = failing(UnavailableError("away"))
+        for _ in range(100):
+            with pytest.raises(UnavailableError):
+                await at.stub.echo(said("x"))
+        assert at.echo.calls <= 110
+
+
+async def test_nobody_comes_again_before_a_server_wants_it(line: Any) -> None:  # RL-3
+    moments: list[float] = []
+
+    def behave(text: str) -> str:
+        moments.append(asyncio.get_running_loop().time())
+        if len(moments) == 1:
+            raise ExhaustedError("full", retry_after_seconds=0.3)
+        return text
+
+    async with line(client=RETRYING) as at:
+        at.echo.behave = behave
+        await at.stub.echo(said("x"))
+    assert moments[1] - moments[0] >= 0.29
+
+
 async def test_health_is_serving_until_the_server_drains(line: Any) -> None:
     async with line() as at, grpc.aio.insecure_channel(at.server.address) as plain:
         health = health_pb2_grpc.HealthStub(plain)

@@ -85,6 +85,23 @@ async def test_attempts_are_counted(call: Caller) -> None:
     assert len(work.keys) == AT_ONCE.attempts
 
 
+async def test_in_an_outage_hardly_anything_is_tried_again() -> None:  # RL-3
+    calls, work = aio.Calls(AT_ONCE, no_pause), Work([AWAY] * 1_000)
+    for _ in range(100):
+        with pytest.raises(UnavailableError):
+            await calls.read(work.do_later)
+    assert len(work.keys) <= 110
+
+
+async def test_who_is_full_and_says_until_when_is_asked_again_then() -> None:
+    full = ExhaustedError("full", retry_after_seconds=0.01)
+    calls, work = aio.Calls(AT_ONCE, no_pause), Work([full] * 12)
+    for _ in range(3):
+        with pytest.raises(ExhaustedError):
+            await calls.read(work.do_later)
+    assert len(work.keys) == 3 * AT_ONCE.attempts
+
+
 @pytest.mark.parametrize("error", [InvalidError("no"), ConflictError("no"), DeadlineError("no")])
 async def test_what_would_fail_again_is_not_asked_again(call: Caller, error: RagmeshError) -> None:
     work = Work([error])

@@ -112,7 +112,12 @@ async def open_health(wiring: Wiring) -> AsyncIterator[Health]:
     """What this process can do now, as far as it depends on others."""
     target = wiring.settings.target
     dependencies = [
-        Dependency(peer, await _probe(wiring, peer, need.service), need.of)
+        Dependency(
+            peer,
+            await _probe(wiring, peer, need.service),
+            need.of,
+            wiring.silence(peer).learn,
+        )
         for peer, need in NEEDS.get(target, {}).items()
     ]
     health = Health(

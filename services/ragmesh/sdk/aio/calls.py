@@ -6,14 +6,15 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractContextManager, aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
 from ragmesh.chassis.requests import Request, serving
-from ragmesh.core.errors import RagmeshError
+from ragmesh.core.errors import Kind, RagmeshError
 from ragmesh.core.ids import new_uid
 from ragmesh.core.pages import MAX_PAGE_SIZE, Page, PageRequest
+from ragmesh.core.retrying import RetryBudget
 from ragmesh.sdk.options import CallOptions
 
 Event = TypeVar("Event")
@@ -27,6 +28,8 @@ class Calls:
 
     options: CallOptions
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    budget: RetryBudget = field(default_factory=RetryBudget)
+    """Of the connection, whoever calls over it."""
 
     async def read(self, work: Callable[[], Awaitable[Result]]) -> Result:
         """What the work returns; it changes nothing, so it may be done again."""
@@ -73,15 +76,27 @@ class Calls:
         attempt = 1
         while True:
             try:
-                return await work()
+                found = await work()
             except RagmeshError as error:
                 drawn = random.random()  # noqa: S311 - spreads clients, keeps no secret
                 delay = self.options.delay_after(error, attempt, drawn)
                 left = request.remaining_seconds()
-                if delay is None or (left is not None and delay >= left):
+                may = self._may_again(error)
+                if delay is None or not may or (left is not None and delay >= left):
                     raise
+            else:
+                self.budget.succeeded()
+                return found
             await self.pause(delay)
             attempt += 1
+
+    def _may_again(self, error: RagmeshError) -> bool:
+        """Whether the mesh bears another attempt; whether it would help is for the options."""
+        if error.kind is Kind.UNAVAILABLE:
+            return self.budget.failed()
+        # Whoever is full says when to come again, and expects those that it has told so.
+        self.budget.succeeded()
+        return True
 
     def _request(self, timeout_seconds: float | None) -> AbstractContextManager[Request]:
         return serving(new_uid(), timeout_seconds=timeout_seconds)

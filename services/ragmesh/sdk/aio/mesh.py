@@ -66,5 +66,6 @@ class AsyncMesh(
         }
         changed = {name: value for name, value in given.items() if value is not None}
         other = copy.copy(self)
-        other._calls = Calls(replace(self.options, **changed))  # type: ignore[arg-type]
+        options = replace(self.options, **changed)  # type: ignore[arg-type]
+        other._calls = Calls(options, budget=self._calls.budget)
         return other
