@@ -19,7 +19,7 @@ class Quota:
     documents: int = 0
     """That are not deleted."""
     storage_bytes: int = 0
-    """Of contents and extracted texts."""
+    """Of the contents of all revisions that are kept."""
 
 
 class BudgetAction(Enum):

@@ -33,6 +33,7 @@ from ragmesh.core.errors import (
     CollectionNotFoundError,
     DocumentNotFoundError,
     InvalidError,
+    QuotaExceededError,
     SupersededError,
     TextNotReadyError,
 )
@@ -51,6 +52,7 @@ from ragmesh.indexing.deeds import (
 )
 from ragmesh.indexing.limits import UploadLimits
 from ragmesh.indexing.paging import key_of, page_of
+from ragmesh.indexing.quotas import Kept, Room, added_by
 from ragmesh.indexing.rows import Candidate, DocumentRow
 from ragmesh.indexing.tenancy import tenant_of
 from ragmesh.indexing.validation import candidates_of, checked_change, checked_collection
@@ -146,13 +148,14 @@ class FakeIndexing(FakeMending):
         found = self._collection(caller, collection)
         judged = candidates_of(uploads, found.shown.sortable, _LIMITS)
         outcomes: list[UploadOutcome] = []
+        room = await self._room(caller)
         for one, upload in zip(judged, uploads, strict=True):
             try:
                 if isinstance(one, InvalidError):
                     raise one
                 self._refuse_hidden(caller, found, one.document_id)
-                outcomes.append(self._accept(caller, found, one, upload.content))
-            except (InvalidError, DocumentNotFoundError) as error:
+                outcomes.append(self._accept(caller, found, room, one, upload.content))
+            except (InvalidError, DocumentNotFoundError, QuotaExceededError) as error:
                 outcomes.append(error)
         return tuple(outcomes)
 
@@ -273,6 +276,7 @@ class FakeIndexing(FakeMending):
             raise DocumentNotFoundError(f"there is no document {document_id}")
         document = found.documents[document_id]
         old = document.revision(revision)
+        (await self._room(caller)).take(Kept(int(document.row.deleted), len(old.content)))
         number = document.row.revision + 1
         document.revisions.append(
             replace(old, number=number, created_at=self.clock.now(), is_read=False)
@@ -282,7 +286,12 @@ class FakeIndexing(FakeMending):
         return self._job(found, document)
 
     def _accept(
-        self, caller: Caller, found: FakeCollection, candidate: Candidate, content: bytes
+        self,
+        caller: Caller,
+        found: FakeCollection,
+        room: Room,
+        candidate: Candidate,
+        content: bytes,
     ) -> Accepted:
         document = found.documents.get(candidate.document_id)
         decision = decide(document.row if document else None, candidate)
@@ -290,6 +299,8 @@ class FakeIndexing(FakeMending):
             job_id = document.row.job_id or ""
             job = self.jobs[job_id][2]
             return Accepted(candidate.document_id, document.row.revision, job_id, job.state)
+        current = document.row if document else None
+        room.take(added_by(current, decision, candidate.size_bytes))
         row = self._row(document, candidate, decision.revision, decision.generation)
         before = None if document is None else document.row
         self._audit(caller, uploaded_document(found.shown.name, row, before))
@@ -308,6 +319,16 @@ class FakeIndexing(FakeMending):
                 )
             )
         return self._job(found, document)
+
+    async def _room(self, caller: Caller) -> Room:
+        """What the caller's tenant may still keep."""
+        tenant_uid = tenant_of(caller)
+        kept = Kept()
+        for (owner, _), collection in self.collections.items():
+            for document in collection.documents.values() if owner == tenant_uid else ():
+                size = sum(len(revision.content) for revision in document.revisions)
+                kept = kept.plus(Kept(int(not document.row.deleted), size))
+        return Room(await self.quota_of(tenant_uid), kept)
 
     def _row(
         self, document: FakeDocument | None, candidate: Candidate, revision: int, generation: int

@@ -208,8 +208,14 @@ class FakeTenants:
         feed = KeyFeed(store, Alone(), heartbeat_seconds=1.0)
         table = CollectionTable(clock, fresh_seconds=1.0)
         heads = cast("HeadFeed", _NoHeads())
+        self._store = store
         self._tenants = Tenants(store, heads, feed, JobBoard(clock, Alone()), table)
         self._keys = Keys(store, feed, clock)
+
+    async def quota_of(self, tenant_uid: str) -> Quota:
+        """What the tenant may use; a tenant that nobody made may use everything."""
+        tenant = await self._store.find_tenant_by_uid(tenant_uid)
+        return Quota() if tenant is None else tenant.quota
 
     async def create_tenant(self, caller: Caller, new: NewTenant) -> Tenant:
         """Make a tenant."""

@@ -14,7 +14,13 @@ import pytest
 
 from ragmesh.core.api_keys import KeyDigest, mint_key
 from ragmesh.core.callers import ADMIN, DEFAULT_TENANT_UID, MESH, Machine, Principal
-from ragmesh.core.documents import NewCollection
+from ragmesh.core.documents import (
+    Accepted,
+    DocumentChange,
+    NewCollection,
+    Upload,
+    UploadOutcome,
+)
 from ragmesh.core.errors import (
     CollectionNotFoundError,
     DefaultTenantError,
@@ -23,6 +29,7 @@ from ragmesh.core.errors import (
     InvalidNameError,
     KeyEndedError,
     KeyNotFoundError,
+    QuotaExceededError,
     TenantExistsError,
     TenantNotFoundError,
 )
@@ -146,6 +153,61 @@ class TenantsContract:
     async def test_the_tenant_of_developer_mode_stays(self, bench: CatalogBench) -> None:
         with pytest.raises(DefaultTenantError):
             await bench.catalog.delete_tenant(KEEPER, "default")
+
+
+class QuotaContract:
+    """A tenant keeps no more than its quota says, and what is deleted makes room."""
+
+    async def test_documents_beyond_the_quota_are_refused_one_by_one(
+        self, bench: CatalogBench
+    ) -> None:
+        owner = await self._owner(bench, Quota(documents=2))
+        fits, also, beyond = await self._add(bench, owner, "a", "b", "c")
+        assert isinstance(fits, Accepted)
+        assert isinstance(also, Accepted)
+        assert isinstance(beyond, QuotaExceededError)
+        assert beyond.metadata == {"quota": "documents", "limit": "2"}
+        (again,) = await self._add(bench, owner, "a", text="another text")
+        assert isinstance(again, Accepted), "it is no new document"
+        await bench.catalog.delete_document(owner, "docs", "a")
+        (late,) = await self._add(bench, owner, "c")
+        assert isinstance(late, Accepted)
+        with pytest.raises(QuotaExceededError):
+            await bench.catalog.restore_revision(owner, "docs", "a", 1)
+
+    async def test_every_kept_revision_takes_of_the_storage(self, bench: CatalogBench) -> None:
+        owner = await self._owner(bench, Quota(storage_bytes=10))
+        (first,) = await self._add(bench, owner, "a", text="12345")
+        (same,) = await self._add(bench, owner, "a", text="12345")
+        assert isinstance(first, Accepted)
+        assert isinstance(same, Accepted), "an upload that brings nothing new takes nothing"
+        (beyond,) = await self._add(bench, owner, "a", text="123456")
+        assert isinstance(beyond, QuotaExceededError)
+        (fits,) = await self._add(bench, owner, "a", text="54321")
+        assert isinstance(fits, Accepted)
+        change = DocumentChange(title="free of charge")
+        await bench.catalog.update_document(owner, "docs", "a", change)
+
+    async def test_a_raised_quota_counts_at_once(self, bench: CatalogBench) -> None:
+        owner = await self._owner(bench, Quota(documents=1))
+        await self._add(bench, owner, "a")
+        (refused,) = await self._add(bench, owner, "b")
+        assert isinstance(refused, QuotaExceededError)
+        await bench.catalog.update_tenant(KEEPER, "acme", TenantChange(quota=Quota()))
+        (accepted,) = await self._add(bench, owner, "b")
+        assert isinstance(accepted, Accepted)
+
+    async def _owner(self, bench: CatalogBench, quota: Quota) -> Principal:
+        tenant = await bench.catalog.create_tenant(KEEPER, NewTenant("acme", quota=quota))
+        owner = Principal(tenant.uid, "boss", roles=frozenset({ADMIN}))
+        await bench.catalog.create_collection(owner, NewCollection("docs"))
+        return owner
+
+    async def _add(
+        self, bench: CatalogBench, owner: Principal, *ids: str, text: str = "text"
+    ) -> tuple[UploadOutcome, ...]:
+        uploads = [Upload(text.encode(), document_id) for document_id in ids]
+        return await bench.catalog.create_documents(owner, "docs", uploads)
 
 
 class DeletedTenantContract:

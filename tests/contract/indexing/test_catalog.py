@@ -21,6 +21,7 @@ from ragmesh.testing.tenants_contract import (
     DeletedTenantContract,
     KeyFeedContract,
     KeysContract,
+    QuotaContract,
     TenantsContract,
 )
 from tests.contract.indexing.services import dialled, fake, opened, played
@@ -93,6 +94,10 @@ class TestIdempotency(IdempotencyContract):
     @pytest.fixture
     def bench(self, kept: CatalogBench) -> CatalogBench:
         return kept
+
+
+class TestQuotas(QuotaContract):
+    """Every catalog passes the suite of quotas."""
 
 
 class TestDeletedTenants(DeletedTenantContract):

@@ -134,7 +134,11 @@ from ragmesh.core.errors.requests import (
     TextTooLongError,
     UnsupportedMediaTypeError,
 )
-from ragmesh.core.errors.spending import BudgetSpentError, UsageSpoolFullError
+from ragmesh.core.errors.spending import (
+    BudgetSpentError,
+    QuotaExceededError,
+    UsageSpoolFullError,
+)
 from ragmesh.core.errors.startup import (
     InvalidSettingsError,
     LoopEndedError,
@@ -307,6 +311,7 @@ __all__ = [
     "ProviderUnavailableError",
     "PublicKeysUnusableError",
     "QuestionTooLongError",
+    "QuotaExceededError",
     "RagmeshError",
     "RateLimitedError",
     "ReaderTooSlowError",

@@ -15,3 +15,9 @@ class UsageSpoolFullError(ExhaustedError):
     """There is no room to note what a paid call costs, so none is made; retry after the delay."""
 
     reason = "USAGE_SPOOL_FULL"
+
+
+class QuotaExceededError(ExhaustedError):
+    """The tenant keeps as much as its quota allows; delete something, or have the quota raised."""
+
+    reason = "QUOTA_EXCEEDED"

@@ -61,7 +61,7 @@ class Quota(_message.Message):
     documents: _builtins.int
     """Documents that are not deleted."""
     storage_bytes: _builtins.int
-    """Bytes of contents and extracted texts."""
+    """Bytes of the contents of all revisions that are kept."""
     def __init__(
         self,
         *,

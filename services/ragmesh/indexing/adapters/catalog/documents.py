@@ -22,6 +22,7 @@ from ragmesh.core.errors import (
     ConflictError,
     DocumentNotFoundError,
     InvalidError,
+    QuotaExceededError,
     RevisionNotFoundError,
     SupersededError,
 )
@@ -34,6 +35,7 @@ from ragmesh.indexing.adapters.catalog.locking import (
     keep_collection,
 )
 from ragmesh.indexing.adapters.catalog.mapping import revision_of
+from ragmesh.indexing.adapters.catalog.quotas import room_of
 from ragmesh.indexing.adapters.catalog.saving import Saved, bury, save, tighten
 from ragmesh.indexing.adapters.catalog.selecting import (
     LIVE_COLLECTION,
@@ -48,6 +50,7 @@ from ragmesh.indexing.deeds import (
     restored_revision,
     uploaded_document,
 )
+from ragmesh.indexing.quotas import Kept, Room, added_by
 from ragmesh.indexing.rows import (
     Candidate,
     CollectionRow,
@@ -87,18 +90,17 @@ class SqlDocuments(Store):
             live = _live(connection, collection)
             hold_named_documents(connection, live.uid, named)
             found = documents_by_id(connection, live, named)
-            seen = [
+            writable = [
                 _judge(found.get(candidate.document_id), candidate)
                 for candidate in candidates
                 if _may_write(caller, live, found.get(candidate.document_id))
             ]
+            seen, refused = _within(room_of(connection, live.tenant_uid), writable)
             changed = [item for item in seen if item.decision.verdict is not Verdict.NOTHING_NEW]
             saved = [_saved(item, now) for item in changed]
             accepted = {answer.document_id: answer for answer in save(connection, live, saved, now)}
-            deeds = [
-                uploaded_document(live.name, item, found.get(item.document_id)) for item in saved
-            ]
-            audit(connection, caller, live.tenant_uid, deeds, now)
+            deeds = (uploaded_document(live.name, one, found.get(one.document_id)) for one in saved)
+            audit(connection, caller, live.tenant_uid, list(deeds), now)
             wanted = {
                 item.uid: resolved_access(item.access, live.default_access)
                 for item in saved
@@ -107,7 +109,7 @@ class SqlDocuments(Store):
             moves = tighten(connection, live, wanted, now)
             accepted |= _known_answers(connection, seen)
             return Outcome(
-                outcomes=tuple(_outcome(one, accepted) for one in judged),
+                outcomes=tuple(_outcome(one, {**accepted, **refused}) for one in judged),
                 moves=moves,
                 jobs=tuple(answer.job_id for answer in accepted.values()),
                 unused_blobs=_unused(candidates, seen),
@@ -195,6 +197,9 @@ class SqlDocuments(Store):
             if current is None or not current.resolved(live.default_access).admits(caller):
                 raise _not_found(document_id)
             new = _renewed(connection, current, revision, now)
+            room = room_of(connection, live.tenant_uid)
+            if room is not None:
+                room.take(Kept(int(current.deleted), new.size_bytes))
             saved = Saved(
                 uid=current.uid,
                 is_fresh=False,
@@ -266,10 +271,26 @@ def _may_write(caller: Caller, collection: CollectionRow, current: DocumentRow |
     return current is None or current.resolved(collection.default_access).admits(caller)
 
 
-def _outcome(one: Candidate | InvalidError, accepted: Mapping[str, Accepted]) -> UploadOutcome:
+def _outcome(one: Candidate | InvalidError, outcomes: Mapping[str, UploadOutcome]) -> UploadOutcome:
     if isinstance(one, InvalidError):
         return one
-    return accepted.get(one.document_id) or _not_found(one.document_id)
+    return outcomes.get(one.document_id) or _not_found(one.document_id)
+
+
+def _within(
+    room: Room | None, seen: Sequence[_Judged]
+) -> tuple[list[_Judged], dict[str, QuotaExceededError]]:
+    """What the tenant has room for, and why the rest is refused, by document id."""
+    fitting: list[_Judged] = []
+    refused: dict[str, QuotaExceededError] = {}
+    for item in seen:
+        try:
+            if room is not None:
+                room.take(added_by(item.current, item.decision, item.candidate.size_bytes))
+            fitting.append(item)
+        except QuotaExceededError as error:
+            refused[item.candidate.document_id] = error
+    return fitting, refused
 
 
 def _judge(current: DocumentRow | None, candidate: Candidate) -> _Judged:

@@ -130,6 +130,7 @@ Index(
     documents.c.tenant_uid,
     sqlite_where=text("relayed_at IS NOT NULL"),
 )
+Index("documents_tenant", documents.c.tenant_uid, documents.c.deleted)
 
 document_tokens = Table(
     "document_tokens",
