@@ -17,6 +17,7 @@ from ragmesh.chassis.events.port import (
     Handler,
 )
 from ragmesh.chassis.events.retrying import Retry, RetryPolicy
+from ragmesh.chassis.events.waiting import first_of
 from ragmesh.chassis.requests import REQUEST_ID_HEADER, current_request_id
 from ragmesh.core.clock import Clock
 from ragmesh.testing.clocks import ManualClock
@@ -172,6 +173,12 @@ class Inbox:
         """Return once so many deliveries came."""
         async with self._changed:
             await self._changed.wait_for(lambda: len(self.deliveries) >= count)
+
+
+async def until_together(count: int, *inboxes: Inbox) -> None:
+    """Return once so many deliveries came to all of them together."""
+    while sum(len(inbox.deliveries) for inbox in inboxes) < count:
+        await first_of(*(inbox.until(len(inbox.deliveries) + 1) for inbox in inboxes))
 
 
 @asynccontextmanager

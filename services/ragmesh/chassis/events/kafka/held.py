@@ -150,9 +150,10 @@ class HeldEvents:
         return not self._by_position
 
     @property
-    def is_full(self) -> bool:
-        """Whether no more is to be taken from Kafka."""
-        return len(self._fresh) >= self._room.fresh or len(self._by_position) >= self._room.held
+    def room(self) -> int:
+        """How many more may be taken from Kafka."""
+        free = min(self._room.fresh - len(self._fresh), self._room.held - len(self._by_position))
+        return max(0, free)
 
     @property
     def is_roomy(self) -> bool:

@@ -58,6 +58,8 @@ class KafkaEventLog:
         self._options = options
         self._telemetry = telemetry
         self._sender = Sender(address, options.make_producer, seconds=options.send_seconds)
+        # Its own: where dead letters cannot go, other events still can.
+        self._burier = Sender(address, options.make_producer, seconds=options.send_seconds)
         self._fault: RagmeshError | None = EventLogUnreachableError(f"{address} was not asked yet")
 
     async def append(self, events: Sequence[Event]) -> None:
@@ -97,7 +99,7 @@ class KafkaEventLog:
         return None if telemetry is None else lambda event: telemetry.handling(event, group)
 
     async def _bury(self, event: Event) -> None:
-        await self._sender.append([event])
+        await self._burier.append([event])
 
     async def _read_progress(self, group: str, places: list[TopicPartition]) -> dict[int, Progress]:
         """What was committed of these partitions."""
@@ -143,6 +145,7 @@ class KafkaEventLog:
     async def close(self) -> None:
         """Let go of every connection."""
         await self._sender.close()
+        await self._burier.close()
 
 
 @asynccontextmanager

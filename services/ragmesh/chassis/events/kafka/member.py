@@ -28,7 +28,6 @@ from ragmesh.core.errors import ConsumerStuckError
 _log = logging.getLogger(__name__)
 _POLL_MILLISECONDS = 500
 _PAUSED_POLL_MILLISECONDS = 50
-_TAKEN_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +111,9 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka publi
     async def _turn(self, consumer: Any) -> None:
         self._set_flow(consumer)
         wait = _PAUSED_POLL_MILLISECONDS if self._paused else _POLL_MILLISECONDS
-        batches = await consumer.getmany(timeout_ms=wait, max_records=_TAKEN_AT_ONCE)
+        # Whatever the room: partitions that came just now are not paused yet.
+        most = max(1, self._held.room)
+        batches = await consumer.getmany(timeout_ms=wait, max_records=most)
         if batches:
             self._watchdog.came()
             await self._hold(batches)
@@ -121,7 +122,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka publi
 
     def _set_flow(self, consumer: Any) -> None:
         """Pause every partition while there is no room; new ones of a rebalance come unpaused."""
-        if self._held.is_full:
+        if self._held.room == 0:
             consumer.pause(*consumer.assignment())
             self._paused = True
         elif self._paused and self._held.is_roomy:
