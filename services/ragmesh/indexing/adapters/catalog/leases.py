@@ -53,6 +53,8 @@ class RowLease:
 
     transactions: Transactions
     term: Term = Term()
+    is_held: bool = field(default=False, init=False)
+    """Whether this process looks after the catalog."""
     _me: str = field(default_factory=new_uid, init=False)
 
     async def while_held(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -72,6 +74,7 @@ class RowLease:
         async def working() -> None:
             await work()
 
+        self.is_held = True
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(working())
@@ -83,6 +86,7 @@ class RowLease:
                 return
             raise (errors if others else error) from error.__cause__
         finally:
+            self.is_held = False
             await self._give_back()
 
     async def _renew(self, since: float) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ssl
 
 import asyncpg
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -22,6 +23,7 @@ from ragmesh.core.errors import (
 )
 from ragmesh.indexing.adapters.catalog.places import PostgresPlace, Tls
 
+DriverError = AsyncAdapt_asyncpg_dbapi.Error
 _RETRY_SECONDS = 1.0
 _AGAIN = frozenset({"40001", "40P01", "55P03", "23505"})
 """Serialization, deadlock, a lock that was not had, and a row that somebody else wrote first."""
@@ -31,6 +33,8 @@ _CROWDED = frozenset({"53300"})
 _TOO_LONG = frozenset({"57014"})
 _AWAY = ("08", "57P", "25006", "25P03", "53", "58")
 """How codes begin that speak of the server or the connection, not of a statement."""
+_LOST = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""The last is what the driver says when a connection ends just as it is used."""
 
 
 async def connect(place: PostgresPlace) -> asyncpg.Connection:
@@ -109,7 +113,7 @@ def is_away(error: BaseException) -> bool:
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
     code = sqlstate_of(error)
-    return code.startswith(_AWAY) if code else isinstance(error, OSError | TimeoutError)
+    return code.startswith(_AWAY) if code else isinstance(_cause_of(error), _LOST)
 
 
 def mesh_error(error: Exception, place: PostgresPlace) -> Exception:
@@ -141,8 +145,13 @@ def _unavailable(message: str) -> StoreUnavailableError:
 
 def _said(error: BaseException) -> str:
     """The cause in its own words, on one line."""
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    while isinstance(cause, Exception) and cause.__cause__ is not None:
-        cause = cause.__cause__
+    cause = _cause_of(error)
     words = " ".join(str(cause).split())
     return words or type(cause).__name__
+
+
+def _cause_of(error: BaseException) -> BaseException:
+    """The driver's own error, below what SQLAlchemy makes of it."""
+    while isinstance(error, DBAPIError | DriverError) and error.__cause__ is not None:
+        error = error.__cause__
+    return error

@@ -20,7 +20,7 @@ import asyncpg
 from ragmesh.core.errors import RagmeshError
 from ragmesh.core.ids import new_uid
 from ragmesh.indexing.adapters.catalog.places import PostgresPlace
-from ragmesh.indexing.adapters.catalog.postgres import connect, is_away, mesh_error
+from ragmesh.indexing.adapters.catalog.postgres import connect, mesh_error
 from ragmesh.indexing.sharing import Listener, Signal, Subject
 
 _log = logging.getLogger(__name__)
@@ -61,13 +61,13 @@ class NotifySignals:
         while True:
             try:
                 await self._converse()
-            except (RagmeshError, OSError, TimeoutError, asyncpg.PostgresError) as error:
+            except RagmeshError as error:
+                told: Exception = error
+            except Exception as error:  # mapped
                 told = mesh_error(error, self.place)
-                if not (is_away(error) or isinstance(told, RagmeshError)):
-                    raise
-                _log.warning("the catalog's signals are interrupted", extra={"cause": str(told)})
-            except asyncpg.InterfaceError:
-                _log.warning("the catalog's signals are interrupted")
+            if not (isinstance(told, RagmeshError) and told.kind.transient):
+                raise told
+            _log.warning("the catalog's signals are interrupted", extra={"cause": str(told)})
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _converse(self) -> None:

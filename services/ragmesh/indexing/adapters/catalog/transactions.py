@@ -61,17 +61,17 @@ class Transactions:
             raise mesh_error(error, self.place) from error
 
     async def _repeated(self, unit: Unit[T], engine: AsyncEngine) -> T:
-        for attempt in range(1, _ATTEMPTS + 1):
-            run = _Run(engine, self.place.transaction_seconds)
-            try:
-                return await run.of(unit)
-            except RagmeshError:
-                raise
-            except Exception as error:  # mapped, or tried again
-                if attempt == _ATTEMPTS or not run.may_be_repeated(error):
-                    raise mesh_error(error, self.place) from error
-            await asyncio.sleep(_FIRST_PAUSE_SECONDS * 2**attempt * random.random())  # noqa: S311
-        raise AssertionError("the last attempt returns or raises")
+        async with self.in_time():
+            for attempt in range(1, _ATTEMPTS):
+                run = _Run(engine)
+                try:
+                    return await run.of(unit)
+                except Exception as error:
+                    if not run.may_be_repeated(error):
+                        raise
+                pause = _FIRST_PAUSE_SECONDS * 2**attempt
+                await asyncio.sleep(pause * random.random())  # noqa: S311  (nothing secret)
+            return await _Run(engine).of(unit)
 
 
 @dataclass(slots=True)
@@ -79,12 +79,11 @@ class _Run:
     """One attempt at a unit."""
 
     engine: AsyncEngine
-    seconds: float
     is_committing: bool = False
 
     async def of(self, unit: Unit[T]) -> T:
         """The unit's result once it is committed."""
-        async with asyncio.timeout(self.seconds), self.engine.connect() as connection:
+        async with self.engine.connect() as connection:
             result = await connection.run_sync(unit)
             self.is_committing = True
             await connection.commit()
@@ -94,5 +93,4 @@ class _Run:
         """Whether nothing of it was kept, and another attempt may end otherwise."""
         if may_succeed_again(error):
             return True
-        has_time = not isinstance(error, TimeoutError)
-        return is_away(error) and has_time and not self.is_committing
+        return is_away(error) and not self.is_committing
