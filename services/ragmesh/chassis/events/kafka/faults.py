@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from aiokafka import errors as kafka
 from aiokafka.conn import create_conn
+from aiokafka.protocol.metadata import MetadataRequest
 
 from ragmesh.chassis.events.kafka.address import KafkaAddress
 from ragmesh.core.errors import (
@@ -80,9 +81,12 @@ async def look(address: KafkaAddress) -> UnavailableError | None:
         try:
             options = {**connection_options(address), "request_timeout_ms": _LOOK_MILLISECONDS}
             made = await create_conn(host.strip("[]"), int(port), **options)
+            try:
+                await made.send(MetadataRequest([]))
+            finally:
+                made.close()
         except KAFKA_ERRORS as error:
             fault = fault_of(error, address)
         else:
-            made.close()
             return None
     return fault
