@@ -16,16 +16,14 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from ragmesh.app.modules import MODULES, TARGETS
+from ragmesh.app.modules import MODULES, TARGETS, modules_of
 from ragmesh.app.modules.internal import NEEDS
 from ragmesh.app.run import Ready, run_target
 from ragmesh.app.settings import Settings, Target
 from ragmesh.app.wiring import CLIENTS
 from ragmesh.chassis.settings import load
 from ragmesh.core.errors import InvalidSettingsError, PortInUseError
-
-UNSTARTABLE = ("indexer",)
-"""Targets that need stores which processes can share."""
+from ragmesh.indexing.adapters.catalog.places import PostgresPlace, Tls
 
 
 def settings_for(folder: Path, **more: object) -> Settings:
@@ -92,7 +90,7 @@ def test_the_needs_of_modules_form_no_cycle() -> None:
     assert order.index("retrieval") < order.index("indexing") < order.index("heads")
 
 
-@pytest.mark.parametrize("target", [target for target in TARGETS if target not in UNSTARTABLE])
+@pytest.mark.parametrize("target", TARGETS)
 def test_health_watches_whom_a_target_calls(target: str) -> None:
     needs = {need for name in TARGETS[target] for need in MODULES[name].needs}
     assert set(NEEDS.get(target, {})) == needs - set(TARGETS[target])
@@ -206,6 +204,65 @@ def test_a_publication_that_waits_less_than_searches_trust_old_heads_is_refused(
 def test_the_indexer_alone_is_refused_without_stores_that_can_be_shared(tmp_path: Path) -> None:
     with pytest.raises(InvalidSettingsError, match="target indexer needs PostgreSQL and Kafka"):
         settings_for(tmp_path, target="indexer")
+
+
+SHARED = {
+    "catalog.url": "postgresql+asyncpg://ragmesh@db.example.org/ragmesh",
+    "events.url": "kafka://kafka.example.org:9092",
+}
+"""Stores that processes can share."""
+
+
+@pytest.mark.parametrize("missing", SHARED)
+def test_the_indexer_alone_needs_both_stores_to_be_shared(tmp_path: Path, missing: str) -> None:
+    some = {name: url for name, url in SHARED.items() if name != missing}
+    with pytest.raises(InvalidSettingsError, match="target indexer needs PostgreSQL and Kafka"):
+        settings_for(tmp_path, target="indexer", **some)
+    assert settings_for(tmp_path, target="indexer", **SHARED).has_shared_work
+
+
+def test_indexing_leaves_the_work_to_indexers_that_can_have_a_process_of_their_own(
+    tmp_path: Path,
+) -> None:
+    alone = modules_of(settings_for(tmp_path, target="indexing", **SHARED))
+    assert set(TARGETS["indexing"]) - set(alone) == {"parsers", "indexer"}
+    assert modules_of(settings_for(tmp_path, target="indexing")) == TARGETS["indexing"]
+    assert modules_of(settings_for(tmp_path, **SHARED)) == TARGETS["all"]
+
+
+def test_a_catalog_on_another_machine_is_reached_encrypted_unless_somebody_says_otherwise(
+    tmp_path: Path,
+) -> None:
+    def tls_of(**more: object) -> Tls | None:
+        place = settings_for(tmp_path, **(SHARED | more)).catalog_place
+        assert isinstance(place, PostgresPlace)
+        return place.tls
+
+    local = "postgresql+asyncpg://ragmesh@127.0.0.1/ragmesh"
+    ca = tmp_path / "ca.pem"
+    assert tls_of() == Tls()
+    assert tls_of(**{"catalog.tls": "off"}) is None
+    assert tls_of(**{"catalog.url": local}) is None
+    assert tls_of(**{"catalog.url": local, "catalog.tls": "verify", "catalog.tls_ca_file": ca}) == (
+        Tls(ca)
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        ({"catalog.url": "postgresql+asyncpg://u:p@h/d"}, "password_file"),
+        ({"catalog.url": "postgresql+asyncpg://h/d"}, "must name a user and a host"),
+        ({"catalog.url": "postgresql+asyncpg://u@h/d?ssl=on"}, "pattern"),
+        ({"catalog.tls": "off", "catalog.tls_ca_file": "ca.pem"}, "would not be used"),
+        ({"catalog.tls_key_file": "key.pem"}, "go together"),
+    ],
+)
+def test_settings_of_the_catalog_that_contradict_each_other_are_refused(
+    tmp_path: Path, more: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises(InvalidSettingsError, match=sentence):
+        settings_for(tmp_path, **(SHARED | more))
 
 
 @pytest.mark.parametrize("target", ["all", "gateway"])

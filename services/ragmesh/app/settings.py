@@ -257,7 +257,7 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _refuse_shared_files(self) -> Self:
-        if self.catalog_path == self.events_path:
+        if self.catalog_path is not None and self.catalog_path == self.events_path:
             raise ValueError("catalog.url and events.url must not name the same file")
         if self.index_path is not None and self.blobs_path == self.index_path:
             raise ValueError("blobs.url and index.url must not name the same folder")

@@ -87,6 +87,7 @@ class SqlDocuments(Store):
         named = [one.document_id for one in candidates if one.is_named]
 
         def unit(connection: Connection) -> Outcome:
+            room = room_of(connection, collection.tenant_uid)
             live = _live(connection, collection)
             hold_named_documents(connection, live.uid, named)
             found = documents_by_id(connection, live, named)
@@ -95,7 +96,7 @@ class SqlDocuments(Store):
                 for candidate in candidates
                 if _may_write(caller, live, found.get(candidate.document_id))
             ]
-            seen, refused = _within(room_of(connection, live.tenant_uid), writable)
+            seen, refused = _within(room, writable)
             changed = [item for item in seen if item.decision.verdict is not Verdict.NOTHING_NEW]
             saved = [_saved(item, now) for item in changed]
             accepted = {answer.document_id: answer for answer in save(connection, live, saved, now)}
@@ -190,6 +191,7 @@ class SqlDocuments(Store):
         now = self._clock.now()
 
         def unit(connection: Connection) -> Outcome:
+            room = room_of(connection, collection.tenant_uid)
             live = _live(connection, collection)
             hold_named_documents(connection, live.uid, [document_id])
             found = documents_by_id(connection, live, [document_id])
@@ -197,7 +199,6 @@ class SqlDocuments(Store):
             if current is None or not current.resolved(live.default_access).admits(caller):
                 raise _not_found(document_id)
             new = _renewed(connection, current, revision, now)
-            room = room_of(connection, live.tenant_uid)
             if room is not None:
                 room.take(Kept(int(current.deleted), new.size_bytes))
             saved = Saved(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, bindparam, func, select
 
 from ragmesh.core.tenants import Quota
+from ragmesh.indexing.adapters.catalog.locking import hold_tenant
 from ragmesh.indexing.adapters.catalog.store import row_of
 from ragmesh.indexing.adapters.catalog.tables import documents, revisions, tenants
 from ragmesh.indexing.quotas import Kept, Room, is_bounded
@@ -15,15 +16,17 @@ _QUOTA = select(tenants.c.documents, tenants.c.storage_bytes).where(
 
 
 def room_of(connection: Connection, tenant_uid: str) -> Room | None:
-    """What the tenant has room for, nobody else adding to it meanwhile; None = it has no quota."""
+    """What the tenant has room for, nobody else adding to it meanwhile; None = it has no quota.
+
+    To be asked before anything else is held.
+    """
     row = row_of(connection, _QUOTA, of_tenant=tenant_uid)
     if row is None:
         return None
     quota = Quota(documents=row["documents"], storage_bytes=row["storage_bytes"])
     if not is_bounded(quota):
         return None
-    # Where several write at once, whoever accepts for the same tenant counts after this one.
-    connection.execute(_QUOTA.with_for_update(), {"of_tenant": tenant_uid})
+    hold_tenant(connection, tenant_uid)
     kept = Kept(
         _documents(connection, tenant_uid) if quota.documents else 0,
         _bytes(connection, tenant_uid) if quota.storage_bytes else 0,
