@@ -22,6 +22,8 @@ from ragmesh.embedding.settings import EmbeddingSettings
 from ragmesh.gateway.settings import GatewaySettings
 from ragmesh.generation.settings import GenerationSettings
 from ragmesh.indexing.adapters.catalog.places import PostgresPlace, Tls
+from ragmesh.indexing.adapters.object_place import ObjectPlace
+from ragmesh.indexing.blob_settings import BlobSettings
 from ragmesh.indexing.settings import IndexingSettings
 from ragmesh.retrieval.adapters.weaviate.server import WeaviateServer
 from ragmesh.retrieval.settings import RetrievalSettings
@@ -105,16 +107,6 @@ class CatalogSettings(Section):
         if (self.tls_certificate_file is None) != (self.tls_key_file is None):
             raise ValueError("catalog.tls_certificate_file and catalog.tls_key_file go together")
         return self
-
-
-class BlobSettings(Section):
-    """Where uploaded files and extracted texts live."""
-
-    url: str | None = Field(
-        None,
-        pattern=r"^file:///.+",
-        description="file:///FOLDER; by default blobs in the data directory.",
-    )
 
 
 class IndexSettings(Section):
@@ -259,7 +251,7 @@ class Settings(Section):
     def _refuse_shared_files(self) -> Self:
         if self.catalog_path is not None and self.catalog_path == self.events_path:
             raise ValueError("catalog.url and events.url must not name the same file")
-        if self.index_path is not None and self.blobs_path == self.index_path:
+        if self.index_path is not None and self.blobs_place == self.index_path:
             raise ValueError("blobs.url and index.url must not name the same folder")
         return self
 
@@ -358,9 +350,9 @@ class Settings(Section):
         return self._path(self.events.url, "sqlite:///", "events.db")
 
     @property
-    def blobs_path(self) -> Path:
-        """Folder of the blobs."""
-        return self._path(self.blobs.url, "file://", "blobs")
+    def blobs_place(self) -> Path | ObjectPlace:
+        """Folder of the blobs, or where in an object store they are."""
+        return self.blobs.object_place or self.blobs.folder(self.data_dir / "blobs")
 
     @property
     def index_path(self) -> Path | None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from ragmesh.core.clock import Clock
-from ragmesh.core.errors import StorageFailedError
+from ragmesh.core.errors import UnavailableError
 from ragmesh.indexing.ports import BlobStore, Ledger
 from ragmesh.indexing.records import StoredRevision
 from ragmesh.indexing.repairs import ReconcilerLimits, Repairs
@@ -46,8 +46,8 @@ class BlobCare:
         for look in looks:
             try:
                 await look(repairs)
-            except StorageFailedError as error:
-                # A disk that fails at one place must not keep the rest from being mended.
+            except UnavailableError as error:
+                # A store that fails at one place must not keep the rest from being mended.
                 repairs.skipped += 1
                 _log.warning("stored files were not looked at", extra={"reason": error.message})
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ragmesh.chassis.requests import current_idempotency_key
 from ragmesh.core.clock import Clock
@@ -14,6 +15,7 @@ from ragmesh.core.errors import StorageFailedError, StoreDamagedError
 from ragmesh.indexing.adapters.blobs import open_file_blobs
 from ragmesh.indexing.adapters.catalog.opening import open_sqlite_catalog
 from ragmesh.indexing.adapters.catalog.places import PostgresPlace
+from ragmesh.indexing.adapters.object_place import ObjectPlace
 from ragmesh.indexing.claims import Once
 from ragmesh.indexing.collections import Collections
 from ragmesh.indexing.dead_letters import DeadLetters
@@ -35,6 +37,9 @@ from ragmesh.indexing.sharing import Alone, Lease, Probe, Signals
 from ragmesh.indexing.stores import Catalog
 from ragmesh.indexing.tenants import Tenants
 
+if TYPE_CHECKING:
+    from ragmesh.indexing.adapters.object_blobs import ObjectBlobs
+
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
@@ -51,8 +56,8 @@ class Places:
 
     catalog: Path | PostgresPlace
     """File or database of the catalog."""
-    blobs: Path
-    """Folder of the blobs."""
+    blobs: Path | ObjectPlace
+    """Folder of the blobs, or where in an object store they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,8 @@ class Indexing:
     """Not running yet."""
     opened: OpenCatalog
     """Where its catalog is."""
+    probe_blobs: Probe | None = None
+    """Whether the server of its blobs answers; None = it has none."""
 
 
 @asynccontextmanager
@@ -73,10 +80,26 @@ async def open_indexing(
     places: Places, neighbours: Neighbours, settings: IndexingSettings, clock: Clock
 ) -> AsyncIterator[Indexing]:
     """Indexing on the stores at these places, for the time of the block."""
-    blobs = open_file_blobs(places.blobs, threads=settings.blob_threads)
-    async with _open_catalog(places, settings, clock) as opened, blobs as stored:
-        await _refuse_lost_blobs(opened.catalog, places)
-        yield compose(opened, stored, neighbours, settings, clock)
+    async with _open_catalog(places, settings, clock) as opened:
+        if isinstance(places.blobs, Path):
+            async with open_file_blobs(places.blobs, threads=settings.blob_threads) as files:
+                await _refuse_lost_blobs(opened.catalog, places.blobs, places.catalog)
+                yield compose(opened, files, neighbours, settings, clock)
+            return
+        objects = _object_blobs(places.blobs, opened.catalog, clock)
+        composed = compose(opened, objects, neighbours, settings, clock)
+        yield replace(composed, probe_blobs=objects.require_place)
+
+
+def _object_blobs(place: ObjectPlace, catalog: Catalog, clock: Clock) -> ObjectBlobs:
+    # Its library is for those who have such a server.
+    from ragmesh.indexing.adapters.object_blobs import ObjectBlobs
+    from ragmesh.indexing.adapters.object_store import object_store
+
+    async def names_blobs() -> bool:
+        return bool(await catalog.list_stored(limit=1))
+
+    return ObjectBlobs(object_store(place, clock), names_blobs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +125,8 @@ async def _open_catalog(
     places: Places, settings: IndexingSettings, clock: Clock
 ) -> AsyncIterator[OpenCatalog]:
     if isinstance(places.catalog, Path):
-        _refuse_lost_catalog(places.catalog, places.blobs)
+        if isinstance(places.blobs, Path):
+            _refuse_lost_catalog(places.catalog, places.blobs)
         async with open_sqlite_catalog(
             places.catalog,
             clock,
@@ -130,14 +154,14 @@ def _refuse_lost_catalog(catalog: Path, blobs: Path) -> None:
         )
 
 
-async def _refuse_lost_blobs(catalog: Catalog, places: Places) -> None:
+async def _refuse_lost_blobs(catalog: Catalog, blobs: Path, place: Path | PostgresPlace) -> None:
     """Raise StorageFailedError where every document would be failed for its missing file."""
-    has_files = await asyncio.to_thread(_has_entries, places.blobs)
+    has_files = await asyncio.to_thread(_has_entries, blobs)
     if not has_files and await catalog.list_stored(limit=1):
         raise StorageFailedError(
-            f"{places.blobs} is empty, but {places.catalog} names files in it; "
+            f"{blobs} is empty, but {place} names files in it; "
             "is its disk mounted? If they are lost, restore a backup",
-            metadata={"path": str(places.blobs)},
+            metadata={"path": str(blobs)},
         )
 
 

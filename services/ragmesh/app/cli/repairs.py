@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -47,8 +48,8 @@ async def repair(
     surroundings: Surroundings, settings: Settings, address: str
 ) -> AsyncIterator[Finding]:
     """Repair, and say what was done; a mesh that runs on the stores is asked to do it."""
-    catalog = settings.catalog_path
-    if catalog is not None and not (catalog.exists() or settings.blobs_path.exists()):
+    places = (settings.catalog_place, settings.blobs_place)
+    if not any(not isinstance(place, Path) or place.exists() for place in places):
         yield Finding("repair", State.OK, "nothing is stored yet")
         return
     if isinstance(stores_in_use(settings), StoreInUseError):

@@ -11,6 +11,7 @@ from ragmesh.app.settings import Settings
 from ragmesh.cache.settings import MEMORY_URL, CacheSettings
 from ragmesh.chassis.clocks import SystemClock
 from ragmesh.core.errors import RagmeshError
+from ragmesh.indexing.adapters.object_place import ObjectPlace
 
 
 async def servers(settings: Settings) -> AsyncIterator[Finding]:
@@ -18,6 +19,8 @@ async def servers(settings: Settings) -> AsyncIterator[Finding]:
     modules = TARGETS[settings.target]
     if "cache" in modules and settings.cache.url != MEMORY_URL:
         yield await _redis(settings.cache)
+    if "catalog" in modules and settings.blobs.object_place is not None:
+        yield await _blobs(settings.blobs.object_place)
 
 
 async def _redis(settings: CacheSettings) -> Finding:
@@ -36,3 +39,19 @@ async def _redis(settings: CacheSettings) -> Finding:
         message = f"{room}: once full it keeps nothing new; volatile-lru makes room"
         return Finding(subject, State.NOTE, message)
     return Finding(subject, State.OK, room)
+
+
+async def _blobs(place: ObjectPlace) -> Finding:
+    from ragmesh.indexing.adapters.object_blobs import MARK
+    from ragmesh.indexing.adapters.object_store import object_store
+
+    subject = "blobs.url"
+    store = object_store(place, SystemClock())
+    try:
+        await store.look()
+        is_marked = await store.read(MARK) is not None
+    except RagmeshError as error:
+        return Finding.of(subject, error)
+    if is_marked:
+        return Finding(subject, State.OK, f"{place} answers, and holds the blobs of a mesh")
+    return Finding(subject, State.NOTE, f"{place} answers, and no mesh has begun to use it yet")

@@ -71,11 +71,13 @@ async def open_catalog(wiring: Wiring) -> AsyncIterator[Indexing]:
         index=await wiring.port("retrieval"),
         cache=await wiring.port("cache"),
     )
-    places = Places(settings.catalog_place, settings.blobs_path)
+    places = Places(settings.catalog_place, settings.blobs_place)
     section = settings.indexing.following(settings.gateway.limits.file_bytes)
     if settings.catalog_path is None:
         watch_store(wiring, "catalog", _probe_of_catalog(wiring))
     async with open_stores(places, neighbours, section, wiring.clock) as opened:
+        if opened.probe_blobs is not None:
+            watch_store(wiring, "blobs", opened.probe_blobs)
         yield opened
 
 
