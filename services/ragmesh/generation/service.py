@@ -37,7 +37,7 @@ class GenerationService:
     rewriters: tuple[Rewriter, ...] = ()
     """In the order of preference; without any, questions stay as they are asked."""
     frugal: Engine | None = None
-    """Answers where nothing may be paid and every engine has a price."""
+    """Answers where nothing may be paid and every engine has a price, and where all are away."""
 
     def __post_init__(self) -> None:
         if not self.engines:
@@ -53,7 +53,7 @@ class GenerationService:
         Another engine starts only before the first event; after it, an engine that goes away
         ends the answer as PARTIAL.
         """
-        engines = self._free() if query.free_only else self.engines
+        engines = self._free() if query.free_only else self._to_the_last()
         for position, engine in enumerate(engines):
             run = _Run(engine, stand_in=position > 0)
             last = position == len(engines) - 1
@@ -91,6 +91,10 @@ class GenerationService:
     async def list_models(self) -> tuple[EngineDescription, ...]:
         """Every engine in the order in which they are tried."""
         return tuple(self._described(engine) for engine in self.engines)
+
+    def _to_the_last(self) -> tuple[Engine, ...]:
+        """Every engine, and what needs none: sentences of the evidence are better than nothing."""
+        return self.engines if self.frugal is None else (*self.engines, self.frugal)
 
     def _free(self) -> tuple[Engine, ...]:
         """The engines without a price."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import asyncio
+import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from ragmesh.core.errors import (
     InvalidError,
     InvalidVectorError,
     StoreDamagedError,
+    UnavailableError,
     Violation,
 )
 from ragmesh.core.index import (
@@ -45,8 +47,11 @@ from ragmesh.retrieval.ports import (
 from ragmesh.retrieval.reranking import Reranking
 from ragmesh.retrieval.wording import Wording
 
+_log = logging.getLogger(__name__)
 QUESTION_CUT = "QUESTION_CUT"
 """Marks an answer to a question whose end did not fit into the encoder's window."""
+EMBEDDING_UNAVAILABLE = "EMBEDDING_UNAVAILABLE"
+"""Degraded: the question could not be embedded, and was searched for by its words alone."""
 INDEX_INCOMPLETE = "INDEX_INCOMPLETE"
 """Marks an answer of an index that lacks chunks of published documents; they are written again."""
 MAX_CANDIDATES = 1_000
@@ -209,9 +214,15 @@ class RetrievalService:
         """The question with its vector, if the mode needs one."""
         if query.mode is SearchMode.KEYWORD:
             return _Embedded(spec, None, (), EQUAL)
-        embeddings = await self.embedder.embed_texts(
-            [query.question.text], encoder=spec.encoder, lane=Lane.QUERY
-        )
+        try:
+            embeddings = await self.embedder.embed_texts(
+                [query.question.text], encoder=spec.encoder, lane=Lane.QUERY
+            )
+        except UnavailableError as error:
+            if query.mode is SearchMode.DENSE:
+                raise
+            _log.warning("a search goes by words alone", extra={"reason": error.reason})
+            return _Embedded(spec, None, (EMBEDDING_UNAVAILABLE,), EQUAL)
         _require_fingerprint(spec, embeddings.fingerprint)
         return _Embedded(
             spec,

@@ -131,3 +131,12 @@ async def test_a_service_of_paid_engines_has_a_frugal_one_for_empty_purses() -> 
     assert [event async for event in service.generate(CALLER, query)] == list(SCRIPT)
     with pytest.raises(UnsupportedError):
         _ = [event async for event in GenerationService((paid,)).generate(CALLER, query)]
+
+
+async def test_without_any_model_the_evidence_itself_answers() -> None:  # RL-5
+    frugal = FakeEngine(SCRIPT)
+    service = GenerationService((FakeEngine(error=AWAY), FakeEngine(error=AWAY)), frugal=frugal)
+    *events, end = [event async for event in service.generate(CALLER, QUERY)]
+    assert events == list(SCRIPT[:-1])
+    assert isinstance(end, Generated)
+    assert end.degraded == (FALLBACK_ENGINE,)

@@ -17,6 +17,7 @@ from ragmesh.core.errors import (
     IndexVersionGoneError,
     InvalidLimitError,
     InvalidVectorError,
+    PeerUnavailableError,
     StoreDamagedError,
     UnavailableError,
 )
@@ -30,6 +31,7 @@ from ragmesh.retrieval.follower import STALE_HEADS, HeadsFollower, Patience
 from ragmesh.retrieval.ports import Reranker
 from ragmesh.retrieval.reranking import RERANK_SKIPPED, Reranking, RerankLimits
 from ragmesh.retrieval.service import (
+    EMBEDDING_UNAVAILABLE,
     INDEX_INCOMPLETE,
     MAX_CANDIDATES,
     QUESTION_CUT,
@@ -260,6 +262,18 @@ async def test_a_reranker_reorders_and_its_score_is_the_hits() -> None:
         assert [stage for stage, _ in found.timings_ms] == ["embed", "rank", "rerank", "load"]
         kept = await b.retrieve(replace(b.query(), score_threshold=0.4))
         assert [hit.document_id for hit in kept.hits] == ["c", "b"]
+
+
+async def test_without_embedding_a_question_is_searched_for_by_its_words() -> None:  # RL-5
+    async with bench() as b:
+        await b.add("a", "the cat sat")
+        await b.add("b", "a dog")
+        b.embedder.encoder.failure = PeerUnavailableError("the service embedding did not answer")
+        found = await b.retrieve(b.query())
+        assert [hit.document_id for hit in found.hits] == ["a"]
+        assert (found.degraded, found.query_vector) == ((EMBEDDING_UNAVAILABLE,), None)
+        with pytest.raises(PeerUnavailableError):
+            await b.retrieve(replace(b.query(), mode=SearchMode.DENSE))
 
 
 async def test_a_reranker_that_is_away_costs_its_order_and_not_the_answer() -> None:

@@ -51,7 +51,7 @@ NEEDS: Mapping[str, Mapping[str, Need]] = MappingProxyType(
         "embedding": {"cache": Need(_CACHE)},
         "generation": {},
         "retrieval": {
-            "embedding": Need(_EMBEDDING, of=(_RETRIEVAL,)),
+            "embedding": Need(_EMBEDDING),
             "indexing": Need(_HEADS, of=(_RETRIEVAL,)),
         },
         "indexing": {
