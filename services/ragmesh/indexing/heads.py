@@ -29,7 +29,8 @@ _log = logging.getLogger(__name__)
 _BATCH_HEADS = 1_000
 _BEATS_UNTIL_READ = 10
 """A quiet follower is not worth a query a second; what this process commits wakes it anyway."""
-_INDEXING = Machine("indexing")
+_PUBLISHER = Machine("indexer")
+"""Heads move in an indexer and in indexing, which both may speak in this name."""
 
 
 class HeadSource(Protocol):
@@ -200,7 +201,7 @@ class HeadFeed:
         }
         try:
             await self._cache.invalidate(
-                _INDEXING, sorted(found, key=lambda invalidation: invalidation.sequence)
+                _PUBLISHER, sorted(found, key=lambda invalidation: invalidation.sequence)
             )
         except RagmeshError as error:
             if not error.kind.transient:

@@ -96,12 +96,14 @@ class FakeInvalidations:
     """Remembers what it was told to forget."""
 
     seen: list[Invalidation] = field(default_factory=list)
+    callers: list[Caller] = field(default_factory=list)
     error: RagmeshError | None = None
 
     async def invalidate(self, caller: Caller, invalidations: Sequence[Invalidation]) -> None:
         if self.error is not None:
             raise self.error
         self.seen.extend(invalidations)
+        self.callers.append(caller)
 
 
 @dataclass

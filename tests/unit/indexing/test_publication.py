@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ragmesh.chassis.identity.keys import SPEAKERS
 from ragmesh.core.callers import OPEN, Machine
 from ragmesh.core.documents import (
     JobState,
@@ -184,6 +185,17 @@ async def test_answers_are_invalidated_before_a_publication_returns(tmp_path: Pa
         head = await made.index("a")
         (seen,) = made.cache.seen
         assert (seen.document_uid, seen.sequence) == (head.document_uid, head.sequence)
+
+
+@pytest.mark.parametrize("target", ["indexing", "indexer"])
+async def test_whichever_process_publishes_may_say_that_answers_are_invalid(
+    tmp_path: Path, target: str
+) -> None:
+    async with world(tmp_path) as made:
+        await made.upload("a")
+        await made.index("a")
+        assert all(map(SPEAKERS[target].may_speak_for, made.cache.callers))
+        assert made.cache.callers
 
 
 async def test_a_defect_of_the_cache_is_not_hidden(tmp_path: Path) -> None:
