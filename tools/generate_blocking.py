@@ -29,7 +29,10 @@ _RULES = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
         (r"\bragmesh\.chassis\.grpc_channels\b", "ragmesh.chassis.grpc_blocking"),
-        (r"\bragmesh\.clients\.gateway\.(client|admin|keys)\b", r"ragmesh.clients.blocking.\1"),
+        (
+            r"\bragmesh\.clients\.gateway\.(client|admin|keys|index)\b",
+            r"ragmesh.clients.blocking.\1",
+        ),
         (r"\bragmesh\.clients\.replies\b", "ragmesh.clients.blocking.replies"),
         (r"\bragmesh\.sdk\.aio\b", "ragmesh.sdk.blocking"),
         (r"\bgrpc\.aio\b", "grpc"),

@@ -33,6 +33,8 @@ from ragmesh.chassis.messages.heads import head_batch_from_message
 from ragmesh.chassis.messages.jobs import JOB_STATES, job_from_message
 from ragmesh.clients.mending import IDEMPOTENT_METHODS as MENDING_METHODS
 from ragmesh.clients.mending import MendingClient
+from ragmesh.clients.migrations import IDEMPOTENT_METHODS as MIGRATION_METHODS
+from ragmesh.clients.migrations import MigrationsClient
 from ragmesh.clients.records import IDEMPOTENT_METHODS as RECORD_METHODS
 from ragmesh.clients.records import RecordClient
 from ragmesh.clients.replies import followed, opened, reading
@@ -76,6 +78,7 @@ _READS = (
 IDEMPOTENT_METHODS = (
     *(f"{_CATALOG}/{method}" for method in _READS),
     *MENDING_METHODS,
+    *MIGRATION_METHODS,
     *RECORD_METHODS,
     *TENANT_METHODS,
 )
@@ -88,11 +91,12 @@ _PIECE_BYTES = 256 * 1024
 _LARGEST_REVISION = 2**32 - 1
 
 
-class IndexingClient(MendingClient, RecordClient, TenantClient):
+class IndexingClient(MendingClient, MigrationsClient, RecordClient, TenantClient):
     """An IndexingService over a channel that the chassis made."""
 
     def __init__(self, channel: grpc.aio.Channel, caller_signer: CallerSigner) -> None:
         MendingClient.__init__(self, channel, caller_signer)
+        MigrationsClient.__init__(self, channel, caller_signer)
         RecordClient.__init__(self, channel, caller_signer)
         TenantClient.__init__(self, channel, caller_signer)
         self._catalog = CatalogServiceStub(channel)

@@ -65,7 +65,7 @@ def score(golden: GoldenQuestion, seen: Seen, k: int) -> dict[str, float]:
     if golden.answerable:
         if not golden.history:
             # A search knows no history, and finds nothing by words that lean on it.
-            scores |= _of_ranking(golden, seen.ranking, k)
+            scores |= score_ranking(golden, seen.ranking, k)
         scores["answering"] = float(not refused)
         if not refused:
             scores |= _of_right_answer(golden, seen)
@@ -74,7 +74,8 @@ def score(golden: GoldenQuestion, seen: Seen, k: int) -> dict[str, float]:
     return {name: scores[name] for name in METRICS if name in scores}
 
 
-def _of_ranking(golden: GoldenQuestion, ranking: Ranking, k: int) -> dict[str, float]:
+def score_ranking(golden: GoldenQuestion, ranking: Ranking, k: int) -> dict[str, float]:
+    """The scores of a ranking alone, of a question that some document answers."""
     return {
         "recall": recall_at(k, ranking, golden.relevant),
         "ndcg": ndcg_at(k, ranking, golden.relevant),

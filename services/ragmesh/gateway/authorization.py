@@ -76,6 +76,9 @@ METHODS: Mapping[str, Mapping[str, Roles]] = MappingProxyType(
             "GetMigration": KEEPERS,
             "ListMigrations": KEEPERS,
             "CommandMigration": KEEPERS,
+            "SetGoldenQuestions": KEEPERS,
+            "GetGoldenQuestions": KEEPERS,
+            "ListEvaluations": KEEPERS,
         },
     }
 )
@@ -89,6 +92,12 @@ ROUTES: Mapping[str, Mapping[str, Roles]] = MappingProxyType(
         f"{_COLLECTION}/ask": {"POST": READERS},
         f"{_COLLECTION}/search": {"POST": READERS},
         f"{_COLLECTION}:repair": {"POST": KEEPERS},
+        f"{_COLLECTION}/migration": {"GET": KEEPERS},
+        f"{_COLLECTION}/migration:estimate": {"POST": KEEPERS},
+        f"{_COLLECTION}/migration:{{command}}": {"POST": KEEPERS},
+        f"{_COLLECTION}/golden-questions": {"GET": KEEPERS, "PUT": KEEPERS},
+        f"{_COLLECTION}/evaluations": {"GET": KEEPERS},
+        f"{_V1}/migrations": {"GET": KEEPERS},
         f"{_COLLECTION}/documents": {"GET": READERS, "POST": WRITERS},
         _DOCUMENT: {"GET": READERS, "PATCH": WRITERS, "DELETE": WRITERS},
         f"{_DOCUMENT}/text": {"GET": READERS},

@@ -18,8 +18,11 @@ from ragmesh.indexing.adapters.catalog.places import PostgresPlace
 from ragmesh.indexing.adapters.object_place import ObjectPlace
 from ragmesh.indexing.claims import Once
 from ragmesh.indexing.collections import Collections
+from ragmesh.indexing.comparing import Comparison
 from ragmesh.indexing.dead_letters import DeadLetters
 from ragmesh.indexing.documents import Documents
+from ragmesh.indexing.gate import Gate
+from ragmesh.indexing.golden_sets import GoldenSets
 from ragmesh.indexing.heads import HeadFeed
 from ragmesh.indexing.jobs import Jobs
 from ragmesh.indexing.keeping import Keeping
@@ -27,15 +30,19 @@ from ragmesh.indexing.key_feed import KeyFeed
 from ragmesh.indexing.keys import Keys
 from ragmesh.indexing.ledger import CatalogLedger
 from ragmesh.indexing.limits import DEFAULT_FILE_BYTES, UploadLimits
+from ragmesh.indexing.migrating import Migrator, RouteAnnouncer
+from ragmesh.indexing.migrations import Migrations
 from ragmesh.indexing.ports import AnswerCache, BlobStore, ChunkIndex, Embedder
 from ragmesh.indexing.progress import JobBoard
 from ragmesh.indexing.reconciler import Reconciler, ReconcilerLimits
+from ragmesh.indexing.route_feed import RouteFeed
 from ragmesh.indexing.routing import CollectionTable
 from ragmesh.indexing.service import IndexingService
 from ragmesh.indexing.settings import IndexingSettings
 from ragmesh.indexing.sharing import Alone, Lease, Probe, Signals
 from ragmesh.indexing.stores import Catalog
 from ragmesh.indexing.tenants import Tenants
+from ragmesh.indexing.verifying import Verifier
 
 if TYPE_CHECKING:
     from ragmesh.indexing.adapters.object_blobs import ObjectBlobs
@@ -71,6 +78,8 @@ class Indexing:
     """Not running yet."""
     opened: OpenCatalog
     """Where its catalog is."""
+    migrator: Migrator
+    """Not running yet."""
     probe_blobs: Probe | None = None
     """Whether the server of its blobs answers; None = it has none."""
 
@@ -194,6 +203,10 @@ def compose(
     ledger = CatalogLedger(catalog, feed, board)
     patience = _patience(settings.reconciler_limits(), opened)
     reconciler = Reconciler(ledger, blobs, neighbours.index, clock, patience)
+    routes = RouteFeed(catalog, heartbeat_seconds=settings.heads_heartbeat_seconds)
+    migrator = _migrator(
+        catalog, ledger, neighbours, RouteAnnouncer(table, routes), clock, settings
+    )
     service = IndexingService(
         collections=collections,
         documents=Documents(catalog, blobs, collections, feed, board, limits),
@@ -205,8 +218,38 @@ def compose(
         keeping=Keeping(catalog, clock),
         tenants=Tenants(catalog, feed, key_feed, board, table),
         keys=Keys(catalog, key_feed, clock),
+        golden_sets=GoldenSets(catalog, collections, clock),
+        migrations=Migrations(
+            catalog,
+            collections,
+            migrator,
+            routes,
+            clock,
+            settings.migration_policy(),
+            settings.migration_documents_per_second,
+        ),
     )
-    return Indexing(service, ledger, blobs, reconciler, opened)
+    return Indexing(service, ledger, blobs, reconciler, opened, migrator)
+
+
+def _migrator(
+    catalog: Catalog,
+    ledger: CatalogLedger,
+    neighbours: Neighbours,
+    announcer: RouteAnnouncer,
+    clock: Clock,
+    settings: IndexingSettings,
+) -> Migrator:
+    comparison = Comparison(ledger, neighbours.index, settings.reconciler_limits())
+    return Migrator(
+        catalog,
+        neighbours.index,
+        Verifier(neighbours.index, comparison),
+        Gate(neighbours.index, catalog, clock),
+        announcer,
+        clock,
+        settings.migration_limits(),
+    )
 
 
 def _patience(limits: ReconcilerLimits, opened: OpenCatalog) -> ReconcilerLimits:

@@ -44,7 +44,7 @@ class Collections:
         """Make the collection with its first index version, ready to be written and asked."""
         tenant_uid = tenant_of(caller)
         new = checked_collection(new)
-        encoder = await self._encoder(new.encoder)
+        encoder = await self.encoder_of(new.encoder)
         refuse_chunking(new.chunking, encoder)
         draft = _draft(tenant_uid, new, encoder)
         row = await self.catalog.create_collection(caller, draft)
@@ -113,7 +113,8 @@ class Collections:
         self.table.keep(row, read_at_epoch=epoch)
         return row
 
-    async def _encoder(self, name: str) -> EncoderDescription:
+    async def encoder_of(self, name: str) -> EncoderDescription:
+        """The encoder of that name, else EncoderNotFoundError; the default without a name."""
         encoders = await self.embedder.list_encoders()
         for encoder in encoders:
             if name in ("", encoder.name):

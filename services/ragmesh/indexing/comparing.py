@@ -15,7 +15,7 @@ from ragmesh.indexing.stages import INDEXER
 
 
 @dataclass(frozen=True, slots=True)
-class _Pair:
+class Pair:
     """A document in the catalog and in the index, as far as either knows it."""
 
     document_uid: str
@@ -54,7 +54,7 @@ class Comparison:
         """Look at every document of the index version; differences are counted in `repairs`."""
         damaged: dict[str, Head] = {}
         compared, littered = 0, 0
-        async for pair in self._pairs(version):
+        async for pair in self.pairs(version):
             compared += 1
             if pair.head is not None and pair.is_damaged:
                 damaged[pair.document_uid] = pair.head
@@ -78,14 +78,14 @@ class Comparison:
                 held.setdefault(digest.document_uid, []).append(digest)
         rewritten = 0
         for document_uid, head in suspects.items():
-            pair = _Pair(document_uid, head, tuple(held.get(document_uid, ())))
+            pair = Pair(document_uid, head, tuple(held.get(document_uid, ())))
             work = await self._ledger.work_of(version.uid, document_uid)
             if not pair.is_damaged or work is None or work.damaged:
                 continue
             rewritten += await self._ledger.mark_damaged(version.uid, document_uid, head.digest)
         return rewritten
 
-    async def _remove_leftovers(self, version: IndexVersion, pair: _Pair) -> int:
+    async def _remove_leftovers(self, version: IndexVersion, pair: Pair) -> int:
         work = await self._ledger.work_of(version.uid, pair.document_uid)
         newest = max(one.revision for one in pair.held)
         below = newest + 1 if work is None else _unwanted_below(work)
@@ -95,7 +95,7 @@ class Comparison:
             INDEXER, version.uid, pair.document_uid, below_revision=below
         )
 
-    async def _pairs(self, version: IndexVersion) -> AsyncIterator[_Pair]:
+    async def pairs(self, version: IndexVersion) -> AsyncIterator[Pair]:
         """Every document that catalog or index knows, in order of uid."""
         heads, digests = self._heads(version), self._digests(version)
         head, digest = await anext(heads, None), await anext(digests, None)
@@ -106,10 +106,10 @@ class Comparison:
                 held.append(digest)
                 digest = await anext(digests, None)
             if head is not None and head.document_uid == uid:
-                yield _Pair(uid, head, tuple(held))
+                yield Pair(uid, head, tuple(held))
                 head = await anext(heads, None)
             else:
-                yield _Pair(uid, None, tuple(held))
+                yield Pair(uid, None, tuple(held))
 
     async def _heads(self, version: IndexVersion) -> AsyncIterator[Head]:
         after = ""

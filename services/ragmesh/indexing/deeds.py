@@ -120,6 +120,22 @@ def repaired_collection(name: str) -> Deed:
     return Deed("RepairCollection", collection_path(name))
 
 
+def wanted_index(name: str, details: Mapping[str, str]) -> Deed:
+    """Another index is wanted for a collection."""
+    return Deed("SetIndexSpec", collection_path(name), details)
+
+
+def commanded_migration(name: str, command: str, phase: str) -> Deed:
+    """Somebody told a migration what to do."""
+    return Deed("CommandMigration", collection_path(name), {"command": command, "phase": phase})
+
+
+def kept_golden(name: str, questions: int, digest: str) -> Deed:
+    """A collection was given golden questions."""
+    details = {"questions": str(questions), "digest": digest}
+    return Deed("SetGoldenQuestions", collection_path(name), details)
+
+
 def uploaded_document(collection: str, after: Attributed, before: Attributed | None) -> Deed:
     """A document was uploaded, the first time or anew."""
     return _changed("CreateDocument", collection, after, before)

@@ -197,8 +197,12 @@ class HeadFeed:
 
     async def _invalidate(self, moves: Sequence[Move]) -> None:
         found = {
-            Invalidation(move.collection_uid, move.document_uid, move.sequence) for move in moves
+            Invalidation(move.collection_uid, move.document_uid, move.sequence)
+            for move in moves
+            if not move.is_quiet
         }
+        if not found:
+            return
         try:
             await self._cache.invalidate(
                 _PUBLISHER, sorted(found, key=lambda invalidation: invalidation.sequence)

@@ -87,10 +87,20 @@ class CatalogLedger:
     async def publish(self, publication: Publication) -> Head:
         """See `ports.WorkLedger`."""
         async with self.feed.publication() as moved:
-            head, outcome = await self.catalog.publish(publication)
+            store = self.catalog
+            publish = store.publish_follower if publication.follows else store.publish
+            head, outcome = await publish(publication)
             moved(outcome.moves)
         self.board.changed(outcome.jobs)
         return head
+
+    async def settle_follower(self, work: Work) -> None:
+        """See `ports.WorkLedger`."""
+        await self.catalog.settle_follower(work)
+
+    async def fail_follower(self, work: Work, failure: Failure, *, is_final: bool) -> None:
+        """See `ports.WorkLedger`."""
+        await self.catalog.fail_follower(work, failure, is_final=is_final)
 
     async def complete_removal(self, work: Work) -> None:
         """See `ports.WorkLedger`."""

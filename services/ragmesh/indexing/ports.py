@@ -27,6 +27,7 @@ from ragmesh.core.index import (
 from ragmesh.core.mending import Origin
 from ragmesh.core.pages import Page, PageRequest
 from ragmesh.core.reading import ChunkPlan, Extraction, ReadDocument, SourceFile
+from ragmesh.core.search import Retrieval, RetrieveQuery
 from ragmesh.core.vectors import EncoderDescription, Passage, PassageEmbeddings
 from ragmesh.indexing.records import (
     Backlog,
@@ -94,6 +95,12 @@ class WorkLedger(Protocol):
         SupersededError when a newer revision is published or newer attributes are wanted; then
         the worker reads the work again.
         """
+
+    async def settle_follower(self, work: Work) -> None:
+        """A version that follows the primary holds the document as it must."""
+
+    async def fail_follower(self, work: Work, failure: Failure, *, is_final: bool) -> None:
+        """Keep why such a version does not; no job hears of it, and what passes is tried again."""
 
     async def complete_removal(self, work: Work) -> None:
         """Every chunk of the deleted document is gone; its job SUCCEEDED."""
@@ -258,6 +265,9 @@ class ChunkIndex(IndexRegistry, Protocol):
 
     async def describe_index(self, caller: Caller, index_version_uid: str) -> IndexDescription:
         """The index version as it stands."""
+
+    async def retrieve(self, caller: Caller, query: RetrieveQuery) -> Retrieval:
+        """The chunks that answer the question best, of this index version alone."""
 
 
 class AnswerCache(Protocol):

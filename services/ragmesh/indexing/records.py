@@ -13,6 +13,7 @@ from ragmesh.core.mending import Origin
 from ragmesh.core.metadata import SortableField
 from ragmesh.core.properties import NO_PROPERTIES, FileProperties
 from ragmesh.core.vectors import Fingerprint
+from ragmesh.indexing.migration_state import BuildSpec, Role
 
 
 class WorkLane(Enum):
@@ -47,6 +48,8 @@ class OutboxRow:
     """Of ANSWERS_INVALIDATED; 0 otherwise."""
     traceparent: str = ""
     """The trace that the change was made in, if it was made in one."""
+    index_version_uid: str = ""
+    """Of a version that follows the primary and lacks the document; else empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ class IndexState(Enum):
     """Wanted; the index may not know it yet."""
     SERVING = "SERVING"
     DROPPING = "DROPPING"
-    """Its collection is deleted; the index forgets it, then the rows go."""
+    """Nobody asks it any more; the index forgets it, then its rows go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,12 @@ class IndexVersion:
     language: str
     sortable: tuple[SortableField, ...]
     default_restricted: bool
+    role: Role = Role.PRIMARY
+
+    @property
+    def build(self) -> BuildSpec:
+        """What it is built with."""
+        return BuildSpec(self.encoder, self.fingerprint, self.chunking, self.language)
 
     @property
     def spec(self) -> IndexSpec:
@@ -159,14 +168,19 @@ class Work:
     """The reconciler found the index without what the head promises."""
     job_id: str | None
     job_state: JobState | None
+    follows: bool = False
+    """Whether the version follows the primary: its work is what is published there, in the bulk
+    lane, and no job tells of it."""
 
     @property
     def task(self) -> Task:
         """What is left to be done; the level, whatever event led here."""
+        if self.deleted and self.follows:
+            return Task.REMOVE
         if self.deleted:
             removed = self.state is not DocumentState.DELETING
             return Task.NOTHING if removed else Task.REMOVE
-        if self.state is DocumentState.FAILED:
+        if self.state is DocumentState.FAILED and not self.follows:
             # Nothing newer can be had of it; what is published must be there all the same.
             return Task.INDEX if self.is_rewrite else Task.NOTHING
         if self.head is None or self.damaged or self.head_revision < self.revision:
@@ -216,6 +230,8 @@ class Publication:
     """(stage, milliseconds) of every stage of the job."""
     counts: tuple[tuple[str, int], ...] = ()
     """(what, how many): see `Job`."""
+    follows: bool = False
+    """Whether it is of a version that follows the primary: then no job ends with it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,4 +100,5 @@ def _fact_of(row: OutboxRow) -> AnswersInvalidated | DocumentChanged:
         revision=row.revision,
         generation=row.generation,
         lane=EventLane(row.lane.value),
+        index_version_uid=row.index_version_uid,
     )

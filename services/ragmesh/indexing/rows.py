@@ -47,6 +47,8 @@ class ServingVersion:
     uid: str
     name: str
     weight: int
+    encoder: str = ""
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class CollectionRow:
     default_access: DefaultAccess
     sortable: tuple[SortableField, ...]
     serving: tuple[ServingVersion, ...]
-    """Heaviest first; never empty."""
+    """The primary first; never empty."""
     epoch: int
     created_at: datetime
     updated_at: datetime
@@ -93,8 +95,8 @@ class CollectionRow:
             tenant_uid=self.tenant_uid,
             collection_uid=self.uid,
             collection=self.name,
-            language=self.language,
-            encoder=self.encoder,
+            language=version.language,
+            encoder=version.encoder,
             index_version_uid=version.uid,
             index_version=version.name,
             epoch=self.epoch,
@@ -207,6 +209,8 @@ class Move:
     collection_uid: str
     document_uid: str
     sequence: int
+    is_quiet: bool = False
+    """Whether no answer can have been made from what was there before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,8 @@ from ragmesh.core.usage import (
     UsageQuery,
     UsageSummary,
 )
-from ragmesh.indexing.claims import Once, Target
+from ragmesh.indexing.changing_service import ChangingService
+from ragmesh.indexing.claims import Target
 from ragmesh.indexing.collections import Collections
 from ragmesh.indexing.dead_letters import DeadLetters, refuse_others
 from ragmesh.indexing.documents import Documents
@@ -61,7 +62,7 @@ from ragmesh.indexing.tenants import Tenants
 
 
 @dataclass(frozen=True, slots=True)
-class IndexingService:
+class IndexingService(ChangingService):
     """Owns tenants, keys, collections, documents, heads and jobs; nobody else writes them."""
 
     collections: Collections
@@ -70,7 +71,6 @@ class IndexingService:
     dead_letters: DeadLetters
     reconciler: Reconciler
     feed: HeadFeed
-    once: Once
     keeping: Keeping
     tenants: Tenants
     keys: Keys

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pydantic import Field
 
 from ragmesh.chassis.settings import Section
+from ragmesh.core.migrations import MigrationPolicy, parse_canary
 from ragmesh.core.reading import Sandbox
+from ragmesh.indexing.migrating import MigrationLimits
 from ragmesh.indexing.repairs import ReconcilerLimits
 
 MEBIBYTE = 1024 * 1024
@@ -100,6 +102,63 @@ class IndexingSettings(Section):
         description="Megabytes of stored files that are read and compared with their digests each"
         " hour; the next hour goes on from there. 0 only looks whether they are there.",
     )
+
+    migration_documents_per_second: float = Field(
+        50.0,
+        gt=0,
+        description="Documents a second at most that a new index version is filled with, so that"
+        " questions and uploads keep their place.",
+    )
+    migration_window_documents: int = Field(
+        64,
+        gt=0,
+        le=1_024,
+        description="Documents of one new index version that are worked on at the same time at"
+        " most.",
+    )
+    migration_pause_seconds: float = Field(
+        0.5, gt=0, le=60, description="Seconds between two looks at a migration under way."
+    )
+    migration_canary: tuple[str, ...] = Field(
+        ("10:300", "50:300"),
+        description="Shares of the questions in percent that a new index version gets before it"
+        " gets all, each with the seconds for which it is held, of whoever says nothing else.",
+    )
+    migration_soak_seconds: float = Field(
+        3_600.0,
+        ge=0,
+        description="Seconds for which the version before is still written after a promotion, so"
+        " that a rollback loses nothing, of whoever says nothing else.",
+    )
+    migration_min_questions: int = Field(
+        20,
+        gt=0,
+        description="Golden questions without which the gate of a migration decides nothing, of"
+        " whoever says nothing else.",
+    )
+    route_lease_seconds: float = Field(
+        600.0,
+        gt=0,
+        description="Seconds for which a gateway may send questions by routes that it cannot"
+        " renew; an index version leaves the store no sooner after its last question.",
+    )
+
+    def migration_limits(self) -> MigrationLimits:
+        """What of it migrations keep to."""
+        return MigrationLimits(
+            documents_per_second=self.migration_documents_per_second,
+            window_documents=self.migration_window_documents,
+            pause_seconds=self.migration_pause_seconds,
+            lease_seconds=self.route_lease_seconds,
+        )
+
+    def migration_policy(self) -> MigrationPolicy:
+        """How carefully an index is changed when nobody says otherwise."""
+        return MigrationPolicy(
+            canary=parse_canary(self.migration_canary),
+            soak_seconds=self.migration_soak_seconds,
+            min_questions=self.migration_min_questions,
+        )
 
     def reconciler_limits(self) -> ReconcilerLimits:
         """What of it the reconciler keeps to."""

@@ -29,6 +29,7 @@ from ragmesh.core.tenants import (
 )
 from ragmesh.core.usage import AuditEntry, Recorded, Sight, UsageBatch, UsageSummary
 from ragmesh.indexing.claims import KnownAnswers
+from ragmesh.indexing.migration_stores import EvaluationStore, FollowerStore, MigrationStore
 from ragmesh.indexing.ports import Outbox, Repairs
 from ragmesh.indexing.records import BuriedEvent, Extracted, IndexVersion, Publication, Work
 from ragmesh.indexing.rows import (
@@ -315,6 +316,9 @@ class Catalog(
     Outbox,
     Repairs,
     KnownAnswers,
+    MigrationStore,
+    FollowerStore,
+    EvaluationStore,
     Protocol,
 ):
     """Every store of the catalog; transactions of one see those of all."""

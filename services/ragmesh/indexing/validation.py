@@ -87,8 +87,7 @@ def checked_collection(new: NewCollection) -> NewCollection:
     """The collection itself, or the refusal of a field."""
     names.collection_name(new.name, field="name")
     description = _description(new.description)
-    if new.language and not _LANGUAGE.fullmatch(new.language):
-        raise InvalidError.of("language", "must be a language tag such as en or de")
+    refuse_language(new.language)
     return NewCollection(
         new.name,
         description,
@@ -103,6 +102,12 @@ def checked_collection(new: NewCollection) -> NewCollection:
 def checked_description(description: str | None) -> str | None:
     """The description, or its refusal."""
     return None if description is None else _description(description)
+
+
+def refuse_language(language: str) -> None:
+    """Refuse what is no tag of a language; empty is the default."""
+    if language and not _LANGUAGE.fullmatch(language):
+        raise InvalidError.of("language", "must be a language tag such as en or de")
 
 
 def refuse_chunking(chunking: Chunking, encoder: EncoderDescription) -> None:

@@ -21,20 +21,21 @@ from ragmesh.chassis.events.retrying import is_defect, reason_of
 from ragmesh.chassis.events.waiting import first_of
 from ragmesh.chassis.telemetry.current import current_traceparent
 from ragmesh.core.answers import Invalidation
-from ragmesh.core.documents import Failure, Stage
+from ragmesh.core.documents import Failure
 from ragmesh.core.errors import (
     IndexVersionGoneError,
     JobCancelledError,
     RagmeshError,
-    RevisionNotFoundError,
     SupersededError,
     UnavailableError,
 )
-from ragmesh.core.index import AttributesWrite, DocumentDigest
 from ragmesh.core.mending import Origin
+from ragmesh.indexing.following import Follower
+from ragmesh.indexing.migration_state import Role
 from ragmesh.indexing.ports import AnswerCache, ChunkIndex, WorkLedger
-from ragmesh.indexing.records import IndexVersion, Publication, Task, Work
-from ragmesh.indexing.stages import INDEXER, PUBLISH_PERCENT, Progress, Stages
+from ragmesh.indexing.records import IndexVersion, Task, Work
+from ragmesh.indexing.stages import INDEXER, Stages
+from ragmesh.indexing.writing import Writing
 
 INDEXER_GROUP = "ragmesh.indexing.indexer"
 INVALIDATOR_GROUP = "ragmesh.indexing.invalidator"
@@ -81,6 +82,16 @@ class Indexer:
     stages: Stages
     board: _Board = field(default_factory=_Board, init=False)
 
+    @property
+    def writing(self) -> Writing:
+        """How the index comes to hold a piece of work."""
+        return Writing(self.ledger, self.index, self.stages)
+
+    @property
+    def follower(self) -> Follower:
+        """Handles what versions lack that follow the primary."""
+        return Follower(self.ledger, self.writing)
+
     async def run(self, log: EventLog, *, max_in_flight: int) -> None:
         """Handle every event of the log, until cancelled.
 
@@ -95,24 +106,34 @@ class Indexer:
     async def handle(self, delivery: Delivery) -> None:
         """Return when the document is as the catalog wants it, or has been given up."""
         changed = DocumentChanged.of(delivery.event)
-        if not self.board.claim(changed.document_uid):
+        place = f"{changed.document_uid} {changed.index_version_uid}"
+        if not self.board.claim(place):
             return
         try:
             while True:
-                await self._settle(changed, delivery)
-                if self.board.is_done(changed.document_uid):
+                if changed.index_version_uid:
+                    await self.follower.settle(changed, delivery)
+                else:
+                    await self._settle(changed, delivery)
+                if self.board.is_done(place):
                     return
         finally:
-            self.board.drop(changed.document_uid)
+            self.board.drop(place)
 
     async def _settle(self, changed: DocumentChanged, delivery: Delivery) -> None:
-        """Bring every index version of the collection to the document's desired state."""
-        versions = await self.ledger.index_versions_of(changed.collection_uid)
-        removed: Work | None = None
-        for version in versions:
-            removed = await self._settle_version(version, changed.document_uid, delivery) or removed
-        if removed is not None:
-            await self.ledger.complete_removal(removed)
+        """Bring the primary index version of the collection to the document's desired state."""
+        version = await self._primary(changed.collection_uid)
+        while version is not None:
+            removed = await self._settle_version(version, changed.document_uid, delivery)
+            if removed is not None:
+                await self.ledger.complete_removal(removed)
+            settled, version = version, await self._primary(changed.collection_uid)
+            if version is not None and version.uid == settled.uid:
+                return  # else another version became it meanwhile, and its job reports that one
+
+    async def _primary(self, collection_uid: str) -> IndexVersion | None:
+        versions = await self.ledger.index_versions_of(collection_uid)
+        return next((one for one in versions if one.role is Role.PRIMARY), None)
 
     async def _settle_version(
         self, version: IndexVersion, document_uid: str, delivery: Delivery
@@ -120,7 +141,7 @@ class Indexer:
         """The removal that this version has done its part of, None when there was none."""
         for _ in range(_MOST_TURNS):
             work = await self.ledger.work_of(version.uid, document_uid)
-            if work is None or work.is_cancelled:
+            if work is None or work.is_cancelled or work.follows:
                 return None
             try:
                 return await self._act(work, delivery)
@@ -133,14 +154,16 @@ class Indexer:
     async def _act(self, work: Work, delivery: Delivery) -> Work | None:
         """Do what is left to be done."""
         if work.task is Task.REMOVE:
-            await self._clean(work, below_revision=work.revision)
+            await self.writing.clean(work, below_revision=work.revision)
             return work
         if work.task is Task.NOTHING:
             # A kill may have come between a publication and the clean-up behind it.
-            await self._clean(work, below_revision=work.head_revision)
+            await self.writing.clean(work, below_revision=work.head_revision)
             return None
         try:
-            await self._publish(work)
+            if not work.is_rewrite:  # its job has ended
+                await self.ledger.start_job(work)
+            await self.writing.publish(work)
         except (SupersededError, JobCancelledError):
             raise
         except IndexVersionGoneError as error:
@@ -151,66 +174,6 @@ class Indexer:
                 raise
             await self._fail(work, error, delivery)
         return None
-
-    async def _publish(self, work: Work) -> None:
-        progress = Progress(self.ledger, self.stages.clock, work)
-        if not work.is_rewrite:  # its job has ended
-            await self.ledger.start_job(work)
-        done, digest = await self._write(work, progress)
-        await progress.show(Stage.PUBLISH, PUBLISH_PERCENT)
-        await self.ledger.publish(
-            Publication(
-                index_version_uid=done.index.uid,
-                document_uid=done.document_uid,
-                revision=done.revision,
-                generation=done.generation,
-                access=done.attributes.access,
-                chunk_count=digest.chunk_count,
-                digest=digest.digest,
-                timings_ms=progress.timings_ms,
-                counts=tuple(sorted(progress.counts.items())),
-            )
-        )
-        await self._clean(done, below_revision=done.revision)
-
-    async def _write(self, work: Work, progress: Progress) -> tuple[Work, DocumentDigest]:
-        """Have the index hold the work, by the shortest way."""
-        if work.task is Task.ATTRIBUTES and work.head is not None:
-            head = work.head
-            try:
-                async with progress.stage(Stage.WRITE, PUBLISH_PERCENT):
-                    await self.index.update_attributes(
-                        INDEXER,
-                        AttributesWrite(
-                            work.index.uid, work.document_uid, head.revision, work.attributes
-                        ),
-                    )
-            except RevisionNotFoundError:
-                _log.warning(
-                    "published chunks are missing and will be written again",
-                    extra={"document": work.document_uid},
-                )
-            else:
-                held = DocumentDigest(
-                    work.document_uid,
-                    head.revision,
-                    work.generation,
-                    head.chunk_count,
-                    head.digest,
-                )
-                return work, held
-        return await self.stages.write(work, progress)
-
-    async def _clean(self, work: Work, *, below_revision: int) -> None:
-        """Delete chunks that no head names any more; an index that is gone holds none."""
-        if below_revision < 2:  # there is no revision 0
-            return
-        try:
-            await self.index.delete_chunks(
-                INDEXER, work.index.uid, work.document_uid, below_revision=below_revision
-            )
-        except IndexVersionGoneError:
-            return
 
     async def _fail(self, work: Work, error: Exception, delivery: Delivery) -> None:
         defect = is_defect(error) and not isinstance(error, RagmeshError)

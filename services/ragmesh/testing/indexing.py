@@ -56,13 +56,13 @@ from ragmesh.indexing.quotas import Kept, Room, added_by
 from ragmesh.indexing.rows import Candidate, DocumentRow
 from ragmesh.indexing.tenancy import tenant_of
 from ragmesh.indexing.validation import candidates_of, checked_change, checked_collection
+from ragmesh.testing.indexing_changing import FakeChanging
 from ragmesh.testing.indexing_jobs import FakeCollection, FakeDocument, FakeRevision
-from ragmesh.testing.indexing_mending import FakeMending
 
 _LIMITS = UploadLimits(10_000_000, 1_000)
 
 
-class FakeIndexing(FakeMending):
+class FakeIndexing(FakeChanging):
     """Stands in for IndexingService before the gateway; `error` is raised by every call."""
 
     async def create_collection(self, caller: Caller, new: NewCollection) -> Collection:

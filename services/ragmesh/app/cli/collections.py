@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ragmesh.app.cli.completion import collection_names
+from ragmesh.app.cli.index_changes import IndexWish, index_options, tell_index
 from ragmesh.app.cli.paging import each
 from ragmesh.app.cli.printing import one_line, plain, print_json
 from ragmesh.app.cli.surroundings import Client, client_options
@@ -102,17 +103,31 @@ def describe(client: Client, name: str) -> None:
     type=click.Choice(["open", "restricted"]),
     help="Who may see documents without access of their own; tighter is in force at once.",
 )
+@index_options
 @client_options
-def update(client: Client, name: str, description: str | None, default_access: str | None) -> None:
-    """Change a collection's description or default access."""
+def update(
+    client: Client,
+    name: str,
+    description: str | None,
+    default_access: str | None,
+    wish: IndexWish,
+) -> None:
+    """Change a collection's description, default access or index.
+
+    Another encoder, chunking or language builds a new index beside the one that answers, and moves
+    the questions over once it is found to be no worse; see `ragmesh migrations`.
+    """
     from ragmesh.core.documents import CollectionChange, DefaultAccess
 
-    if description is None and default_access is None:
-        raise click.UsageError("nothing to change: give --description or --default-access")
-    checked = _checked(name)
     access = None if default_access is None else DefaultAccess(default_access)
-    change = CollectionChange(description, access)
-    _show(client, client.call(lambda mesh: mesh.update_collection(checked, change)))
+    change, index = CollectionChange(description, access), wish.change()
+    if change == CollectionChange() and index is None:
+        raise click.UsageError("nothing to change: see --help for what can be")
+    checked = _checked(name)
+    if index is not None:
+        tell_index(client, checked, index, dry_run=wish.dry_run)
+    if change != CollectionChange() and not wish.dry_run:
+        _show(client, client.call(lambda mesh: mesh.update_collection(checked, change)))
 
 
 @collections.command()

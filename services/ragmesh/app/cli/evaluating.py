@@ -206,7 +206,7 @@ def _plan(
     from ragmesh.evaluation.golden import read_golden
 
     name = collection_name(collection)
-    return Plan(read_golden(_bytes(golden)), name, default_k if k is None else k, at_once)
+    return Plan(read_golden(read_file(golden)), name, default_k if k is None else k, at_once)
 
 
 def _rules(
@@ -271,10 +271,11 @@ def _write(path: Path, text: str) -> None:
 def _read(path: Path) -> Evaluation:
     from ragmesh.evaluation.files import read_evaluation
 
-    return read_evaluation(_bytes(path))
+    return read_evaluation(read_file(path))
 
 
-def _bytes(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """The bytes of a file that was named on the command line."""
     try:
         return path.read_bytes()
     except OSError as error:

@@ -27,6 +27,14 @@ if TYPE_CHECKING:
     from ragmesh.core.errors import RagmeshError
     from ragmesh.core.filters import Filter
     from ragmesh.core.mending import DeadLetter, Repaired, Replayed
+    from ragmesh.core.migrations import (
+        EvaluationRecord,
+        GoldenQuestions,
+        IndexChange,
+        IndexEstimate,
+        Migration,
+        MigrationCommand,
+    )
     from ragmesh.core.pages import Page, PageRequest
     from ragmesh.core.search import SearchQuery, SearchResult
     from ragmesh.core.tenants import (
@@ -132,6 +140,32 @@ class Mesh(Protocol):
 
     async def repair_collection(self, collection: str) -> Repaired:
         """Compare catalog and index now, and repair every difference."""
+
+    async def want_index(self, collection: str, change: IndexChange) -> Migration:
+        """Say what an index should be; a migration begins if it is not."""
+
+    async def estimate_index(self, collection: str, change: IndexChange) -> IndexEstimate:
+        """What such a change would build."""
+
+    async def get_migration(self, collection: str) -> Migration:
+        """Where a migration stands."""
+
+    async def list_migrations(self, page: PageRequest) -> Page[Migration]:
+        """Those of collections whose index somebody wanted otherwise."""
+
+    async def command_migration(
+        self, collection: str, command: MigrationCommand, *, reason: str = ""
+    ) -> Migration:
+        """Tell a migration what to do."""
+
+    async def set_golden_questions(self, collection: str, content: str) -> GoldenQuestions:
+        """Keep golden questions with a collection."""
+
+    async def get_golden_questions(self, collection: str) -> GoldenQuestions:
+        """What a collection keeps."""
+
+    async def list_evaluations(self, collection: str, page: PageRequest) -> Page[EvaluationRecord]:
+        """What asking them found, the newest first."""
 
     async def list_usage(self, query: UsageQuery, page: PageRequest) -> Page[UsageSummary]:
         """One sum a period, tenant and model, in this order."""

@@ -13,10 +13,11 @@ from ragmesh.app.cli.configuring import config
 from ragmesh.app.cli.dead_letters import dead_letters
 from ragmesh.app.cli.doctor import doctor
 from ragmesh.app.cli.documents import documents
-from ragmesh.app.cli.evaluating import evaluate
+from ragmesh.app.cli.golden import evaluate
 from ragmesh.app.cli.jobs import jobs
 from ragmesh.app.cli.keys import keys
 from ragmesh.app.cli.migrating import migrate
+from ragmesh.app.cli.migrations import migrations
 from ragmesh.app.cli.records import audit, sights, usage
 from ragmesh.app.cli.running import run
 from ragmesh.app.cli.tenants import tenants
@@ -45,6 +46,7 @@ _COMMANDS = (
     jobs,
     dead_letters,
     evaluate,
+    migrations,
     keys,
     tenants,
     usage,

@@ -47,6 +47,8 @@ class DocumentChanged:
     revision: int
     generation: int
     lane: EventLane
+    index_version_uid: str = ""
+    """The one that lacks the document, of those that follow the serving one; else empty."""
 
     def event(self) -> Event:
         """The fact for the log."""
@@ -59,6 +61,7 @@ class DocumentChanged:
             revision=self.revision,
             generation=self.generation,
             lane=_LANES[self.lane],
+            index_version_uid=self.index_version_uid,
         )
         return _event(TOPIC_OF[self.lane], message)
 
@@ -79,6 +82,7 @@ class DocumentChanged:
             revision=message.revision,
             generation=message.generation,
             lane=lanes[message.lane],
+            index_version_uid=message.index_version_uid,
         )
 
 

@@ -66,7 +66,8 @@ METHODS: Mapping[str, Mapping[str, frozenset[Who]]] = MappingProxyType(
             "ListModels": _GATEWAY,
         },
         "ragmesh.api.retrieval.v1.RetrievalService": {
-            "Retrieve": _USERS,
+            # Indexing asks golden questions of a candidate before any user does.
+            "Retrieve": _USERS | {Who.INDEXING},
             "CreateIndex": _WRITERS,
             "DropIndex": _WRITERS,
             "WriteChunks": _WRITERS,
@@ -104,10 +105,14 @@ METHODS: Mapping[str, Mapping[str, frozenset[Who]]] = MappingProxyType(
             "WatchRoutes": _GATEWAY,
         },
         "ragmesh.api.indexing.v1.MigrationService": {
-            "SetIndexSpec": frozenset({Who.OPERATOR}),
+            "SetIndexSpec": _OPERATORS,
             "GetMigration": _OPERATORS,
             "ListMigrations": _OPERATORS,
             "CommandMigration": _OPERATORS,
+            "EstimateIndexSpec": _OPERATORS,
+            "SetGoldenQuestions": _OPERATORS,
+            "GetGoldenQuestions": _OPERATORS,
+            "ListEvaluations": _OPERATORS,
             "ListDeadLetters": _ADMINS,
             "GetDeadLetter": _ADMINS,
             "ReplayDeadLetters": _ADMINS,

@@ -11,14 +11,13 @@ from ragmesh.api.gateway.v1 import ask_service_pb2 as ask_pb
 from ragmesh.api.gateway.v1 import collection_service_pb2 as collection_pb
 from ragmesh.api.gateway.v1 import document_service_pb2 as pb
 from ragmesh.api.gateway.v1.ask_service_pb2_grpc import AskServiceStub
-from ragmesh.api.gateway.v1.collection_service_pb2_grpc import CollectionServiceStub
 from ragmesh.api.gateway.v1.document_service_pb2_grpc import DocumentServiceStub
 from ragmesh.chassis.grpc_channels import ChannelOptions, channel
 from ragmesh.chassis.grpc_security import DoorSecurity
 from ragmesh.chassis.messages.filters import filter_to_message
 from ragmesh.chassis.wire import from_status
 from ragmesh.clients.gateway import replies, requests
-from ragmesh.clients.gateway.admin import IDEMPOTENT_METHODS, AdminClient
+from ragmesh.clients.gateway.index import IDEMPOTENT_METHODS, ChangingClient
 from ragmesh.clients.replies import followed, opened
 from ragmesh.core.answers import Answer, AnswerEvent, AskQuery, Citation, Delta, Usage
 from ragmesh.core.documents import (
@@ -71,13 +70,12 @@ async def gateway_client(
         yield GatewayClient(opened, api_key=api_key)
 
 
-class GatewayClient(AdminClient):
+class GatewayClient(ChangingClient):
     """Speaks to a gateway over a channel that the chassis made."""
 
     def __init__(self, opened: grpc.aio.Channel, *, api_key: str = "") -> None:
         super().__init__(opened, (("authorization", f"Bearer {api_key}"),) if api_key else ())
         self._asking = AskServiceStub(opened)
-        self._collections = CollectionServiceStub(opened)
         self._documents = DocumentServiceStub(opened)
 
     async def ask(self, query: AskQuery) -> Answer:

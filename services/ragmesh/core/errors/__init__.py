@@ -94,6 +94,13 @@ from ragmesh.core.errors.indexes import (
     IndexVersionGoneError,
     InvalidVectorError,
 )
+from ragmesh.core.errors.migrations import (
+    GoldenQuestionsMissingError,
+    MigrationChangedError,
+    MigrationCommandRefusedError,
+    RequesterOutdatedError,
+    RoutesStaleError,
+)
 from ragmesh.core.errors.models import ModelNotFoundError, UnsupportedParameterError
 from ragmesh.core.errors.providers import (
     ProviderOverloadedError,
@@ -241,6 +248,7 @@ __all__ = [
     "ForeignOriginError",
     "FormBrokenError",
     "FormHeaderMissingError",
+    "GoldenQuestionsMissingError",
     "HeadersTooLargeError",
     "HeadersTooSlowError",
     "HeadsStaleError",
@@ -283,6 +291,8 @@ __all__ = [
     "LoopEndedError",
     "MalformedHttpError",
     "MethodDeniedError",
+    "MigrationChangedError",
+    "MigrationCommandRefusedError",
     "ModelCorruptError",
     "ModelMissingError",
     "ModelNotFoundError",
@@ -315,7 +325,9 @@ __all__ = [
     "RagmeshError",
     "RateLimitedError",
     "ReaderTooSlowError",
+    "RequesterOutdatedError",
     "RevisionNotFoundError",
+    "RoutesStaleError",
     "ScopeMissingError",
     "SecretSpentError",
     "StorageFailedError",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
 import grpc
 
@@ -19,27 +18,15 @@ from ragmesh.chassis.messages.usage import (
     summary_to_message,
     usage_query_from_message,
 )
-from ragmesh.core.errors import UnsupportedError
 from ragmesh.core.names import collection_name
 from ragmesh.core.pages import PageRequest
-from ragmesh.gateway.server.keys import KeyMethods
+from ragmesh.gateway.server.changing import ChangingMethods
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
-def _not_yet(what: str) -> Callable[..., Any]:
-    """A method of the contract that this version does not offer."""
-
-    async def refuse(_self: Any, _request: Any, __context: Context) -> NoReturn:
-        raise UnsupportedError(f"{what} cannot be administered yet")
-
-    return refuse
-
-
-class AdminServicer(KeyMethods, pb_grpc.AdminServiceServicer):
+class AdminServicer(ChangingMethods, pb_grpc.AdminServiceServicer):
     """Translates calls about the mesh itself; the interceptor owns errors."""
-
-    GetMigration = ListMigrations = CommandMigration = _not_yet("migrations")
 
     async def ListUsage(
         self, request: pb.ListUsageRequest, _context: Context

@@ -9,9 +9,12 @@ import grpc
 from ragmesh.api.gateway.v1 import collection_service_pb2 as pb
 from ragmesh.api.gateway.v1 import collection_service_pb2_grpc as pb_grpc
 from ragmesh.chassis.callers import current_principal
+from ragmesh.chassis.messages.migrations import estimate_to_message, migration_to_message
+from ragmesh.core.documents import CollectionChange
+from ragmesh.core.migrations import IndexChange
 from ragmesh.core.names import collection_name
 from ragmesh.core.pages import PageRequest
-from ragmesh.gateway.server.reading import collection_change, new_collection
+from ragmesh.gateway.server.reading import collection_change, index_change, new_collection
 from ragmesh.gateway.server.writing import collection_message
 from ragmesh.gateway.service import GatewayService
 
@@ -58,12 +61,22 @@ class CollectionServicer(pb_grpc.CollectionServiceServicer):
     async def UpdateCollection(
         self, request: pb.UpdateCollectionRequest, _context: Context
     ) -> pb.UpdateCollectionResponse:
-        """Change what needs no new index version."""
-        caller = current_principal()
-        collection = await self._catalog.update_collection(
-            caller, collection_name(request.name, field="name"), collection_change(request)
+        """Change settings; those of the index begin a migration."""
+        caller, name = current_principal(), collection_name(request.name, field="name")
+        change, index = collection_change(request), index_change(request)
+        if request.validate_only:
+            estimate = await self._catalog.estimate_index(caller, name, index or IndexChange())
+            return pb.UpdateCollectionResponse(estimate=estimate_to_message(estimate))
+        migration = None
+        if index is not None:  # first, as it is refused more often
+            migration = migration_to_message(await self._catalog.want_index(caller, name, index))
+        if change == CollectionChange() and index is not None:
+            collection = await self._catalog.get_collection(caller, name)
+        else:
+            collection = await self._catalog.update_collection(caller, name, change)
+        return pb.UpdateCollectionResponse(
+            collection=collection_message(collection), migration=migration
         )
-        return pb.UpdateCollectionResponse(collection=collection_message(collection))
 
     async def DeleteCollection(
         self, request: pb.DeleteCollectionRequest, _context: Context

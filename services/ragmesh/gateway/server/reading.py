@@ -11,7 +11,9 @@ from ragmesh.api.gateway.v1 import collection_service_pb2 as collection_pb
 from ragmesh.api.gateway.v1 import document_pb2 as document_pb
 from ragmesh.api.gateway.v1 import document_service_pb2 as documents_pb
 from ragmesh.api.types.v1 import access_pb2, answer_pb2, document_pb2, search_pb2
+from ragmesh.chassis.messages.collections import chunking_from_message
 from ragmesh.chassis.messages.filters import filter_from_message
+from ragmesh.chassis.messages.migrations import policy_from_message
 from ragmesh.chassis.structs import fields_of
 from ragmesh.core.answers import AskQuery, CacheMode
 from ragmesh.core.callers import Access
@@ -25,6 +27,7 @@ from ragmesh.core.documents import (
 )
 from ragmesh.core.errors import InvalidError
 from ragmesh.core.metadata import Metadata
+from ragmesh.core.migrations import IndexChange
 from ragmesh.core.names import collection_name
 from ragmesh.core.questions import Question
 from ragmesh.core.search import SearchMode, SearchQuery
@@ -35,6 +38,7 @@ from ragmesh.gateway.parsing import (
 )
 
 TEXT_TYPE = "text/plain; charset=utf-8"
+_INDEX_PATHS = frozenset({"encoder", "chunking", "language", "migration_policy"})
 
 
 def ask_query(message: ask_pb.AskRequest) -> AskQuery:
@@ -78,7 +82,7 @@ def new_collection(message: collection_pb.CreateCollectionRequest) -> NewCollect
 
 def collection_change(message: collection_pb.UpdateCollectionRequest) -> CollectionChange:
     """What of a collection changes, by its mask."""
-    paths = masked_paths(message.update_mask, {"description", "default_access"})
+    paths = _collection_paths(message)
     access = _default_access(message.default_access)
     if "default_access" in paths and access is None:
         raise InvalidError.of("default_access", "must be open or restricted")
@@ -86,6 +90,25 @@ def collection_change(message: collection_pb.UpdateCollectionRequest) -> Collect
         description=message.description if "description" in paths else None,
         default_access=access if "default_access" in paths else None,
     )
+
+
+def index_change(message: collection_pb.UpdateCollectionRequest) -> IndexChange | None:
+    """What of its index changes, by the same mask; None when nothing is said about it."""
+    paths = _collection_paths(message)
+    if not paths & _INDEX_PATHS:
+        return None
+    return IndexChange(
+        encoder=message.encoder if "encoder" in paths else None,
+        chunking=chunking_from_message(message.chunking) if "chunking" in paths else None,
+        language=message.language if "language" in paths else None,
+        policy=policy_from_message(message.migration_policy)
+        if "migration_policy" in paths
+        else None,
+    )
+
+
+def _collection_paths(message: collection_pb.UpdateCollectionRequest) -> frozenset[str]:
+    return masked_paths(message.update_mask, {"description", "default_access"} | _INDEX_PATHS)
 
 
 def upload_of(message: document_pb.NewDocument) -> Upload:

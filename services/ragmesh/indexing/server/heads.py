@@ -13,8 +13,10 @@ from ragmesh.api.indexing.v1 import head_service_pb2 as pb
 from ragmesh.api.indexing.v1 import head_service_pb2_grpc as pb_grpc
 from ragmesh.chassis.callers import current_caller
 from ragmesh.chassis.messages.heads import head_batch_to_message
+from ragmesh.chassis.messages.migrations import route_batch_to_message
 from ragmesh.core.errors import DeadlineError, InvalidError, UnsupportedError
 from ragmesh.core.index import HeadBatch
+from ragmesh.core.migrations import RouteBatch
 from ragmesh.indexing.service import IndexingService
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -63,11 +65,14 @@ class HeadServicer(pb_grpc.HeadServiceServicer):
         """Not offered yet: every replica holds the heads of its index versions in memory."""
         raise UnsupportedError("heads are followed with WatchHeads; they cannot be looked up yet")
 
-    def WatchRoutes(
+    async def WatchRoutes(
         self, _request: pb.WatchRoutesRequest, _context: Context
     ) -> AsyncIterator[pb.WatchRoutesResponse]:
-        """Not offered yet: a route is asked for with ResolveRoute."""
-        raise UnsupportedError("routes are resolved with ResolveRoute; they cannot be followed yet")
+        """Follow the routes of all collections."""
+        batches = self._service.watch_routes(current_caller())
+        async with aclosing(cast("AsyncGenerator[RouteBatch, None]", batches)):
+            async for batch in batches:
+                yield route_batch_to_message(batch)
 
     async def _applied(self, requests: AsyncIterator[pb.WatchHeadsRequest], sequence: int) -> bool:
         """Wait until the follower has applied the batch; False when it has gone."""

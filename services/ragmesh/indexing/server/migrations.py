@@ -1,8 +1,9 @@
-"""What was given up, and repairs, over gRPC; migrations are not offered yet."""
+"""Migrations, golden questions, what was given up, and repairs, over gRPC."""
 
 from __future__ import annotations
 
-from typing import Any, NoReturn, TypeAlias
+from dataclasses import replace
+from typing import Any, TypeAlias
 
 import grpc
 
@@ -10,15 +11,22 @@ from ragmesh.api.indexing.v1 import migration_service_pb2 as pb
 from ragmesh.api.indexing.v1 import migration_service_pb2_grpc as pb_grpc
 from ragmesh.chassis.callers import current_caller
 from ragmesh.chassis.messages.mending import dead_letter_to_message
+from ragmesh.chassis.messages.migrations import (
+    COMMANDS,
+    change_from_message,
+    estimate_to_message,
+    golden_to_message,
+    migration_to_message,
+    record_to_message,
+)
 from ragmesh.chassis.messages.pages import page_request_from_message
-from ragmesh.core.errors import UnsupportedError
 from ragmesh.indexing.service import IndexingService
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class MigrationServicer(pb_grpc.MigrationServiceServicer):
-    """Dead letters and repairs; the interceptor owns errors."""
+    """Changing and mending an index; the interceptor owns errors."""
 
     def __init__(self, service: IndexingService) -> None:
         self._service = service
@@ -63,26 +71,79 @@ class MigrationServicer(pb_grpc.MigrationServiceServicer):
         found = await self._service.repair_collection(current_caller(), request.collection)
         return pb.RepairCollectionResponse(compared=found.compared, different=found.different)
 
-    async def SetIndexSpec(self, _request: pb.SetIndexSpecRequest, _context: Context) -> NoReturn:
-        """Not offered yet."""
-        raise _unsupported()
+    async def SetIndexSpec(
+        self, request: pb.SetIndexSpecRequest, _context: Context
+    ) -> pb.SetIndexSpecResponse:
+        """Keep what an index should be."""
+        migration = await self._service.want_index(
+            current_caller(), request.collection, change_from_message(request)
+        )
+        return pb.SetIndexSpecResponse(migration=migration_to_message(migration))
 
-    async def GetMigration(self, _request: pb.GetMigrationRequest, _context: Context) -> NoReturn:
-        """Not offered yet."""
-        raise _unsupported()
+    async def EstimateIndexSpec(
+        self, request: pb.EstimateIndexSpecRequest, _context: Context
+    ) -> pb.EstimateIndexSpecResponse:
+        """Say what a change would build."""
+        estimate = await self._service.estimate_index(
+            current_caller(), request.spec.collection, change_from_message(request.spec)
+        )
+        return pb.EstimateIndexSpecResponse(estimate=estimate_to_message(estimate))
+
+    async def GetMigration(
+        self, request: pb.GetMigrationRequest, _context: Context
+    ) -> pb.GetMigrationResponse:
+        """Answer where a migration stands."""
+        found = await self._service.get_migration(current_caller(), request.collection)
+        return pb.GetMigrationResponse(migration=migration_to_message(found))
 
     async def ListMigrations(
-        self, _request: pb.ListMigrationsRequest, _context: Context
-    ) -> NoReturn:
-        """Not offered yet."""
-        raise _unsupported()
+        self, request: pb.ListMigrationsRequest, _context: Context
+    ) -> pb.ListMigrationsResponse:
+        """Answer a page of migrations."""
+        page = await self._service.list_migrations(
+            current_caller(), page_request_from_message(request)
+        )
+        return pb.ListMigrationsResponse(
+            migrations=[migration_to_message(one) for one in page.items],
+            next_page_token=page.next_token,
+        )
 
     async def CommandMigration(
-        self, _request: pb.CommandMigrationRequest, _context: Context
-    ) -> NoReturn:
-        """Not offered yet."""
-        raise _unsupported()
+        self, request: pb.CommandMigrationRequest, _context: Context
+    ) -> pb.CommandMigrationResponse:
+        """Tell a migration what to do."""
+        migration = await self._service.command_migration(
+            current_caller(),
+            request.collection,
+            COMMANDS.member(request.command, field="command"),
+            reason=request.reason,
+        )
+        return pb.CommandMigrationResponse(migration=migration_to_message(migration))
 
+    async def SetGoldenQuestions(
+        self, request: pb.SetGoldenQuestionsRequest, _context: Context
+    ) -> pb.SetGoldenQuestionsResponse:
+        """Keep golden questions."""
+        kept = await self._service.set_golden_questions(
+            current_caller(), request.collection, request.content
+        )
+        return pb.SetGoldenQuestionsResponse(golden=golden_to_message(replace(kept, content="")))
 
-def _unsupported() -> UnsupportedError:
-    return UnsupportedError("an index cannot be migrated to another encoder or chunking yet")
+    async def GetGoldenQuestions(
+        self, request: pb.GetGoldenQuestionsRequest, _context: Context
+    ) -> pb.GetGoldenQuestionsResponse:
+        """Answer golden questions."""
+        kept = await self._service.get_golden_questions(current_caller(), request.collection)
+        return pb.GetGoldenQuestionsResponse(golden=golden_to_message(kept))
+
+    async def ListEvaluations(
+        self, request: pb.ListEvaluationsRequest, _context: Context
+    ) -> pb.ListEvaluationsResponse:
+        """Answer a page of evaluations."""
+        page = await self._service.list_evaluations(
+            current_caller(), request.collection, page_request_from_message(request)
+        )
+        return pb.ListEvaluationsResponse(
+            evaluations=[record_to_message(one) for one in page.items],
+            next_page_token=page.next_token,
+        )

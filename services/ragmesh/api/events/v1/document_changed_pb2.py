@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,ragmesh/api/events/v1/document_changed.proto\x12\x15ragmesh.api.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc1\x02\n\x0f\x44ocumentChanged\x12\x1b\n\tevent_uid\x18\x01 \x01(\tR\x08\x65ventUid\x12;\n\x0boccurred_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\noccurredAt\x12\x1d\n\ntenant_uid\x18\x03 \x01(\tR\ttenantUid\x12%\n\x0e\x63ollection_uid\x18\x04 \x01(\tR\rcollectionUid\x12!\n\x0c\x64ocument_uid\x18\x05 \x01(\tR\x0b\x64ocumentUid\x12\x1a\n\x08revision\x18\x06 \x01(\rR\x08revision\x12\x1e\n\ngeneration\x18\x07 \x01(\rR\ngeneration\x12/\n\x04lane\x18\x08 \x01(\x0e\x32\x1b.ragmesh.api.events.v1.LaneR\x04lane*:\n\x04Lane\x12\x14\n\x10LANE_UNSPECIFIED\x10\x00\x12\r\n\tLANE_LIVE\x10\x01\x12\r\n\tLANE_BULK\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,ragmesh/api/events/v1/document_changed.proto\x12\x15ragmesh.api.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xed\x02\n\x0f\x44ocumentChanged\x12\x1b\n\tevent_uid\x18\x01 \x01(\tR\x08\x65ventUid\x12;\n\x0boccurred_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\noccurredAt\x12\x1d\n\ntenant_uid\x18\x03 \x01(\tR\ttenantUid\x12%\n\x0e\x63ollection_uid\x18\x04 \x01(\tR\rcollectionUid\x12!\n\x0c\x64ocument_uid\x18\x05 \x01(\tR\x0b\x64ocumentUid\x12\x1a\n\x08revision\x18\x06 \x01(\rR\x08revision\x12\x1e\n\ngeneration\x18\x07 \x01(\rR\ngeneration\x12/\n\x04lane\x18\x08 \x01(\x0e\x32\x1b.ragmesh.api.events.v1.LaneR\x04lane\x12*\n\x11index_version_uid\x18\t \x01(\tR\x0findexVersionUid*:\n\x04Lane\x12\x14\n\x10LANE_UNSPECIFIED\x10\x00\x12\r\n\tLANE_LIVE\x10\x01\x12\r\n\tLANE_BULK\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ragmesh.api.events.v1.document_changed_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LANE']._serialized_start=428
-  _globals['_LANE']._serialized_end=486
+  _globals['_LANE']._serialized_start=472
+  _globals['_LANE']._serialized_end=530
   _globals['_DOCUMENTCHANGED']._serialized_start=105
-  _globals['_DOCUMENTCHANGED']._serialized_end=426
+  _globals['_DOCUMENTCHANGED']._serialized_end=470
 # @@protoc_insertion_point(module_scope)

@@ -60,6 +60,7 @@ class DocumentChanged(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     GENERATION_FIELD_NUMBER: _builtins.int
     LANE_FIELD_NUMBER: _builtins.int
+    INDEX_VERSION_UID_FIELD_NUMBER: _builtins.int
     event_uid: _builtins.str
     """Uid of the event; the same each time it is sent again."""
     tenant_uid: _builtins.str
@@ -74,6 +75,10 @@ class DocumentChanged(_message.Message):
     """Attribute generation that was accepted, from 1; it grows with title, metadata and access."""
     lane: Global___Lane.ValueType
     """Which queue it waits in."""
+    index_version_uid: _builtins.str
+    """Uid of the one index version that lacks the document, where it is a candidate or kept for a
+    rollback; empty for the version that serves.
+    """
     @_builtins.property
     def occurred_at(self) -> _timestamp_pb2.Timestamp:
         """When the change was accepted."""
@@ -89,10 +94,11 @@ class DocumentChanged(_message.Message):
         revision: _builtins.int = ...,
         generation: _builtins.int = ...,
         lane: Global___Lane.ValueType = ...,
+        index_version_uid: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["occurred_at", b"occurred_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_uid", b"collection_uid", "document_uid", b"document_uid", "event_uid", b"event_uid", "generation", b"generation", "lane", b"lane", "occurred_at", b"occurred_at", "revision", b"revision", "tenant_uid", b"tenant_uid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_uid", b"collection_uid", "document_uid", b"document_uid", "event_uid", b"event_uid", "generation", b"generation", "index_version_uid", b"index_version_uid", "lane", b"lane", "occurred_at", b"occurred_at", "revision", b"revision", "tenant_uid", b"tenant_uid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

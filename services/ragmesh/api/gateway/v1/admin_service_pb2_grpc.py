@@ -137,6 +137,21 @@ class AdminServiceStub(object):
                 request_serializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.CommandMigrationRequest.SerializeToString,
                 response_deserializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.CommandMigrationResponse.FromString,
                 _registered_method=True)
+        self.SetGoldenQuestions = channel.unary_unary(
+                '/ragmesh.api.gateway.v1.AdminService/SetGoldenQuestions',
+                request_serializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.SetGoldenQuestionsRequest.SerializeToString,
+                response_deserializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.SetGoldenQuestionsResponse.FromString,
+                _registered_method=True)
+        self.GetGoldenQuestions = channel.unary_unary(
+                '/ragmesh.api.gateway.v1.AdminService/GetGoldenQuestions',
+                request_serializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.GetGoldenQuestionsRequest.SerializeToString,
+                response_deserializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.GetGoldenQuestionsResponse.FromString,
+                _registered_method=True)
+        self.ListEvaluations = channel.unary_unary(
+                '/ragmesh.api.gateway.v1.AdminService/ListEvaluations',
+                request_serializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ListEvaluationsRequest.SerializeToString,
+                response_deserializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ListEvaluationsResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer(object):
@@ -285,6 +300,27 @@ class AdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetGoldenQuestions(self, request, context):
+        """Keeps golden questions with a collection instead of any others.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetGoldenQuestions(self, request, context):
+        """Answers the golden questions of a collection.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListEvaluations(self, request, context):
+        """Lists what asking them found, the newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -387,6 +423,21 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.CommandMigration,
                     request_deserializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.CommandMigrationRequest.FromString,
                     response_serializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.CommandMigrationResponse.SerializeToString,
+            ),
+            'SetGoldenQuestions': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetGoldenQuestions,
+                    request_deserializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.SetGoldenQuestionsRequest.FromString,
+                    response_serializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.SetGoldenQuestionsResponse.SerializeToString,
+            ),
+            'GetGoldenQuestions': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetGoldenQuestions,
+                    request_deserializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.GetGoldenQuestionsRequest.FromString,
+                    response_serializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.GetGoldenQuestionsResponse.SerializeToString,
+            ),
+            'ListEvaluations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEvaluations,
+                    request_deserializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ListEvaluationsRequest.FromString,
+                    response_serializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ListEvaluationsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -932,6 +983,87 @@ class AdminService(object):
             '/ragmesh.api.gateway.v1.AdminService/CommandMigration',
             ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.CommandMigrationRequest.SerializeToString,
             ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.CommandMigrationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetGoldenQuestions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ragmesh.api.gateway.v1.AdminService/SetGoldenQuestions',
+            ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.SetGoldenQuestionsRequest.SerializeToString,
+            ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.SetGoldenQuestionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetGoldenQuestions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ragmesh.api.gateway.v1.AdminService/GetGoldenQuestions',
+            ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.GetGoldenQuestionsRequest.SerializeToString,
+            ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.GetGoldenQuestionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEvaluations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ragmesh.api.gateway.v1.AdminService/ListEvaluations',
+            ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ListEvaluationsRequest.SerializeToString,
+            ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ListEvaluationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -78,6 +78,12 @@ class AdminServiceStub:
     """Lists the migrations of all collections, by collection."""
     CommandMigration: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.CommandMigrationRequest, _admin_service_pb2.CommandMigrationResponse]
     """Tells a migration what to do."""
+    SetGoldenQuestions: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.SetGoldenQuestionsRequest, _admin_service_pb2.SetGoldenQuestionsResponse]
+    """Keeps golden questions with a collection instead of any others."""
+    GetGoldenQuestions: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetGoldenQuestionsRequest, _admin_service_pb2.GetGoldenQuestionsResponse]
+    """Answers the golden questions of a collection."""
+    ListEvaluations: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListEvaluationsRequest, _admin_service_pb2.ListEvaluationsResponse]
+    """Lists what asking them found, the newest first."""
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
@@ -127,6 +133,12 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Lists the migrations of all collections, by collection."""
     CommandMigration: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.CommandMigrationRequest, _admin_service_pb2.CommandMigrationResponse]  # type: ignore[assignment]
     """Tells a migration what to do."""
+    SetGoldenQuestions: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.SetGoldenQuestionsRequest, _admin_service_pb2.SetGoldenQuestionsResponse]  # type: ignore[assignment]
+    """Keeps golden questions with a collection instead of any others."""
+    GetGoldenQuestions: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetGoldenQuestionsRequest, _admin_service_pb2.GetGoldenQuestionsResponse]  # type: ignore[assignment]
+    """Answers the golden questions of a collection."""
+    ListEvaluations: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListEvaluationsRequest, _admin_service_pb2.ListEvaluationsResponse]  # type: ignore[assignment]
+    """Lists what asking them found, the newest first."""
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """Runs the mesh. The key of `identity.admin_key_file` may do everything here; a key with the role
@@ -293,5 +305,29 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.CommandMigrationResponse, _abc.Awaitable[_admin_service_pb2.CommandMigrationResponse]]:
         """Tells a migration what to do."""
+
+    @_abc_1.abstractmethod
+    def SetGoldenQuestions(
+        self,
+        request: _admin_service_pb2.SetGoldenQuestionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.SetGoldenQuestionsResponse, _abc.Awaitable[_admin_service_pb2.SetGoldenQuestionsResponse]]:
+        """Keeps golden questions with a collection instead of any others."""
+
+    @_abc_1.abstractmethod
+    def GetGoldenQuestions(
+        self,
+        request: _admin_service_pb2.GetGoldenQuestionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.GetGoldenQuestionsResponse, _abc.Awaitable[_admin_service_pb2.GetGoldenQuestionsResponse]]:
+        """Answers the golden questions of a collection."""
+
+    @_abc_1.abstractmethod
+    def ListEvaluations(
+        self,
+        request: _admin_service_pb2.ListEvaluationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.ListEvaluationsResponse, _abc.Awaitable[_admin_service_pb2.ListEvaluationsResponse]]:
+        """Lists what asking them found, the newest first."""
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

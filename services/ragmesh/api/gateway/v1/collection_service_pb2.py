@@ -26,9 +26,10 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from ragmesh.api.types.v1 import access_pb2 as ragmesh_dot_api_dot_types_dot_v1_dot_access__pb2
 from ragmesh.api.types.v1 import document_pb2 as ragmesh_dot_api_dot_types_dot_v1_dot_document__pb2
+from ragmesh.api.types.v1 import migration_pb2 as ragmesh_dot_api_dot_types_dot_v1_dot_migration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/ragmesh/api/gateway/v1/collection_service.proto\x12\x16ragmesh.api.gateway.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!ragmesh/api/types/v1/access.proto\x1a#ragmesh/api/types/v1/document.proto\"\xaa\x05\n\nCollection\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n\x03uid\x18\x02 \x01(\tR\x03uid\x12 \n\x0b\x64\x65scription\x18\x03 \x01(\tR\x0b\x64\x65scription\x12\x1a\n\x08language\x18\x04 \x01(\tR\x08language\x12\x18\n\x07\x65ncoder\x18\x05 \x01(\tR\x07\x65ncoder\x12:\n\x08\x63hunking\x18\x06 \x01(\x0b\x32\x1e.ragmesh.api.types.v1.ChunkingR\x08\x63hunking\x12J\n\x0e\x64\x65\x66\x61ult_access\x18\x07 \x01(\x0e\x32#.ragmesh.api.types.v1.DefaultAccessR\rdefaultAccess\x12L\n\x08sortable\x18\x08 \x03(\x0b\x32\x30.ragmesh.api.gateway.v1.Collection.SortableEntryR\x08sortable\x12#\n\rindex_version\x18\t \x01(\tR\x0cindexVersion\x12\x1c\n\tdocuments\x18\n \x01(\x04R\tdocuments\x12\x16\n\x06\x63hunks\x18\x0b \x01(\x04R\x06\x63hunks\x12\x39\n\ncreated_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x39\n\nupdated_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x1a\n\x08warnings\x18\x0e \x03(\tR\x08warnings\x1a[\n\rSortableEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x34\n\x05value\x18\x02 \x01(\x0e\x32\x1e.ragmesh.api.types.v1.SortKindR\x05value:\x02\x38\x01\"\xc5\x03\n\x17\x43reateCollectionRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12 \n\x0b\x64\x65scription\x18\x02 \x01(\tR\x0b\x64\x65scription\x12\x1a\n\x08language\x18\x03 \x01(\tR\x08language\x12\x18\n\x07\x65ncoder\x18\x04 \x01(\tR\x07\x65ncoder\x12:\n\x08\x63hunking\x18\x05 \x01(\x0b\x32\x1e.ragmesh.api.types.v1.ChunkingR\x08\x63hunking\x12J\n\x0e\x64\x65\x66\x61ult_access\x18\x06 \x01(\x0e\x32#.ragmesh.api.types.v1.DefaultAccessR\rdefaultAccess\x12Y\n\x08sortable\x18\x07 \x03(\x0b\x32=.ragmesh.api.gateway.v1.CreateCollectionRequest.SortableEntryR\x08sortable\x1a[\n\rSortableEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x34\n\x05value\x18\x02 \x01(\x0e\x32\x1e.ragmesh.api.types.v1.SortKindR\x05value:\x02\x38\x01\"^\n\x18\x43reateCollectionResponse\x12\x42\n\ncollection\x18\x01 \x01(\x0b\x32\".ragmesh.api.gateway.v1.CollectionR\ncollection\"*\n\x14GetCollectionRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"[\n\x15GetCollectionResponse\x12\x42\n\ncollection\x18\x01 \x01(\x0b\x32\".ragmesh.api.gateway.v1.CollectionR\ncollection\"T\n\x16ListCollectionsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"\x87\x01\n\x17ListCollectionsResponse\x12\x44\n\x0b\x63ollections\x18\x01 \x03(\x0b\x32\".ragmesh.api.gateway.v1.CollectionR\x0b\x63ollections\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd8\x01\n\x17UpdateCollectionRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12 \n\x0b\x64\x65scription\x18\x02 \x01(\tR\x0b\x64\x65scription\x12J\n\x0e\x64\x65\x66\x61ult_access\x18\x03 \x01(\x0e\x32#.ragmesh.api.types.v1.DefaultAccessR\rdefaultAccess\x12;\n\x0bupdate_mask\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\"^\n\x18UpdateCollectionResponse\x12\x42\n\ncollection\x18\x01 \x01(\x0b\x32\".ragmesh.api.gateway.v1.CollectionR\ncollection\"-\n\x17\x44\x65leteCollectionRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"\x1a\n\x18\x44\x65leteCollectionResponse2\xda\x04\n\x11\x43ollectionService\x12u\n\x10\x43reateCollection\x12/.ragmesh.api.gateway.v1.CreateCollectionRequest\x1a\x30.ragmesh.api.gateway.v1.CreateCollectionResponse\x12l\n\rGetCollection\x12,.ragmesh.api.gateway.v1.GetCollectionRequest\x1a-.ragmesh.api.gateway.v1.GetCollectionResponse\x12r\n\x0fListCollections\x12..ragmesh.api.gateway.v1.ListCollectionsRequest\x1a/.ragmesh.api.gateway.v1.ListCollectionsResponse\x12u\n\x10UpdateCollection\x12/.ragmesh.api.gateway.v1.UpdateCollectionRequest\x1a\x30.ragmesh.api.gateway.v1.UpdateCollectionResponse\x12u\n\x10\x44\x65leteCollection\x12/.ragmesh.api.gateway.v1.DeleteCollectionRequest\x1a\x30.ragmesh.api.gateway.v1.DeleteCollectionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/ragmesh/api/gateway/v1/collection_service.proto\x12\x16ragmesh.api.gateway.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!ragmesh/api/types/v1/access.proto\x1a#ragmesh/api/types/v1/document.proto\x1a$ragmesh/api/types/v1/migration.proto\"\xaa\x05\n\nCollection\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n\x03uid\x18\x02 \x01(\tR\x03uid\x12 \n\x0b\x64\x65scription\x18\x03 \x01(\tR\x0b\x64\x65scription\x12\x1a\n\x08language\x18\x04 \x01(\tR\x08language\x12\x18\n\x07\x65ncoder\x18\x05 \x01(\tR\x07\x65ncoder\x12:\n\x08\x63hunking\x18\x06 \x01(\x0b\x32\x1e.ragmesh.api.types.v1.ChunkingR\x08\x63hunking\x12J\n\x0e\x64\x65\x66\x61ult_access\x18\x07 \x01(\x0e\x32#.ragmesh.api.types.v1.DefaultAccessR\rdefaultAccess\x12L\n\x08sortable\x18\x08 \x03(\x0b\x32\x30.ragmesh.api.gateway.v1.Collection.SortableEntryR\x08sortable\x12#\n\rindex_version\x18\t \x01(\tR\x0cindexVersion\x12\x1c\n\tdocuments\x18\n \x01(\x04R\tdocuments\x12\x16\n\x06\x63hunks\x18\x0b \x01(\x04R\x06\x63hunks\x12\x39\n\ncreated_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x39\n\nupdated_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x1a\n\x08warnings\x18\x0e \x03(\tR\x08warnings\x1a[\n\rSortableEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x34\n\x05value\x18\x02 \x01(\x0e\x32\x1e.ragmesh.api.types.v1.SortKindR\x05value:\x02\x38\x01\"\xc5\x03\n\x17\x43reateCollectionRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12 \n\x0b\x64\x65scription\x18\x02 \x01(\tR\x0b\x64\x65scription\x12\x1a\n\x08language\x18\x03 \x01(\tR\x08language\x12\x18\n\x07\x65ncoder\x18\x04 \x01(\tR\x07\x65ncoder\x12:\n\x08\x63hunking\x18\x05 \x01(\x0b\x32\x1e.ragmesh.api.types.v1.ChunkingR\x08\x63hunking\x12J\n\x0e\x64\x65\x66\x61ult_access\x18\x06 \x01(\x0e\x32#.ragmesh.api.types.v1.DefaultAccessR\rdefaultAccess\x12Y\n\x08sortable\x18\x07 \x03(\x0b\x32=.ragmesh.api.gateway.v1.CreateCollectionRequest.SortableEntryR\x08sortable\x1a[\n\rSortableEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x34\n\x05value\x18\x02 \x01(\x0e\x32\x1e.ragmesh.api.types.v1.SortKindR\x05value:\x02\x38\x01\"^\n\x18\x43reateCollectionResponse\x12\x42\n\ncollection\x18\x01 \x01(\x0b\x32\".ragmesh.api.gateway.v1.CollectionR\ncollection\"*\n\x14GetCollectionRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"[\n\x15GetCollectionResponse\x12\x42\n\ncollection\x18\x01 \x01(\x0b\x32\".ragmesh.api.gateway.v1.CollectionR\ncollection\"T\n\x16ListCollectionsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"\x87\x01\n\x17ListCollectionsResponse\x12\x44\n\x0b\x63ollections\x18\x01 \x03(\x0b\x32\".ragmesh.api.gateway.v1.CollectionR\x0b\x63ollections\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc1\x03\n\x17UpdateCollectionRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12 \n\x0b\x64\x65scription\x18\x02 \x01(\tR\x0b\x64\x65scription\x12J\n\x0e\x64\x65\x66\x61ult_access\x18\x03 \x01(\x0e\x32#.ragmesh.api.types.v1.DefaultAccessR\rdefaultAccess\x12;\n\x0bupdate_mask\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskR\nupdateMask\x12\x18\n\x07\x65ncoder\x18\x05 \x01(\tR\x07\x65ncoder\x12:\n\x08\x63hunking\x18\x06 \x01(\x0b\x32\x1e.ragmesh.api.types.v1.ChunkingR\x08\x63hunking\x12\x1a\n\x08language\x18\x07 \x01(\tR\x08language\x12P\n\x10migration_policy\x18\x08 \x01(\x0b\x32%.ragmesh.api.types.v1.MigrationPolicyR\x0fmigrationPolicy\x12#\n\rvalidate_only\x18\t \x01(\x08R\x0cvalidateOnly\"\xde\x01\n\x18UpdateCollectionResponse\x12\x42\n\ncollection\x18\x01 \x01(\x0b\x32\".ragmesh.api.gateway.v1.CollectionR\ncollection\x12=\n\tmigration\x18\x02 \x01(\x0b\x32\x1f.ragmesh.api.types.v1.MigrationR\tmigration\x12?\n\x08\x65stimate\x18\x03 \x01(\x0b\x32#.ragmesh.api.types.v1.IndexEstimateR\x08\x65stimate\"-\n\x17\x44\x65leteCollectionRequest\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"\x1a\n\x18\x44\x65leteCollectionResponse2\xda\x04\n\x11\x43ollectionService\x12u\n\x10\x43reateCollection\x12/.ragmesh.api.gateway.v1.CreateCollectionRequest\x1a\x30.ragmesh.api.gateway.v1.CreateCollectionResponse\x12l\n\rGetCollection\x12,.ragmesh.api.gateway.v1.GetCollectionRequest\x1a-.ragmesh.api.gateway.v1.GetCollectionResponse\x12r\n\x0fListCollections\x12..ragmesh.api.gateway.v1.ListCollectionsRequest\x1a/.ragmesh.api.gateway.v1.ListCollectionsResponse\x12u\n\x10UpdateCollection\x12/.ragmesh.api.gateway.v1.UpdateCollectionRequest\x1a\x30.ragmesh.api.gateway.v1.UpdateCollectionResponse\x12u\n\x10\x44\x65leteCollection\x12/.ragmesh.api.gateway.v1.DeleteCollectionRequest\x1a\x30.ragmesh.api.gateway.v1.DeleteCollectionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,32 +40,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COLLECTION_SORTABLEENTRY']._serialized_options = b'8\001'
   _globals['_CREATECOLLECTIONREQUEST_SORTABLEENTRY']._loaded_options = None
   _globals['_CREATECOLLECTIONREQUEST_SORTABLEENTRY']._serialized_options = b'8\001'
-  _globals['_COLLECTION']._serialized_start=215
-  _globals['_COLLECTION']._serialized_end=897
-  _globals['_COLLECTION_SORTABLEENTRY']._serialized_start=806
-  _globals['_COLLECTION_SORTABLEENTRY']._serialized_end=897
-  _globals['_CREATECOLLECTIONREQUEST']._serialized_start=900
-  _globals['_CREATECOLLECTIONREQUEST']._serialized_end=1353
-  _globals['_CREATECOLLECTIONREQUEST_SORTABLEENTRY']._serialized_start=806
-  _globals['_CREATECOLLECTIONREQUEST_SORTABLEENTRY']._serialized_end=897
-  _globals['_CREATECOLLECTIONRESPONSE']._serialized_start=1355
-  _globals['_CREATECOLLECTIONRESPONSE']._serialized_end=1449
-  _globals['_GETCOLLECTIONREQUEST']._serialized_start=1451
-  _globals['_GETCOLLECTIONREQUEST']._serialized_end=1493
-  _globals['_GETCOLLECTIONRESPONSE']._serialized_start=1495
-  _globals['_GETCOLLECTIONRESPONSE']._serialized_end=1586
-  _globals['_LISTCOLLECTIONSREQUEST']._serialized_start=1588
-  _globals['_LISTCOLLECTIONSREQUEST']._serialized_end=1672
-  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_start=1675
-  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_end=1810
-  _globals['_UPDATECOLLECTIONREQUEST']._serialized_start=1813
-  _globals['_UPDATECOLLECTIONREQUEST']._serialized_end=2029
-  _globals['_UPDATECOLLECTIONRESPONSE']._serialized_start=2031
-  _globals['_UPDATECOLLECTIONRESPONSE']._serialized_end=2125
-  _globals['_DELETECOLLECTIONREQUEST']._serialized_start=2127
-  _globals['_DELETECOLLECTIONREQUEST']._serialized_end=2172
-  _globals['_DELETECOLLECTIONRESPONSE']._serialized_start=2174
-  _globals['_DELETECOLLECTIONRESPONSE']._serialized_end=2200
-  _globals['_COLLECTIONSERVICE']._serialized_start=2203
-  _globals['_COLLECTIONSERVICE']._serialized_end=2805
+  _globals['_COLLECTION']._serialized_start=253
+  _globals['_COLLECTION']._serialized_end=935
+  _globals['_COLLECTION_SORTABLEENTRY']._serialized_start=844
+  _globals['_COLLECTION_SORTABLEENTRY']._serialized_end=935
+  _globals['_CREATECOLLECTIONREQUEST']._serialized_start=938
+  _globals['_CREATECOLLECTIONREQUEST']._serialized_end=1391
+  _globals['_CREATECOLLECTIONREQUEST_SORTABLEENTRY']._serialized_start=844
+  _globals['_CREATECOLLECTIONREQUEST_SORTABLEENTRY']._serialized_end=935
+  _globals['_CREATECOLLECTIONRESPONSE']._serialized_start=1393
+  _globals['_CREATECOLLECTIONRESPONSE']._serialized_end=1487
+  _globals['_GETCOLLECTIONREQUEST']._serialized_start=1489
+  _globals['_GETCOLLECTIONREQUEST']._serialized_end=1531
+  _globals['_GETCOLLECTIONRESPONSE']._serialized_start=1533
+  _globals['_GETCOLLECTIONRESPONSE']._serialized_end=1624
+  _globals['_LISTCOLLECTIONSREQUEST']._serialized_start=1626
+  _globals['_LISTCOLLECTIONSREQUEST']._serialized_end=1710
+  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_start=1713
+  _globals['_LISTCOLLECTIONSRESPONSE']._serialized_end=1848
+  _globals['_UPDATECOLLECTIONREQUEST']._serialized_start=1851
+  _globals['_UPDATECOLLECTIONREQUEST']._serialized_end=2300
+  _globals['_UPDATECOLLECTIONRESPONSE']._serialized_start=2303
+  _globals['_UPDATECOLLECTIONRESPONSE']._serialized_end=2525
+  _globals['_DELETECOLLECTIONREQUEST']._serialized_start=2527
+  _globals['_DELETECOLLECTIONREQUEST']._serialized_end=2572
+  _globals['_DELETECOLLECTIONRESPONSE']._serialized_start=2574
+  _globals['_DELETECOLLECTIONRESPONSE']._serialized_end=2600
+  _globals['_COLLECTIONSERVICE']._serialized_start=2603
+  _globals['_COLLECTIONSERVICE']._serialized_end=3205
 # @@protoc_insertion_point(module_scope)

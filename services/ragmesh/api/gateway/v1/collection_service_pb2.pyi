@@ -11,6 +11,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from ragmesh.api.types.v1 import access_pb2 as _access_pb2
 from ragmesh.api.types.v1 import document_pb2 as _document_pb2
+from ragmesh.api.types.v1 import migration_pb2 as _migration_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -330,15 +331,36 @@ class UpdateCollectionRequest(_message.Message):
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     DEFAULT_ACCESS_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    ENCODER_FIELD_NUMBER: _builtins.int
+    CHUNKING_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    MIGRATION_POLICY_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the collection."""
     description: _builtins.str
     """New description."""
     default_access: _access_pb2.DefaultAccess.ValueType
     """New default access; applies to documents without access of their own at once."""
+    encoder: _builtins.str
+    """Name of the encoder that its index is wanted to have."""
+    language: _builtins.str
+    """Language that is wanted of the keyword analysis."""
+    validate_only: _builtins.bool
+    """Whether to change nothing, and only say what another index would build and take."""
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which of the fields above change: "description", "default_access"."""
+        """Which of the fields change: "description", "default_access", "encoder", "chunking",
+        "language", "migration_policy".
+        """
+
+    @_builtins.property
+    def chunking(self) -> _document_pb2.Chunking:
+        """How documents are wanted to be split."""
+
+    @_builtins.property
+    def migration_policy(self) -> _migration_pb2.MigrationPolicy:
+        """How carefully the index is changed."""
 
     def __init__(
         self,
@@ -347,10 +369,15 @@ class UpdateCollectionRequest(_message.Message):
         description: _builtins.str = ...,
         default_access: _access_pb2.DefaultAccess.ValueType = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
+        encoder: _builtins.str = ...,
+        chunking: _document_pb2.Chunking | None = ...,
+        language: _builtins.str = ...,
+        migration_policy: _migration_pb2.MigrationPolicy | None = ...,
+        validate_only: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["update_mask", b"update_mask"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chunking", b"chunking", "migration_policy", b"migration_policy", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_access", b"default_access", "description", b"description", "name", b"name", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunking", b"chunking", "default_access", b"default_access", "description", b"description", "encoder", b"encoder", "language", b"language", "migration_policy", b"migration_policy", "name", b"name", "update_mask", b"update_mask", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -363,18 +390,30 @@ class UpdateCollectionResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     COLLECTION_FIELD_NUMBER: _builtins.int
+    MIGRATION_FIELD_NUMBER: _builtins.int
+    ESTIMATE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def collection(self) -> Global___Collection:
         """The collection."""
+
+    @_builtins.property
+    def migration(self) -> _migration_pb2.Migration:
+        """The migration of its index; missing when nothing was said about it."""
+
+    @_builtins.property
+    def estimate(self) -> _migration_pb2.IndexEstimate:
+        """What another index would build; only with validate_only."""
 
     def __init__(
         self,
         *,
         collection: Global___Collection | None = ...,
+        migration: _migration_pb2.Migration | None = ...,
+        estimate: _migration_pb2.IndexEstimate | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection", "estimate", b"estimate", "migration", b"migration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection", "estimate", b"estimate", "migration", b"migration"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

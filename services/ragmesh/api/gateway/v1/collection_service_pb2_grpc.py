@@ -90,7 +90,8 @@ class CollectionServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def UpdateCollection(self, request, context):
-        """Changes settings that need no new index version.
+        """Changes settings; another encoder, chunking or language begins a migration to a new index
+        version, which nobody who asks or uploads notices.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -42,7 +42,9 @@ class CollectionServiceStub:
     ListCollections: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.ListCollectionsRequest, _collection_service_pb2.ListCollectionsResponse]
     """Lists the collections of the caller's tenant, by name."""
     UpdateCollection: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.UpdateCollectionRequest, _collection_service_pb2.UpdateCollectionResponse]
-    """Changes settings that need no new index version."""
+    """Changes settings; another encoder, chunking or language begins a migration to a new index
+    version, which nobody who asks or uploads notices.
+    """
     DeleteCollection: _grpc.UnaryUnaryMultiCallable[_collection_service_pb2.DeleteCollectionRequest, _collection_service_pb2.DeleteCollectionResponse]
     """Deletes a collection with all its documents. One created later under the same name shares
     nothing with it.
@@ -62,7 +64,9 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     ListCollections: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.ListCollectionsRequest, _collection_service_pb2.ListCollectionsResponse]  # type: ignore[assignment]
     """Lists the collections of the caller's tenant, by name."""
     UpdateCollection: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.UpdateCollectionRequest, _collection_service_pb2.UpdateCollectionResponse]  # type: ignore[assignment]
-    """Changes settings that need no new index version."""
+    """Changes settings; another encoder, chunking or language begins a migration to a new index
+    version, which nobody who asks or uploads notices.
+    """
     DeleteCollection: _aio.UnaryUnaryMultiCallable[_collection_service_pb2.DeleteCollectionRequest, _collection_service_pb2.DeleteCollectionResponse]  # type: ignore[assignment]
     """Deletes a collection with all its documents. One created later under the same name shares
     nothing with it.
@@ -103,7 +107,9 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _collection_service_pb2.UpdateCollectionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_collection_service_pb2.UpdateCollectionResponse, _abc.Awaitable[_collection_service_pb2.UpdateCollectionResponse]]:
-        """Changes settings that need no new index version."""
+        """Changes settings; another encoder, chunking or language begins a migration to a new index
+        version, which nobody who asks or uploads notices.
+        """
 
     @_abc_1.abstractmethod
     def DeleteCollection(

@@ -291,6 +291,26 @@ class CollectionRoute(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class LanguagesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     TENANT_UID_FIELD_NUMBER: _builtins.int
     COLLECTION_UID_FIELD_NUMBER: _builtins.int
     COLLECTION_FIELD_NUMBER: _builtins.int
@@ -298,6 +318,7 @@ class CollectionRoute(_message.Message):
     ENCODERS_FIELD_NUMBER: _builtins.int
     WEIGHTS_FIELD_NUMBER: _builtins.int
     EPOCH_FIELD_NUMBER: _builtins.int
+    LANGUAGES_FIELD_NUMBER: _builtins.int
     tenant_uid: _builtins.str
     """Uid of the tenant."""
     collection_uid: _builtins.str
@@ -316,6 +337,10 @@ class CollectionRoute(_message.Message):
     def weights(self) -> _containers.RepeatedCompositeFieldContainer[_migration_pb2.RouteWeight]:
         """Shares; they add up to 100."""
 
+    @_builtins.property
+    def languages(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Language of the keyword analysis of each index version, by its uid."""
+
     def __init__(
         self,
         *,
@@ -326,10 +351,11 @@ class CollectionRoute(_message.Message):
         encoders: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         weights: _abc.Iterable[_migration_pb2.RouteWeight] | None = ...,
         epoch: _builtins.int = ...,
+        languages: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection", "collection_uid", b"collection_uid", "encoders", b"encoders", "epoch", b"epoch", "language", b"language", "tenant_uid", b"tenant_uid", "weights", b"weights"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection", "collection_uid", b"collection_uid", "encoders", b"encoders", "epoch", b"epoch", "language", b"language", "languages", b"languages", "tenant_uid", b"tenant_uid", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

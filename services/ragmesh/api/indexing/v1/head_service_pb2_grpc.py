@@ -79,7 +79,7 @@ class HeadServiceServicer(object):
 
     def WatchRoutes(self, request, context):
         """Follows the routes of all collections: all of them first, then every change, with a heartbeat
-        a second. Not offered yet: UNIMPLEMENTED with reason UNSUPPORTED.
+        a second. A follower keeps the last route that it heard of for 10 minutes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -47,7 +47,7 @@ class HeadServiceStub:
     """Answers the heads of some documents. Not offered yet: UNIMPLEMENTED with reason UNSUPPORTED."""
     WatchRoutes: _grpc.UnaryStreamMultiCallable[_head_service_pb2.WatchRoutesRequest, _head_service_pb2.WatchRoutesResponse]
     """Follows the routes of all collections: all of them first, then every change, with a heartbeat
-    a second. Not offered yet: UNIMPLEMENTED with reason UNSUPPORTED.
+    a second. A follower keeps the last route that it heard of for 10 minutes.
     """
 
 @_typing.type_check_only
@@ -69,7 +69,7 @@ class HeadServiceAsyncStub(HeadServiceStub):
     """Answers the heads of some documents. Not offered yet: UNIMPLEMENTED with reason UNSUPPORTED."""
     WatchRoutes: _aio.UnaryStreamMultiCallable[_head_service_pb2.WatchRoutesRequest, _head_service_pb2.WatchRoutesResponse]  # type: ignore[assignment]
     """Follows the routes of all collections: all of them first, then every change, with a heartbeat
-    a second. Not offered yet: UNIMPLEMENTED with reason UNSUPPORTED.
+    a second. A follower keeps the last route that it heard of for 10 minutes.
     """
 
 class HeadServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -106,7 +106,7 @@ class HeadServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_head_service_pb2.WatchRoutesResponse], _abc.AsyncIterator[_head_service_pb2.WatchRoutesResponse]]:
         """Follows the routes of all collections: all of them first, then every change, with a heartbeat
-        a second. Not offered yet: UNIMPLEMENTED with reason UNSUPPORTED.
+        a second. A follower keeps the last route that it heard of for 10 minutes.
         """
 
 def add_HeadServiceServicer_to_server(servicer: HeadServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

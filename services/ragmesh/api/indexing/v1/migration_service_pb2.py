@@ -27,7 +27,7 @@ from ragmesh.api.types.v1 import document_pb2 as ragmesh_dot_api_dot_types_dot_v
 from ragmesh.api.types.v1 import migration_pb2 as ragmesh_dot_api_dot_types_dot_v1_dot_migration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/ragmesh/api/indexing/v1/migration_service.proto\x12\x17ragmesh.api.indexing.v1\x1a ragmesh/api/types/v1/audit.proto\x1a#ragmesh/api/types/v1/document.proto\x1a$ragmesh/api/types/v1/migration.proto\"\xff\x01\n\x13SetIndexSpecRequest\x12\x1e\n\ncollection\x18\x01 \x01(\tR\ncollection\x12\x18\n\x07\x65ncoder\x18\x02 \x01(\tR\x07\x65ncoder\x12:\n\x08\x63hunking\x18\x03 \x01(\x0b\x32\x1e.ragmesh.api.types.v1.ChunkingR\x08\x63hunking\x12\x1a\n\x08language\x18\x04 \x01(\tR\x08language\x12#\n\rrequester_uid\x18\x05 \x01(\tR\x0crequesterUid\x12\x31\n\x14requester_generation\x18\x06 \x01(\x04R\x13requesterGeneration\"U\n\x14SetIndexSpecResponse\x12=\n\tmigration\x18\x01 \x01(\x0b\x32\x1f.ragmesh.api.types.v1.MigrationR\tmigration\"5\n\x13GetMigrationRequest\x12\x1e\n\ncollection\x18\x01 \x01(\tR\ncollection\"U\n\x14GetMigrationResponse\x12=\n\tmigration\x18\x01 \x01(\x0b\x32\x1f.ragmesh.api.types.v1.MigrationR\tmigration\"S\n\x15ListMigrationsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"\x81\x01\n\x16ListMigrationsResponse\x12?\n\nmigrations\x18\x01 \x03(\x0b\x32\x1f.ragmesh.api.types.v1.MigrationR\nmigrations\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x93\x01\n\x17\x43ommandMigrationRequest\x12\x1e\n\ncollection\x18\x01 \x01(\tR\ncollection\x12@\n\x07\x63ommand\x18\x02 \x01(\x0e\x32&.ragmesh.api.types.v1.MigrationCommandR\x07\x63ommand\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\"Y\n\x18\x43ommandMigrationResponse\x12=\n\tmigration\x18\x01 \x01(\x0b\x32\x1f.ragmesh.api.types.v1.MigrationR\tmigration\"\x8c\x01\n\x16ListDeadLettersRequest\x12\x1e\n\ncollection\x18\x01 \x01(\tR\ncollection\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\x12\x1b\n\tpage_size\x18\x03 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x04 \x01(\tR\tpageToken\"\x86\x01\n\x17ListDeadLettersResponse\x12\x43\n\x0c\x64\x65\x61\x64_letters\x18\x01 \x03(\x0b\x32 .ragmesh.api.types.v1.DeadLetterR\x0b\x64\x65\x61\x64Letters\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"<\n\x14GetDeadLetterRequest\x12$\n\x0e\x64\x65\x61\x64_letter_id\x18\x01 \x01(\tR\x0c\x64\x65\x61\x64LetterId\"Z\n\x15GetDeadLetterResponse\x12\x41\n\x0b\x64\x65\x61\x64_letter\x18\x01 \x01(\x0b\x32 .ragmesh.api.types.v1.DeadLetterR\ndeadLetter\"B\n\x18ReplayDeadLettersRequest\x12&\n\x0f\x64\x65\x61\x64_letter_ids\x18\x01 \x03(\tR\rdeadLetterIds\"k\n\x19ReplayDeadLettersResponse\x12\x1a\n\x08replayed\x18\x01 \x01(\rR\x08replayed\x12\x1e\n\nsuperseded\x18\x02 \x01(\rR\nsuperseded\x12\x12\n\x04gone\x18\x03 \x01(\rR\x04gone\"9\n\x17RepairCollectionRequest\x12\x1e\n\ncollection\x18\x01 \x01(\tR\ncollection\"T\n\x18RepairCollectionResponse\x12\x1a\n\x08\x63ompared\x18\x01 \x01(\x04R\x08\x63ompared\x12\x1c\n\tdifferent\x18\x02 \x01(\x04R\tdifferent2\xb3\x07\n\x10MigrationService\x12k\n\x0cSetIndexSpec\x12,.ragmesh.api.indexing.v1.SetIndexSpecRequest\x1a-.ragmesh.api.indexing.v1.SetIndexSpecResponse\x12k\n\x0cGetMigration\x12,.ragmesh.api.indexing.v1.GetMigrationRequest\x1a-.ragmesh.api.indexing.v1.GetMigrationResponse\x12q\n\x0eListMigrations\x12..ragmesh.api.indexing.v1.ListMigrationsRequest\x1a/.ragmesh.api.indexing.v1.ListMigrationsResponse\x12w\n\x10\x43ommandMigration\x12\x30.ragmesh.api.indexing.v1.CommandMigrationRequest\x1a\x31.ragmesh.api.indexing.v1.CommandMigrationResponse\x12t\n\x0fListDeadLetters\x12/.ragmesh.api.indexing.v1.ListDeadLettersRequest\x1a\x30.ragmesh.api.indexing.v1.ListDeadLettersResponse\x12n\n\rGetDeadLetter\x12-.ragmesh.api.indexing.v1.GetDeadLetterRequest\x1a..ragmesh.api.indexing.v1.GetDeadLetterResponse\x12z\n\x11ReplayDeadLetters\x12\x31.ragmesh.api.indexing.v1.ReplayDeadLettersRequest\x1a\x32.ragmesh.api.indexing.v1.ReplayDeadLettersResponse\x12w\n\x10RepairCollection\x12\x30.ragmesh.api.indexing.v1.RepairCollectionRequest\x1a\x31.ragmesh.api.indexing.v1.RepairCollectionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/ragmesh/api/indexing/v1/migration_service.proto\x12\x17ragmesh.api.indexing.v1\x1a ragmesh/api/types/v1/audit.proto\x1a#ragmesh/api/types/v1/document.proto\x1a$ragmesh/api/types/v1/migration.proto\"\xbe\x02\n\x13SetIndexSpecRequest\x12\x1e\n\ncollection\x18\x01 \x01(\tR\ncollection\x12\x18\n\x07\x65ncoder\x18\x02 \x01(\tR\x07\x65ncoder\x12:\n\x08\x63hunking\x18\x03 \x01(\x0b\x32\x1e.ragmesh.api.types.v1.ChunkingR\x08\x63hunking\x12\x1a\n\x08language\x18\x04 \x01(\tR\x08language\x12#\n\rrequester_uid\x18\x05 \x01(\tR\x0crequesterUid\x12\x31\n\x14requester_generation\x18\x06 \x01(\x04R\x13requesterGeneration\x12=\n\x06policy\x18\x07 \x01(\x0b\x32%.ragmesh.api.types.v1.MigrationPolicyR\x06policy\"\\\n\x18\x45stimateIndexSpecRequest\x12@\n\x04spec\x18\x01 \x01(\x0b\x32,.ragmesh.api.indexing.v1.SetIndexSpecRequestR\x04spec\"\\\n\x19\x45stimateIndexSpecResponse\x12?\n\x08\x65stimate\x18\x01 \x01(\x0b\x32#.ragmesh.api.types.v1.IndexEstimateR\x08\x65stimate\"U\n\x19SetGoldenQuestionsRequest\x12\x1e\n\ncollection\x18\x01 \x01(\tR\ncollection\x12\x18\n\x07\x63ontent\x18\x02 \x01(\tR\x07\x63ontent\"[\n\x1aSetGoldenQuestionsResponse\x12=\n\x06golden\x18\x01 \x01(\x0b\x32%.ragmesh.api.types.v1.GoldenQuestionsR\x06golden\";\n\x19GetGoldenQuestionsRequest\x12\x1e\n\ncollection\x18\x01 \x01(\tR\ncollection\"[\n\x1aGetGoldenQuestionsResponse\x12=\n\x06golden\x18\x01 \x01(\x0b\x32%.ragmesh.api.types.v1.GoldenQuestionsR\x06golden\"t\n\x16ListEvaluationsRequest\x12\x1e\n\ncollection\x18\x01 \x01(\tR\ncollection\x12\x1b\n\tpage_size\x18\x02 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"\x8b\x01\n\x17ListEvaluationsResponse\x12H\n\x0b\x65valuations\x18\x01 \x03(\x0b\x32&.ragmesh.api.types.v1.EvaluationRecordR\x0b\x65valuations\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"U\n\x14SetIndexSpecResponse\x12=\n\tmigration\x18\x01 \x01(\x0b\x32\x1f.ragmesh.api.types.v1.MigrationR\tmigration\"5\n\x13GetMigrationRequest\x12\x1e\n\ncollection\x18\x01 \x01(\tR\ncollection\"U\n\x14GetMigrationResponse\x12=\n\tmigration\x18\x01 \x01(\x0b\x32\x1f.ragmesh.api.types.v1.MigrationR\tmigration\"S\n\x15ListMigrationsRequest\x12\x1b\n\tpage_size\x18\x01 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x02 \x01(\tR\tpageToken\"\x81\x01\n\x16ListMigrationsResponse\x12?\n\nmigrations\x18\x01 \x03(\x0b\x32\x1f.ragmesh.api.types.v1.MigrationR\nmigrations\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x93\x01\n\x17\x43ommandMigrationRequest\x12\x1e\n\ncollection\x18\x01 \x01(\tR\ncollection\x12@\n\x07\x63ommand\x18\x02 \x01(\x0e\x32&.ragmesh.api.types.v1.MigrationCommandR\x07\x63ommand\x12\x16\n\x06reason\x18\x03 \x01(\tR\x06reason\"Y\n\x18\x43ommandMigrationResponse\x12=\n\tmigration\x18\x01 \x01(\x0b\x32\x1f.ragmesh.api.types.v1.MigrationR\tmigration\"\x8c\x01\n\x16ListDeadLettersRequest\x12\x1e\n\ncollection\x18\x01 \x01(\tR\ncollection\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\x12\x1b\n\tpage_size\x18\x03 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x04 \x01(\tR\tpageToken\"\x86\x01\n\x17ListDeadLettersResponse\x12\x43\n\x0c\x64\x65\x61\x64_letters\x18\x01 \x03(\x0b\x32 .ragmesh.api.types.v1.DeadLetterR\x0b\x64\x65\x61\x64Letters\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"<\n\x14GetDeadLetterRequest\x12$\n\x0e\x64\x65\x61\x64_letter_id\x18\x01 \x01(\tR\x0c\x64\x65\x61\x64LetterId\"Z\n\x15GetDeadLetterResponse\x12\x41\n\x0b\x64\x65\x61\x64_letter\x18\x01 \x01(\x0b\x32 .ragmesh.api.types.v1.DeadLetterR\ndeadLetter\"B\n\x18ReplayDeadLettersRequest\x12&\n\x0f\x64\x65\x61\x64_letter_ids\x18\x01 \x03(\tR\rdeadLetterIds\"k\n\x19ReplayDeadLettersResponse\x12\x1a\n\x08replayed\x18\x01 \x01(\rR\x08replayed\x12\x1e\n\nsuperseded\x18\x02 \x01(\rR\nsuperseded\x12\x12\n\x04gone\x18\x03 \x01(\rR\x04gone\"9\n\x17RepairCollectionRequest\x12\x1e\n\ncollection\x18\x01 \x01(\tR\ncollection\"T\n\x18RepairCollectionResponse\x12\x1a\n\x08\x63ompared\x18\x01 \x01(\x04R\x08\x63ompared\x12\x1c\n\tdifferent\x18\x02 \x01(\x04R\tdifferent2\xa3\x0b\n\x10MigrationService\x12k\n\x0cSetIndexSpec\x12,.ragmesh.api.indexing.v1.SetIndexSpecRequest\x1a-.ragmesh.api.indexing.v1.SetIndexSpecResponse\x12z\n\x11\x45stimateIndexSpec\x12\x31.ragmesh.api.indexing.v1.EstimateIndexSpecRequest\x1a\x32.ragmesh.api.indexing.v1.EstimateIndexSpecResponse\x12}\n\x12SetGoldenQuestions\x12\x32.ragmesh.api.indexing.v1.SetGoldenQuestionsRequest\x1a\x33.ragmesh.api.indexing.v1.SetGoldenQuestionsResponse\x12}\n\x12GetGoldenQuestions\x12\x32.ragmesh.api.indexing.v1.GetGoldenQuestionsRequest\x1a\x33.ragmesh.api.indexing.v1.GetGoldenQuestionsResponse\x12t\n\x0fListEvaluations\x12/.ragmesh.api.indexing.v1.ListEvaluationsRequest\x1a\x30.ragmesh.api.indexing.v1.ListEvaluationsResponse\x12k\n\x0cGetMigration\x12,.ragmesh.api.indexing.v1.GetMigrationRequest\x1a-.ragmesh.api.indexing.v1.GetMigrationResponse\x12q\n\x0eListMigrations\x12..ragmesh.api.indexing.v1.ListMigrationsRequest\x1a/.ragmesh.api.indexing.v1.ListMigrationsResponse\x12w\n\x10\x43ommandMigration\x12\x30.ragmesh.api.indexing.v1.CommandMigrationRequest\x1a\x31.ragmesh.api.indexing.v1.CommandMigrationResponse\x12t\n\x0fListDeadLetters\x12/.ragmesh.api.indexing.v1.ListDeadLettersRequest\x1a\x30.ragmesh.api.indexing.v1.ListDeadLettersResponse\x12n\n\rGetDeadLetter\x12-.ragmesh.api.indexing.v1.GetDeadLetterRequest\x1a..ragmesh.api.indexing.v1.GetDeadLetterResponse\x12z\n\x11ReplayDeadLetters\x12\x31.ragmesh.api.indexing.v1.ReplayDeadLettersRequest\x1a\x32.ragmesh.api.indexing.v1.ReplayDeadLettersResponse\x12w\n\x10RepairCollection\x12\x30.ragmesh.api.indexing.v1.RepairCollectionRequest\x1a\x31.ragmesh.api.indexing.v1.RepairCollectionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,37 +35,53 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ragmesh.api.indexing.v1.mig
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SETINDEXSPECREQUEST']._serialized_start=186
-  _globals['_SETINDEXSPECREQUEST']._serialized_end=441
-  _globals['_SETINDEXSPECRESPONSE']._serialized_start=443
-  _globals['_SETINDEXSPECRESPONSE']._serialized_end=528
-  _globals['_GETMIGRATIONREQUEST']._serialized_start=530
-  _globals['_GETMIGRATIONREQUEST']._serialized_end=583
-  _globals['_GETMIGRATIONRESPONSE']._serialized_start=585
-  _globals['_GETMIGRATIONRESPONSE']._serialized_end=670
-  _globals['_LISTMIGRATIONSREQUEST']._serialized_start=672
-  _globals['_LISTMIGRATIONSREQUEST']._serialized_end=755
-  _globals['_LISTMIGRATIONSRESPONSE']._serialized_start=758
-  _globals['_LISTMIGRATIONSRESPONSE']._serialized_end=887
-  _globals['_COMMANDMIGRATIONREQUEST']._serialized_start=890
-  _globals['_COMMANDMIGRATIONREQUEST']._serialized_end=1037
-  _globals['_COMMANDMIGRATIONRESPONSE']._serialized_start=1039
-  _globals['_COMMANDMIGRATIONRESPONSE']._serialized_end=1128
-  _globals['_LISTDEADLETTERSREQUEST']._serialized_start=1131
-  _globals['_LISTDEADLETTERSREQUEST']._serialized_end=1271
-  _globals['_LISTDEADLETTERSRESPONSE']._serialized_start=1274
-  _globals['_LISTDEADLETTERSRESPONSE']._serialized_end=1408
-  _globals['_GETDEADLETTERREQUEST']._serialized_start=1410
-  _globals['_GETDEADLETTERREQUEST']._serialized_end=1470
-  _globals['_GETDEADLETTERRESPONSE']._serialized_start=1472
-  _globals['_GETDEADLETTERRESPONSE']._serialized_end=1562
-  _globals['_REPLAYDEADLETTERSREQUEST']._serialized_start=1564
-  _globals['_REPLAYDEADLETTERSREQUEST']._serialized_end=1630
-  _globals['_REPLAYDEADLETTERSRESPONSE']._serialized_start=1632
-  _globals['_REPLAYDEADLETTERSRESPONSE']._serialized_end=1739
-  _globals['_REPAIRCOLLECTIONREQUEST']._serialized_start=1741
-  _globals['_REPAIRCOLLECTIONREQUEST']._serialized_end=1798
-  _globals['_REPAIRCOLLECTIONRESPONSE']._serialized_start=1800
-  _globals['_REPAIRCOLLECTIONRESPONSE']._serialized_end=1884
-  _globals['_MIGRATIONSERVICE']._serialized_start=1887
-  _globals['_MIGRATIONSERVICE']._serialized_end=2834
+  _globals['_SETINDEXSPECREQUEST']._serialized_end=504
+  _globals['_ESTIMATEINDEXSPECREQUEST']._serialized_start=506
+  _globals['_ESTIMATEINDEXSPECREQUEST']._serialized_end=598
+  _globals['_ESTIMATEINDEXSPECRESPONSE']._serialized_start=600
+  _globals['_ESTIMATEINDEXSPECRESPONSE']._serialized_end=692
+  _globals['_SETGOLDENQUESTIONSREQUEST']._serialized_start=694
+  _globals['_SETGOLDENQUESTIONSREQUEST']._serialized_end=779
+  _globals['_SETGOLDENQUESTIONSRESPONSE']._serialized_start=781
+  _globals['_SETGOLDENQUESTIONSRESPONSE']._serialized_end=872
+  _globals['_GETGOLDENQUESTIONSREQUEST']._serialized_start=874
+  _globals['_GETGOLDENQUESTIONSREQUEST']._serialized_end=933
+  _globals['_GETGOLDENQUESTIONSRESPONSE']._serialized_start=935
+  _globals['_GETGOLDENQUESTIONSRESPONSE']._serialized_end=1026
+  _globals['_LISTEVALUATIONSREQUEST']._serialized_start=1028
+  _globals['_LISTEVALUATIONSREQUEST']._serialized_end=1144
+  _globals['_LISTEVALUATIONSRESPONSE']._serialized_start=1147
+  _globals['_LISTEVALUATIONSRESPONSE']._serialized_end=1286
+  _globals['_SETINDEXSPECRESPONSE']._serialized_start=1288
+  _globals['_SETINDEXSPECRESPONSE']._serialized_end=1373
+  _globals['_GETMIGRATIONREQUEST']._serialized_start=1375
+  _globals['_GETMIGRATIONREQUEST']._serialized_end=1428
+  _globals['_GETMIGRATIONRESPONSE']._serialized_start=1430
+  _globals['_GETMIGRATIONRESPONSE']._serialized_end=1515
+  _globals['_LISTMIGRATIONSREQUEST']._serialized_start=1517
+  _globals['_LISTMIGRATIONSREQUEST']._serialized_end=1600
+  _globals['_LISTMIGRATIONSRESPONSE']._serialized_start=1603
+  _globals['_LISTMIGRATIONSRESPONSE']._serialized_end=1732
+  _globals['_COMMANDMIGRATIONREQUEST']._serialized_start=1735
+  _globals['_COMMANDMIGRATIONREQUEST']._serialized_end=1882
+  _globals['_COMMANDMIGRATIONRESPONSE']._serialized_start=1884
+  _globals['_COMMANDMIGRATIONRESPONSE']._serialized_end=1973
+  _globals['_LISTDEADLETTERSREQUEST']._serialized_start=1976
+  _globals['_LISTDEADLETTERSREQUEST']._serialized_end=2116
+  _globals['_LISTDEADLETTERSRESPONSE']._serialized_start=2119
+  _globals['_LISTDEADLETTERSRESPONSE']._serialized_end=2253
+  _globals['_GETDEADLETTERREQUEST']._serialized_start=2255
+  _globals['_GETDEADLETTERREQUEST']._serialized_end=2315
+  _globals['_GETDEADLETTERRESPONSE']._serialized_start=2317
+  _globals['_GETDEADLETTERRESPONSE']._serialized_end=2407
+  _globals['_REPLAYDEADLETTERSREQUEST']._serialized_start=2409
+  _globals['_REPLAYDEADLETTERSREQUEST']._serialized_end=2475
+  _globals['_REPLAYDEADLETTERSRESPONSE']._serialized_start=2477
+  _globals['_REPLAYDEADLETTERSRESPONSE']._serialized_end=2584
+  _globals['_REPAIRCOLLECTIONREQUEST']._serialized_start=2586
+  _globals['_REPAIRCOLLECTIONREQUEST']._serialized_end=2643
+  _globals['_REPAIRCOLLECTIONRESPONSE']._serialized_start=2645
+  _globals['_REPAIRCOLLECTIONRESPONSE']._serialized_end=2729
+  _globals['_MIGRATIONSERVICE']._serialized_start=2732
+  _globals['_MIGRATIONSERVICE']._serialized_end=4175
 # @@protoc_insertion_point(module_scope)

@@ -33,19 +33,24 @@ class SetIndexSpecRequest(_message.Message):
     LANGUAGE_FIELD_NUMBER: _builtins.int
     REQUESTER_UID_FIELD_NUMBER: _builtins.int
     REQUESTER_GENERATION_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
     collection: _builtins.str
     """Name of the collection."""
     encoder: _builtins.str
-    """Name of the encoder."""
+    """Name of the encoder; empty as it was wanted last."""
     language: _builtins.str
-    """Language of the keyword analysis, as an ISO 639-1 code."""
+    """Language of the keyword analysis, as an ISO 639-1 code; empty as it was wanted last."""
     requester_uid: _builtins.str
     """Uid of the custom resource that asks; empty when a person does."""
     requester_generation: _builtins.int
     """Generation of that resource; a lower one than the last is refused."""
     @_builtins.property
     def chunking(self) -> _document_pb2.Chunking:
-        """How documents are split."""
+        """How documents are split; missing as it was wanted last."""
+
+    @_builtins.property
+    def policy(self) -> _migration_pb2.MigrationPolicy:
+        """How carefully; missing as it was said last."""
 
     def __init__(
         self,
@@ -56,14 +61,217 @@ class SetIndexSpecRequest(_message.Message):
         language: _builtins.str = ...,
         requester_uid: _builtins.str = ...,
         requester_generation: _builtins.int = ...,
+        policy: _migration_pb2.MigrationPolicy | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["chunking", b"chunking"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chunking", b"chunking", "policy", b"policy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunking", b"chunking", "collection", b"collection", "encoder", b"encoder", "language", b"language", "requester_generation", b"requester_generation", "requester_uid", b"requester_uid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunking", b"chunking", "collection", b"collection", "encoder", b"encoder", "language", b"language", "policy", b"policy", "requester_generation", b"requester_generation", "requester_uid", b"requester_uid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetIndexSpecRequest: _TypeAlias = SetIndexSpecRequest  # noqa: Y015
+
+@_typing.final
+class EstimateIndexSpecRequest(_message.Message):
+    """What an index might be."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SPEC_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def spec(self) -> Global___SetIndexSpecRequest:
+        """The change that is not made."""
+
+    def __init__(
+        self,
+        *,
+        spec: Global___SetIndexSpecRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["spec", b"spec"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EstimateIndexSpecRequest: _TypeAlias = EstimateIndexSpecRequest  # noqa: Y015
+
+@_typing.final
+class EstimateIndexSpecResponse(_message.Message):
+    """What it would build."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ESTIMATE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def estimate(self) -> _migration_pb2.IndexEstimate:
+        """The estimate."""
+
+    def __init__(
+        self,
+        *,
+        estimate: _migration_pb2.IndexEstimate | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["estimate", b"estimate"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EstimateIndexSpecResponse: _TypeAlias = EstimateIndexSpecResponse  # noqa: Y015
+
+@_typing.final
+class SetGoldenQuestionsRequest(_message.Message):
+    """Golden questions to keep."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    collection: _builtins.str
+    """Name of the collection."""
+    content: _builtins.str
+    """JSON lines, as `ragmesh evaluate` takes them."""
+    def __init__(
+        self,
+        *,
+        collection: _builtins.str = ...,
+        content: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection", "content", b"content"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetGoldenQuestionsRequest: _TypeAlias = SetGoldenQuestionsRequest  # noqa: Y015
+
+@_typing.final
+class SetGoldenQuestionsResponse(_message.Message):
+    """The questions are kept."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GOLDEN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def golden(self) -> _migration_pb2.GoldenQuestions:
+        """What is kept, without its content."""
+
+    def __init__(
+        self,
+        *,
+        golden: _migration_pb2.GoldenQuestions | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["golden", b"golden"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["golden", b"golden"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetGoldenQuestionsResponse: _TypeAlias = SetGoldenQuestionsResponse  # noqa: Y015
+
+@_typing.final
+class GetGoldenQuestionsRequest(_message.Message):
+    """Names a collection."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: _builtins.int
+    collection: _builtins.str
+    """Name of the collection."""
+    def __init__(
+        self,
+        *,
+        collection: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetGoldenQuestionsRequest: _TypeAlias = GetGoldenQuestionsRequest  # noqa: Y015
+
+@_typing.final
+class GetGoldenQuestionsResponse(_message.Message):
+    """Its golden questions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GOLDEN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def golden(self) -> _migration_pb2.GoldenQuestions:
+        """What is kept."""
+
+    def __init__(
+        self,
+        *,
+        golden: _migration_pb2.GoldenQuestions | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["golden", b"golden"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["golden", b"golden"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetGoldenQuestionsResponse: _TypeAlias = GetGoldenQuestionsResponse  # noqa: Y015
+
+@_typing.final
+class ListEvaluationsRequest(_message.Message):
+    """Asks for evaluations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    collection: _builtins.str
+    """Name of the collection."""
+    page_size: _builtins.int
+    """Most evaluations to answer; 0 for the default of 100, at most 1000."""
+    page_token: _builtins.str
+    """next_page_token of the page before; empty for the first page."""
+    def __init__(
+        self,
+        *,
+        collection: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListEvaluationsRequest: _TypeAlias = ListEvaluationsRequest  # noqa: Y015
+
+@_typing.final
+class ListEvaluationsResponse(_message.Message):
+    """A page of evaluations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVALUATIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last one."""
+    @_builtins.property
+    def evaluations(self) -> _containers.RepeatedCompositeFieldContainer[_migration_pb2.EvaluationRecord]:
+        """The evaluations, the newest first."""
+
+    def __init__(
+        self,
+        *,
+        evaluations: _abc.Iterable[_migration_pb2.EvaluationRecord] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evaluations", b"evaluations", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListEvaluationsResponse: _TypeAlias = ListEvaluationsResponse  # noqa: Y015
 
 @_typing.final
 class SetIndexSpecResponse(_message.Message):

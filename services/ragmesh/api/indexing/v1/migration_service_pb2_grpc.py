@@ -40,6 +40,26 @@ class MigrationServiceStub(object):
                 request_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.SetIndexSpecRequest.SerializeToString,
                 response_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.SetIndexSpecResponse.FromString,
                 _registered_method=True)
+        self.EstimateIndexSpec = channel.unary_unary(
+                '/ragmesh.api.indexing.v1.MigrationService/EstimateIndexSpec',
+                request_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.EstimateIndexSpecRequest.SerializeToString,
+                response_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.EstimateIndexSpecResponse.FromString,
+                _registered_method=True)
+        self.SetGoldenQuestions = channel.unary_unary(
+                '/ragmesh.api.indexing.v1.MigrationService/SetGoldenQuestions',
+                request_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.SetGoldenQuestionsRequest.SerializeToString,
+                response_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.SetGoldenQuestionsResponse.FromString,
+                _registered_method=True)
+        self.GetGoldenQuestions = channel.unary_unary(
+                '/ragmesh.api.indexing.v1.MigrationService/GetGoldenQuestions',
+                request_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.GetGoldenQuestionsRequest.SerializeToString,
+                response_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.GetGoldenQuestionsResponse.FromString,
+                _registered_method=True)
+        self.ListEvaluations = channel.unary_unary(
+                '/ragmesh.api.indexing.v1.MigrationService/ListEvaluations',
+                request_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.ListEvaluationsRequest.SerializeToString,
+                response_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.ListEvaluationsResponse.FromString,
+                _registered_method=True)
         self.GetMigration = channel.unary_unary(
                 '/ragmesh.api.indexing.v1.MigrationService/GetMigration',
                 request_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.GetMigrationRequest.SerializeToString,
@@ -83,6 +103,34 @@ class MigrationServiceServicer(object):
 
     def SetIndexSpec(self, request, context):
         """Says what the index of a collection should be; begins a migration if it is not.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EstimateIndexSpec(self, request, context):
+        """Says what changing an index would build, and what that takes; changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetGoldenQuestions(self, request, context):
+        """Keeps golden questions with a collection instead of any others.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetGoldenQuestions(self, request, context):
+        """Answers the golden questions of a collection.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListEvaluations(self, request, context):
+        """Lists what asking them found, the newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -144,6 +192,26 @@ def add_MigrationServiceServicer_to_server(servicer, server):
                     servicer.SetIndexSpec,
                     request_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.SetIndexSpecRequest.FromString,
                     response_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.SetIndexSpecResponse.SerializeToString,
+            ),
+            'EstimateIndexSpec': grpc.unary_unary_rpc_method_handler(
+                    servicer.EstimateIndexSpec,
+                    request_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.EstimateIndexSpecRequest.FromString,
+                    response_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.EstimateIndexSpecResponse.SerializeToString,
+            ),
+            'SetGoldenQuestions': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetGoldenQuestions,
+                    request_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.SetGoldenQuestionsRequest.FromString,
+                    response_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.SetGoldenQuestionsResponse.SerializeToString,
+            ),
+            'GetGoldenQuestions': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetGoldenQuestions,
+                    request_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.GetGoldenQuestionsRequest.FromString,
+                    response_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.GetGoldenQuestionsResponse.SerializeToString,
+            ),
+            'ListEvaluations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEvaluations,
+                    request_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.ListEvaluationsRequest.FromString,
+                    response_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.ListEvaluationsResponse.SerializeToString,
             ),
             'GetMigration': grpc.unary_unary_rpc_method_handler(
                     servicer.GetMigration,
@@ -209,6 +277,114 @@ class MigrationService(object):
             '/ragmesh.api.indexing.v1.MigrationService/SetIndexSpec',
             ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.SetIndexSpecRequest.SerializeToString,
             ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.SetIndexSpecResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EstimateIndexSpec(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ragmesh.api.indexing.v1.MigrationService/EstimateIndexSpec',
+            ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.EstimateIndexSpecRequest.SerializeToString,
+            ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.EstimateIndexSpecResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetGoldenQuestions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ragmesh.api.indexing.v1.MigrationService/SetGoldenQuestions',
+            ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.SetGoldenQuestionsRequest.SerializeToString,
+            ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.SetGoldenQuestionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetGoldenQuestions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ragmesh.api.indexing.v1.MigrationService/GetGoldenQuestions',
+            ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.GetGoldenQuestionsRequest.SerializeToString,
+            ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.GetGoldenQuestionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEvaluations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ragmesh.api.indexing.v1.MigrationService/ListEvaluations',
+            ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.ListEvaluationsRequest.SerializeToString,
+            ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.ListEvaluationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,14 @@ class MigrationServiceStub:
     def __new__(cls, channel: _aio.Channel) -> MigrationServiceAsyncStub: ...
     SetIndexSpec: _grpc.UnaryUnaryMultiCallable[_migration_service_pb2.SetIndexSpecRequest, _migration_service_pb2.SetIndexSpecResponse]
     """Says what the index of a collection should be; begins a migration if it is not."""
+    EstimateIndexSpec: _grpc.UnaryUnaryMultiCallable[_migration_service_pb2.EstimateIndexSpecRequest, _migration_service_pb2.EstimateIndexSpecResponse]
+    """Says what changing an index would build, and what that takes; changes nothing."""
+    SetGoldenQuestions: _grpc.UnaryUnaryMultiCallable[_migration_service_pb2.SetGoldenQuestionsRequest, _migration_service_pb2.SetGoldenQuestionsResponse]
+    """Keeps golden questions with a collection instead of any others."""
+    GetGoldenQuestions: _grpc.UnaryUnaryMultiCallable[_migration_service_pb2.GetGoldenQuestionsRequest, _migration_service_pb2.GetGoldenQuestionsResponse]
+    """Answers the golden questions of a collection."""
+    ListEvaluations: _grpc.UnaryUnaryMultiCallable[_migration_service_pb2.ListEvaluationsRequest, _migration_service_pb2.ListEvaluationsResponse]
+    """Lists what asking them found, the newest first."""
     GetMigration: _grpc.UnaryUnaryMultiCallable[_migration_service_pb2.GetMigrationRequest, _migration_service_pb2.GetMigrationResponse]
     """Answers the migration of a collection."""
     ListMigrations: _grpc.UnaryUnaryMultiCallable[_migration_service_pb2.ListMigrationsRequest, _migration_service_pb2.ListMigrationsResponse]
@@ -57,6 +65,14 @@ class MigrationServiceAsyncStub(MigrationServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     SetIndexSpec: _aio.UnaryUnaryMultiCallable[_migration_service_pb2.SetIndexSpecRequest, _migration_service_pb2.SetIndexSpecResponse]  # type: ignore[assignment]
     """Says what the index of a collection should be; begins a migration if it is not."""
+    EstimateIndexSpec: _aio.UnaryUnaryMultiCallable[_migration_service_pb2.EstimateIndexSpecRequest, _migration_service_pb2.EstimateIndexSpecResponse]  # type: ignore[assignment]
+    """Says what changing an index would build, and what that takes; changes nothing."""
+    SetGoldenQuestions: _aio.UnaryUnaryMultiCallable[_migration_service_pb2.SetGoldenQuestionsRequest, _migration_service_pb2.SetGoldenQuestionsResponse]  # type: ignore[assignment]
+    """Keeps golden questions with a collection instead of any others."""
+    GetGoldenQuestions: _aio.UnaryUnaryMultiCallable[_migration_service_pb2.GetGoldenQuestionsRequest, _migration_service_pb2.GetGoldenQuestionsResponse]  # type: ignore[assignment]
+    """Answers the golden questions of a collection."""
+    ListEvaluations: _aio.UnaryUnaryMultiCallable[_migration_service_pb2.ListEvaluationsRequest, _migration_service_pb2.ListEvaluationsResponse]  # type: ignore[assignment]
+    """Lists what asking them found, the newest first."""
     GetMigration: _aio.UnaryUnaryMultiCallable[_migration_service_pb2.GetMigrationRequest, _migration_service_pb2.GetMigrationResponse]  # type: ignore[assignment]
     """Answers the migration of a collection."""
     ListMigrations: _aio.UnaryUnaryMultiCallable[_migration_service_pb2.ListMigrationsRequest, _migration_service_pb2.ListMigrationsResponse]  # type: ignore[assignment]
@@ -82,6 +98,38 @@ class MigrationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_migration_service_pb2.SetIndexSpecResponse, _abc.Awaitable[_migration_service_pb2.SetIndexSpecResponse]]:
         """Says what the index of a collection should be; begins a migration if it is not."""
+
+    @_abc_1.abstractmethod
+    def EstimateIndexSpec(
+        self,
+        request: _migration_service_pb2.EstimateIndexSpecRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_migration_service_pb2.EstimateIndexSpecResponse, _abc.Awaitable[_migration_service_pb2.EstimateIndexSpecResponse]]:
+        """Says what changing an index would build, and what that takes; changes nothing."""
+
+    @_abc_1.abstractmethod
+    def SetGoldenQuestions(
+        self,
+        request: _migration_service_pb2.SetGoldenQuestionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_migration_service_pb2.SetGoldenQuestionsResponse, _abc.Awaitable[_migration_service_pb2.SetGoldenQuestionsResponse]]:
+        """Keeps golden questions with a collection instead of any others."""
+
+    @_abc_1.abstractmethod
+    def GetGoldenQuestions(
+        self,
+        request: _migration_service_pb2.GetGoldenQuestionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_migration_service_pb2.GetGoldenQuestionsResponse, _abc.Awaitable[_migration_service_pb2.GetGoldenQuestionsResponse]]:
+        """Answers the golden questions of a collection."""
+
+    @_abc_1.abstractmethod
+    def ListEvaluations(
+        self,
+        request: _migration_service_pb2.ListEvaluationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_migration_service_pb2.ListEvaluationsResponse, _abc.Awaitable[_migration_service_pb2.ListEvaluationsResponse]]:
+        """Lists what asking them found, the newest first."""
 
     @_abc_1.abstractmethod
     def GetMigration(

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from ragmesh.api.types.v1 import document_pb2 as _document_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -128,6 +129,54 @@ MIGRATION_COMMAND_REFRESH: MigrationCommand.ValueType  # 7
 """Try a spec again that was refused or rolled back before."""
 Global___MigrationCommand: _TypeAlias = MigrationCommand  # noqa: Y015
 
+class _Approval:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ApprovalEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Approval.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    APPROVAL_UNSPECIFIED: _Approval.ValueType  # 0
+    """Not said: nobody is asked."""
+    APPROVAL_AUTOMATIC: _Approval.ValueType  # 1
+    """Nobody is asked."""
+    APPROVAL_MANUAL: _Approval.ValueType  # 2
+    """Somebody must approve."""
+
+class Approval(_Approval, metaclass=_ApprovalEnumTypeWrapper):
+    """Who lets a candidate that passed answer questions."""
+
+APPROVAL_UNSPECIFIED: Approval.ValueType  # 0
+"""Not said: nobody is asked."""
+APPROVAL_AUTOMATIC: Approval.ValueType  # 1
+"""Nobody is asked."""
+APPROVAL_MANUAL: Approval.ValueType  # 2
+"""Somebody must approve."""
+Global___Approval: _TypeAlias = Approval  # noqa: Y015
+
+class _OnFailure:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OnFailureEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OnFailure.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ON_FAILURE_UNSPECIFIED: _OnFailure.ValueType  # 0
+    """Not said: it is rolled back."""
+    ON_FAILURE_ROLLBACK: _OnFailure.ValueType  # 1
+    """The old version gets all questions again."""
+    ON_FAILURE_HOLD: _OnFailure.ValueType  # 2
+    """It stays as it is until somebody decides."""
+
+class OnFailure(_OnFailure, metaclass=_OnFailureEnumTypeWrapper):
+    """What becomes of a candidate that turns out bad once it answers questions."""
+
+ON_FAILURE_UNSPECIFIED: OnFailure.ValueType  # 0
+"""Not said: it is rolled back."""
+ON_FAILURE_ROLLBACK: OnFailure.ValueType  # 1
+"""The old version gets all questions again."""
+ON_FAILURE_HOLD: OnFailure.ValueType  # 2
+"""It stays as it is until somebody decides."""
+Global___OnFailure: _TypeAlias = OnFailure  # noqa: Y015
+
 @_typing.final
 class RouteWeight(_message.Message):
     """Share of a collection's questions that one index version gets."""
@@ -201,6 +250,8 @@ class MigrationVerdict(_message.Message):
     CANDIDATE_FIELD_NUMBER: _builtins.int
     DIFFERENCE_LOW_FIELD_NUMBER: _builtins.int
     VERDICT_FIELD_NUMBER: _builtins.int
+    DIFFERENCE_HIGH_FIELD_NUMBER: _builtins.int
+    QUESTIONS_FIELD_NUMBER: _builtins.int
     metric: _builtins.str
     """What was measured, for example "ndcg@10"."""
     serving: _builtins.float
@@ -211,6 +262,10 @@ class MigrationVerdict(_message.Message):
     """Lower end of the confidence interval of the difference."""
     verdict: _builtins.str
     """What follows: "pass", "refused" or "inconclusive"."""
+    difference_high: _builtins.float
+    """Upper end of the confidence interval of the difference."""
+    questions: _builtins.int
+    """Golden questions that it rests on."""
     def __init__(
         self,
         *,
@@ -219,14 +274,234 @@ class MigrationVerdict(_message.Message):
         candidate: _builtins.float = ...,
         difference_low: _builtins.float = ...,
         verdict: _builtins.str = ...,
+        difference_high: _builtins.float = ...,
+        questions: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "difference_low", b"difference_low", "metric", b"metric", "serving", b"serving", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "difference_high", b"difference_high", "difference_low", b"difference_low", "metric", b"metric", "questions", b"questions", "serving", b"serving", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MigrationVerdict: _TypeAlias = MigrationVerdict  # noqa: Y015
+
+@_typing.final
+class CanaryStep(_message.Message):
+    """One step of a canary."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    HOLD_SECONDS_FIELD_NUMBER: _builtins.int
+    weight: _builtins.int
+    """Share of the questions that the candidate gets, in percent."""
+    hold_seconds: _builtins.float
+    """For how many seconds."""
+    def __init__(
+        self,
+        *,
+        weight: _builtins.int = ...,
+        hold_seconds: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hold_seconds", b"hold_seconds", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CanaryStep: _TypeAlias = CanaryStep  # noqa: Y015
+
+@_typing.final
+class MigrationPolicy(_message.Message):
+    """How carefully an index is changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CANARY_FIELD_NUMBER: _builtins.int
+    APPROVAL_FIELD_NUMBER: _builtins.int
+    SOAK_SECONDS_FIELD_NUMBER: _builtins.int
+    RETAIN_SECONDS_FIELD_NUMBER: _builtins.int
+    ON_FAILURE_FIELD_NUMBER: _builtins.int
+    MAX_REGRESSION_FIELD_NUMBER: _builtins.int
+    MIN_QUESTIONS_FIELD_NUMBER: _builtins.int
+    approval: Global___Approval.ValueType
+    """Who lets it answer questions."""
+    soak_seconds: _builtins.float
+    """For how many seconds the old version is still written after the promotion."""
+    retain_seconds: _builtins.float
+    """For how many more it is, once the migration has ended."""
+    on_failure: Global___OnFailure.ValueType
+    """What becomes of a bad candidate."""
+    max_regression: _builtins.float
+    """How much worse a metric of the golden questions may become, in [0, 1]."""
+    min_questions: _builtins.int
+    """Golden questions without which nothing is decided; 0 for the default of 20."""
+    @_builtins.property
+    def canary(self) -> _containers.RepeatedCompositeFieldContainer[Global___CanaryStep]:
+        """Strictly increasing shares; after the last one every question goes to the candidate."""
+
+    def __init__(
+        self,
+        *,
+        canary: _abc.Iterable[Global___CanaryStep] | None = ...,
+        approval: Global___Approval.ValueType = ...,
+        soak_seconds: _builtins.float = ...,
+        retain_seconds: _builtins.float = ...,
+        on_failure: Global___OnFailure.ValueType = ...,
+        max_regression: _builtins.float = ...,
+        min_questions: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "canary", b"canary", "max_regression", b"max_regression", "min_questions", b"min_questions", "on_failure", b"on_failure", "retain_seconds", b"retain_seconds", "soak_seconds", b"soak_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MigrationPolicy: _TypeAlias = MigrationPolicy  # noqa: Y015
+
+@_typing.final
+class IndexEstimate(_message.Message):
+    """What changing an index would build, and what that takes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_VERSION_FIELD_NUMBER: _builtins.int
+    ENCODER_FIELD_NUMBER: _builtins.int
+    CHUNKING_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    DOCUMENTS_FIELD_NUMBER: _builtins.int
+    CHUNKS_FIELD_NUMBER: _builtins.int
+    VECTOR_BYTES_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    index_version: _builtins.str
+    """Display name of the version that would be made; empty when nothing would be."""
+    encoder: _builtins.str
+    """Name of its encoder."""
+    language: _builtins.str
+    """Language of the keyword analysis."""
+    documents: _builtins.int
+    """Documents to be written."""
+    chunks: _builtins.int
+    """Chunks of the serving version; another chunking makes another number."""
+    vector_bytes: _builtins.int
+    """Bytes of vectors, about."""
+    seconds: _builtins.float
+    """Seconds that it takes at the least."""
+    reason: _builtins.str
+    """Why nothing would be built, in UPPER_SNAKE; empty when something would be."""
+    @_builtins.property
+    def chunking(self) -> _document_pb2.Chunking:
+        """How documents would be split."""
+
+    def __init__(
+        self,
+        *,
+        index_version: _builtins.str = ...,
+        encoder: _builtins.str = ...,
+        chunking: _document_pb2.Chunking | None = ...,
+        language: _builtins.str = ...,
+        documents: _builtins.int = ...,
+        chunks: _builtins.int = ...,
+        vector_bytes: _builtins.int = ...,
+        seconds: _builtins.float = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chunking", b"chunking"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunking", b"chunking", "chunks", b"chunks", "documents", b"documents", "encoder", b"encoder", "index_version", b"index_version", "language", b"language", "reason", b"reason", "seconds", b"seconds", "vector_bytes", b"vector_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IndexEstimate: _TypeAlias = IndexEstimate  # noqa: Y015
+
+@_typing.final
+class GoldenQuestions(_message.Message):
+    """Golden questions that a collection keeps."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTENT_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    QUESTIONS_FIELD_NUMBER: _builtins.int
+    CHANGED_AT_FIELD_NUMBER: _builtins.int
+    content: _builtins.str
+    """JSON lines, as `ragmesh evaluate` takes them."""
+    digest: _builtins.str
+    """SHA-256 of the content, in lower-case hexadecimal."""
+    questions: _builtins.int
+    """How many there are."""
+    @_builtins.property
+    def changed_at(self) -> _timestamp_pb2.Timestamp:
+        """When they were given."""
+
+    def __init__(
+        self,
+        *,
+        content: _builtins.str = ...,
+        digest: _builtins.str = ...,
+        questions: _builtins.int = ...,
+        changed_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["changed_at", b"changed_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_at", b"changed_at", "content", b"content", "digest", b"digest", "questions", b"questions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GoldenQuestions: _TypeAlias = GoldenQuestions  # noqa: Y015
+
+@_typing.final
+class EvaluationRecord(_message.Message):
+    """One evaluation that was made with them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVALUATION_ID_FIELD_NUMBER: _builtins.int
+    OCCASION_FIELD_NUMBER: _builtins.int
+    SERVING_FIELD_NUMBER: _builtins.int
+    CANDIDATE_FIELD_NUMBER: _builtins.int
+    GOLDEN_DIGEST_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    evaluation_id: _builtins.str
+    """Id; later ones are greater."""
+    occasion: _builtins.str
+    """What it was made for, for example "migration"."""
+    serving: _builtins.str
+    """Display name of the version that served."""
+    candidate: _builtins.str
+    """Display name of the candidate."""
+    golden_digest: _builtins.str
+    """Digest of the golden questions."""
+    verdict: _builtins.str
+    """"pass", "refused" or "inconclusive"."""
+    content: _builtins.str
+    """Everything that was found, as JSON."""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
+    def __init__(
+        self,
+        *,
+        evaluation_id: _builtins.str = ...,
+        occasion: _builtins.str = ...,
+        serving: _builtins.str = ...,
+        candidate: _builtins.str = ...,
+        golden_digest: _builtins.str = ...,
+        verdict: _builtins.str = ...,
+        content: _builtins.str = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "candidate", b"candidate", "content", b"content", "evaluation_id", b"evaluation_id", "golden_digest", b"golden_digest", "occasion", b"occasion", "serving", b"serving", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EvaluationRecord: _TypeAlias = EvaluationRecord  # noqa: Y015
 
 @_typing.final
 class Migration(_message.Message):
@@ -245,6 +520,16 @@ class Migration(_message.Message):
     HELD_FIELD_NUMBER: _builtins.int
     VERDICTS_FIELD_NUMBER: _builtins.int
     STARTED_AT_FIELD_NUMBER: _builtins.int
+    RETAINED_FIELD_NUMBER: _builtins.int
+    DOCUMENTS_FIELD_NUMBER: _builtins.int
+    FAILED_DOCUMENTS_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    FLIPS_FIELD_NUMBER: _builtins.int
+    PHASE_AT_FIELD_NUMBER: _builtins.int
+    ENCODER_FIELD_NUMBER: _builtins.int
+    CHUNKING_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
     collection: _builtins.str
     """Name of the collection."""
     phase: Global___MigrationPhase.ValueType
@@ -259,6 +544,22 @@ class Migration(_message.Message):
     """Share of the backfill that is done, in [0, 100]."""
     reason: _builtins.str
     """Stable reason for the phase, in UPPER_SNAKE; empty when it needs none."""
+    retained: _builtins.str
+    """Display name of the version that a rollback would serve from; empty without one."""
+    documents: _builtins.int
+    """Documents that the candidate, or the retained version, must hold."""
+    failed_documents: _builtins.int
+    """Of them those that it refuses."""
+    message: _builtins.str
+    """The reason as a sentence."""
+    verdict: _builtins.str
+    """What the gate says as a whole: "pass", "refused" or "inconclusive"; empty before it judged."""
+    flips: _builtins.int
+    """How often the serving version has changed."""
+    encoder: _builtins.str
+    """Name of the encoder that is wanted."""
+    language: _builtins.str
+    """Language that is wanted of the keyword analysis."""
     @_builtins.property
     def weights(self) -> _containers.RepeatedCompositeFieldContainer[Global___RouteWeight]:
         """How questions are shared."""
@@ -273,7 +574,15 @@ class Migration(_message.Message):
 
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp:
-        """When it began; missing in phase IDLE."""
+        """When it began; missing before the first one."""
+
+    @_builtins.property
+    def phase_at(self) -> _timestamp_pb2.Timestamp:
+        """When the phase, or the step of the canary, began."""
+
+    @_builtins.property
+    def chunking(self) -> _document_pb2.Chunking:
+        """How documents are wanted to be split."""
 
     def __init__(
         self,
@@ -289,10 +598,20 @@ class Migration(_message.Message):
         held: Global___MigrationHold | None = ...,
         verdicts: _abc.Iterable[Global___MigrationVerdict] | None = ...,
         started_at: _timestamp_pb2.Timestamp | None = ...,
+        retained: _builtins.str = ...,
+        documents: _builtins.int = ...,
+        failed_documents: _builtins.int = ...,
+        message: _builtins.str = ...,
+        verdict: _builtins.str = ...,
+        flips: _builtins.int = ...,
+        phase_at: _timestamp_pb2.Timestamp | None = ...,
+        encoder: _builtins.str = ...,
+        chunking: _document_pb2.Chunking | None = ...,
+        language: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["held", b"held", "started_at", b"started_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chunking", b"chunking", "held", b"held", "phase_at", b"phase_at", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "collection", b"collection", "held", b"held", "percent", b"percent", "phase", b"phase", "reason", b"reason", "route_epoch", b"route_epoch", "serving", b"serving", "started_at", b"started_at", "verdicts", b"verdicts", "weights", b"weights"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "chunking", b"chunking", "collection", b"collection", "documents", b"documents", "encoder", b"encoder", "failed_documents", b"failed_documents", "flips", b"flips", "held", b"held", "language", b"language", "message", b"message", "percent", b"percent", "phase", b"phase", "phase_at", b"phase_at", "reason", b"reason", "retained", b"retained", "route_epoch", b"route_epoch", "serving", b"serving", "started_at", b"started_at", "verdict", b"verdict", "verdicts", b"verdicts", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,6 +25,7 @@ from ragmesh.gateway.adapters.rest.door import Door
 from ragmesh.gateway.adapters.rest.jobs import JobRoutes
 from ragmesh.gateway.adapters.rest.keys import KeyRoutes
 from ragmesh.gateway.adapters.rest.lean import LeanAnswers
+from ragmesh.gateway.adapters.rest.migrations import MigrationRoutes
 from ragmesh.gateway.adapters.rest.openai.errors import PREFIX as OPENAI_PREFIX
 from ragmesh.gateway.adapters.rest.openai.routes import openai_router
 from ragmesh.gateway.adapters.rest.origins import NO_ORIGINS, Origins
@@ -71,6 +72,7 @@ def routed_app(context: Context, *, version: str, ready: Callable[[], bool]) -> 
     for router in (
         AskingRoutes(context).router(),  # first, as the router looks at one after the other
         AdminRoutes(context).router(),
+        MigrationRoutes(context).router(),
         CollectionRoutes(context).router(),
         document_router(context),
         JobRoutes(context).router(),

@@ -10,11 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ragmesh.core.answers import AskQuery, CacheMode
 from ragmesh.core.callers import Access
 from ragmesh.core.documents import (
-    Chunking,
-    CollectionChange,
-    DefaultAccess,
     DocumentChange,
-    NewCollection,
     Upload,
 )
 from ragmesh.core.errors import ControlCharactersError, InvalidError, Violation
@@ -24,19 +20,14 @@ from ragmesh.core.names import collection_name
 from ragmesh.core.questions import Question
 from ragmesh.core.search import SearchMode, SearchQuery
 from ragmesh.gateway.adapters.rest.shapes import (
-    COLLECTION_NAME,
     CONTENT_TYPE,
-    COUNT,
-    DESCRIPTION,
     DOCUMENT_ID,
     GROUPS,
-    LANGUAGE,
     LIMIT,
     METADATA,
     QUESTION,
     ROLE,
     SHARE,
-    SORTABLE,
     TEXT,
     TITLE,
     TURN_TEXT,
@@ -46,7 +37,6 @@ from ragmesh.gateway.adapters.rest.shapes import (
 from ragmesh.gateway.parsing import (
     DEFAULT_SEARCH_LIMIT,
     parse_ask,
-    parse_sortable,
 )
 
 TEXT_TYPE = "text/plain; charset=utf-8"
@@ -57,7 +47,7 @@ FILTER_TEXT = (
 )
 
 
-def _example(*, least: int = 0, **fields: Any) -> ConfigDict:
+def example(*, least: int = 0, **fields: Any) -> ConfigDict:
     """A closed body that may look like this, with at least so many fields."""
     extra: dict[str, Any] = {"example": fields} | ({"minProperties": least} if least else {})
     return ConfigDict(extra="forbid", strict=True, frozen=True, json_schema_extra=extra)
@@ -107,7 +97,7 @@ class EvidenceBody(Body):
 class AskBody(EvidenceBody):
     """A question."""
 
-    model_config = _example(question="How many days of leave does a new colleague have?")
+    model_config = example(question="How many days of leave does a new colleague have?")
 
     question: str = Field(
         description="The question: not blank, at most 8000 characters.", json_schema_extra=QUESTION
@@ -125,7 +115,7 @@ class AskBody(EvidenceBody):
 class SearchBody(Body):
     """A search."""
 
-    model_config = _example(query="days of leave", limit=5, mode="hybrid")
+    model_config = example(query="days of leave", limit=5, mode="hybrid")
 
     query: str = Field(
         description="What to find: not blank, at most 8000 characters.", json_schema_extra=QUESTION
@@ -157,84 +147,10 @@ class SearchBody(Body):
         )
 
 
-class ChunkingBody(Body):
-    """How documents are split."""
-
-    max_tokens: int = Field(
-        0,
-        description="Most tokens of a chunk; 0 for what the encoder's window holds, 512 at most.",
-        json_schema_extra=COUNT,
-    )
-    overlap_tokens: int = Field(
-        0, description="Tokens that neighbouring chunks share.", json_schema_extra=COUNT
-    )
-
-
-class CollectionBody(Body):
-    """A collection to make."""
-
-    model_config = _example(
-        name="handbook", description="What every colleague should know", language="en"
-    )
-
-    name: str = Field(
-        description="Name: `[a-z][a-z0-9-]{0,62}`.", json_schema_extra=COLLECTION_NAME
-    )
-    description: str = Field(
-        "", description="What it holds, for people.", json_schema_extra=DESCRIPTION
-    )
-    language: str = Field(
-        "",
-        description="Language of its documents, such as `en` or `de`.",
-        json_schema_extra=LANGUAGE,
-    )
-    encoder: str = Field("", description="Name of the encoder; empty for the server's default.")
-    chunking: ChunkingBody = Field(ChunkingBody(), description="How documents are split.")
-    default_access: Literal["open", "restricted"] = Field(
-        "open", description="Who may see documents without access of their own."
-    )
-    sortable: dict[str, str] = Field(
-        {},
-        description="Metadata fields that ranges work on: `number` or `datetime` by name.",
-        json_schema_extra=SORTABLE,
-    )
-
-    def new_collection(self) -> NewCollection:
-        """The collection as the catalog takes it."""
-        return NewCollection(
-            name=collection_name(self.name, field="name"),
-            description=self.description,
-            language=self.language,
-            encoder=self.encoder,
-            chunking=Chunking(self.chunking.max_tokens, self.chunking.overlap_tokens),
-            default_access=DefaultAccess(self.default_access),
-            sortable=parse_sortable(self.sortable),
-        )
-
-
-class CollectionPatch(Body):
-    """A change of a collection; what is missing stays."""
-
-    model_config = _example(least=1, description="What every colleague should know")
-
-    description: str = Field("", description="New description.", json_schema_extra=DESCRIPTION)
-    default_access: Literal["open", "restricted"] = Field("open", description="New default.")
-
-    def change(self) -> CollectionChange:
-        """The change as the catalog takes it."""
-        given = _given(self)
-        return CollectionChange(
-            description=self.description if "description" in given else None,
-            default_access=(
-                DefaultAccess(self.default_access) if "default_access" in given else None
-            ),
-        )
-
-
 class DocumentBody(Body):
     """A document as text."""
 
-    model_config = _example(
+    model_config = example(
         document_id="leave.md",
         title="Leave",
         text="# Leave\n\nA new colleague has 28 days of leave.",
@@ -287,7 +203,7 @@ def _encoded(text: str) -> bytes:
 class DocumentsBody(Body):
     """Many documents as text; each is accepted or refused by itself."""
 
-    model_config = _example(
+    model_config = example(
         documents=[
             {"document_id": "leave.md", "text": "A new colleague has 28 days of leave."},
             {"document_id": "hours.md", "text": "The office is open from 8 to 18."},
@@ -302,7 +218,7 @@ class DocumentsBody(Body):
 class DocumentPatch(Body):
     """A change of a document that embeds nothing; what is missing stays."""
 
-    model_config = _example(
+    model_config = example(
         least=1, title="Leave and holidays", metadata={"lang": "en", "year": 2025}
     )
 
@@ -316,7 +232,7 @@ class DocumentPatch(Body):
 
     def change(self) -> DocumentChange:
         """The change as the catalog takes it."""
-        given = _given(self)
+        given = given_fields(self)
         access = None if self.access is None else Access(tuple(self.access))
         return DocumentChange(
             title=self.title if "title" in given else None,
@@ -326,7 +242,8 @@ class DocumentPatch(Body):
         )
 
 
-def _given(body: Body) -> set[str]:
+def given_fields(body: Body) -> set[str]:
+    """The fields that somebody named; InvalidError for none."""
     if not body.model_fields_set:
         raise InvalidError.of("body", "must name what changes")
     return body.model_fields_set

@@ -8,16 +8,19 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from ragmesh.chassis.callers import current_principal
+from ragmesh.core.documents import CollectionChange
 from ragmesh.core.errors import (
     CollectionExistsError,
     CollectionNotFoundError,
     ControlCharactersError,
+    DeniedError,
     EncoderNotFoundError,
     InvalidMetadataError,
     InvalidNameError,
+    MigrationChangedError,
 )
 from ragmesh.core.names import collection_name
-from ragmesh.gateway.adapters.rest.bodies import CollectionBody, CollectionPatch
+from ragmesh.gateway.adapters.rest.collection_bodies import CollectionBody, CollectionPatch
 from ragmesh.gateway.adapters.rest.context import (
     CollectionName,
     Context,
@@ -30,6 +33,7 @@ from ragmesh.gateway.adapters.rest.refusals import BODY, CHANGE, COLLECTION, PAG
 
 _TEXTS = (ControlCharactersError,)
 _FIELDS = (InvalidNameError, InvalidMetadataError, EncoderNotFoundError, *_TEXTS)
+_INDEX = (EncoderNotFoundError, DeniedError, MigrationChangedError)
 # Asked again with its idempotency key, what was made and deleted since is not found.
 _MAKING = (CollectionExistsError, CollectionNotFoundError)
 
@@ -63,7 +67,10 @@ class CollectionRoutes:
             summary="List collections",
         )
         shown = partial(add, one, response_model=CollectionReply)
-        found, changed = problems(*COLLECTION), problems(*COLLECTION, *BODY, *CHANGE, *_TEXTS)
+        found, changed = (
+            problems(*COLLECTION),
+            problems(*COLLECTION, *BODY, *CHANGE, *_TEXTS, *_INDEX),
+        )
         shown(self.get, methods=["GET"], responses=found, summary="Show a collection")
         shown(self.update, methods=["PATCH"], responses=changed, summary="Change a collection")
         add(
@@ -102,13 +109,17 @@ class CollectionRoutes:
         )
 
     async def update(self, collection: CollectionName, body: CollectionPatch) -> Any:
-        """What needs no new index version; what is missing stays."""
-        caller = current_principal()
-        return CollectionReply.of(
-            await self._catalog.update_collection(
-                caller, collection_name(collection), body.change()
-            )
-        )
+        """What is missing stays; another encoder, chunking or language begins a migration."""
+        caller, name = current_principal(), collection_name(collection)
+        change, index = body.change(), body.index_change()
+        migration = None
+        if index is not None:  # first, as it is refused more often
+            migration = await self._catalog.want_index(caller, name, index)
+        if change == CollectionChange() and index is not None:
+            found = await self._catalog.get_collection(caller, name)
+        else:
+            found = await self._catalog.update_collection(caller, name, change)
+        return CollectionReply.of(found, migration)
 
     async def delete(self, collection: CollectionName) -> Response:
         """With all its documents; its name is free at once."""

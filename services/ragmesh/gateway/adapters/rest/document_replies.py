@@ -21,8 +21,10 @@ from ragmesh.core.documents import (
     UploadOutcome,
 )
 from ragmesh.core.errors import RagmeshError
+from ragmesh.core.migrations import Migration
 from ragmesh.core.properties import FileProperties
 from ragmesh.gateway.adapters.rest import examples
+from ragmesh.gateway.adapters.rest.migration_replies import MigrationReply
 from ragmesh.gateway.adapters.rest.replies import optional
 from ragmesh.gateway.adapters.rest.shapes import PERCENT, SORTABLE, one_of, shown
 
@@ -67,9 +69,12 @@ class CollectionReply(BaseModel):
     updated_at: datetime
     warnings: list[str]
     """Sentences for whoever has just made it; empty ever after."""
+    migration: MigrationReply | None = optional(
+        "Where the migration of its index stands; only in the answer to a change of it."
+    )
 
     @classmethod
-    def of(cls, collection: Collection) -> CollectionReply:
+    def of(cls, collection: Collection, migration: Migration | None = None) -> CollectionReply:
         return cls(
             name=collection.name,
             uid=collection.uid,
@@ -88,6 +93,7 @@ class CollectionReply(BaseModel):
             created_at=collection.created_at,
             updated_at=collection.updated_at,
             warnings=list(collection.warnings),
+            migration=None if migration is None else MigrationReply.of(migration),
         )
 
 

@@ -54,6 +54,68 @@ TENANT: Example = {
     "created_at": _MOMENT,
     "updated_at": _MOMENT,
 }
+MIGRATION: Example = {
+    "collection": "handbook",
+    "phase": "canary",
+    "serving": VERSION,
+    "candidate": "v2-9f8e7d6c",
+    "retained": "",
+    "route_epoch": 2,
+    "weights": [
+        {"index_version": VERSION, "weight": 90},
+        {"index_version": "v2-9f8e7d6c", "weight": 10},
+    ],
+    "percent": 100,
+    "documents": 1,
+    "failed_documents": 0,
+    "reason": "",
+    "message": "",
+    "verdict": "pass",
+    "verdicts": [
+        {
+            "metric": "ndcg",
+            "serving": 0.81,
+            "candidate": 0.84,
+            "difference_low": 0.01,
+            "difference_high": 0.05,
+            "questions": 40,
+            "verdict": "pass",
+        }
+    ],
+    "flips": 0,
+    "started_at": _MOMENT,
+    "phase_at": _MOMENT,
+    "encoder": "all-MiniLM-L6-v2-int8",
+    "language": "en",
+}
+MIGRATIONS: Example = {"migrations": [MIGRATION], "next_page_token": ""}
+INDEX_ESTIMATE: Example = {
+    "index_version": "v2-9f8e7d6c",
+    "encoder": "all-MiniLM-L6-v2-int8",
+    "language": "en",
+    "documents": 1,
+    "chunks": 1,
+    "vector_bytes": 4608,
+    "seconds": 0.02,
+    "reason": "",
+}
+GOLDEN: Example = {
+    "content": "",
+    "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "questions": 40,
+    "changed_at": _MOMENT,
+}
+EVALUATION: Example = {
+    "evaluation_id": f"{_UID}6",
+    "occasion": "migration",
+    "serving": VERSION,
+    "candidate": "v2-9f8e7d6c",
+    "golden_digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "verdict": "pass",
+    "content": "{}",
+    "at": _MOMENT,
+}
+EVALUATIONS: Example = {"evaluations": [EVALUATION], "next_page_token": ""}
 COLLECTIONS: Example = {"collections": [COLLECTION], "next_page_token": ""}
 ACCEPTED: Example = {
     "document_id": "leave.md",

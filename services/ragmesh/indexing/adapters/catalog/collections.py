@@ -22,6 +22,7 @@ from ragmesh.core.errors import (
     TenantNotFoundError,
 )
 from ragmesh.indexing.adapters.catalog.auditing import audit
+from ragmesh.indexing.adapters.catalog.changing import note_route
 from ragmesh.indexing.adapters.catalog.claiming import forget_collection
 from ragmesh.indexing.adapters.catalog.jobs import end_jobs
 from ragmesh.indexing.adapters.catalog.key_tables import deleted_tenants
@@ -82,6 +83,7 @@ class SqlCollections(Store):
                     "epoch": 1,
                 },
             )
+            note_route(connection, draft.uid)
             audit(connection, caller, draft.tenant_uid, [created_collection(draft.new)], now)
             return _require(connection, draft.uid)
 
@@ -214,6 +216,7 @@ def bury_collection(
         },
     )
     forget_collection(connection, collection)
+    note_route(connection, collection.uid)
     return ended
 
 
@@ -292,6 +295,7 @@ def _version_row(draft: CollectionDraft, now: datetime) -> dict[str, Any]:
         "name": draft.index_version,
         "state": IndexState.PROVISIONING.value,
         "encoder": draft.encoder,
+        "language": draft.language,
         "fingerprint": fingerprint_text(draft.fingerprint),
         "max_tokens": draft.new.chunking.max_tokens,
         "overlap_tokens": draft.new.chunking.overlap_tokens,

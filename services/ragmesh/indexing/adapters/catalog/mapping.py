@@ -25,6 +25,7 @@ from ragmesh.core.index import Head
 from ragmesh.core.metadata import Metadata, SortableField, SortKind
 from ragmesh.core.properties import FileProperties
 from ragmesh.core.vectors import Fingerprint, SentenceKind
+from ragmesh.indexing.migration_state import Role
 from ragmesh.indexing.records import IndexState, IndexVersion, OutboxRow, Topic, WorkLane
 from ragmesh.indexing.rows import CollectionRow, DocumentRow, JobRow, RevisionRow, ServingVersion
 
@@ -214,6 +215,7 @@ def index_version_of(row: Mapping[str, Any]) -> IndexVersion:
         language=row["language"],
         sortable=sortable_of(row["sortable"]),
         default_restricted=row["default_restricted"],
+        role=Role(row["role"]),
     )
 
 

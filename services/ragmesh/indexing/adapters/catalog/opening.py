@@ -17,9 +17,12 @@ from ragmesh.core.clock import Clock
 from ragmesh.indexing.adapters.catalog import sqlite
 from ragmesh.indexing.adapters.catalog.auditing import SqlAudit
 from ragmesh.indexing.adapters.catalog.caring import SqlCaring
+from ragmesh.indexing.adapters.catalog.changing import SqlMigrations
 from ragmesh.indexing.adapters.catalog.collections import SqlCollections
 from ragmesh.indexing.adapters.catalog.dead_letters import SqlDeadLetters
 from ragmesh.indexing.adapters.catalog.documents import SqlDocuments
+from ragmesh.indexing.adapters.catalog.evaluations import SqlEvaluations
+from ragmesh.indexing.adapters.catalog.followers import SqlFollowers
 from ragmesh.indexing.adapters.catalog.jobs import SqlJobs
 from ragmesh.indexing.adapters.catalog.keys import SqlKeys
 from ragmesh.indexing.adapters.catalog.listing import SqlListing
@@ -50,6 +53,9 @@ class SqlCatalog(
     SqlAudit,
     SqlTenants,
     SqlKeys,
+    SqlMigrations,
+    SqlFollowers,
+    SqlEvaluations,
 ):
     """The whole catalog over SQL."""
 

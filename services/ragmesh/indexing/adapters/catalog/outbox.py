@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Integer, and_, bindparam, delete, func, selec
 
 from ragmesh.indexing.adapters.catalog.locking import hold_documents, hold_queue
 from ragmesh.indexing.adapters.catalog.mapping import outbox_row_of
+from ragmesh.indexing.adapters.catalog.migration_tables import follower_work
 from ragmesh.indexing.adapters.catalog.store import Store, batches, rows_of
 from ragmesh.indexing.adapters.catalog.tables import documents, outbox
 from ragmesh.indexing.records import Backlog, OutboxRow, Topic, WorkLane
@@ -48,6 +49,8 @@ _WAITING = (
     .limit(bindparam("most", type_=Integer))
     .with_for_update(skip_locked=True)
 )
+_FOLLOWING = select(func.count()).where(follower_work.c.relayed_at.is_not(None))
+"""Documents that were handed out for versions that follow a primary."""
 _SETTLE = delete(outbox).where(outbox.c.row_id.in_(bindparam("of_rows", expanding=True)))
 _NOTE_RELAYED = (
     update(documents)
@@ -94,8 +97,10 @@ class SqlOutbox(Store):
                 .group_by(documents.c.lane)
             )
             counts = {row["lane"]: row["count"] for row in rows_of(connection, statement)}
+            following = connection.execute(_FOLLOWING).scalar_one()
             return Backlog(
-                live=counts.get(WorkLane.LIVE.value, 0), bulk=counts.get(WorkLane.BULK.value, 0)
+                live=counts.get(WorkLane.LIVE.value, 0),
+                bulk=counts.get(WorkLane.BULK.value, 0) + following,
             )
 
         return await self._read(unit)
@@ -117,7 +122,9 @@ def take_rows(
 
 def settle_rows(connection: Connection, rows: Sequence[OutboxRow], now: datetime) -> None:
     """Delete the rows, and note when their documents were relayed."""
-    changed = [row for row in rows if row.topic is Topic.DOCUMENT_CHANGED]
+    changed = [
+        row for row in rows if row.topic is Topic.DOCUMENT_CHANGED and not row.index_version_uid
+    ]
     for part in batches([row.row_id for row in rows]):
         connection.execute(_SETTLE, {"of_rows": list(part)})
     hold_documents(connection, [row.document_uid for row in changed])

@@ -17,6 +17,7 @@ from ragmesh.indexing.adapters.catalog.locking import hold_documents, keep_colle
 from ragmesh.indexing.adapters.catalog.mapping import groups_text
 from ragmesh.indexing.adapters.catalog.store import row_of
 from ragmesh.indexing.adapters.catalog.tables import documents, heads, index_versions, jobs
+from ragmesh.indexing.migration_state import Role
 from ragmesh.indexing.records import IndexState, Publication
 
 FINAL = {"pending": False, "relayed_at": None}
@@ -25,6 +26,7 @@ _FENCE = (
     select(
         documents,
         index_versions.c.state.label("version_state"),
+        index_versions.c.role.label("version_role"),
         heads.c.revision.label("head_revision"),
         heads.c.generation.label("head_generation"),
         heads.c.damaged.label("head_damaged"),
@@ -99,6 +101,8 @@ def fence(connection: Connection, publication: Publication) -> Any:
     )
     if row is None or row["version_state"] == IndexState.DROPPING.value or row["deleted"]:
         raise SupersededError("the document or its collection was deleted meanwhile")
+    if row["version_role"] != Role.PRIMARY.value:
+        raise SupersededError("uploads are written to another index version now")
     if row["generation"] != publication.generation:
         raise SupersededError("newer attributes of the document are wanted")
     has_failed = row["state"] == DocumentState.FAILED.value

@@ -12,6 +12,13 @@ from ragmesh.core.ids import new_uid
 from ragmesh.core.index import Head
 from ragmesh.indexing.adapters.catalog.locking import hold_collection, hold_documents
 from ragmesh.indexing.adapters.catalog.mapping import head_of, index_version_of
+from ragmesh.indexing.adapters.catalog.migration_tables import (
+    evaluations,
+    follower_work,
+    golden_sets,
+    index_migrations,
+    refused_specs,
+)
 from ragmesh.indexing.adapters.catalog.selecting import select_index_versions
 from ragmesh.indexing.adapters.catalog.store import Store, batches, insert_all, row_of, rows_of
 from ragmesh.indexing.adapters.catalog.tables import (
@@ -28,6 +35,7 @@ from ragmesh.indexing.adapters.catalog.tables import (
     revisions,
     routes,
 )
+from ragmesh.indexing.migration_state import Role
 from ragmesh.indexing.records import (
     IndexState,
     PendingDocument,
@@ -127,6 +135,7 @@ class SqlRepairs(Store):
             waiting = select(outbox.c.row_id).where(
                 outbox.c.document_uid == documents.c.uid,
                 outbox.c.topic == Topic.DOCUMENT_CHANGED.value,
+                outbox.c.index_version_uid == "",
             )
             statement = (
                 select(documents)
@@ -168,6 +177,8 @@ class SqlRepairs(Store):
                 return False
             if not _mark(connection, index_version_uid, document_uid, digest):
                 return False
+            if not _is_primary(connection, index_version_uid):
+                return True  # what follows is fed with what is damaged, as with what is missing
             connection.execute(
                 update(documents)
                 .where(documents.c.uid == document_uid)
@@ -237,6 +248,11 @@ def _mark(connection: Connection, index_version_uid: str, document_uid: str, dig
     return connection.execute(statement).first() is not None
 
 
+def _is_primary(connection: Connection, index_version_uid: str) -> bool:
+    statement = select(index_versions.c.role).where(index_versions.c.uid == index_version_uid)
+    return bool(connection.execute(statement).scalar() == Role.PRIMARY.value)
+
+
 def _put_rows(connection: Connection, pending: Sequence[PendingDocument], now: datetime) -> None:
     rows = [
         {
@@ -257,8 +273,42 @@ def _put_rows(connection: Connection, pending: Sequence[PendingDocument], now: d
 
 
 def _purge(connection: Connection, version_uid: str, collection_uid: str) -> bool:
-    """Remove one batch of the collection's documents; True when nothing is left of it."""
+    """Remove one batch of what is left of a version, or of its collection; True once it is gone."""
     hold_collection(connection, collection_uid)
+    live = select(collections.c.uid).where(
+        collections.c.uid == collection_uid, collections.c.deleted_at.is_(None)
+    )
+    if connection.execute(live).first() is not None:
+        return _purge_version(connection, version_uid)
+    return _purge_collection(connection, version_uid, collection_uid)
+
+
+def _purge_version(connection: Connection, version_uid: str) -> bool:
+    """Remove one batch of the heads of a version whose collection lives on."""
+    some = (
+        select(heads.c.document_uid)
+        .where(heads.c.index_version_uid == version_uid)
+        .limit(_PURGED_AT_ONCE)
+    )
+    uids = list(connection.execute(some).scalars())
+    connection.execute(
+        delete(heads).where(
+            heads.c.index_version_uid == version_uid, heads.c.document_uid.in_(uids)
+        )
+    )
+    if len(uids) == _PURGED_AT_ONCE:
+        return False
+    _forget_version(connection, version_uid)
+    return True
+
+
+def _forget_version(connection: Connection, version_uid: str) -> None:
+    for table in (follower_work, routes):
+        connection.execute(delete(table).where(table.c.index_version_uid == version_uid))
+    connection.execute(delete(index_versions).where(index_versions.c.uid == version_uid))
+
+
+def _purge_collection(connection: Connection, version_uid: str, collection_uid: str) -> bool:
     statement = (
         select(documents.c.uid)
         .where(documents.c.collection_uid == collection_uid)
@@ -274,12 +324,16 @@ def _purge(connection: Connection, version_uid: str, collection_uid: str) -> boo
         jobs,
         outbox,
         dead_letters,
+        follower_work,
     ):
         connection.execute(delete(table).where(table.c.document_uid.in_(uids)))
     connection.execute(delete(documents).where(documents.c.uid.in_(uids)))
     if len(uids) == _PURGED_AT_ONCE:
         return False
-    connection.execute(delete(routes).where(routes.c.index_version_uid == version_uid))
-    connection.execute(delete(index_versions).where(index_versions.c.uid == version_uid))
-    connection.execute(delete(collections).where(collections.c.uid == collection_uid))
+    _forget_version(connection, version_uid)
+    others = select(index_versions.c.uid).where(index_versions.c.collection_uid == collection_uid)
+    if connection.execute(others).first() is None:  # the index drops one version after the other
+        for table in (index_migrations, refused_specs, golden_sets, evaluations):
+            connection.execute(delete(table).where(table.c.collection_uid == collection_uid))
+        connection.execute(delete(collections).where(collections.c.uid == collection_uid))
     return True

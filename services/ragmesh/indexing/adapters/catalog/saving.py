@@ -16,6 +16,7 @@ from ragmesh.core.ids import new_uid
 from ragmesh.core.metadata import Metadata
 from ragmesh.indexing.acceptance import narrowed
 from ragmesh.indexing.adapters.catalog.burying import drop_letters
+from ragmesh.indexing.adapters.catalog.follower_queries import owe_removals
 from ragmesh.indexing.adapters.catalog.jobs import end_jobs
 from ragmesh.indexing.adapters.catalog.mapping import (
     access_columns,
@@ -213,6 +214,7 @@ def bury(
             for move in moves
         ],
     )
+    owe_removals(connection, collection.uid, saved.uid, saved.revision)
     announce(connection, collection.tenant_uid, moves, now)
     return moves
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, case, or_, select, true
 
 from ragmesh.core.callers import Caller, Machine
 from ragmesh.core.documents import DefaultAccess
@@ -25,8 +25,11 @@ from ragmesh.indexing.adapters.catalog.tables import (
     revisions,
     routes,
 )
+from ragmesh.indexing.migration_state import Role
 from ragmesh.indexing.records import IndexState
 from ragmesh.indexing.rows import CollectionRow, DocumentRow, ServingVersion
+
+_FIRST = case((index_versions.c.role == Role.PRIMARY.value, 0), else_=1)
 
 
 def visible_to(caller: Caller) -> ColumnElement[bool]:
@@ -52,13 +55,14 @@ def visible_to(caller: Caller) -> ColumnElement[bool]:
 
 
 def select_collections() -> Select[Any]:
-    """Live collections, one row a serving index version, heaviest first."""
+    """Live collections, one row a serving index version, the primary first."""
     return (
         select(
             collections,
             index_versions.c.uid.label("index_version_uid"),
             index_versions.c.name.label("index_version"),
             index_versions.c.encoder,
+            index_versions.c.language.label("version_language"),
             index_versions.c.max_tokens,
             index_versions.c.overlap_tokens,
             routes.c.weight,
@@ -67,7 +71,7 @@ def select_collections() -> Select[Any]:
         .join(routes, routes.c.collection_uid == collections.c.uid)
         .join(index_versions, index_versions.c.uid == routes.c.index_version_uid)
         .where(collections.c.deleted_at.is_(None))
-        .order_by(collections.c.name, routes.c.weight.desc(), index_versions.c.number.desc())
+        .order_by(collections.c.name, _FIRST, index_versions.c.number.desc())
     )
 
 
@@ -80,7 +84,13 @@ def collections_of(rows: Sequence[Any]) -> tuple[CollectionRow, ...]:
         collection_of(
             group[0],
             tuple(
-                ServingVersion(row["index_version_uid"], row["index_version"], row["weight"])
+                ServingVersion(
+                    row["index_version_uid"],
+                    row["index_version"],
+                    row["weight"],
+                    row["encoder"],
+                    row["version_language"],
+                )
                 for row in group
             ),
         )
@@ -150,7 +160,7 @@ def documents_by_id(
 
 def select_index_versions() -> Select[Any]:
     """Index versions with what they take from their collection."""
-    return select(index_versions, collections.c.language, collections.c.sortable).join(
+    return select(index_versions, collections.c.sortable).join(
         collections, collections.c.uid == index_versions.c.collection_uid
     )
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 
 from ragmesh.indexing.adapters.catalog import key_tables as key_tables  # of the same schema
+from ragmesh.indexing.adapters.catalog import migration_tables as migration_tables
 from ragmesh.indexing.adapters.catalog.schema import Moment
 from ragmesh.indexing.adapters.catalog.schema import schema as schema
 
@@ -54,7 +55,9 @@ collections = Table(
     Column("deleted_at", Moment),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
+    Column("changed", BigInteger, nullable=False, server_default="0"),
 )
+Index("collections_changed", collections.c.changed)
 # A deleted collection keeps its row until its index is dropped; its name is free at once.
 # (An index that is said for PostgreSQL, too, has its dialect imported here: a sixth of a second.)
 Index(
@@ -80,6 +83,9 @@ index_versions = Table(
     Column("overlap_tokens", Integer, nullable=False),
     Column("default_restricted", Boolean, nullable=False),
     Column("created_at", Moment, nullable=False),
+    Column("language", Text, nullable=False, server_default=""),
+    Column("role", Text, nullable=False, server_default="primary"),
+    Column("weightless_since", Moment),
     UniqueConstraint("collection_uid", "number", name="index_versions_number"),
 )
 
@@ -236,6 +242,7 @@ outbox = Table(
     Column("generation", Integer, nullable=False),
     Column("sequence", BigInteger, nullable=False),
     Column("traceparent", Text, nullable=False, server_default=""),
+    Column("index_version_uid", Text, nullable=False, server_default=""),
     sqlite_autoincrement=True,
 )
 Index("outbox_turn", outbox.c.topic, outbox.c.lane, outbox.c.tenant_uid, outbox.c.row_id)

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Integer, Select, and_, bindpar
 from ragmesh.core.documents import DefaultAccess, DocumentState, JobState, resolved_access
 from ragmesh.core.index import Attributes
 from ragmesh.core.metadata import Metadata
+from ragmesh.indexing.adapters.catalog.follower_queries import primary_of
 from ragmesh.indexing.adapters.catalog.mapping import access_of, head_of, index_version_of
 from ragmesh.indexing.adapters.catalog.store import row_of
 from ragmesh.indexing.adapters.catalog.tables import (
@@ -20,6 +21,7 @@ from ragmesh.indexing.adapters.catalog.tables import (
     jobs,
     revisions,
 )
+from ragmesh.indexing.migration_state import Role
 from ragmesh.indexing.records import IndexState, IndexVersion, Source, Work
 
 _VERSION, _HEAD = "version_", "head_"
@@ -60,7 +62,6 @@ _PUBLISHED = _select_wanted(bindparam("of_revision", type_=Integer))
 _WORK = (
     WANTED.add_columns(
         *(column.label(f"{_VERSION}{column.name}") for column in index_versions.c),
-        collections.c.language.label(f"{_VERSION}language"),
         collections.c.sortable.label(f"{_VERSION}sortable"),
         *(column.label(f"{_HEAD}{column.name}") for column in heads.c),
     )
@@ -87,12 +88,41 @@ def read_work(connection: Connection, index_version_uid: str, document_uid: str)
         return None
     version = index_version_of(_part(row, _VERSION))
     head = None if row["head_revision"] is None else _part(row, _HEAD)
+    if version.role is not Role.PRIMARY:
+        return _following_work(connection, version, row, head)
     if head is not None and is_rewrite(row, head):
         published = row_of(
             connection, _PUBLISHED, of_document=document_uid, of_revision=head["revision"]
         )
         return rewritten_work(version, published, head)
     return wanted_work(version, row, head)
+
+
+def _following_work(
+    connection: Connection, version: IndexVersion, row: Any, head: Any
+) -> Work | None:
+    """The work of a version that follows: what is published in the primary, and nothing newer."""
+    if row["deleted"]:
+        return _silent(wanted_work(version, row, head))
+    published = row_of(
+        connection,
+        select(heads.c.revision, heads.c.deleted).where(
+            heads.c.index_version_uid == primary_of(connection, version.collection_uid),
+            heads.c.document_uid == row["uid"],
+        ),
+    )
+    if published is None or published["deleted"]:
+        return None
+    wanted = row_of(
+        connection, _PUBLISHED, of_document=row["uid"], of_revision=published["revision"]
+    )
+    work = wanted_work(version, wanted, head)
+    return _silent(replace(work, revision=published["revision"]))
+
+
+def _silent(work: Work) -> Work:
+    """The work without a job to tell of it."""
+    return replace(work, follows=True, job_id=None, job_state=None)
 
 
 def _part(row: Any, prefix: str) -> dict[str, Any]:

@@ -1,0 +1,72 @@
+"""Brings a version that follows the primary to what is published there, one document at a time.
+
+No job hears of it and no upload waits for it. What fails is kept with the version: a cause that
+passes is tried again later by whoever hands the work out, so that a candidate whose encoder is
+away holds no place in the bulk lane; one that does not pass keeps the version from being promoted.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from ragmesh.chassis.events.facts import DocumentChanged
+from ragmesh.chassis.events.port import Delivery
+from ragmesh.chassis.events.retrying import is_defect, reason_of
+from ragmesh.core.documents import Failure
+from ragmesh.core.errors import RagmeshError, SupersededError
+from ragmesh.indexing.ports import WorkLedger
+from ragmesh.indexing.records import Task, Work
+from ragmesh.indexing.writing import Writing
+
+_log = logging.getLogger(__name__)
+_MOST_TURNS = 20
+"""How often one event reads anew because something newer was published meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """Handles `DocumentChanged` of a candidate or retained version."""
+
+    ledger: WorkLedger
+    writing: Writing
+
+    async def settle(self, changed: DocumentChanged, delivery: Delivery) -> None:
+        """Return when the version holds the document as the primary does, or it is kept why not."""
+        for _ in range(_MOST_TURNS):
+            work = await self.ledger.work_of(changed.index_version_uid, changed.document_uid)
+            if work is None or not work.follows:
+                return
+            try:
+                await self._act(work)
+            except SupersededError:
+                continue
+            except RagmeshError as error:
+                await self._fail(work, error, is_final=not error.kind.transient)
+            except Exception as error:  # kept with the version, or raised for another attempt
+                if not delivery.is_last_chance:
+                    raise
+                await self._fail(work, error, is_final=True)
+            return
+
+    async def _act(self, work: Work) -> None:
+        if work.task in {Task.INDEX, Task.ATTRIBUTES}:
+            await self.writing.publish(work)
+            return
+        below = work.revision if work.task is Task.REMOVE else work.head_revision
+        await self.writing.clean(work, below_revision=below)
+        await self.ledger.settle_follower(work)
+
+    async def _fail(self, work: Work, error: Exception, *, is_final: bool) -> None:
+        is_bug = is_defect(error) and not isinstance(error, RagmeshError)
+        message = f"a defect ({type(error).__name__}); the log has it" if is_bug else str(error)
+        _log.warning(
+            "a version that follows lacks a document",
+            extra={
+                "index_version": work.index.uid,
+                "document": work.document_uid,
+                "reason": reason_of(error),
+            },
+            exc_info=error if is_bug else None,
+        )
+        await self.ledger.fail_follower(work, Failure(reason_of(error), message), is_final=is_final)

@@ -1,0 +1,359 @@
+"""What to do next about a migration: a pure function from what is wanted and observed to steps.
+
+Nothing here waits, reads a clock or knows a store. A plan is made anew after every step, so that
+a process that dies between two steps is replaced by one that makes the same plan. `after` says
+what a step makes of the state; the catalog commits that in one transaction, and only if the state
+is still the one that the plan was made from: whatever dies or sleeps, a route flips once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from ragmesh.core.migrations import Approval, GateVerdict, Hold, MigrationPhase, OnFailure
+from ragmesh.indexing.migration_state import (
+    SOUND,
+    SPEC_CHANGED,
+    Change,
+    FollowerProgress,
+    MigrationState,
+    Observed,
+    Refusal,
+    Role,
+    Standing,
+)
+from ragmesh.indexing.migration_steps import (
+    Abandon,
+    CreateIndex,
+    Drop,
+    Enter,
+    Evaluate,
+    Feed,
+    MakeCandidate,
+    Promote,
+    Refuse,
+    Retire,
+    RollBack,
+    Step,
+    Stop,
+    Verify,
+    Weigh,
+)
+
+GATE = "gate"
+"""Who holds a migration that no person stopped."""
+CANDIDATE_INCOMPLETE = "CANDIDATE_INCOMPLETE"
+QUALITY_GATE_FAILED = "QUALITY_GATE_FAILED"
+INCONCLUSIVE = "INCONCLUSIVE"
+SPEC_REFUSED = "SPEC_REFUSED"
+ROLLED_BACK = "ROLLED_BACK"
+PATIENCE_SECONDS = 2.0
+"""How long a rollback waits for the last documents; then it brings them after the questions."""
+
+
+def plan(observed: Observed) -> tuple[Step, ...]:
+    """Steps towards what is wanted, in order; empty when there is nothing to do but wait.
+
+    Only the last one changes the state of the migration: after it everything looks different.
+    """
+    state = observed.state
+    steps: list[Step] = [*_feeding(observed), *_clearing(observed)]
+    if state.held is None:
+        steps += _NEXT[state.phase](observed)
+    return tuple(steps)
+
+
+def _feeding(observed: Observed) -> list[Step]:
+    """Whatever follows is fed, also on hold: else what is uploaded meanwhile would be lost."""
+    state = observed.state
+    pauses = state.held is not None and state.phase is MigrationPhase.BACKFILLING
+    steps: list[Step] = []
+    for version in observed.versions:
+        is_paused = pauses and version.role is Role.CANDIDATE
+        behind = not observed.progress_of(version).caught_up
+        if version.role.follows and version.made and behind and not is_paused:
+            steps.append(Feed(version.uid))
+    return steps
+
+
+def _clearing(observed: Observed) -> list[Drop]:
+    """Discarded versions leave once no router can send them a question any more."""
+    return [
+        Drop(version.uid)
+        for version in observed.of_role(Role.DISCARDED)
+        if version.weight == 0 and version.weightless_seconds >= observed.lease_seconds
+    ][:1]
+
+
+def _resting(observed: Observed) -> list[Step]:
+    state, retained = observed.state, observed.retained
+    if state.wanted.digest == observed.primary.digest:
+        if state.phase is not MigrationPhase.IDLE:
+            return [Enter(MigrationPhase.IDLE)]
+        is_over = observed.phase_seconds >= state.policy.retain_seconds
+        return [Retire(retained.uid)] if retained is not None and is_over else []
+    if observed.is_refused:
+        if state.phase is MigrationPhase.IDLE:
+            message = "this index was refused or rolled back before; say refresh to try it again"
+            return [Enter(MigrationPhase.FAILED, SPEC_REFUSED, message)]
+        return []
+    return [MakeCandidate()] if retained is None else [Retire(retained.uid)]
+
+
+def _building(of_phase: Callable[[Observed, Standing], list[Step]]) -> Callable[..., list[Step]]:
+    """A phase with a candidate; what is wanted may have changed meanwhile."""
+
+    def steps(observed: Observed) -> list[Step]:
+        candidate = observed.candidate
+        if candidate is None or candidate.digest != observed.state.wanted.digest:
+            return [Abandon()]
+        return of_phase(observed, candidate)
+
+    return steps
+
+
+def _provisioning(_observed: Observed, candidate: Standing) -> list[Step]:
+    if not candidate.made:
+        return [CreateIndex(candidate.uid)]
+    return [Enter(MigrationPhase.BACKFILLING)]
+
+
+def _backfilling(observed: Observed, candidate: Standing) -> list[Step]:
+    progress = observed.progress_of(candidate)
+    if progress.caught_up:
+        return [Enter(MigrationPhase.VERIFYING)]
+    if progress.failed and progress.failed == progress.lagging:
+        return [_incomplete(progress)]
+    return []
+
+
+def _verifying(observed: Observed, candidate: Standing) -> list[Step]:
+    return _checked(observed, candidate) or [Enter(MigrationPhase.EVALUATING)]
+
+
+def _evaluating(observed: Observed, candidate: Standing) -> list[Step]:
+    state = observed.state
+    if state.verdict is None:
+        return [Evaluate(candidate.uid)]
+    if state.verdict is GateVerdict.REFUSED:
+        return [Refuse(QUALITY_GATE_FAILED, state.message)]
+    if state.approved:
+        return [Enter(MigrationPhase.CANARY)]
+    if state.verdict is GateVerdict.INCONCLUSIVE:
+        return [Stop(INCONCLUSIVE, state.message)]
+    if state.policy.approval is Approval.MANUAL:
+        return [Enter(MigrationPhase.AWAITING_APPROVAL)]
+    return [Enter(MigrationPhase.CANARY)]
+
+
+def _awaiting_approval(observed: Observed, _candidate: Standing) -> list[Step]:
+    return [Enter(MigrationPhase.CANARY)] if observed.state.approved else []
+
+
+def _canary(observed: Observed, candidate: Standing) -> list[Step]:
+    state, progress = observed.state, observed.progress_of(candidate)
+    taken, steps = state.canary_step, state.policy.canary
+    if progress.failed:
+        return [_failing(state, _incomplete(progress))]
+    held = steps[min(taken, len(steps)) - 1].hold_seconds if taken and steps else 0.0
+    if observed.phase_seconds < held:
+        return []
+    return [Weigh(taken)] if taken < len(steps) else [Enter(MigrationPhase.PROMOTING)]
+
+
+def _promoting(observed: Observed, candidate: Standing) -> list[Step]:
+    progress = observed.progress_of(candidate)
+    if progress.failed:
+        return [_failing(observed.state, _incomplete(progress))]
+    found = _checked(observed, candidate)
+    if found:
+        return found
+    return [Promote()] if progress.caught_up else []
+
+
+def _soaking(observed: Observed) -> list[Step]:
+    state, retained = observed.state, observed.retained
+    if state.wanted.digest != observed.primary.digest:
+        if retained is not None and retained.digest == state.wanted.digest:
+            return [Enter(MigrationPhase.ROLLING_BACK, SPEC_CHANGED)]
+        return [Enter(MigrationPhase.IDLE)]
+    is_over = observed.phase_seconds >= state.policy.soak_seconds
+    return [Enter(MigrationPhase.IDLE)] if is_over else []
+
+
+def _rolling_back(observed: Observed) -> list[Step]:
+    retained = observed.retained
+    if retained is None:  # nothing is left to serve from but what serves
+        return [Enter(MigrationPhase.IDLE)]
+    at_once = observed.phase_seconds >= PATIENCE_SECONDS
+    return [RollBack(at_once)] if at_once or observed.progress_of(retained).caught_up else []
+
+
+_NEXT: Mapping[MigrationPhase, Callable[[Observed], list[Step]]] = MappingProxyType(
+    {
+        MigrationPhase.IDLE: _resting,
+        MigrationPhase.PROVISIONING: _building(_provisioning),
+        MigrationPhase.BACKFILLING: _building(_backfilling),
+        MigrationPhase.VERIFYING: _building(_verifying),
+        MigrationPhase.EVALUATING: _building(_evaluating),
+        MigrationPhase.AWAITING_APPROVAL: _building(_awaiting_approval),
+        MigrationPhase.CANARY: _building(_canary),
+        MigrationPhase.PROMOTING: _building(_promoting),
+        MigrationPhase.SOAKING: _soaking,
+        MigrationPhase.ROLLING_BACK: _rolling_back,
+        MigrationPhase.FAILED: _resting,
+        MigrationPhase.ABORTED: _resting,
+    }
+)
+
+
+def _checked(observed: Observed, candidate: Standing) -> list[Step]:
+    """What is to be done before the candidate is known to be sound; nothing once it is."""
+    state = observed.state
+    if not state.checked:
+        return [Verify(candidate.uid)]
+    if state.checked != SOUND:
+        return [_failing(state, Refuse(state.checked, state.message))]
+    return []
+
+
+def _incomplete(progress: FollowerProgress) -> Refuse:
+    message = (
+        f"{progress.failed} of {progress.documents} documents cannot be written to the candidate "
+        f"({progress.trouble})"
+    )
+    return Refuse(CANDIDATE_INCOMPLETE, message)
+
+
+def _failing(state: MigrationState, refusal: Refuse) -> Step:
+    """What becomes of a candidate that is no good; before it answers anything, only one thing."""
+    answers = state.phase in {MigrationPhase.CANARY, MigrationPhase.PROMOTING}
+    if answers and state.policy.on_failure is OnFailure.HOLD:
+        return Stop(refusal.reason, refusal.message)
+    return refusal
+
+
+# -- what a step makes of the state ---------------------------------------------
+
+
+def after(step: Step, observed: Observed) -> Change:  # noqa: C901 - one case a step
+    """What the step makes of a migration, to be committed as a whole."""
+    match step:
+        case MakeCandidate():
+            return _begun(observed)
+        case Enter():
+            state = entered(observed, step.phase)
+            return Change(replace(state, reason=step.reason, message=step.message))
+        case Weigh():
+            return _weighed(observed, step.step)
+        case Promote():
+            return _promoted(observed)
+        case RollBack():
+            return rolled_back(observed, at_once=step.at_once)
+        case Refuse():
+            return refused(observed, step.reason, step.message)
+        case Abandon():
+            message = "another index is wanted now"
+            return given_up(observed, MigrationPhase.ABORTED, SPEC_CHANGED, message)
+        case Stop():
+            held = Hold(GATE, step.message or step.reason, observed.now)
+            return Change(replace(observed.state, held=held, reason=step.reason))
+        case Retire():
+            state = replace(observed.state, retained_uid="")
+            return Change(state, roles={step.uid: Role.DISCARDED})
+        case Drop():
+            return Change(observed.state, dropped=step.uid)
+        case _:
+            raise TypeError(f"{type(step).__name__} changes no state by itself")
+
+
+def entered(observed: Observed, phase: MigrationPhase) -> MigrationState:
+    """The state at the beginning of a phase."""
+    return replace(
+        observed.state, phase=phase, phase_at=observed.now, checked="", reason="", message=""
+    )
+
+
+def refused(observed: Observed, reason: str, message: str) -> Change:
+    """The candidate is no good: the old version serves, and the spec is remembered."""
+    gone = given_up(observed, MigrationPhase.FAILED, reason, message)
+    return replace(gone, refusal=Refusal(observed.state.wanted.digest, reason))
+
+
+def given_up(observed: Observed, phase: MigrationPhase, reason: str, message: str) -> Change:
+    """Nobody goes to the candidate any more, and nobody writes it."""
+    candidate, primary = observed.candidate, observed.primary
+    state = replace(
+        entered(observed, phase), candidate_uid="", held=None, reason=reason, message=message
+    )
+    if candidate is None:
+        return Change(state)
+    weights = {primary.uid: 100} if candidate.weight else {}
+    return Change(state, roles={candidate.uid: Role.DISCARDED}, weights=weights)
+
+
+def rolled_back(observed: Observed, *, at_once: bool) -> Change:
+    """The retained version serves again; the one that is left is remembered unless unwanted."""
+    retained, primary = observed.retained, observed.primary
+    if retained is None:
+        raise ValueError("there is no version to roll back to")
+    is_unwanted = observed.state.reason == SPEC_CHANGED
+    phase = MigrationPhase.IDLE if is_unwanted else MigrationPhase.FAILED
+    message = "" if is_unwanted else observed.state.message
+    state = replace(
+        entered(observed, phase),
+        retained_uid="",
+        held=None,
+        flips=observed.state.flips + 1,
+        reason="" if is_unwanted else ROLLED_BACK,
+        message=message,
+    )
+    return Change(
+        state,
+        roles={retained.uid: Role.PRIMARY, primary.uid: Role.DISCARDED},
+        weights={retained.uid: 100},
+        refusal=None if is_unwanted else Refusal(primary.digest, ROLLED_BACK),
+        only_if_caught_up="" if at_once else retained.uid,
+        hurry=retained.uid if at_once else "",
+    )
+
+
+def _begun(observed: Observed) -> Change:
+    state = replace(
+        entered(observed, MigrationPhase.PROVISIONING),
+        started_at=observed.now,
+        canary_step=0,
+        approved=False,
+        verdict=None,
+        verdicts=(),
+    )
+    return Change(state, candidate=state.wanted)
+
+
+def _weighed(observed: Observed, step: int) -> Change:
+    candidate, primary = observed.candidate, observed.primary
+    if candidate is None:
+        raise ValueError("there is no candidate to try")
+    weight = observed.state.policy.canary[step].weight
+    state = replace(observed.state, canary_step=step + 1, phase_at=observed.now)
+    return Change(state, weights={primary.uid: 100 - weight, candidate.uid: weight})
+
+
+def _promoted(observed: Observed) -> Change:
+    candidate, primary = observed.candidate, observed.primary
+    if candidate is None:
+        raise ValueError("there is no candidate to promote")
+    state = replace(
+        entered(observed, MigrationPhase.SOAKING),
+        candidate_uid="",
+        retained_uid=primary.uid,
+        flips=observed.state.flips + 1,
+    )
+    return Change(
+        state,
+        roles={candidate.uid: Role.PRIMARY, primary.uid: Role.RETAINED},
+        weights={candidate.uid: 100},
+        only_if_caught_up=candidate.uid,
+    )

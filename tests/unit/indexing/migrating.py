@@ -1,0 +1,221 @@
+"""A collection whose index is changed: real catalog and blobs, fakes around them, no loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ragmesh.chassis.events import Delivery, Event
+from ragmesh.chassis.events.facts import TOPIC_OF
+from ragmesh.core.documents import Accepted, Job, NewCollection, Upload, accepted_of
+from ragmesh.core.errors import UnavailableError
+from ragmesh.core.migrations import (
+    CanaryStep,
+    GoldenQuestions,
+    IndexChange,
+    Migration,
+    MigrationCommand,
+    MigrationPhase,
+    MigrationPolicy,
+)
+from ragmesh.core.pages import PageRequest
+from ragmesh.core.questions import Question
+from ragmesh.core.search import Retrieval, RetrieveQuery
+from ragmesh.indexing.building import Indexing, Neighbours, open_indexing
+from ragmesh.indexing.deeds import kept_golden
+from ragmesh.indexing.migration_stores import Cause
+from ragmesh.indexing.relay import Relay
+from ragmesh.indexing.settings import IndexingSettings
+from ragmesh.indexing.stages import StageLimits, Stages
+from ragmesh.indexing.worker import Indexer
+from ragmesh.retrieval.follower import HeadsFollower, Patience
+from ragmesh.retrieval.service import RetrievalService
+from ragmesh.testing.cache import FakeAnswerCache
+from ragmesh.testing.clocks import ManualClock
+from ragmesh.testing.embedding import FakeEncoder
+from ragmesh.testing.events import MemoryEventLog
+from ragmesh.testing.memory_index import MemoryIndex
+from ragmesh.testing.migrations import FakeEmbedders, GarbledEncoder, golden_lines
+from ragmesh.testing.reading import FakeReader
+from tests.unit.indexing.world import ADMIN, places
+
+OLD, NEW, BAD = "old", "new", "bad"
+TOPICS = (
+    "amber",
+    "basil",
+    "cedar",
+    "delta",
+    "ember",
+    "fable",
+    "grape",
+    "hazel",
+    "ivory",
+    "jade",
+    "kayak",
+    "lemon",
+    "maple",
+    "night",
+    "olive",
+    "pearl",
+    "quartz",
+    "raven",
+    "sable",
+    "tulip",
+    "umber",
+    "violet",
+    "willow",
+    "xenon",
+)
+QUICK = MigrationPolicy(canary=(CanaryStep(50, 60.0),), soak_seconds=600.0)
+
+
+def text_of(topic: str) -> str:
+    """A document about one topic, in words of its own."""
+    return f"The {topic} is kept in the {topic} room. Nobody moves the {topic}."
+
+
+@dataclass
+class Changing:
+    """The collection `docs` with a document a topic, and everything that changes its index."""
+
+    indexing: Indexing
+    retrieval: RetrievalService
+    memory: MemoryIndex
+    embedders: FakeEmbedders
+    cache: FakeAnswerCache
+    clock: ManualClock
+    log: MemoryEventLog
+    handled: int = 0
+    seen: list[MigrationPhase] = field(default_factory=list)
+    again: list[Event] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        ledger = self.indexing.ledger
+        self.relay = Relay(ledger, self.log, self.clock)
+        stages = Stages(
+            ledger,
+            self.indexing.blobs,
+            FakeReader(),
+            self.embedders,
+            self.retrieval,
+            self.clock,
+            StageLimits(),
+        )
+        self.indexer = Indexer(ledger, self.retrieval, stages)
+
+    async def upload(self, document_id: str, text: str) -> Accepted:
+        (outcome,) = await self.indexing.service.create_documents(
+            ADMIN, "docs", [Upload(text.encode(), document_id)]
+        )
+        return accepted_of(outcome)
+
+    async def work(self) -> None:
+        """Relay and handle everything that waits, each document by itself."""
+        while True:
+            while await self.relay.relay_some():
+                pass
+            changes = [one for one in self.log.kept.events if one.topic in TOPIC_OF.values()]
+            waiting = [*self.again, *changes[self.handled :]]
+            self.again, self.handled = [], len(changes)
+            for event in waiting:
+                try:
+                    await self.indexer.handle(Delivery(event))
+                except UnavailableError:  # the log would bring it again after a while
+                    self.again.append(event)
+            if len(self.again) == len(waiting):
+                return
+
+    async def want(self, encoder: str, policy: MigrationPolicy | None = QUICK) -> Migration:
+        change = IndexChange(encoder=encoder, policy=policy)
+        return await self.indexing.service.want_index(ADMIN, "docs", change)
+
+    async def command(self, command: MigrationCommand, reason: str = "because") -> Migration:
+        return await self.indexing.service.command_migration(ADMIN, "docs", command, reason=reason)
+
+    async def migration(self) -> Migration:
+        return await self.indexing.service.get_migration(ADMIN, "docs")
+
+    async def turn(self, seconds: float = 1.0) -> Migration:
+        """Let this much time pass, with one look at the migration and the work it makes."""
+        await self.clock.advance(seconds)
+        await self.indexing.migrator.look()
+        await self.work()
+        found = await self.migration()
+        if not self.seen or self.seen[-1] is not found.phase:
+            self.seen.append(found.phase)
+        return found
+
+    async def until(self, *phases: MigrationPhase, seconds: float = 1.0) -> Migration:
+        """Go on until the migration is in one of the phases, or does not get there."""
+        for _ in range(60):
+            found = await self.turn(seconds)
+            if found.phase in phases:
+                return found
+        raise AssertionError(f"still {found.phase}: {found.reason} {found.message}")
+
+    async def job(self, accepted: Accepted) -> Job:
+        return await self.indexing.service.get_job(ADMIN, accepted.job_id)
+
+    async def search(self, text: str, *, affinity: str = "") -> Retrieval:
+        """What a question finds by the route that it is given."""
+        route = await self.indexing.service.resolve_route(ADMIN, "docs", affinity=affinity)
+        query = RetrieveQuery(
+            route.index_version_uid, route.collection_uid, Question.parse(text), limit=3
+        )
+        return await self.retrieval.retrieve(ADMIN, query)
+
+    async def keep_golden(self, topics: tuple[str, ...] = TOPICS) -> None:
+        content = golden_lines([(f"Where is the {topic} kept?", topic) for topic in topics])
+        golden = GoldenQuestions(content, "digest", len(topics), datetime(2026, 1, 1, tzinfo=UTC))
+        row = await self.indexing.service.collections.read(ADMIN, "docs")
+        cause = Cause(ADMIN, kept_golden("docs", len(topics), "digest"))
+        await self.indexing.ledger.catalog.keep_golden(row.uid, golden, cause)
+
+
+@asynccontextmanager
+async def changing(
+    folder: Path,
+    *,
+    topics: tuple[str, ...] = TOPICS,
+    golden: bool = True,
+    before: Changing | None = None,
+) -> AsyncIterator[Changing]:
+    """The collection in this folder, published whole in its first index version.
+
+    After a restart it works on the index, the log and the clock of `before`.
+    """
+    clock, memory = ManualClock(), MemoryIndex()
+    embedders = FakeEmbedders.of(FakeEncoder(OLD), FakeEncoder(NEW), GarbledEncoder(BAD))
+    if before is not None:
+        clock, memory, embedders = before.clock, before.memory, before.embedders
+    retrieval = RetrievalService(
+        embedders, memory, HeadsFollower(memory, clock, Patience(stale_after_seconds=1e9)), clock
+    )
+    cache = FakeAnswerCache()
+    settings = IndexingSettings()
+    async with (
+        open_indexing(
+            places(folder), Neighbours(embedders, retrieval, cache), settings, clock
+        ) as indexing,
+        asyncio.TaskGroup() as tasks,
+    ):
+        following = tasks.create_task(retrieval.follow(indexing.service))
+        log = MemoryEventLog(clock) if before is None else before.log
+        made = Changing(indexing, retrieval, memory, embedders, cache, clock, log)
+        made.handled = 0 if before is None else before.handled
+        known = await indexing.service.list_collections(ADMIN, PageRequest())
+        if not known.items:
+            await indexing.service.create_collection(ADMIN, NewCollection("docs", encoder=OLD))
+            for topic in topics:
+                await made.upload(topic, text_of(topic))
+            await made.work()
+            if golden:
+                await made.keep_golden(topics)
+        try:
+            yield made
+        finally:
+            following.cancel()

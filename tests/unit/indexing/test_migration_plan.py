@@ -1,0 +1,280 @@
+"""Whatever happens to a migration, in any order: it ends, and a route flips once."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ragmesh.core.documents import Chunking
+from ragmesh.core.errors import MigrationCommandRefusedError
+from ragmesh.core.migrations import (
+    Approval,
+    CanaryStep,
+    GateVerdict,
+    MigrationCommand,
+    MigrationPhase,
+    MigrationPolicy,
+    OnFailure,
+)
+from ragmesh.indexing.migration import after, plan
+from ragmesh.indexing.migration_commands import Order, commanded
+from ragmesh.indexing.migration_state import (
+    SOUND,
+    BuildSpec,
+    Change,
+    FollowerProgress,
+    MigrationState,
+    Observed,
+    Role,
+    Standing,
+)
+from ragmesh.indexing.migration_steps import (
+    CreateIndex,
+    Drop,
+    Evaluate,
+    Feed,
+    MakeCandidate,
+    Promote,
+    RollBack,
+    Verify,
+    Weigh,
+)
+from ragmesh.testing.embedding import fake_fingerprint
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+LEASE_SECONDS = 600.0
+_SEEDS = range(100)
+
+
+def spec(name: str) -> BuildSpec:
+    return BuildSpec(name, fake_fingerprint(name), Chunking(), "en")
+
+
+@dataclass
+class Model:
+    """A catalog and an index of numbers, which carry out whatever is planned."""
+
+    draw: random.Random
+    state: MigrationState
+    versions: dict[str, Standing]
+    now: datetime = START
+    weightless: dict[str, datetime] = field(default_factory=dict)
+    lagging: dict[str, int] = field(default_factory=dict)
+    failed: dict[str, int] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
+    weighed: set[str] = field(default_factory=set)
+    verified: set[str] = field(default_factory=set)
+    passed: set[str] = field(default_factory=set)
+    begun: list[str] = field(default_factory=list)
+    flips: list[tuple[str, str]] = field(default_factory=list)
+    bad: frozenset[str] = frozenset()
+    """Encoders whose versions fail the gate."""
+
+    def observed(self) -> Observed:
+        standings = []
+        for uid, one in self.versions.items():
+            since = self.weightless.get(uid)
+            gone = float("inf") if since is None else (self.now - since).total_seconds()
+            standings.append(replace(one, weightless_seconds=gone))
+        progress = {
+            uid: FollowerProgress(10, self.lagging.get(uid, 0), self.failed.get(uid, 0))
+            for uid, one in self.versions.items()
+            if one.role.follows
+        }
+        return Observed(
+            self.state,
+            tuple(standings),
+            self.now,
+            progress,
+            self.state.wanted.digest in self.refused,
+            LEASE_SECONDS,
+        )
+
+    def turn(self) -> bool:
+        """One look and its steps; whether the state has changed."""
+        observed = self.observed()
+        for step in plan(observed):
+            if isinstance(step, Feed):
+                self.lagging[step.uid] = max(
+                    self.failed.get(step.uid, 0), self.lagging.get(step.uid, 0) - 5
+                )
+                continue
+            self.carry_out(step, observed)
+            return True
+        return False
+
+    def carry_out(self, step: object, observed: Observed) -> None:
+        match step:
+            case CreateIndex(uid):
+                self.versions[uid] = replace(self.versions[uid], made=True)
+                return
+            case Verify(uid):
+                self.verified.add(uid)
+                self.commit(Change(replace(self.state, checked=SOUND)))
+                return
+            case Evaluate(uid):
+                verdict = self.verdict_of(uid)
+                if verdict is GateVerdict.PASS:
+                    self.passed.add(uid)
+                self.commit(Change(replace(self.state, verdict=verdict)))
+                return
+            case MakeCandidate():
+                self.begun.append(self.state.wanted.digest)
+            case Promote() | RollBack():
+                self.flips.append((type(step).__name__, observed.primary.uid))
+            case Weigh():
+                assert observed.candidate is not None
+                uid = observed.candidate.uid
+                assert uid in self.verified
+                assert uid in self.passed or self.state.approved
+                self.weighed.add(uid)
+            case Drop(uid):
+                assert observed.primary.uid != uid
+        self.commit(after(step, observed))  # type: ignore[arg-type]  # a step of the plan
+
+    def verdict_of(self, uid: str) -> GateVerdict:
+        if any(spec(name).digest == self.versions[uid].digest for name in self.bad):
+            return GateVerdict.REFUSED
+        return self.draw.choice([GateVerdict.PASS, GateVerdict.PASS, GateVerdict.INCONCLUSIVE])
+
+    def commit(self, change: Change) -> None:
+        if change.only_if_caught_up and self.lagging.get(change.only_if_caught_up):
+            return
+        state = replace(change.state, version=self.state.version + 1)
+        if change.candidate is not None:
+            uid = f"v{len(self.begun) + 1}"
+            self.versions[uid] = Standing(
+                uid, uid, change.candidate.digest, Role.CANDIDATE, made=False
+            )
+            self.lagging[uid] = 10
+            state = replace(state, candidate_uid=uid)
+        for uid, role in change.roles.items():
+            self.versions[uid] = replace(self.versions[uid], role=role)
+        if change.weights:
+            self.share(change)
+        if change.refusal is not None:
+            self.refused.add(change.refusal.digest)
+        self.refused.discard(change.pardoned)
+        self.versions.pop(change.dropped, None)
+        self.state = state
+        self.check()
+
+    def share(self, change: Change) -> None:
+        for uid, one in list(self.versions.items()):
+            weight = change.weights.get(uid, 0)
+            if one.weight and not weight:
+                self.weightless[uid] = self.now
+            if weight:
+                self.weightless.pop(uid, None)
+            self.versions[uid] = replace(one, weight=weight)
+
+    def check(self) -> None:
+        """What must hold at every moment."""
+        weights = [one.weight for one in self.versions.values()]
+        assert sum(weights) == 100
+        serving = [uid for uid, one in self.versions.items() if one.weight]
+        assert len(serving) <= 2
+        assert sum(one.role is Role.PRIMARY for one in self.versions.values()) == 1
+        assert sum(one.role is Role.CANDIDATE for one in self.versions.values()) <= 1
+        assert sum(one.role is Role.RETAINED for one in self.versions.values()) <= 1
+
+
+def model(seed: int, *, bad: frozenset[str] = frozenset()) -> Model:
+    first = Standing("v1", "v1", spec("a").digest, Role.PRIMARY, made=True, weight=100)
+    policy = MigrationPolicy(canary=(CanaryStep(20, 60.0), CanaryStep(60, 60.0)), soak_seconds=300)
+    state = MigrationState("c", spec("a"), policy)
+    return Model(random.Random(seed), state, {"v1": first}, bad=bad)
+
+
+def pass_time(made: Model, seconds: float) -> None:
+    made.now += timedelta(seconds=seconds)
+
+
+def settle(made: Model, *, turns: int = 400) -> None:
+    """Go on, with time passing and holds of the gate answered, until nothing changes for long."""
+    for _ in range(turns):
+        moved = made.turn()
+        if made.state.held is not None and made.state.held.by == "gate":
+            tell(made, MigrationCommand.APPROVE)
+        if not moved:
+            pass_time(made, 120.0)
+
+
+def tell(made: Model, command: MigrationCommand) -> None:
+    made.commit(commanded(made.observed(), Order(command, "ada", "because")))
+
+
+@pytest.mark.parametrize("seed", _SEEDS)
+def test_a_plan_ends_in_what_is_wanted_whatever_happens_on_the_way(seed: int) -> None:
+    made = model(seed)
+    draw = made.draw
+    for _ in range(60):
+        match draw.randrange(8):
+            case 0:
+                made.state = replace(
+                    made.state, wanted=spec(draw.choice("abc")), held=None, version=99
+                )
+            case 1:
+                pass_time(made, draw.choice([1.0, 90.0, 700.0]))
+            case 2:
+                for uid, one in made.versions.items():
+                    if one.role.follows:
+                        made.lagging[uid] = made.lagging.get(uid, 0) + draw.randrange(3)
+            case 3:
+                with contextlib.suppress(MigrationCommandRefusedError):
+                    tell(made, draw.choice(list(MigrationCommand)))
+            case _:
+                made.turn()
+    if made.state.held is not None:
+        tell(made, MigrationCommand.RESUME)
+    settle(made)
+    wanted = made.state.wanted.digest
+    serves = made.observed().primary.digest == wanted
+    assert serves or wanted in made.refused
+    assert made.state.phase.rests
+    assert set(made.versions) == {made.observed().primary.uid}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_good_candidate_flips_once_and_a_bad_one_never(seed: int) -> None:
+    good, bad = model(seed), model(seed, bad=frozenset({"b"}))
+    for made in (good, bad):
+        made.state = replace(made.state, wanted=spec("b"))
+        settle(made)
+    assert [kind for kind, _ in good.flips] == ["Promote"]
+    assert good.observed().primary.digest == spec("b").digest
+    assert (bad.flips, bad.weighed) == ([], set())
+    assert bad.state.phase is MigrationPhase.FAILED
+    assert bad.begun == [spec("b").digest]
+
+
+def test_there_and_back_and_there_again_builds_three_versions() -> None:
+    made = model(1)
+    for name in "bab":
+        made.state = replace(made.state, wanted=spec(name))
+        settle(made)
+        assert made.observed().primary.digest == spec(name).digest
+    assert len(made.begun) == 3
+    assert len(made.flips) == 3
+
+
+def test_a_candidate_that_fails_while_it_answers_waits_for_somebody_if_the_policy_says_so() -> None:
+    made = model(1)
+    policy = replace(made.state.policy, on_failure=OnFailure.HOLD, approval=Approval.AUTOMATIC)
+    made.state = replace(made.state, wanted=spec("b"), policy=policy)
+    for _ in range(200):
+        if made.state.held is not None:
+            tell(made, MigrationCommand.APPROVE)
+        made.turn()
+        if made.state.phase is MigrationPhase.CANARY:
+            break
+    candidate = made.observed().candidate
+    assert candidate is not None
+    made.failed[candidate.uid] = made.lagging[candidate.uid] = 1
+    made.turn()
+    assert made.state.held is not None
+    assert made.state.phase is MigrationPhase.CANARY

@@ -1,0 +1,392 @@
+"""An index is changed while it is asked, and nobody notices."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ragmesh.core.documents import JobState
+from ragmesh.core.errors import (
+    EncoderNotFoundError,
+    IndexVersionGoneError,
+    MigrationCommandRefusedError,
+    UnavailableError,
+)
+from ragmesh.core.migrations import (
+    Approval,
+    CanaryStep,
+    GateVerdict,
+    IndexChange,
+    Migration,
+    MigrationCommand,
+    MigrationPhase,
+    MigrationPolicy,
+)
+from ragmesh.core.pages import PageRequest
+from ragmesh.core.usage import AuditQuery
+from ragmesh.indexing.migration_state import Change
+from ragmesh.indexing.stages import INDEXER
+from tests.unit.indexing.migrating import (
+    BAD,
+    NEW,
+    OLD,
+    TOPICS,
+    Changing,
+    changing,
+    text_of,
+)
+from tests.unit.indexing.world import ADMIN
+
+FEW = TOPICS[:3]
+FAST = MigrationPolicy(canary=(CanaryStep(50, 5.0),), soak_seconds=30.0, min_questions=2)
+
+
+@asynccontextmanager
+async def small(folder: Path, **more: Any) -> AsyncIterator[Changing]:
+    """Three documents and as many golden questions."""
+    async with changing(folder, topics=FEW, **more) as made:
+        yield made
+
+
+def uid_of(found: Migration, name: str) -> str:
+    """The uid of a version that has a share of the questions."""
+    return next(one.index_version_uid for one in found.shares if one.index_version == name)
+
+
+async def test_a_good_encoder_ends_in_a_new_version_after_one_flip(tmp_path: Path) -> None:
+    async with changing(tmp_path) as made:
+        before = await made.migration()
+        await made.want(NEW)
+        await made.until(MigrationPhase.SOAKING, seconds=20.0)
+        after = await made.until(MigrationPhase.IDLE, seconds=100.0)
+        found = await made.search("Where is the cedar kept?")
+    assert made.seen == [
+        MigrationPhase.BACKFILLING,
+        MigrationPhase.CANARY,
+        MigrationPhase.SOAKING,
+        MigrationPhase.IDLE,
+    ]
+    assert (before.flips, after.flips) == (0, 1)
+    assert before.serving != after.serving
+    assert after.verdict is GateVerdict.PASS
+    assert found.index_version_uid == uid_of(after, after.serving)
+    assert found.hits[0].document_id == "cedar"
+
+
+async def test_random_vectors_are_refused_before_anybody_is_answered_from_them(
+    tmp_path: Path,
+) -> None:
+    async with changing(tmp_path) as made:
+        before = await made.migration()
+        await made.want(BAD)
+        after = await made.until(MigrationPhase.FAILED)
+        page = await made.indexing.service.list_evaluations(ADMIN, "docs", PageRequest())
+    assert after.reason == "QUALITY_GATE_FAILED"
+    assert after.serving == before.serving
+    assert after.route_epoch == before.route_epoch
+    assert [one.verdict for one in page.items] == ["refused"]
+
+
+async def test_what_was_refused_is_not_tried_again_until_somebody_says_refresh(
+    tmp_path: Path,
+) -> None:
+    async with changing(tmp_path) as made:
+        await made.want(BAD)
+        await made.until(MigrationPhase.FAILED)
+    async with changing(tmp_path, before=made) as again:
+        for _ in range(3):
+            found = await again.turn(seconds=10_000.0)
+        assert (found.phase, found.candidate) == (MigrationPhase.FAILED, "")
+        asked = await again.want(BAD)
+        assert (await again.turn()).phase is MigrationPhase.FAILED
+        assert asked.candidate == ""
+        await again.command(MigrationCommand.REFRESH)
+        assert (await again.turn()).candidate != ""
+
+
+@pytest.mark.parametrize(
+    ("planted", "reason"), [("empty", "CANDIDATE_EMPTY"), ("partial", "CANDIDATE_PARTIAL")]
+)
+async def test_a_candidate_that_lacks_documents_in_truth_is_refused(
+    tmp_path: Path, planted: str, reason: str
+) -> None:
+    async with small(tmp_path) as made:
+        before = await made.want(NEW, FAST)
+        await made.turn()
+        while (await made.turn()).percent < 100:
+            pass
+        candidate = await candidate_of(made)
+        held = await made.retrieval.list_document_digests(INDEXER, candidate, PageRequest())
+        for one in held.items[: None if planted == "empty" else 1]:
+            await made.memory.delete(candidate, one.document_uid, below_revision=9)
+        after = await made.until(MigrationPhase.FAILED)
+    assert after.reason == reason
+    assert after.route_epoch == before.route_epoch
+
+
+async def candidate_of(made: Changing) -> str:
+    """Uid of the version that is being built."""
+    versions = await made.memory.list_indexes()
+    route = await made.indexing.service.resolve_route(ADMIN, "docs")
+    return next(uid for uid in versions if uid != route.index_version_uid)
+
+
+async def test_a_candidate_whose_encoder_is_away_delays_no_upload(tmp_path: Path) -> None:
+    async with small(tmp_path) as made:
+        encoder = made.embedders.embedders[NEW].encoder
+        encoder.failure = UnavailableError("the encoder is away")
+        await made.want(NEW, FAST)
+        await made.turn()
+        accepted = await made.upload("late", text_of("walrus"))
+        stuck = await made.turn()
+        assert (await made.job(accepted)).state is JobState.SUCCEEDED
+        assert (await made.search("the walrus room")).hits[0].document_id == "late"
+        assert (stuck.phase, stuck.reason) == (MigrationPhase.BACKFILLING, "UNAVAILABLE")
+        encoder.failure = None
+        done = await made.until(MigrationPhase.SOAKING, seconds=10.0)
+    assert done.documents == 4
+
+
+async def test_a_rollback_after_half_an_hour_of_writes_loses_nothing(tmp_path: Path) -> None:
+    async with small(tmp_path) as made:
+        old = await made.want(NEW, replace(FAST, soak_seconds=7_200.0))
+        await made.until(MigrationPhase.SOAKING, seconds=10.0)
+        for minute in range(30):
+            await made.upload(f"m{minute}", text_of(f"word{minute}"))
+            await made.turn(seconds=60.0)
+        await made.upload("amber", text_of("walrus"))
+        await made.indexing.service.delete_document(ADMIN, "docs", "basil")
+        await made.turn()
+        began = made.clock.monotonic()
+        await made.command(MigrationCommand.ROLLBACK, "worse in the afternoon")
+        back = await made.until(MigrationPhase.FAILED)
+        assert made.clock.monotonic() - began <= 5.0
+        assert (back.serving, back.reason, back.flips) == (old.serving, "ROLLED_BACK", 2)
+        assert back.message == "worse in the afternoon"
+        for minute in range(30):
+            hits = (await made.search(f"the word{minute} room")).hits
+            assert hits[0].document_id == f"m{minute}"
+        assert (await made.search("the walrus room")).hits[0].document_id == "amber"
+        found = {hit.document_id for hit in (await made.search("the basil room")).hits}
+        assert "basil" not in found
+        assert (await made.turn(seconds=10_000.0)).candidate == ""
+
+
+async def test_a_rollback_that_cannot_wait_brings_the_last_documents_after_it(
+    tmp_path: Path,
+) -> None:
+    async with small(tmp_path) as made:
+        old = await made.want(NEW, FAST)
+        await made.until(MigrationPhase.SOAKING, seconds=10.0)
+        made.embedders.embedders[OLD].encoder.failure = UnavailableError("away for a moment")
+        await made.upload("late", text_of("walrus"))
+        await made.turn()
+        await made.command(MigrationCommand.ROLLBACK)
+        back = await made.until(MigrationPhase.FAILED)
+        assert back.serving == old.serving
+        made.embedders.embedders[OLD].encoder.failure = None
+        await made.turn()
+        assert (await made.search("the walrus room")).hits[0].document_id == "late"
+
+
+class Killed(BaseException):
+    """The process ended here; nothing that handles errors may notice."""
+
+
+async def test_a_process_that_dies_after_every_step_flips_once(tmp_path: Path) -> None:
+    async with small(tmp_path) as made:
+        old = await made.want(NEW, FAST)
+    deaths = 0
+    for _ in range(60):
+        async with small(tmp_path, before=made) as made:
+            catalog = made.indexing.ledger.catalog
+            committed = catalog.commit_change
+
+            async def commit(change: Change, cause: Any = None, *, do: Any = committed) -> bool:
+                done: bool = await do(change, cause)
+                raise Killed if done else AssertionError("nothing was committed")
+
+            catalog.commit_change = commit  # type: ignore[method-assign]
+            try:
+                found = await made.turn(seconds=6.0)
+            except* Killed:
+                deaths += 1
+            else:
+                if found.phase is MigrationPhase.IDLE:
+                    break
+            finally:
+                catalog.commit_change = committed  # type: ignore[method-assign]
+    assert deaths >= 8
+    assert (found.flips, found.serving != old.serving) == (1, True)
+
+
+async def test_another_wish_in_mid_migration_begins_anew(tmp_path: Path) -> None:
+    async with small(tmp_path) as made:
+        first = await made.want(NEW, FAST)
+        trying = await made.until(MigrationPhase.CANARY)
+        change = IndexChange(encoder=NEW, language="de")
+        await made.indexing.service.want_index(ADMIN, "docs", change)
+        anew = await made.turn()
+        assert anew.candidate not in ("", trying.candidate)
+        assert [one.weight for one in anew.shares] == [100]
+        done = await made.until(MigrationPhase.SOAKING, seconds=10.0)
+    assert (done.flips, done.language) == (1, "de")
+    assert done.serving != first.serving
+
+
+async def test_a_wish_for_what_serves_gives_the_candidate_up(tmp_path: Path) -> None:
+    async with small(tmp_path) as made:
+        await made.want(NEW, FAST)
+        await made.turn()
+        await made.want(OLD)
+        after = await made.until(MigrationPhase.IDLE)
+    assert (after.candidate, after.flips) == ("", 0)
+
+
+async def test_there_and_back_again_ends_where_it_began_in_a_third_version(tmp_path: Path) -> None:
+    async with small(tmp_path) as made:
+        first = await made.migration()
+        await made.want(NEW, FAST)
+        await made.until(MigrationPhase.IDLE, seconds=20.0)
+        await made.want(OLD, FAST)
+        back = await made.until(MigrationPhase.SOAKING, seconds=10.0)
+        found = await made.search("Where is the cedar kept?")
+    assert (back.flips, back.encoder) == (2, OLD)
+    assert back.serving.startswith("v3-")
+    assert back.serving != first.serving
+    assert found.hits[0].document_id == "cedar"
+
+
+async def test_a_wish_for_the_old_one_while_it_is_kept_goes_back_at_once(tmp_path: Path) -> None:
+    async with small(tmp_path) as made:
+        first = await made.want(NEW, FAST)
+        await made.until(MigrationPhase.SOAKING, seconds=10.0)
+        await made.want(OLD)
+        back = await made.until(MigrationPhase.IDLE)
+    assert (back.serving, back.flips, back.reason) == (first.serving, 2, "")
+
+
+async def test_a_document_that_is_deleted_meanwhile_is_gone_from_both(tmp_path: Path) -> None:
+    async with small(tmp_path) as made:
+        await made.want(NEW, FAST)
+        await made.until(MigrationPhase.CANARY)
+        await made.indexing.service.delete_document(ADMIN, "docs", "amber")
+        seen = set()
+        for number in range(40):
+            found = await made.search("the amber room", affinity=f"user{number}")
+            seen.add(found.index_version_uid)
+            assert "amber" not in {hit.document_id for hit in found.hits}
+        assert len(seen) == 2
+        await made.work()
+        await made.turn()
+        for uid in seen:
+            held = await made.retrieval.list_document_digests(INDEXER, uid, PageRequest())
+            assert len(held.items) == 2
+
+
+async def test_a_version_leaves_the_store_no_sooner_than_the_lease_of_its_routes(
+    tmp_path: Path,
+) -> None:
+    async with small(tmp_path) as made:
+        route = await made.indexing.service.resolve_route(ADMIN, "docs")
+        await made.want(NEW, FAST)
+        await made.until(MigrationPhase.IDLE, seconds=10.0)
+        await made.turn(seconds=300.0)
+        await made.indexing.reconciler.reconcile()
+        assert route.index_version_uid in await made.memory.list_indexes()
+        await made.turn(seconds=400.0)
+        await made.indexing.reconciler.reconcile()
+        assert route.index_version_uid not in await made.memory.list_indexes()
+        with pytest.raises(IndexVersionGoneError):
+            await made.memory.get_spec(route.index_version_uid)
+        assert (await made.search("Where is the cedar kept?")).hits[0].document_id == "cedar"
+
+
+async def test_without_golden_questions_it_waits_until_somebody_approves(tmp_path: Path) -> None:
+    async with small(tmp_path, golden=False) as made:
+        await made.want(NEW, FAST)
+        for _ in range(4):
+            waiting = await made.turn()
+        assert waiting.phase is MigrationPhase.EVALUATING
+        assert waiting.held is not None
+        assert waiting.held.by == "gate"
+        await made.command(MigrationCommand.APPROVE, "looked at it")
+        done = await made.until(MigrationPhase.SOAKING, seconds=10.0)
+    assert done.verdict is GateVerdict.INCONCLUSIVE
+
+
+async def test_a_manual_policy_waits_for_approval_although_the_gate_passed(tmp_path: Path) -> None:
+    async with small(tmp_path) as made:
+        await made.want(NEW, replace(FAST, approval=Approval.MANUAL))
+        await made.until(MigrationPhase.AWAITING_APPROVAL)
+        assert (await made.turn(seconds=10_000.0)).phase is MigrationPhase.AWAITING_APPROVAL
+        await made.command(MigrationCommand.APPROVE)
+        await made.until(MigrationPhase.CANARY)
+
+
+async def test_a_hold_stops_it_and_a_resume_goes_on(tmp_path: Path) -> None:
+    async with small(tmp_path) as made:
+        await made.want(NEW, FAST)
+        await made.until(MigrationPhase.CANARY)
+        await made.command(MigrationCommand.HOLD, "lunch")
+        held = await made.turn(seconds=10_000.0)
+        assert held.phase is MigrationPhase.CANARY
+        assert held.held is not None
+        assert (held.held.by, held.held.reason) == ("ada", "lunch")
+        await made.command(MigrationCommand.RESUME)
+        await made.command(MigrationCommand.PROMOTE)
+        await made.until(MigrationPhase.SOAKING)
+
+
+@pytest.mark.parametrize("command", list(MigrationCommand))
+async def test_a_command_that_the_phase_does_not_allow_is_refused_with_a_sentence(
+    tmp_path: Path, command: MigrationCommand
+) -> None:
+    async with changing(tmp_path, topics=(), golden=False) as made:
+        with pytest.raises(MigrationCommandRefusedError, match="while the migration is idle"):
+            await made.command(command)
+
+
+async def test_who_told_a_migration_what_and_why_is_in_the_audit(tmp_path: Path) -> None:
+    async with small(tmp_path) as made:
+        await made.want(NEW)
+        await made.turn()
+        await made.command(MigrationCommand.HOLD, "not today")
+        query = AuditQuery(action="CommandMigration")
+        page = await made.indexing.service.list_audit_entries(ADMIN, query, PageRequest())
+        (entry,) = page.items
+    assert (entry.actor, entry.reason, entry.resource) == ("ada", "not today", "collections/docs")
+    assert dict(entry.details)["command"] == "hold"
+
+
+async def test_a_dry_run_says_what_would_be_built_and_builds_nothing(tmp_path: Path) -> None:
+    async with small(tmp_path) as made:
+        service = made.indexing.service
+        new = await service.estimate_index(ADMIN, "docs", IndexChange(encoder=NEW))
+        same = await service.estimate_index(ADMIN, "docs", IndexChange(encoder=OLD))
+        with pytest.raises(EncoderNotFoundError):
+            await service.estimate_index(ADMIN, "docs", IndexChange(encoder="none"))
+        assert (await made.turn()).candidate == ""
+    assert (new.documents, new.encoder, new.reason) == (3, NEW, "")
+    assert new.index_version.startswith("v2-")
+    assert (same.index_version, same.reason) == ("", "NOTHING_TO_BUILD")
+
+
+async def test_what_is_uploaded_during_a_canary_reaches_both_versions(tmp_path: Path) -> None:
+    async with small(tmp_path) as made:
+        await made.want(NEW, replace(FAST, canary=(CanaryStep(50, 600.0),)))
+        await made.until(MigrationPhase.CANARY)
+        await made.upload("late", text_of("walrus"))
+        await made.turn()
+        await made.turn()
+        seen = set()
+        for number in range(40):
+            found = await made.search("the walrus room", affinity=f"user{number}")
+            seen.add(found.index_version_uid)
+            assert found.hits[0].document_id == "late"
+    assert len(seen) == 2
