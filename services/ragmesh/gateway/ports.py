@@ -35,15 +35,6 @@ from ragmesh.core.documents import (
 )
 from ragmesh.core.filters import Filter
 from ragmesh.core.mending import DeadLetter, Repaired, Replayed
-from ragmesh.core.migrations import (
-    EvaluationRecord,
-    GoldenQuestions,
-    IndexChange,
-    IndexEstimate,
-    Migration,
-    MigrationCommand,
-    RouteBatch,
-)
 from ragmesh.core.pages import Page, PageRequest
 from ragmesh.core.search import Retrieval, RetrieveQuery, StoredHits
 from ragmesh.core.tenants import (
@@ -68,6 +59,7 @@ from ragmesh.core.usage import (
     UsageSummary,
 )
 from ragmesh.core.vectors import EncoderDescription, Lane, TextEmbeddings
+from ragmesh.gateway.index_ports import Changing, RouteSource
 from ragmesh.gateway.limiting.quotas import Allowances
 
 
@@ -196,49 +188,6 @@ class Mending(Protocol):
 
     async def repair_collection(self, caller: Caller, collection: str) -> Repaired:
         """Compare catalog and index now, and repair every difference."""
-
-
-class Changing(Protocol):
-    """The index of a collection as it is and should be; for admins. A part of the catalog."""
-
-    async def want_index(self, caller: Caller, collection: str, change: IndexChange) -> Migration:
-        """Say what the index should be; a migration begins if it is not."""
-
-    async def estimate_index(
-        self, caller: Caller, collection: str, change: IndexChange
-    ) -> IndexEstimate:
-        """What such a change would build, and what that takes."""
-
-    async def get_migration(self, caller: Caller, collection: str) -> Migration:
-        """Where the migration of a collection stands."""
-
-    async def list_migrations(self, caller: Caller, page: PageRequest) -> Page[Migration]:
-        """Those of collections whose index somebody wanted otherwise."""
-
-    async def command_migration(
-        self, caller: Caller, collection: str, command: MigrationCommand, *, reason: str
-    ) -> Migration:
-        """Tell a migration what to do; MigrationCommandRefusedError when it may not."""
-
-    async def set_golden_questions(
-        self, caller: Caller, collection: str, content: str
-    ) -> GoldenQuestions:
-        """Keep golden questions with a collection instead of any others."""
-
-    async def get_golden_questions(self, caller: Caller, collection: str) -> GoldenQuestions:
-        """The golden questions of a collection."""
-
-    async def list_evaluations(
-        self, caller: Caller, collection: str, page: PageRequest
-    ) -> Page[EvaluationRecord]:
-        """What asking them found, the newest first."""
-
-
-class RouteSource(Protocol):
-    """Where routes are followed; a part of the catalog."""
-
-    def watch_routes(self, caller: Caller) -> AsyncIterator[RouteBatch]:
-        """Every route first, then changes, for ever; an empty batch is a heartbeat."""
 
 
 class Records(Protocol):
