@@ -96,7 +96,7 @@ class SqlCollections(Store):
             found = collections_of(rows_of(connection, _NAMED, of_tenant=tenant_uid, of_name=name))
             return found[0] if found else None
 
-        return await self._read(unit)
+        return await self._look(unit)
 
     async def list_collections(
         self, tenant_uid: str, *, after_name: str, limit: int

@@ -30,19 +30,22 @@ from ragmesh.core.ids import new_uid
 from ragmesh.indexing.acceptance import Decision, Verdict, decide
 from ragmesh.indexing.adapters.catalog.auditing import audit
 from ragmesh.indexing.adapters.catalog.jobs import end_jobs
-from ragmesh.indexing.adapters.catalog.locking import (
-    hold_named_documents,
-    keep_collection,
-)
+from ragmesh.indexing.adapters.catalog.locking import hold_named_documents
 from ragmesh.indexing.adapters.catalog.mapping import revision_of
 from ragmesh.indexing.adapters.catalog.quotas import room_of
 from ragmesh.indexing.adapters.catalog.saving import Saved, bury, save, tighten
 from ragmesh.indexing.adapters.catalog.selecting import (
-    LIVE_COLLECTION,
+    KEPT_COLLECTION,
     collections_of,
     documents_by_id,
 )
-from ragmesh.indexing.adapters.catalog.store import Store, asked_number, row_of, rows_of
+from ragmesh.indexing.adapters.catalog.store import (
+    MOST_PARAMETERS,
+    Store,
+    asked_number,
+    row_of,
+    rows_of,
+)
 from ragmesh.indexing.adapters.catalog.tables import jobs, revisions
 from ragmesh.indexing.deeds import (
     changed_document,
@@ -74,9 +77,8 @@ class SqlDocuments(Store):
         self, collection: CollectionRow, document_ids: Sequence[str]
     ) -> dict[str, DocumentRow]:
         """The documents by id, deleted ones included."""
-        return await self._read(
-            lambda connection: documents_by_id(connection, collection, document_ids)
-        )
+        asked = self._look if len(document_ids) <= MOST_PARAMETERS else self._read
+        return await asked(lambda connection: documents_by_id(connection, collection, document_ids))
 
     async def accept(
         self, caller: Caller, collection: CollectionRow, judged: Sequence[Candidate | InvalidError]
@@ -89,8 +91,8 @@ class SqlDocuments(Store):
         def unit(connection: Connection) -> Outcome:
             room = room_of(connection, collection.tenant_uid)
             live = _live(connection, collection)
-            hold_named_documents(connection, live.uid, named)
-            found = documents_by_id(connection, live, named)
+            is_known = hold_named_documents(connection, live.uid, named)
+            found = documents_by_id(connection, live, named) if is_known else {}
             writable = [
                 _judge(found.get(candidate.document_id), candidate)
                 for candidate in candidates
@@ -248,8 +250,7 @@ def _save_one(
 
 def _live(connection: Connection, collection: CollectionRow) -> CollectionRow:
     """The collection as it stays for this transaction: its default access decides here."""
-    keep_collection(connection, collection.uid)
-    found = collections_of(rows_of(connection, LIVE_COLLECTION, of_collection=collection.uid))
+    found = collections_of(rows_of(connection, KEPT_COLLECTION, of_collection=collection.uid))
     if not found:
         raise CollectionNotFoundError(f"there is no collection {collection.name}")
     return found[0]

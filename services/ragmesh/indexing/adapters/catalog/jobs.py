@@ -58,7 +58,7 @@ class SqlJobs(Store):
             row = row_of(connection, _JOB, of_job=job_id)
             return None if row is None else job_of(row)
 
-        return await self._read(unit)
+        return await self._look(unit)
 
     async def list_jobs(
         self,

@@ -66,7 +66,7 @@ class SqlListing(Store):
             found = rows_of(connection, statement, **places_of(collection))
             return tuple(document_of(row) for row in found)
 
-        return await self._read(unit)
+        return await self._look(unit)
 
     async def find_revision(self, document_uid: str, revision: int) -> RevisionRow | None:
         """One revision."""
@@ -79,7 +79,7 @@ class SqlListing(Store):
             row = row_of(connection, statement)
             return None if row is None else revision_of(row)
 
-        return await self._read(unit)
+        return await self._look(unit)
 
     async def list_revisions(
         self, document_uid: str, *, before_revision: int, limit: int
@@ -100,7 +100,7 @@ class SqlListing(Store):
             )
             return tuple(revision_of(row) for row in rows_of(connection, statement))
 
-        return await self._read(unit)
+        return await self._look(unit)
 
 
 def predicate(node: Filter, sortable: Sequence[SortableField]) -> ColumnElement[bool]:

@@ -22,7 +22,6 @@ _TENANT = select(tenants.c.uid).where(tenants.c.uid == bindparam("of_tenant"))
 _KEPT_TENANT = _TENANT.with_for_update(read=True, key_share=True)
 _WHOLE_TENANT = _TENANT.with_for_update()
 _COLLECTION = select(collections.c.uid).where(collections.c.uid == bindparam("of_collection"))
-_KEPT_COLLECTION = _COLLECTION.with_for_update(read=True, key_share=True)
 _KEPT_COLLECTION_OF = (
     select(collections.c.uid)
     .join(documents, documents.c.collection_uid == collections.c.uid)
@@ -58,12 +57,6 @@ def hold_tenant(connection: Connection, tenant_uid: str) -> None:
         connection.execute(_WHOLE_TENANT, {"of_tenant": tenant_uid})
 
 
-def keep_collection(connection: Connection, collection_uid: str) -> None:
-    """Nobody changes or deletes the collection meanwhile; others may keep it, too."""
-    if not has_one_writer(connection):
-        connection.execute(_KEPT_COLLECTION, {"of_collection": collection_uid})
-
-
 def keep_collection_of(connection: Connection, document_uid: str) -> None:
     """Nobody changes or deletes the document's collection meanwhile."""
     if not has_one_writer(connection):
@@ -84,11 +77,12 @@ def hold_documents(connection: Connection, uids: Sequence[str]) -> None:
 
 def hold_named_documents(
     connection: Connection, collection_uid: str, document_ids: Sequence[str]
-) -> None:
-    """Nobody else changes the documents of these ids meanwhile."""
-    if document_ids and not has_one_writer(connection):
-        values = {"of_collection": collection_uid, "of_ids": list(document_ids)}
-        connection.execute(_NAMED_DOCUMENTS, values)
+) -> bool:
+    """Nobody else changes the documents of these ids meanwhile; whether there may be any."""
+    if not document_ids or has_one_writer(connection):
+        return bool(document_ids)
+    values = {"of_collection": collection_uid, "of_ids": list(document_ids)}
+    return connection.execute(_NAMED_DOCUMENTS, values).first() is not None
 
 
 def hold_changes(connection: Connection) -> None:

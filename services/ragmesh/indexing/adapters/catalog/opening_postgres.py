@@ -64,7 +64,7 @@ class PostgresCatalog(SqlCatalog):
         def unit(connection: Connection) -> None:
             connection.execute(select(1))
 
-        await self._transactions.read(unit)
+        await self._transactions.look(unit)
 
     async def close(self) -> None:
         """Let go of what was taken."""

@@ -103,7 +103,7 @@ class SqlOutbox(Store):
                 bulk=counts.get(WorkLane.BULK.value, 0) + following,
             )
 
-        return await self._read(unit)
+        return await self._look(unit)
 
 
 def take_rows(

@@ -98,8 +98,12 @@ def collections_of(rows: Sequence[Any]) -> tuple[CollectionRow, ...]:
     )
 
 
-LIVE_COLLECTION = select_collections().where(collections.c.uid == bindparam("of_collection"))
-"""One collection, by its uid."""
+KEPT_COLLECTION = (
+    select_collections()
+    .where(collections.c.uid == bindparam("of_collection"))
+    .with_for_update(read=True, key_share=True, of=collections)
+)
+"""One collection by its uid, which nobody changes or deletes until the commit."""
 
 
 def select_documents() -> Select[Any]:

@@ -28,7 +28,7 @@ from ragmesh.indexing.claims import Claim, KnownAnswer, current_claim
 from ragmesh.indexing.sharing import Alone, Signal, Signals, Subject
 
 T = TypeVar("T")
-_MOST_PARAMETERS = 400
+MOST_PARAMETERS = 400
 
 
 class Writer(Protocol):
@@ -43,6 +43,9 @@ class Reader(Protocol):
 
     async def read(self, unit: Unit[T]) -> T:
         """Run the unit; it sees one moment."""
+
+    async def look(self, unit: Unit[T]) -> T:
+        """Run a unit of one statement, which sees one moment by itself."""
 
 
 class Store:
@@ -94,6 +97,13 @@ class Store:
         except DBAPIError as error:
             raise mapped_error(error) from error
 
+    async def _look(self, unit: Unit[T]) -> T:
+        """Read with one statement: where a server is asked, that is half as far to go."""
+        try:
+            return await self._reader.look(unit)
+        except DBAPIError as error:
+            raise mapped_error(error) from error
+
 
 def rows_of(connection: Connection, statement: Executable, **values: Any) -> list[Any]:
     """Every row of the statement as a mapping; the values are those of its parameters."""
@@ -118,5 +128,5 @@ def asked_number(number: int) -> ColumnElement[int]:
 
 def batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
     """The items in parts that fit into the parameters of one statement."""
-    for start in range(0, len(items), _MOST_PARAMETERS):
-        yield items[start : start + _MOST_PARAMETERS]
+    for start in range(0, len(items), MOST_PARAMETERS):
+        yield items[start : start + MOST_PARAMETERS]

@@ -69,7 +69,7 @@ class SqlTenants(Store):
             row = _find(connection, name)
             return None if row is None else tenant_of_row(row)
 
-        return await self._read(unit)
+        return await self._look(unit)
 
     async def find_tenant_by_uid(self, uid: str) -> Tenant | None:
         """The tenant with that uid."""
@@ -78,7 +78,7 @@ class SqlTenants(Store):
             row = row_of(connection, select(tenants).where(tenants.c.uid == uid))
             return None if row is None else tenant_of_row(row)
 
-        return await self._read(unit)
+        return await self._look(unit)
 
     async def list_tenants(self, *, after_name: str, limit: int) -> tuple[Tenant, ...]:
         """Tenants in order of name."""

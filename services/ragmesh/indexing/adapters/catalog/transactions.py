@@ -49,6 +49,11 @@ class Transactions:
         )
         return await self._repeated(unit, snapshot)
 
+    async def look(self, unit: Unit[T]) -> T:
+        """The result of a unit of one statement, which is sent without a transaction around it."""
+        bare = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        return await self._repeated(unit, bare)
+
     @asynccontextmanager
     async def in_time(self) -> AsyncIterator[None]:
         """Whatever goes wrong in the block, or takes too long, is an error of the mesh."""

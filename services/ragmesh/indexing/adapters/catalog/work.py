@@ -113,7 +113,7 @@ class SqlWork(Store):
             found = rows_of(connection, _VERSIONS, of_collection=collection_uid)
             return tuple(index_version_of(row) for row in found)
 
-        return await self._read(unit)
+        return await self._look(unit)
 
     async def work_of(self, index_version_uid: str, document_uid: str) -> Work | None:
         """The desired state as it is now."""
