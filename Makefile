@@ -46,6 +46,18 @@ up: setup ## Run the mesh in the foreground on .data (REST on 8080, gRPC on 5005
 split-up: setup ## Run the same mesh as one process a target, to see the seams (same folder and ports; Ctrl-C stops it)
 	$(BIN)/python -m tools.split --data-dir .data
 
+.PHONY: dev-up
+dev-up: setup ## Start real servers and a mesh of twelve processes on them, in the background (as root; DEV=.data/dev)
+	$(BIN)/python -m tools.dev up $(if $(DEV),--folder "$(DEV)")
+
+.PHONY: dev-status
+dev-status: $(READY) ## Say which of them are up, and where (after `make dev-up`)
+	@$(BIN)/python -m tools.dev status $(if $(DEV),--folder "$(DEV)")
+
+.PHONY: dev-down
+dev-down: $(READY) ## Stop them all; what they stored stays in their folder
+	@$(BIN)/python -m tools.dev down $(if $(DEV),--folder "$(DEV)")
+
 ##@ Test
 
 .PHONY: test

@@ -55,6 +55,16 @@ class Server:
         return {name: self._filled(word) for name, word in self.kind.client_environ.items()}
 
     @property
+    def settings(self) -> dict[str, str]:
+        """The variables that make a process of ragmesh use it."""
+        return {**self.environ, self.kind.setting: self.url}
+
+    @property
+    def port(self) -> int:
+        """Where it serves; 0 for one whose ports need not be chosen."""
+        return next(iter(self.ports.values()), 0)
+
+    @property
     def host(self) -> str:
         """Where it is reached."""
         return LOOPBACK if self._network is None else self._network.address
@@ -72,7 +82,7 @@ class Server:
     @property
     def serves(self) -> bool:
         """Whether it answers in its own protocol, within a second."""
-        return self.runs and self.kind.serves(self.host, next(iter(self.ports.values()), 0))
+        return self.runs and self.kind.serves(self.host, self.port)
 
     def start(self) -> None:
         """Start it, on what its folder holds; return when it serves."""

@@ -28,8 +28,10 @@ class Kind:
     """Names of ports that are chosen among the free ones; the first is where it serves."""
     serves: Callable[[str, int], bool]
     """Whether something serves at a host and port."""
+    setting: str
+    """The variable of ragmesh that names it, by its URL."""
     url: str
-    """What ragmesh's setting takes."""
+    """What that takes."""
     environ: Mapping[str, str] = field(default_factory=dict)
     """What the server is told by variables."""
     client_environ: Mapping[str, str] = field(default_factory=dict)
@@ -108,7 +110,9 @@ KINDS: Mapping[str, Kind] = {
         ),
         ports=("kafka", "controller"),
         serves=probes.answers_kafka,
+        setting="RAGMESH_EVENTS__URL",
         url="kafka://$host:$kafka",
+        client_environ={"RAGMESH_EVENTS__KAFKA__REPLICATION": "1"},  # there is one broker
     ),
     "weaviate": Kind(
         program=GoProgram("weaviate", "github.com/weaviate/weaviate/cmd/weaviate-server"),
@@ -139,6 +143,7 @@ KINDS: Mapping[str, Kind] = {
         ports=(),
         own_network=True,
         serves=lambda host, _: probes.answers_http(host, 8080, "/v1/.well-known/ready"),
+        setting="RAGMESH_INDEX__URL",
         url="weaviate://$host:8080",
     ),
     "postgres": Kind(
@@ -156,6 +161,7 @@ KINDS: Mapping[str, Kind] = {
         user="postgres",
         ports=("postgres",),
         serves=probes.answers_postgres,
+        setting="RAGMESH_CATALOG__URL",
         url="postgresql+asyncpg://ragmesh@$host:$postgres/postgres",
         client_environ={"RAGMESH_CATALOG__PASSWORD_FILE": "$folder/password"},
         stop_signal=signal.SIGINT,  # "fast": it does not wait for its clients to leave
@@ -169,6 +175,7 @@ KINDS: Mapping[str, Kind] = {
         ),
         ports=("redis",),
         serves=probes.answers_redis,
+        setting="RAGMESH_CACHE__URL",
         url="redis://$host:$redis/0",
     ),
     "s3": Kind(
@@ -181,6 +188,7 @@ KINDS: Mapping[str, Kind] = {
         ),
         ports=("s3",),
         serves=partial(probes.answers_http, path="/"),
+        setting="RAGMESH_BLOBS__URL",
         url="s3://ragmesh",
         client_environ={
             "AWS_ENDPOINT_URL": "http://$host:$s3",
@@ -196,6 +204,7 @@ KINDS: Mapping[str, Kind] = {
         command=("$program", "--config", "$folder/collector.yaml"),
         ports=("otlp", "prometheus"),
         serves=probes.answers_grpc,
+        setting="RAGMESH_TELEMETRY__OTLP_ENDPOINT",
         url="http://$host:$otlp",
     ),
 }
