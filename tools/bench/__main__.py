@@ -29,12 +29,13 @@ ROWS: Mapping[str, str] = MappingProxyType(
         "S4": "writing:measure_reading",
         "E": "encoding:measure_encoding",
         "Q3": "kinds:measure_kinds",
+        "W2": "stores:measure_stores",
         "P1": "lanes:measure_lanes",
         "upload": "uploads:measure_uploads",
     }
 )
 """Where each benchmark is written; its file is imported when it is run."""
-NEEDS_FOLDER = frozenset({"Q3"})
+NEEDS_FOLDER = frozenset({"Q3", "W2"})
 """Left out of a run of all unless a folder is given."""
 
 
@@ -45,7 +46,7 @@ async def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--folder",
         type=Path,
-        help="documents of your own, for I1, I2, I4 and Q3; questions of your own, for C1",
+        help="documents of your own, for I1, I2, I4, Q3 and W2; questions of your own, for C1",
     )
     chosen = parser.parse_args(arguments)
     if unknown := set(chosen.rows) - ROWS.keys():

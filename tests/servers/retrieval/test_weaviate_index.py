@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AsyncExitStack
 
 import pytest
 
-from ragmesh.chassis.clocks import SystemClock
-from ragmesh.retrieval.adapters.weaviate.index import WeaviateIndex, weaviate_index
-from ragmesh.retrieval.adapters.weaviate.server import WeaviateServer
+from ragmesh.indexing.ports import ChunkIndex
+from ragmesh.retrieval.follower import HeadsFollower, Patience
 from ragmesh.retrieval.ports import VectorIndex
+from ragmesh.retrieval.service import RetrievalService
+from ragmesh.testing.chunk_index_contract import ChunkIndexContract
+from ragmesh.testing.clocks import ManualClock
+from ragmesh.testing.embedding import FakeEmbedder
 from ragmesh.testing.retrieval_contract import DurableIndexContract, Reopen
+from tests.servers.retrieval.stores import index_on
 from tools.servers.server import Server
 
 pytestmark = pytest.mark.servers
-NOT_FLUSHED = 0.0
-"""No test of the suite compares scores of keywords, so none waits until they are right."""
 
 
 class TestWeaviateIndex(DurableIndexContract):
@@ -47,8 +49,14 @@ class TestWeaviateIndex(DurableIndexContract):
         return reopened
 
 
-def index_on(server: Server) -> AbstractAsyncContextManager[WeaviateIndex]:
-    """The index of a server."""
-    return weaviate_index(
-        WeaviateServer.parse(server.url), clock=SystemClock(), flush_seconds=NOT_FLUSHED
-    )
+class TestChunkIndex(ChunkIndexContract):
+    """Retrieval over it keeps what indexing is promised."""
+
+    @pytest.fixture
+    async def chunk_index(self, weaviate_server: Server) -> AsyncIterator[ChunkIndex]:
+        async with index_on(weaviate_server) as index:
+            clock = ManualClock()
+            follower = HeadsFollower(index, clock, Patience())
+            yield RetrievalService(FakeEmbedder(), index, follower, clock)
+            for uid in await index.list_indexes():
+                await index.drop(uid)

@@ -87,15 +87,17 @@ def with_ids(ids: Iterable[str]) -> Condition:
 
 def of_revision(document_uid: str, revision: int) -> Condition:
     """The chunks of one revision."""
-    return both(_of_document(document_uid), _revision(base_pb2.Filters.OPERATOR_EQUAL, revision))
-
-
-def of_revisions_below(document_uid: str, below: int, but: Iterable[int]) -> Condition:
-    """The chunks of a document's revisions below one, but for some of them."""
     return both(
-        _of_document(document_uid),
-        _revision(base_pb2.Filters.OPERATOR_LESS_THAN, below),
-        *(_revision(base_pb2.Filters.OPERATOR_NOT_EQUAL, revision) for revision in but),
+        base_pb2.Filters(
+            operator=base_pb2.Filters.OPERATOR_EQUAL,
+            target=base_pb2.FilterTarget(property="document_uid"),
+            value_text=document_uid,
+        ),
+        base_pb2.Filters(
+            operator=base_pb2.Filters.OPERATOR_EQUAL,
+            target=base_pb2.FilterTarget(property="revision"),
+            value_int=revision,
+        ),
     )
 
 
@@ -133,22 +135,6 @@ def _words(name: str, words: Sequence[str]) -> Condition:
         for word in dict.fromkeys(words)
     ]
     return parts[0] if len(parts) == 1 else both(*parts)
-
-
-def _of_document(document_uid: str) -> Condition:
-    return base_pb2.Filters(
-        operator=base_pb2.Filters.OPERATOR_EQUAL,
-        target=base_pb2.FilterTarget(property="document_uid"),
-        value_text=document_uid,
-    )
-
-
-def _revision(operator: base_pb2.Filters.Operator, revision: int) -> Condition:
-    return base_pb2.Filters(
-        operator=operator,
-        target=base_pb2.FilterTarget(property="revision"),
-        value_int=revision,
-    )
 
 
 def _seen_by(caller: Caller) -> Pushed:

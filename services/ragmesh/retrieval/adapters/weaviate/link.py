@@ -38,7 +38,6 @@ from ragmesh.chassis.requests import remaining_seconds
 from ragmesh.core.errors import (
     DeadlineError,
     RagmeshError,
-    StorageFullError,
     StoreRefusedError,
     StoreUnavailableError,
 )
@@ -50,8 +49,6 @@ _WRITES_TAKE = 6
 """A write may take so many times as long as a search."""
 _RETRY_SECONDS = 1.0
 _KEY_REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
-_READ_ONLY = ("read-only", "readonly", "no space left")
-"""How Weaviate says that its disk is too full to write, for want of a code."""
 _MOST_DETAIL = 300
 _log = logging.getLogger(__name__)
 
@@ -102,7 +99,7 @@ class WeaviateLink:
                 self._batch_delete, request, self._write_seconds
             )
             if reply.failed:
-                raise self._refused_objects(reply.failed, "some objects could not be deleted")
+                raise self._refused_objects(reply.failed, "they could not be deleted")
             removed += reply.successful
             if reply.successful == 0 or reply.matches <= reply.successful:
                 return removed
@@ -175,6 +172,23 @@ class WeaviateLink:
             raise self.refusal(f"{method} {path}: {status} {told}")
         return told
 
+    async def find(self, path: str) -> Any:
+        """JSON of what is at a path; None when there is nothing."""
+        status, told = await self.rest("GET", path)
+        return self._expected(f"GET {path}", status, told)
+
+    async def remove(self, path: str) -> None:
+        """Remove what is at a path, if there is something."""
+        status, told = await self.rest("DELETE", path)
+        self._expected(f"DELETE {path}", status, told)
+
+    def _expected(self, call: str, status: int, told: object) -> object:
+        if status == HTTPStatus.NOT_FOUND:
+            return None
+        if not _is_success(status):
+            raise self.refusal(f"{call}: {status} {told}")
+        return told
+
     # -- standing --------------------------------------------------------------
 
     async def probe(self) -> str:
@@ -242,11 +256,6 @@ class WeaviateLink:
 
     def refusal(self, details: str) -> RagmeshError:
         """What it says may hold what it was asked: only the log is told."""
-        if any(mark in details.lower() for mark in _READ_ONLY):
-            return StorageFullError(
-                f"{self.server.name} takes no writes: its disk is nearly full",
-                retry_after_seconds=_RETRY_SECONDS,
-            )
         _log.warning("weaviate refused a request", extra={"detail": details[:_MOST_DETAIL]})
         return StoreRefusedError(
             f"{self.server.name} refused a request; the log tells why",
@@ -282,6 +291,10 @@ async def weaviate_link(server: WeaviateServer) -> AsyncIterator[WeaviateLink]:
 def quoted(name: str) -> str:
     """A name as a part of a REST path."""
     return quote(name, safe="")
+
+
+def _is_success(status: int) -> bool:
+    return status // 100 == 2
 
 
 def _numbers(version: str) -> tuple[int, ...]:

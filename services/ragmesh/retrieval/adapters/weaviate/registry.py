@@ -8,10 +8,9 @@ from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
-from ragmesh.core.errors import InvalidError, StoreDamagedError, StoreRefusedError
+from ragmesh.core.errors import InvalidError, StoreDamagedError
 from ragmesh.core.index import IndexSpec
 from ragmesh.retrieval.adapters.spec_text import decode_spec, encode_spec
-from ragmesh.retrieval.adapters.weaviate.conditions import with_ids
 from ragmesh.retrieval.adapters.weaviate.link import WeaviateLink, quoted
 from ragmesh.retrieval.adapters.weaviate.objects import StoredObject
 from ragmesh.retrieval.adapters.weaviate.schema import (
@@ -50,13 +49,7 @@ class Registry:
         """The spec that an index version was made with; None when there is none."""
         if not _is_uuid(index_version_uid):
             return None
-        try:
-            found = await self._entries.by_ids([index_version_uid], ("spec",))
-        except StoreRefusedError:
-            if await self._has_collection(INDEX_VERSIONS):
-                raise
-            return None  # nothing was ever kept there
-        entry = found.get(index_version_uid)
+        entry = await self._entries.by_key(index_version_uid)
         return None if entry is None else _read_spec(entry)
 
     async def is_whole(self, spec: IndexSpec) -> bool:
@@ -90,7 +83,7 @@ class Registry:
 
     async def forget(self, index_version_uid: str) -> None:
         """Remove the entry alone."""
-        await self._entries.remove(with_ids([index_version_uid]))
+        await self._entries.remove_keys([index_version_uid])
 
     @property
     def _entries(self) -> Shard:
@@ -114,10 +107,7 @@ class Registry:
         )
 
     async def _is_there(self, path: str) -> bool:
-        status, told = await self.link.rest("GET", path)
-        if status not in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):
-            raise self.link.refusal(f"GET {path}: {status} {told}")
-        return status == HTTPStatus.OK
+        return await self.link.find(path) is not None
 
 
 def _read_spec(entry: StoredObject) -> IndexSpec:

@@ -1,4 +1,7 @@
-"""What is held of each revision: the last thing that a write makes and the first that goes.
+"""What is held of each revision: a write begins and ends with its record.
+
+A record that only began says that the store may hold anything of the revision, and an earlier
+write must be cleared away before the next.
 
 The id of a record begins with that of its document, so that the store's own order of ids is the
 order in which documents are listed; no index is kept for it.
@@ -20,10 +23,10 @@ from ragmesh.retrieval.adapters.weaviate.shard import NIL_ID, Shard
 _PROPERTIES = (
     "document_uid",
     "revision",
-    "generation",
     "chunk_count",
     "digest",
     "attributes",
+    "updating",
     "retired_at",
 )
 _PREFIX_BYTES = 8
@@ -32,21 +35,29 @@ _FEW, _MANY = 50, 1_000
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One revision that is held whole, or was."""
+    """One revision that is held, was held, or is being written."""
 
     document_uid: str
     revision: int
     chunk_count: int
     digest: str
+    """Empty = its write has begun, and not ended."""
     attributes: Attributes
+    updating: int = 0
+    """Generation with which an update of the attributes began that has not ended; 0 = none."""
     retired_at: float = 0.0
     """Seconds since 1970 at which it was deleted; its chunks stay a while for searches under way.
     0 = it is in force."""
 
     @property
     def is_held(self) -> bool:
-        """Whether it is in force."""
-        return self.retired_at == 0.0
+        """Whether it is whole and in force."""
+        return bool(self.digest) and not self.is_retired
+
+    @property
+    def is_retired(self) -> bool:
+        """Whether it was deleted."""
+        return self.retired_at > 0.0
 
     @property
     def id(self) -> str:
@@ -71,10 +82,10 @@ class Record:
             {
                 "document_uid": self.document_uid,
                 "revision": self.revision,
-                "generation": self.attributes.generation,
                 "chunk_count": self.chunk_count,
                 "digest": self.digest,
                 "attributes": _encode(self.attributes),
+                "updating": self.updating,
                 "retired_at": self.retired_at,
             },
         )
@@ -93,17 +104,21 @@ class Revisions:
     shard: Shard
 
     async def get(self, document_uid: str, revision: int) -> Record | None:
-        """The record of a revision, in force or not."""
-        return (await self.of([(document_uid, revision)])).get((document_uid, revision))
+        """The record of a revision, held or not.
+
+        By its key in the store: after a kill no index may know it.
+        """
+        found = await self.shard.by_key(record_id(document_uid, revision))
+        return None if found is None else _read(found)
 
     async def of(self, owners: Iterable[tuple[str, int]]) -> Mapping[tuple[str, int], Record]:
-        """Those of the records that are there, in force or not."""
+        """Those of the records that are there, held or not."""
         ids = [record_id(document_uid, revision) for document_uid, revision in owners]
         records = map(_read, (await self.shard.by_ids(ids, _PROPERTIES)).values())
         return {(one.document_uid, one.revision): one for one in records}
 
     async def of_document(self, document_uid: str) -> list[Record]:
-        """The records of a document, in force or not."""
+        """The records of a document, held or not."""
         prefix = _prefix(document_uid)
         found: list[Record] = []
         cursor = _before(prefix)
@@ -130,7 +145,7 @@ class Revisions:
             whole = records if is_last else _without_last_group(records)
             held = sorted((one for one in whole if one.is_held and _order(one) > after), key=_order)
             if is_last or len(held) >= count:
-                return held[:count], [one for one in whole if not one.is_held]
+                return held[:count], [one for one in whole if one.is_retired]
             cursor = page[-1].id
 
     async def put(self, records: Iterable[Record]) -> None:
@@ -143,7 +158,7 @@ class Revisions:
 
     async def forget(self, records: Iterable[Record]) -> None:
         """Remove the records themselves."""
-        await self.shard.remove_ids([one.id for one in records])
+        await self.shard.remove_keys([one.id for one in records])
 
 
 def _order(record: Record) -> tuple[str, int]:
@@ -174,8 +189,9 @@ def _read(stored: StoredObject) -> Record:
         document_uid=of["document_uid"],
         revision=int(of["revision"]),
         chunk_count=int(of["chunk_count"]),
-        digest=of["digest"],
+        digest=of.get("digest", ""),
         attributes=_decode(of["attributes"]),
+        updating=int(of.get("updating", 0)),
         retired_at=float(of.get("retired_at", 0.0)),
     )
 

@@ -107,7 +107,7 @@ def revisions_definition() -> dict[str, Any]:
         **_TENANTS,
         "properties": [
             *(_text(name, "field") for name in ("document_uid", "digest", "attributes")),
-            *(_number(name, "int") for name in ("revision", "generation", "chunk_count")),
+            *(_number(name, "int") for name in ("revision", "chunk_count", "updating")),
             _number("retired_at", "number"),
         ],
     }

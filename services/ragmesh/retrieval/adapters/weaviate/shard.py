@@ -5,7 +5,8 @@ No call asks for more than a server gives by default, nor sends more than it tak
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from weaviate.proto.v1 import (
@@ -16,9 +17,11 @@ from weaviate.proto.v1 import (
     search_get_pb2,
 )
 
+from ragmesh.core.errors import StorageFullError, StoreRefusedError
 from ragmesh.retrieval.adapters.weaviate.conditions import Condition, with_ids
-from ragmesh.retrieval.adapters.weaviate.link import WeaviateLink
+from ragmesh.retrieval.adapters.weaviate.link import WeaviateLink, quoted
 from ragmesh.retrieval.adapters.weaviate.objects import StoredObject, read_object
+from ragmesh.retrieval.adapters.weaviate.together import together
 
 NIL_ID = "00000000-0000-0000-0000-000000000000"
 """Before every other in the order of ids."""
@@ -26,6 +29,9 @@ MOST_AT_ONCE = 500
 """Most objects that one call reads by their ids."""
 _MOST_WRITTEN = 256
 _MOST_WRITTEN_BYTES = 16 * 1024 * 1024
+_AT_ONCE = 16
+_READ_ONLY = "READONLY"
+_FULL_SECONDS = 5.0
 _OBJECT_BYTES = 4_096
 """About what an object takes beside its text."""
 
@@ -57,6 +63,11 @@ class Shard:
             reply = await self.link.search(request)
             found.update((one.id, one) for one in map(read_object, reply.results))
         return found
+
+    async def by_key(self, id: str) -> StoredObject | None:
+        """The object of an id, found in the store itself and not by an index of it."""
+        told = await self.link.find(self._path(id))
+        return None if told is None else StoredObject(id, told["properties"])
 
     async def in_order(
         self, after: str, properties: Sequence[str], limit: int
@@ -95,15 +106,6 @@ class Shard:
         reply = await self.link.search(request)
         return [Found(read_object(one), one.metadata.score) for one in reply.results]
 
-    async def matching(
-        self, condition: Condition, properties: Sequence[str], limit: int
-    ) -> list[StoredObject]:
-        """Objects that pass the condition, in no order."""
-        request = self._request(properties, limit, vectors=True)
-        request.filters.CopyFrom(condition)
-        reply = await self.link.search(request)
-        return [read_object(result) for result in reply.results]
-
     async def count(self, condition: Condition | None = None) -> int:
         """How many objects there are, or pass the condition."""
         request = aggregate_pb2.AggregateRequest(
@@ -117,20 +119,47 @@ class Shard:
         """Keep the objects, instead of those with their ids."""
         for some in _batches(objects):
             messages = [one.message(self.collection, self.tenant) for one in some]
-            await self.link.insert(batch_pb2.BatchObjectsRequest(objects=messages))
+            async with self._writing():
+                await self.link.insert(batch_pb2.BatchObjectsRequest(objects=messages))
 
     async def remove(self, condition: Condition) -> int:
         """Remove what passes the condition; how many there were."""
-        return await self.link.delete(
-            batch_delete_pb2.BatchDeleteRequest(
-                collection=self.collection, tenant=self.tenant, filters=condition
-            )
+        request = batch_delete_pb2.BatchDeleteRequest(
+            collection=self.collection, tenant=self.tenant, filters=condition
         )
+        async with self._writing():
+            return await self.link.delete(request)
 
-    async def remove_ids(self, ids: Sequence[str]) -> None:
-        """Remove the objects with these ids, of which any may be gone already."""
-        for some in _slices(ids):
-            await self.remove(with_ids(some))
+    async def remove_keys(self, ids: Sequence[str]) -> None:
+        """Remove the objects with these ids, of which any may be gone already.
+
+        One by one, from the store itself: after a kill no index of it may know them.
+        """
+        for at in range(0, len(ids), _AT_ONCE):
+            async with self._writing():
+                paths = map(self._path, ids[at : at + _AT_ONCE])
+                await together(self.link.remove(path) for path in paths)
+
+    def _path(self, id: str) -> str:
+        tenant = f"?tenant={quoted(self.tenant)}" if self.tenant else ""
+        return f"objects/{self.collection}/{id}{tenant}"
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[None]:
+        """Weaviate sets a tenant to read-only when its disk is nearly full; say so."""
+        try:
+            yield
+        except StoreRefusedError as error:
+            told = await self.link.require(
+                "GET", f"schema/{self.collection}/shards?tenant={quoted(self.tenant)}"
+            )
+            if any(shard.get("status") == _READ_ONLY for shard in told):
+                raise StorageFullError(
+                    f"{self.link.server.name} takes no writes: its disk is nearly full, or"
+                    " somebody has set the tenant to read-only",
+                    retry_after_seconds=_FULL_SECONDS,
+                ) from error
+            raise
 
     def _request(
         self, properties: Sequence[str], limit: int, *, vectors: bool

@@ -1,8 +1,10 @@
 """Writes that a search can rely on once they have returned.
 
-What Weaviate acknowledges may be found late or, after a kill, never: a chunk whose write was
-interrupted stays in its store, is missing from its vector index, and writing it again changes
-nothing. So a write removes before it inserts, and is done when each chunk was found by its vector.
+What Weaviate was given before a kill may be in its store and missing from any of its indexes, and
+writing it again changes nothing, since an equal object is there. So a write leaves a record when it
+begins; one that finds such a record removes before it inserts, by keys, because conditions and ids
+are looked up in those indexes. It is done when the server's memtables had time to get to disk, and
+each chunk was found by its vector after that.
 """
 
 from __future__ import annotations
@@ -11,7 +13,6 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ragmesh.core.callers import ADMINS_ONLY
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import RevisionNotFoundError, StoreRefusedError
 from ragmesh.core.ids import chunk_id
@@ -25,7 +26,6 @@ from ragmesh.core.index import (
 )
 from ragmesh.retrieval.adapters.weaviate.conditions import (
     of_revision,
-    of_revisions_below,
     with_ids,
 )
 from ragmesh.retrieval.adapters.weaviate.objects import (
@@ -44,8 +44,6 @@ LEAVE_SECONDS = 60.0
 _MOST_SWEPT = 100
 """Revisions that one listing removes for good."""
 _ATTEMPTS = 3
-_UNKNOWN = Attributes(0, "", "", "", "{}", frozenset(), (), ADMINS_ONLY)
-"""Of chunks whose write never ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +58,20 @@ class Writer:
         """Keep the chunks of a revision instead of those that it has."""
         uid, revision = write.document_uid, write.revision
         old = await version.revisions.get(uid, revision)
-        attributes = write.attributes
+        attributes, count = write.attributes, len(write.chunks)
+        if old is not None and old.attributes.generation > attributes.generation:
+            attributes = old.attributes
+        most = count if old is None else max(count, old.chunk_count)
+        await version.revisions.put([Record(uid, revision, most, "", attributes)])
+        version.heads.doubt(uid)
         if old is not None:
-            if old.attributes.generation > attributes.generation:
-                attributes = old.attributes
-            await version.revisions.forget([old])
-            version.heads.doubt(uid)
+            await version.chunks.remove_keys(_chunk_ids(version, (uid, revision), most))
         objects = await self._analysed(version, (uid, revision), attributes, write.chunks)
-        await version.chunks.remove(of_revision(uid, revision))
         await version.chunks.put(objects)
         await self._confirm(version, objects)
         drafts = [chunk.draft for chunk in write.chunks]
         digest = chunks_digest((draft.ordinal, draft.span, draft.text) for draft in drafts)
-        record = Record(uid, revision, len(drafts), digest, attributes)
+        record = Record(uid, revision, count, digest, attributes)
         await version.revisions.put([record])
         version.heads.doubt(uid)
         return record.told
@@ -82,11 +81,15 @@ class Writer:
         record = await version.revisions.get(write.document_uid, write.revision)
         if record is None or not record.is_held:
             raise _not_held()
-        if write.attributes.generation <= record.attributes.generation:
+        generation = write.attributes.generation
+        if generation <= record.attributes.generation:
             return
         objects = await self._objects(version, record)
-        if len(objects) < record.chunk_count:
+        # What an interrupted update has changed cannot be changed again: Weaviate would see no
+        # difference, and leave its indexes as they are. The revision is written anew.
+        if record.updating or len(objects) < record.chunk_count:
             raise _not_held()
+        await version.revisions.put([replace(record, updating=generation)])
         changed = await asyncio.to_thread(
             lambda: [with_attributes(version.analyzer, one, write.attributes) for one in objects]
         )
@@ -99,25 +102,26 @@ class Writer:
 
         Searches under way still read them: they are removed when `sweep` comes by later.
         """
-        known = [
+        gone = [
             record
             for record in await version.revisions.of_document(document_uid)
-            if record.revision < below_revision
+            if record.revision < below_revision and not record.is_retired
         ]
-        held = [record for record in known if record.is_held]
-        now = self.clock.now().timestamp()
-        left = await self._left_over(version, document_uid, below_revision, known)
-        if held or left:
-            await version.revisions.retire([*held, *left], now)
+        if gone:
+            await version.revisions.retire(gone, self.clock.now().timestamp())
             version.heads.doubt(document_uid)
-        return sum(record.chunk_count for record in (*held, *left))
+        return sum(record.chunk_count for record in gone)
 
     async def sweep(self, version: Version, retired: Sequence[Record]) -> None:
         """Remove for good what was deleted long enough ago."""
         before = self.clock.now().timestamp() - LEAVE_SECONDS
         due = [record for record in retired if record.retired_at <= before][:_MOST_SWEPT]
         for record in due:
-            await version.chunks.remove(of_revision(record.document_uid, record.revision))
+            owner = (record.document_uid, record.revision)
+            if record.digest:
+                await version.chunks.remove(of_revision(*owner))
+            else:
+                await version.chunks.remove_keys(_chunk_ids(version, owner, record.chunk_count))
         if due:
             await version.revisions.forget(due)
 
@@ -142,11 +146,8 @@ class Writer:
 
     async def _objects(self, version: Version, record: Record) -> list[StoredObject]:
         """The chunks of a revision by ordinal, as far as they are there."""
-        uid = version.spec.index_version_uid
-        ids = [
-            chunk_id(uid, record.document_uid, record.revision, ordinal)
-            for ordinal in range(record.chunk_count)
-        ]
+        owner = (record.document_uid, record.revision)
+        ids = _chunk_ids(version, owner, record.chunk_count)
         found = await version.chunks.by_ids(ids, chunk_properties(version.spec), vectors=True)
         return [found[one] for one in ids if one in found]
 
@@ -158,7 +159,7 @@ class Writer:
             lacking = await self._not_found(version, objects)
             if not lacking:
                 return
-            await version.chunks.remove_ids([one.id for one in lacking])
+            await version.chunks.remove_keys([one.id for one in lacking])
             await version.chunks.put(lacking)
         raise StoreRefusedError(
             f"{version.chunks.link.server.name} does not find what it was given to keep",
@@ -186,21 +187,11 @@ class Writer:
             found.update(hit.stored.id for hit in hits)
         return [one for one in objects if one.id not in found]
 
-    async def _left_over(
-        self, version: Version, document_uid: str, below_revision: int, known: Sequence[Record]
-    ) -> list[Record]:
-        """Revisions below of which there are chunks and no record: their writes never ended."""
-        revisions = [record.revision for record in known]
-        left: list[Record] = []
-        while True:
-            condition = of_revisions_below(document_uid, below_revision, revisions)
-            some = await version.chunks.matching(condition, ("revision",), 1)
-            if not some:
-                return left
-            revision = int(some[0].properties["revision"])
-            count = await version.chunks.count(of_revision(document_uid, revision))
-            left.append(Record(document_uid, revision, count, "", _UNKNOWN))
-            revisions.append(revision)
+
+def _chunk_ids(version: Version, owner: tuple[str, int], count: int) -> list[str]:
+    document_uid, revision = owner
+    uid = version.spec.index_version_uid
+    return [chunk_id(uid, document_uid, revision, ordinal) for ordinal in range(count)]
 
 
 def _not_held() -> RevisionNotFoundError:
