@@ -227,7 +227,8 @@ class IndexingClient(MendingClient, MigrationsClient, RecordClient, TenantClient
             ),
             metadata=self._signer.metadata(caller),
         )
-        return DocumentText(reply.document_id, reply.revision, reply.text)
+        place = (reply.collection_uid, reply.document_uid)
+        return DocumentText(reply.document_id, reply.revision, reply.text, *place)
 
     async def get_document_content(
         self, caller: Caller, collection: str, document_id: str, *, revision: int | None

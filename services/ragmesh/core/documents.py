@@ -217,6 +217,9 @@ class DocumentText:
     document_id: str
     revision: int
     text: str
+    collection_uid: str = ""
+    """Empty at a client of the public doors, like the other uid."""
+    document_uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +231,9 @@ class DocumentContent:
     content: bytes
     content_type: str
     filename: str
+    collection_uid: str = ""
+    """Empty at a client of the public doors, like the other uid."""
+    document_uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ class SeenDocument:
 
     document_uid: str
     chunk_ids: tuple[str, ...] = ()
-    """None where an answer was made from the document and quotes none of it."""
+    """None where an answer was made from the document and quotes none of it, or all was shown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,19 @@ from ragmesh.core.answers import Answer, AnswerEvent, AskQuery
 from ragmesh.core.api_keys import mint_key
 from ragmesh.core.callers import Caller
 from ragmesh.core.clock import Clock
-from ragmesh.core.documents import Accepted, Upload, UploadOutcome, accepted_of
+from ragmesh.core.documents import (
+    Accepted,
+    DocumentContent,
+    DocumentText,
+    Upload,
+    UploadOutcome,
+    accepted_of,
+)
 from ragmesh.core.errors import InternalError, InvalidError
 from ragmesh.core.names import collection_name
 from ragmesh.core.search import SearchQuery, SearchResult
 from ragmesh.core.tenants import ApiKey, NewKey
+from ragmesh.core.usage import SeenDocument
 from ragmesh.core.vectors import EncoderDescription
 from ragmesh.gateway.accounting import Account
 from ragmesh.gateway.asking import Asking
@@ -135,6 +143,30 @@ class GatewayService:
         name = collection_name(collection)
         account = Account(self.books, caller, "CreateDocument", Stopwatch(self.clock, self.spans))
         return await Uploading(self.catalog, account).upload_each(caller, name, uploads)
+
+    async def get_document_text(
+        self, caller: Caller, collection: str, document_id: str, *, revision: int | None
+    ) -> DocumentText:
+        """The text of a revision; that the caller saw it is noted."""
+        read = self.catalog.get_document_text(caller, collection, document_id, revision=revision)
+        found = await read
+        self._shown(caller, "GetDocumentText", found.collection_uid, found.document_uid)
+        return found
+
+    async def get_document_content(
+        self, caller: Caller, collection: str, document_id: str, *, revision: int | None
+    ) -> DocumentContent:
+        """The original bytes of a revision; that the caller saw them is noted."""
+        read = self.catalog.get_document_content(caller, collection, document_id, revision=revision)
+        found = await read
+        self._shown(caller, "GetDocumentContent", found.collection_uid, found.document_uid)
+        return found
+
+    def _shown(self, caller: Caller, method: str, collection_uid: str, document_uid: str) -> None:
+        watch = Stopwatch(self.clock, self.spans)
+        Account(self.books, caller, method, watch, collection_uid).show(
+            [SeenDocument(document_uid)]
+        )
 
     async def settle(
         self, caller: Caller, outcomes: Sequence[UploadOutcome], *, seconds: float

@@ -159,7 +159,7 @@ class Documents:
         self, caller: Caller, collection: str, document_id: str, *, revision: int | None
     ) -> DocumentText:
         """The extracted text of a revision, or TEXT_NOT_READY."""
-        stored = await self._revision(caller, collection, document_id, revision)
+        place, stored = await self._revision(caller, collection, document_id, revision)
         if stored.text_blob is None:
             raise TextNotReadyError(f"revision {stored.revision} has no text, or none yet")
         blob = await self.blobs.read_blob(stored.text_blob)
@@ -167,18 +167,18 @@ class Documents:
             text = (await asyncio.to_thread(Extraction.from_json, blob)).text
         except ValueError as error:
             raise StoreDamagedError("a stored text cannot be read") from error
-        return DocumentText(document_id, stored.revision, text)
+        return DocumentText(document_id, stored.revision, text, *place)
 
     async def get_content(
         self, caller: Caller, collection: str, document_id: str, *, revision: int | None
     ) -> DocumentContent:
         """The original bytes of a revision."""
-        stored = await self._revision(caller, collection, document_id, revision)
+        place, stored = await self._revision(caller, collection, document_id, revision)
         if stored.source_blob is None:
             raise StoreDamagedError("a revision has no content")
         content = await self.blobs.read_blob(stored.source_blob)
         return DocumentContent(
-            document_id, stored.revision, content, stored.content_type, stored.filename
+            document_id, stored.revision, content, stored.content_type, stored.filename, *place
         )
 
     async def list_revisions(
@@ -264,7 +264,8 @@ class Documents:
 
     async def _revision(
         self, caller: Caller, collection: str, document_id: str, revision: int | None
-    ) -> RevisionRow:
+    ) -> tuple[tuple[str, str], RevisionRow]:
+        """The uids of collection and document, and what is kept of the revision."""
         row = await self.collections.read(caller, collection)
         document = await self._visible(caller, row, document_id)
         number = document.revision if revision is None else revision
@@ -273,7 +274,7 @@ class Documents:
             raise RevisionNotFoundError(
                 f"document {document_id} has no revision {number} with content"
             )
-        return stored
+        return (row.uid, document.uid), stored
 
 
 def _needs_blob(current: DocumentRow | None, candidate: Candidate) -> bool:

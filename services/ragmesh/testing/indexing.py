@@ -215,20 +215,29 @@ class FakeIndexing(FakeChanging):
         self, caller: Caller, collection: str, document_id: str, *, revision: int | None
     ) -> DocumentText:
         """The content decoded, once the worker was played."""
-        document = self._document(caller, self._collection(caller, collection), document_id)
+        found = self._collection(caller, collection)
+        document = self._document(caller, found, document_id)
         stored = document.revision(revision)
         if not stored.is_read:
             raise TextNotReadyError(f"revision {stored.number} has no text yet")
-        return DocumentText(document_id, stored.number, stored.content.decode())
+        place = (found.shown.uid, document.row.uid)
+        return DocumentText(document_id, stored.number, stored.content.decode(), *place)
 
     async def get_document_content(
         self, caller: Caller, collection: str, document_id: str, *, revision: int | None
     ) -> DocumentContent:
         """The original bytes."""
-        document = self._document(caller, self._collection(caller, collection), document_id)
+        found = self._collection(caller, collection)
+        document = self._document(caller, found, document_id)
         stored = document.revision(revision)
         return DocumentContent(
-            document_id, stored.number, stored.content, stored.content_type, stored.filename
+            document_id,
+            stored.number,
+            stored.content,
+            stored.content_type,
+            stored.filename,
+            found.shown.uid,
+            document.row.uid,
         )
 
     async def delete_document(self, caller: Caller, collection: str, document_id: str) -> Accepted:

@@ -12,11 +12,13 @@ from ragmesh.core.documents import Upload
 from ragmesh.core.errors import (
     BudgetSpentError,
     CollectionNotFoundError,
+    RevisionNotFoundError,
     ScopeMissingError,
     UnavailableError,
 )
 from ragmesh.core.questions import Question
 from ragmesh.core.search import SearchQuery
+from ragmesh.core.usage import SeenDocument
 from ragmesh.gateway.books import noting_refusals
 from ragmesh.gateway.identity import DEVELOPER
 from ragmesh.gateway.parsing import parse_ask
@@ -187,3 +189,18 @@ def test_what_is_denied_is_noted(mesh: FakeMesh) -> None:
         raise ScopeMissingError("no")
     (refusal,) = mesh.books.refusals
     assert (refusal.call.method, refusal.refusal) == ("ListUsage", "SCOPE_MISSING")
+
+
+async def test_who_reads_a_whole_document_has_seen_it(mesh: FakeMesh) -> None:
+    service = mesh.service()
+    accepted = await service.upload(DEVELOPER, COLLECTION, Upload(b"28 days", "a"))
+    await mesh.catalog.finish(accepted.job_id)
+    await service.get_document_text(DEVELOPER, COLLECTION, "a", revision=None)
+    await service.get_document_content(DEVELOPER, COLLECTION, "a", revision=1)
+    with pytest.raises(RevisionNotFoundError):
+        await service.get_document_text(DEVELOPER, COLLECTION, "a", revision=2)
+    (found,) = mesh.catalog.collections.values()
+    text, content = mesh.books.sights
+    assert (text.call.method, content.call.method) == ("GetDocumentText", "GetDocumentContent")
+    assert text.collection_uid == found.shown.uid
+    assert text.documents == content.documents == (SeenDocument(found.documents["a"].row.uid),)

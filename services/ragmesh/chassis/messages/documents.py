@@ -196,6 +196,8 @@ def content_start_to_message(content: DocumentContent) -> catalog_service_pb2.Co
         content_type=content.content_type,
         filename=content.filename,
         size_bytes=len(content.content),
+        collection_uid=content.collection_uid,
+        document_uid=content.document_uid,
     )
 
 
@@ -206,7 +208,13 @@ def content_from_message(
     if len(content) != message.size_bytes:
         raise InvalidError.of("piece", f"must bring {message.size_bytes} bytes in all")
     return DocumentContent(
-        message.document_id, message.revision, content, message.content_type, message.filename
+        message.document_id,
+        message.revision,
+        content,
+        message.content_type,
+        message.filename,
+        message.collection_uid,
+        message.document_uid,
     )
 
 

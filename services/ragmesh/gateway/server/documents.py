@@ -94,7 +94,7 @@ class DocumentServicer(pb_grpc.DocumentServiceServicer):
     ) -> pb.GetDocumentTextResponse:
         """Answer the text that spans count in."""
         caller = current_principal()
-        text = await self._catalog.get_document_text(
+        text = await self._service.get_document_text(
             caller, *_named(request), revision=_revision(request)
         )
         return pb.GetDocumentTextResponse(text=text.text, revision=text.revision)
@@ -104,7 +104,7 @@ class DocumentServicer(pb_grpc.DocumentServiceServicer):
     ) -> AsyncIterator[pb.GetDocumentContentResponse]:
         """Answer the original bytes, piece by piece."""
         caller = current_principal()
-        content = await self._catalog.get_document_content(
+        content = await self._service.get_document_content(
             caller, *_named(request), revision=_revision(request)
         )
         yield pb.GetDocumentContentResponse(

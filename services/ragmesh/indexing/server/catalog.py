@@ -138,7 +138,11 @@ class CatalogServicer(pb_grpc.CatalogServiceServicer):
             revision=_revision(request),
         )
         return pb.GetDocumentTextResponse(
-            document_id=text.document_id, revision=text.revision, text=text.text
+            document_id=text.document_id,
+            revision=text.revision,
+            text=text.text,
+            collection_uid=text.collection_uid,
+            document_uid=text.document_uid,
         )
 
     async def GetDocumentContent(

@@ -337,7 +337,9 @@ def test_what_no_message_can_carry_is_refused_as_the_catalog_would(
 
 
 def test_content_that_ends_early_is_not_taken_for_the_whole() -> None:
-    content = DocumentContent("d", 1, b"hello", "text/plain", "d.txt")
+    content = DocumentContent(
+        "d", 1, b"hello", "text/plain", "d.txt", "of collection", "of document"
+    )
     start = arrived(documents.content_start_to_message(content))
     assert documents.content_from_message(start, b"hello") == content
     with pytest.raises(InvalidError):

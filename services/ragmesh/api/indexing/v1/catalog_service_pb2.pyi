@@ -655,22 +655,30 @@ class GetDocumentTextResponse(_message.Message):
     DOCUMENT_ID_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    COLLECTION_UID_FIELD_NUMBER: _builtins.int
+    DOCUMENT_UID_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
     """Id of the document."""
     revision: _builtins.int
     """Its revision, from 1."""
     text: _builtins.str
     """The text in NFC."""
+    collection_uid: _builtins.str
+    """Uid of its collection."""
+    document_uid: _builtins.str
+    """Uid of the document."""
     def __init__(
         self,
         *,
         document_id: _builtins.str = ...,
         revision: _builtins.int = ...,
         text: _builtins.str = ...,
+        collection_uid: _builtins.str = ...,
+        document_uid: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id", "revision", b"revision", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_uid", b"collection_uid", "document_id", b"document_id", "document_uid", b"document_uid", "revision", b"revision", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -719,6 +727,8 @@ class ContentStart(_message.Message):
     CONTENT_TYPE_FIELD_NUMBER: _builtins.int
     FILENAME_FIELD_NUMBER: _builtins.int
     SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    COLLECTION_UID_FIELD_NUMBER: _builtins.int
+    DOCUMENT_UID_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
     """Id of the document."""
     revision: _builtins.int
@@ -729,6 +739,10 @@ class ContentStart(_message.Message):
     """Name of the file as it was uploaded; empty without one."""
     size_bytes: _builtins.int
     """Length of the content in bytes."""
+    collection_uid: _builtins.str
+    """Uid of its collection."""
+    document_uid: _builtins.str
+    """Uid of the document."""
     def __init__(
         self,
         *,
@@ -737,10 +751,12 @@ class ContentStart(_message.Message):
         content_type: _builtins.str = ...,
         filename: _builtins.str = ...,
         size_bytes: _builtins.int = ...,
+        collection_uid: _builtins.str = ...,
+        document_uid: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_type", b"content_type", "document_id", b"document_id", "filename", b"filename", "revision", b"revision", "size_bytes", b"size_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_uid", b"collection_uid", "content_type", b"content_type", "document_id", b"document_id", "document_uid", b"document_uid", "filename", b"filename", "revision", b"revision", "size_bytes", b"size_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

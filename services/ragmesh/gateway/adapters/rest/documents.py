@@ -62,6 +62,7 @@ class DocumentEndpoints:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._catalog = context.service.catalog
+        self._service = context.service
 
     async def create(
         self, collection: CollectionName, request: Request, response: Response, wait: Wait = 0
@@ -142,7 +143,7 @@ class DocumentEndpoints:
         """What was read out of the document; every span counts in it."""
         caller = current_principal()
         names = _names(collection, document_id)
-        found = await self._catalog.get_document_text(caller, *names, revision=revision)
+        found = await self._service.get_document_text(caller, *names, revision=revision)
         return TextReply(text=found.text, revision=found.revision)
 
     async def content(
@@ -154,7 +155,7 @@ class DocumentEndpoints:
         """The original bytes, as an attachment that browsers do not open by themselves."""
         caller = current_principal()
         names = _names(collection, document_id)
-        found = await self._catalog.get_document_content(caller, *names, revision=revision)
+        found = await self._service.get_document_content(caller, *names, revision=revision)
         return Response(
             found.content,
             media_type=_media_type(found.content_type),
