@@ -94,6 +94,8 @@ class Process:
         while fresh := self._family() - frozen:
             _send(signal.SIGSTOP, fresh)
             frozen |= fresh
+        # The signal is sent before it is felt: until then somebody may still be answered.
+        await_condition(lambda: all(_state(pid) in {"T", "Z", ""} for pid in frozen))
         return frozen
 
     def thaw(self) -> None:
@@ -144,8 +146,13 @@ def _send(number: signal.Signals, pids: set[int]) -> None:
 
 def _is_gone(pid: int) -> bool:
     """Whether it runs no more, be it that its new parent has not noticed."""
+    return _state(pid) in {"Z", ""}
+
+
+def _state(pid: int) -> str:
+    """The kernel's letter for what it does; empty when it is gone."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
-        return True
-    return status.rpartition(")")[2].split()[0] == "Z"
+        return ""
+    return status.rpartition(")")[2].split()[0]

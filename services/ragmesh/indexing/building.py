@@ -105,10 +105,7 @@ def _object_blobs(place: ObjectPlace, catalog: Catalog, clock: Clock) -> ObjectB
     from ragmesh.indexing.adapters.object_blobs import ObjectBlobs
     from ragmesh.indexing.adapters.object_store import object_store
 
-    async def names_blobs() -> bool:
-        return bool(await catalog.list_stored(limit=1))
-
-    return ObjectBlobs(object_store(place, clock), names_blobs)
+    return ObjectBlobs(object_store(place, clock), catalog)
 
 
 @dataclass(frozen=True, slots=True)

@@ -304,7 +304,15 @@ class WorkStore(Protocol):
         """Heads that moved after the sequence, in its order; None = no such index version."""
 
 
+class Identified(Protocol):
+    """What can be told from any other of its kind."""
+
+    async def identify(self) -> str:
+        """The same uid for as long as the catalog lives, in every process that uses it."""
+
+
 class Catalog(
+    Identified,
     CollectionStore,
     DocumentStore,
     JobStore,

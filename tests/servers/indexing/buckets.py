@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from uuid import uuid4
 
 from ragmesh.indexing.adapters.object_place import ObjectPlace
+from ragmesh.indexing.records import StoredRevision
 from tools.servers.server import Server
 
 
@@ -20,3 +23,32 @@ def place_in(server: Server, **changes: str) -> ObjectPlace:
     options.update(changes)
     url = f"{server.url}/test-{uuid4().hex}"
     return ObjectPlace(url, tuple(options.items()))
+
+
+@dataclass(slots=True)
+class Owner:
+    """A catalog, as far as it names blobs."""
+
+    uid: str = field(default_factory=lambda: uuid4().hex)
+    names: Sequence[str] = ()
+    """Keys of blobs."""
+
+    async def identify(self) -> str:
+        return self.uid
+
+    async def list_stored(self, *, limit: int) -> Sequence[StoredRevision]:
+        return tuple(stored(key) for key in self.names[:limit])
+
+
+def stored(key: str) -> StoredRevision:
+    """A revision whose file is under the key."""
+    return StoredRevision(
+        document_uid="document",
+        revision=1,
+        is_current=True,
+        source_blob=key,
+        content_sha256="",
+        text_blob=None,
+        text_sha256="",
+        size_bytes=1,
+    )

@@ -11,23 +11,19 @@ from ragmesh.chassis.clocks import SystemClock
 from ragmesh.indexing.adapters.object_blobs import ObjectBlobs
 from ragmesh.indexing.adapters.object_store import object_store
 from ragmesh.testing.blobs_contract import BlobStoreContract, OpenBlobs
-from tests.servers.indexing.buckets import place_in
+from tests.servers.indexing.buckets import Owner, place_in
 from tools.servers.server import Server
 
 pytestmark = pytest.mark.servers
 
 
-async def no_names() -> bool:
-    return False
-
-
 class TestObjectBlobs(BlobStoreContract):
     @pytest.fixture
     def opener(self, s3_server: Server) -> OpenBlobs:
-        place = place_in(s3_server)
+        place, owner = place_in(s3_server), Owner()
 
         @asynccontextmanager
         async def opened() -> AsyncIterator[ObjectBlobs]:
-            yield ObjectBlobs(object_store(place, SystemClock()), no_names)
+            yield ObjectBlobs(object_store(place, SystemClock()), owner)
 
         return opened

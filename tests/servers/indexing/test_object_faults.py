@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from dataclasses import replace
 from hashlib import sha256
@@ -19,22 +20,14 @@ from ragmesh.core.errors import (
 from ragmesh.indexing.adapters.object_blobs import MARK, ObjectBlobs
 from ragmesh.indexing.adapters.object_place import ObjectPlace
 from ragmesh.indexing.adapters.object_store import PART_BYTES, object_store
-from tests.servers.indexing.buckets import place_in
+from tests.servers.indexing.buckets import Owner, place_in
 from tools.servers.server import Server
 
 pytestmark = pytest.mark.servers
 
 
-async def no_names() -> bool:
-    return False
-
-
-async def some_names() -> bool:
-    return True
-
-
-def blobs_at(place: ObjectPlace) -> ObjectBlobs:
-    return ObjectBlobs(object_store(place, SystemClock()), no_names)
+def blobs_at(place: ObjectPlace, owner: Owner | None = None) -> ObjectBlobs:
+    return ObjectBlobs(object_store(place, SystemClock()), owner or Owner())
 
 
 def folder_of(server: Server, place: ObjectPlace) -> Path:
@@ -114,8 +107,9 @@ async def test_wrong_credentials_are_told_and_make_no_blob_look_lost(
     s3_server: Server, wrong: dict[str, str]
 ) -> None:
     place = place_in(s3_server)
-    (key,) = await blobs_at(place).write_blobs([b"kept"])
-    refused = ObjectBlobs(object_store(with_options(place, wrong), SystemClock()), some_names)
+    owner = Owner()
+    (key,) = await blobs_at(place, owner).write_blobs([b"kept"])
+    refused = blobs_at(with_options(place, wrong), owner)
     for asked in (
         refused.require_place(),
         refused.read_blob(key),
@@ -145,14 +139,16 @@ async def test_a_place_that_was_emptied_or_is_another_one_has_lost_nothing(
     s3_server: Server,
 ) -> None:
     place = place_in(s3_server)
-    blobs = blobs_at(place)
+    owner = Owner()
+    blobs = blobs_at(place, owner)
     (key,) = await blobs.write_blobs([b"kept"])
+    owner.names = [key]
     folder = folder_of(s3_server, place)
     away = folder.rename(folder.with_name(f"{folder.name}-away"))
     for asked in (blobs.read_blob(key), blobs.missing_blobs([key])):
-        with pytest.raises(StoreRefusedError, match="not the place that it was"):
+        with pytest.raises(StoreRefusedError, match="the catalog names some"):
             await asked
-    restarted = ObjectBlobs(object_store(place, SystemClock()), some_names)
+    restarted = blobs_at(place, owner)
     with pytest.raises(StoreRefusedError, match="the catalog names some"):
         await restarted.write_blobs([b"into the wrong place"])
     away.rename(folder)
@@ -163,15 +159,39 @@ async def test_a_place_that_was_emptied_or_is_another_one_has_lost_nothing(
         await blobs.read_blob(key)
 
 
+async def test_a_place_that_files_were_copied_to_is_known_by_them(s3_server: Server) -> None:
+    place, moved = place_in(s3_server), place_in(s3_server)
+    (key,) = await blobs_at(place).write_blobs([b"kept"])
+    shutil.copytree(folder_of(s3_server, place) / key[:2], folder_of(s3_server, moved) / key[:2])
+    blobs = blobs_at(moved, Owner(names=["0" * 32, key]))
+    await blobs.require_place()
+    assert await blobs.read_blob(key) == b"kept"
+
+
 async def test_processes_that_begin_in_a_place_at_the_same_time_agree_on_it(
     s3_server: Server,
 ) -> None:
     place = place_in(s3_server)
-    several = [blobs_at(place) for _ in range(8)]
+    owner = Owner()
+    several = [blobs_at(place, owner) for _ in range(8)]
     written = await asyncio.gather(*(blobs.write_blobs([b"same"]) for blobs in several))
     for blobs in several:
         await blobs.require_place()
         assert await blobs.missing_blobs([key for (key,) in written]) == frozenset()
+
+
+async def test_the_blobs_of_another_catalog_are_neither_read_nor_swept(
+    s3_server: Server,
+) -> None:
+    place = place_in(s3_server)
+    (key,) = await blobs_at(place).write_blobs([b"theirs"])
+    foreign = blobs_at(place)
+    with pytest.raises(StoreRefusedError, match="holds blobs of another catalog"):
+        await foreign.write_blobs([b"ours"])
+    with pytest.raises(StoreRefusedError, match="holds blobs of another catalog"):
+        await anext(foreign.list_blobs())
+    with pytest.raises(StoreRefusedError, match="holds blobs of another catalog"):
+        await foreign.delete_blobs([key])
 
 
 async def test_a_mark_is_no_blob(s3_server: Server) -> None:

@@ -1,8 +1,10 @@
 """Blobs in an object store.
 
 A bucket that is not there, a key that nobody knows and a blob that is lost look alike: stores say
-"not found" to all of them. So the place has a mark of its own, and nothing is believed to be
-missing unless the mark is still there. Nor is a place begun in while the catalog names blobs.
+"not found" to all of them. So the place has a mark, and nothing is believed to be missing unless
+the mark is still there. It names the catalog that the blobs belong to: another one, which knows
+none of them, would sweep them away. Nor is a place begun in while the catalog names blobs and
+none of them is there.
 """
 
 from __future__ import annotations
@@ -12,20 +14,35 @@ import json
 import logging
 import re
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from hashlib import sha256
+from typing import Protocol
 
-from ragmesh.core.errors import RagmeshError, StoreDamagedError, StoreRefusedError
+from ragmesh.core.errors import (
+    RagmeshError,
+    StoreDamagedError,
+    StoreRefusedError,
+    StoreUnavailableError,
+)
 from ragmesh.indexing.adapters.object_store import ObjectStore
-from ragmesh.indexing.records import StoredBlob
+from ragmesh.indexing.records import StoredBlob, StoredRevision
 
 MARK = "ragmesh-blobs.json"
 _KEY = re.compile(r"[0-9a-f]{32}")
+_LOOKED_AT = 16
+"""Blobs that the catalog names, one of which is enough to know a place by."""
 _log = logging.getLogger(__name__)
 
-NamesBlobs = Callable[[], Awaitable[bool]]
-"""Whether the catalog names blobs."""
+
+class Owner(Protocol):
+    """The catalog that names the blobs."""
+
+    async def identify(self) -> str:
+        """The same uid for as long as it lives."""
+
+    async def list_stored(self, *, limit: int) -> Sequence[StoredRevision]:
+        """Revisions that name blobs, if there are any."""
 
 
 class ObjectBlobs:
@@ -34,10 +51,10 @@ class ObjectBlobs:
     Unlike a disk, a store fails as a whole: then every method says so, and nothing about blobs.
     """
 
-    def __init__(self, store: ObjectStore, names_blobs: NamesBlobs) -> None:
+    def __init__(self, store: ObjectStore, owner: Owner) -> None:
         self._store = store
-        self._names_blobs = names_blobs
-        self._mark: str | None = None
+        self._owner = owner
+        self._is_known = False
 
     async def write_blobs(self, contents: Sequence[bytes]) -> tuple[str, ...]:
         """Store the contents under new keys; StorageFullError keeps none of them."""
@@ -50,13 +67,15 @@ class ObjectBlobs:
             )
             failures = [one for one in writes if isinstance(one, BaseException)]
             if failures:
-                await self._take_back(keys)
+                if not any(isinstance(one, StoreUnavailableError) for one in failures):
+                    await self._take_back(keys)  # else it would be waited for once more
                 raise failures[0]
         return keys
 
     async def read_blob(self, key: str) -> bytes:
         """The bytes; StoreDamagedError when the key is unknown."""
-        content = await self._store.read(_path(key))
+        path = _path(key)
+        content = await self._store.read(path)
         if content is None:
             await self.require_place()
             raise StoreDamagedError(
@@ -67,6 +86,7 @@ class ObjectBlobs:
     async def delete_blobs(self, keys: Sequence[str]) -> None:
         """Forget the blobs; unknown keys are no error."""
         if keys:
+            await self._require_known_place()
             await self._store.delete([_path(key) for key in keys])
 
     async def missing_blobs(self, keys: Sequence[str]) -> frozenset[str]:
@@ -91,40 +111,49 @@ class ObjectBlobs:
                 yield found
 
     async def require_place(self) -> None:
-        """StoreRefusedError when this is not the place that it was, or not one to begin in."""
+        """StoreRefusedError when this is not where the catalog's blobs are, or may begin to be."""
+        uid = await self._owner.identify()
         found = await self._read_mark()
-        if found is None and self._mark is None:
-            found = await self._begin()
-        if not found or self._mark not in {None, found}:
+        if found is None:
+            found = await self._begin(uid)
+        if found != uid:
             raise StoreRefusedError(
-                f"{self._store.url} is not the place that it was: {MARK} in it is missing or "
-                "another one's; are bucket and prefix right?"
+                f"{self._store.url} holds blobs of another catalog, as {MARK} in it says; choose "
+                "another prefix, or restore the catalog that they belong to",
+                metadata={"catalog": found, "expected": uid},
             )
-        self._mark = found
+        self._is_known = True
 
     async def _require_known_place(self) -> None:
-        if self._mark is None:
+        if not self._is_known:
             await self.require_place()
 
     async def _read_mark(self) -> str | None:
+        """Uid of the catalog; empty when the mark cannot be read, None when there is none."""
         content = await self._store.read(MARK)
         if content is None:
             await self._store.look()
             return None
         with suppress(ValueError, KeyError, TypeError):
-            return str(json.loads(content)["place"])
+            return str(json.loads(content)["catalog"])
         return ""
 
-    async def _begin(self) -> str | None:
-        """Mark the place as this mesh's, unless blobs are expected that are not there."""
-        if await self._names_blobs():
+    async def _begin(self, uid: str) -> str:
+        """Mark the place as this catalog's, unless blobs are expected of which none is there."""
+        named = await self._owner.list_stored(limit=_LOOKED_AT)
+        if named and not await self._has_any([one.source_blob for one in named]):
             raise StoreRefusedError(
                 f"{self._store.url} holds no blobs of this mesh, but the catalog names some; are "
                 "bucket, prefix and credentials right? If they are lost, restore a backup"
             )
         # Another process that begins at the same moment may be faster: then its mark holds.
-        await self._store.create(MARK, json.dumps({"place": secrets.token_hex(16)}).encode())
-        return await self._read_mark()
+        await self._store.create(MARK, json.dumps({"catalog": uid}).encode())
+        return await self._read_mark() or ""
+
+    async def _has_any(self, keys: Sequence[str]) -> bool:
+        """Whether these are the blobs after all: nobody else has their keys."""
+        paths = [_path(key) for key in keys]
+        return any(await asyncio.gather(*(self._store.has(path) for path in paths)))
 
     async def _write(self, key: str, content: bytes) -> None:
         path = _path(key)

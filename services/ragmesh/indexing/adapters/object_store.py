@@ -150,14 +150,14 @@ class ObjectStore:
         if told & _REFUSED or isinstance(error, (PermissionDeniedError, UnauthenticatedError)):
             return self._refusal(error)
         return StoreUnavailableError(
-            f"{self.url} did not answer: {_first_line(words)}", retry_after_seconds=_REST_SECONDS
+            f"{self.url} did not answer: {_short(words)}", retry_after_seconds=_REST_SECONDS
         )
 
     def _refusal(self, error: Exception) -> StoreRefusedError:
-        code = ", ".join([*_CODE.findall(str(error)), *_STATUS.findall(str(error))])
+        words = str(error)
+        code = next(iter((*_CODE.findall(words), *_STATUS.findall(words), _short(words))))
         return StoreRefusedError(
-            f"{self.url} refuses ({code or _first_line(str(error))}); are bucket, region and "
-            "credentials right?",
+            f"{self.url} refuses ({code}); are bucket, region and credentials right?",
             retry_after_seconds=_REST_SECONDS,
         )
 
@@ -192,5 +192,6 @@ def object_store(place: ObjectPlace, clock: Clock) -> ObjectStore:
     return ObjectStore(store, place, clock)
 
 
-def _first_line(words: str) -> str:
-    return words.partition("\n")[0][:200]
+def _short(words: str) -> str:
+    """The reason, out of a first line that begins with what was asked."""
+    return words.partition("\n")[0].rpartition(" - ")[2][:200]

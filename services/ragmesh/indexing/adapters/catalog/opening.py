@@ -23,6 +23,7 @@ from ragmesh.indexing.adapters.catalog.dead_letters import SqlDeadLetters
 from ragmesh.indexing.adapters.catalog.documents import SqlDocuments
 from ragmesh.indexing.adapters.catalog.evaluations import SqlEvaluations
 from ragmesh.indexing.adapters.catalog.followers import SqlFollowers
+from ragmesh.indexing.adapters.catalog.identifying import SqlIdentity
 from ragmesh.indexing.adapters.catalog.jobs import SqlJobs
 from ragmesh.indexing.adapters.catalog.keys import SqlKeys
 from ragmesh.indexing.adapters.catalog.listing import SqlListing
@@ -49,6 +50,7 @@ class SqlCatalog(
     SqlOutbox,
     SqlRepairs,
     SqlCaring,
+    SqlIdentity,
     SqlUsage,
     SqlAudit,
     SqlTenants,

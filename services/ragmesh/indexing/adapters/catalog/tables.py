@@ -385,3 +385,11 @@ leases = Table(
     Column("holder", Text, nullable=False),
     Column("expires_at", Moment, nullable=False),
 )
+
+# What tells the catalog from any other, wherever it is moved or restored.
+identities = Table(
+    "identities",
+    schema,
+    Column("single", Integer, primary_key=True, autoincrement=False),
+    Column("uid", Text, nullable=False),
+)
