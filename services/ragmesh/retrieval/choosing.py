@@ -15,6 +15,12 @@ _MOST_LOADS = 4
 """Repeats make room for others so many times; a corpus of copies must not be read through."""
 
 
+def most_looked_at(limit: int, reranking: Reranking | None) -> int:
+    """How many candidates a search for so many hits may come to, from the best one on."""
+    reordered = 0 if reranking is None else reranking.limits.candidates
+    return max(_MOST_LOADS * limit, reordered)
+
+
 @dataclass(frozen=True, slots=True)
 class Chooser:
     """Chooses for one query within one view; reads each chunk once."""

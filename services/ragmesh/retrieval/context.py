@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 from ragmesh.core.search import Hit
@@ -35,10 +36,10 @@ def without_repeats(found: Iterable[Found], *, beside: Sequence[Found] = ()) -> 
     A chunk repeats others when it has no word that one of them lacks and most of it stands there
     in the same order: copies, excerpts, boilerplate. A number or a name that differs is news.
     """
-    told = [_Told.of(one.hit.text) for one in beside]
+    told = [_Told(one.hit.text) for one in beside]
     fresh = []
     for one in found:
-        telling = _Told.of(one.hit.text)
+        telling = _Told(one.hit.text)
         if not any(telling.repeats(other) for other in told):
             told.append(telling)
             fresh.append(one)
@@ -68,25 +69,23 @@ def joined(found: Sequence[Found]) -> tuple[Hit, ...]:
     return tuple(hits[place] for place in sorted(hits))
 
 
-@dataclass(frozen=True, slots=True)
 class _Told:
     """What a text says, apart from letter case, punctuation and white space."""
 
-    words: frozenset[str]
-    shingles: frozenset[tuple[str, ...]]
-
-    @classmethod
-    def of(cls, text: str) -> _Told:
-        words = _WORD.findall(text.casefold())
-        starts = range(max(1, len(words) - _SHINGLE_WORDS + 1))
-        return cls(
-            frozenset(words), frozenset(tuple(words[at : at + _SHINGLE_WORDS]) for at in starts)
-        )
+    def __init__(self, text: str) -> None:
+        self._spoken: list[str] = _WORD.findall(text.casefold())
+        self._words = frozenset(self._spoken)
 
     def repeats(self, other: _Told) -> bool:
-        if not self.words <= other.words:
+        if not self._words <= other._words:
             return False
-        return len(self.shingles & other.shingles) >= _REPEATED_SHARE * len(self.shingles)
+        return len(self._shingles & other._shingles) >= _REPEATED_SHARE * len(self._shingles)
+
+    @cached_property
+    def _shingles(self) -> frozenset[tuple[str, ...]]:
+        """Made when they are asked for: most texts have a word that the others lack."""
+        starts = range(max(1, len(self._spoken) - _SHINGLE_WORDS + 1))
+        return frozenset(tuple(self._spoken[at : at + _SHINGLE_WORDS]) for at in starts)
 
 
 _Placed = tuple[int, Found]

@@ -35,31 +35,38 @@ def fuse(
     rankings: Sequence[Ranking],
     candidates: Mapping[int, Candidate],
     weights: Mapping[str, float] = EQUAL,
+    *,
+    wanted: int | None = None,
 ) -> tuple[FusedCandidate, ...]:
-    """All candidates, best first; ties go by similarity, then document id and ordinal.
+    """The wanted candidates, or all, best first; ties go by similarity, then document id, ordinal.
 
     A ranking counts with its weight, 1 without one. One that found nothing says nothing about the
     others' candidates, so it does not count when the scores are brought into [0, 1].
     """
-    found: dict[int, list[Score]] = {place: [] for place in candidates}
-    sums = dict.fromkeys(candidates, 0.0)
+    sums: dict[int, float] = {}
     most = 0.0
     for ranking in rankings:
         weight = weights.get(ranking.name, 1.0)
         if ranking.places:
             most += weight / (RRF_K + 1)
-        for rank, (place, score) in enumerate(
-            zip(ranking.places, ranking.scores, strict=True), start=1
-        ):
-            found[place].append(Score(ranking.name, rank, score))
-            sums[place] += weight / (RRF_K + rank)
-    fused = [
-        FusedCandidate(candidates[place], min(1.0, sums[place] / most), tuple(scores))
-        for place, scores in found.items()
-        if scores
-    ]
-    fused.sort(key=_order)
-    return tuple(fused)
+        for rank, place in enumerate(ranking.places, start=1):
+            sums[place] = sums.get(place, 0.0) + weight / (RRF_K + rank)
+    scores = {place: min(1.0, total / most) for place, total in sums.items()}
+    order = sorted(scores, key=lambda place: _order(scores[place], candidates[place]))[:wanted]
+    seen = _seen(rankings, order)
+    return tuple(
+        FusedCandidate(candidates[place], scores[place], tuple(seen[place])) for place in order
+    )
+
+
+def _seen(rankings: Sequence[Ranking], places: Sequence[int]) -> dict[int, list[Score]]:
+    """How each ranking saw the candidates at these places."""
+    seen: dict[int, list[Score]] = {place: [] for place in places}
+    for ranking in rankings:
+        for rank, place in enumerate(ranking.places, start=1):
+            if place in seen:
+                seen[place].append(Score(ranking.name, rank, ranking.scores[rank - 1]))
+    return seen
 
 
 def explained(fused: Sequence[FusedCandidate]) -> tuple[FusedCandidate, ...]:
@@ -70,6 +77,5 @@ def explained(fused: Sequence[FusedCandidate]) -> tuple[FusedCandidate, ...]:
     )
 
 
-def _order(fused: FusedCandidate) -> tuple[float, float, str, int]:
-    candidate = fused.candidate
-    return (-fused.score, -candidate.similarity, candidate.document_id, candidate.ordinal)
+def _order(score: float, candidate: Candidate) -> tuple[float, float, str, int]:
+    return (-score, -candidate.similarity, candidate.document_id, candidate.ordinal)

@@ -35,7 +35,7 @@ from ragmesh.core.pages import Page, PageRequest
 from ragmesh.core.questions import parse_limit
 from ragmesh.core.search import Retrieval, RetrieveQuery, SearchMode
 from ragmesh.core.vectors import Fingerprint, Lane, Vector, made_for
-from ragmesh.retrieval.choosing import Chooser
+from ragmesh.retrieval.choosing import Chooser, most_looked_at
 from ragmesh.retrieval.follower import HeadsFollower
 from ragmesh.retrieval.fusion import EQUAL, FOREIGN, FusedCandidate, explained, fuse
 from ragmesh.retrieval.ports import (
@@ -179,7 +179,12 @@ class RetrievalService:
         with _sound(query.index_version_uid):
             async with self.index.read(query.index_version_uid) as view:
                 ranked = await view.rank(request)
-                fused = fuse(ranked.rankings, ranked.candidates, embedded.weights)
+                fused = fuse(
+                    ranked.rankings,
+                    ranked.candidates,
+                    embedded.weights,
+                    wanted=most_looked_at(query.limit, self.reranking),
+                )
                 if query.explain:
                     fused = explained(fused)
                 watch.lap("rank")

@@ -82,8 +82,8 @@ async def test_whoever_follows_a_trace_sees_the_stages_that_the_answer_tells(
     told = {stage for stage, _ in answer.timings_ms if "." not in stage and stage != "total"}
     assert set(mesh.stages) == told
     declared = registry()["spans"]["stages"]["names"]
-    # To follow another question takes two; how an answer is written out, only HTTP knows.
-    assert declared == sorted(f"gateway.{stage}" for stage in {*told, "follow", "reply"})
+    # To follow another question takes two; how one is read and written out, only HTTP knows.
+    assert declared == sorted(f"gateway.{stage}" for stage in {*told, "follow", "read", "reply"})
 
 
 async def test_a_stream_ends_with_exactly_one_whole_answer(mesh: FakeMesh) -> None:

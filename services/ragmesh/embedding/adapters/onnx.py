@@ -47,7 +47,8 @@ from ragmesh.embedding.batching import batches
 from ragmesh.embedding.ports import EncodedText
 
 BULK_NICENESS = 10
-_QUERY_BATCH_TOKENS = 1_024
+_QUERY_BATCH_TOKENS = 256
+"""Enough for full speed; with more, questions of unlike lengths share a call and its padding."""
 _ERRORS_ONLY = 3
 _SLOW_FUSION = "SkipLayerNormFusion"
 """What it fuses in a fast graph takes four times as long as its parts: a fifth of a whole call."""

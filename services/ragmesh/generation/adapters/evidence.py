@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,10 +88,11 @@ def weigh(retrieval: Retrieval, language: str) -> Evidence:
     code = language.casefold().split("-")[0]
     weights = _term_weights(retrieval.terms, function_words(code))
     hits = retrieval.hits[:PASSAGES]
+    cosines = _cosines(hits, retrieval.query_vector)
     scored = [
         sentence
         for rank, hit in enumerate(hits)
-        for sentence in _score_hit(rank, hit, weights, retrieval.query_vector)
+        for sentence in _score_hit(rank, hit, weights, cosines[rank])
     ]
     if not scored:
         return Evidence((), 0.0)
@@ -146,9 +148,8 @@ def _overlap(found: Iterable[int], weights: Sequence[float]) -> float:
 
 
 def _score_hit(
-    rank: int, hit: Hit, weights: Sequence[float], vector: Vector | None
+    rank: int, hit: Hit, weights: Sequence[float], cosines: Sequence[float]
 ) -> list[Scored]:
-    cosines = _cosines(hit, vector)
     return [
         Scored(rank, position, cosines[position], _overlap(sentence.terms, weights))
         for position, sentence in enumerate(hit.sentences)
@@ -156,23 +157,33 @@ def _score_hit(
     ]
 
 
-def _cosines(hit: Hit, vector: Vector | None) -> Sequence[float]:
+def _cosines(hits: Sequence[Hit], vector: Vector | None) -> list[Sequence[float]]:
     """The cosine of each sentence; that of its passage where sentences have no vectors."""
     if vector is None:
-        return [0.0] * len(hit.sentences)
+        return [[0.0] * len(hit.sentences) for hit in hits]
+    stored = [_vectors_of(hit) for hit in hits]
+    known = [one for one in stored if one is not None]
+    # All sentences in one product: what a call costs is more than what it has to do.
+    cosines = iter(_matrix_cosines(known, np.frombuffer(vector.values, dtype="<f4")))
+    return [
+        [hit.similarity] * len(hit.sentences) if one is None else list(islice(cosines, one.count))
+        for hit, one in zip(hits, stored, strict=True)
+    ]
+
+
+def _vectors_of(hit: Hit) -> SentenceVectors | None:
     stored = hit.sentence_vectors
-    if stored is None or stored.count != len(hit.sentences):
-        return [hit.similarity] * len(hit.sentences)
-    return _matrix_cosines(stored, np.frombuffer(vector.values, dtype="<f4"))
+    return stored if stored is not None and stored.count == len(hit.sentences) else None
 
 
-def _matrix_cosines(stored: SentenceVectors, query: NDArray[np.float32]) -> list[float]:
-    rows = np.frombuffer(stored.values, dtype=np.int8).reshape(-1, stored.dimension)
-    if stored.dimension != query.size:
+def _matrix_cosines(stored: Sequence[SentenceVectors], query: NDArray[np.float32]) -> list[float]:
+    if any(one.dimension != query.size for one in stored):
         raise FingerprintMismatchError("sentences and question were embedded by different encoders")
-    matrix = rows.astype(np.float32)
+    values = b"".join(one.values for one in stored)
+    matrix = np.frombuffer(values, np.int8).reshape(-1, query.size).astype(np.float32)
     # int8 rounding leaves rows slightly off unit length; a row without tokens is all zeros.
     lengths = np.linalg.norm(matrix, axis=1) * np.linalg.norm(query)
     products = matrix @ query
     cosines = np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
-    return [float(cosine) for cosine in cosines]
+    found: list[float] = cosines.tolist()
+    return found

@@ -25,9 +25,9 @@ def matched_sentences(
     words: str, spans: Sequence[Span], terms: Sequence[QueryTerm]
 ) -> tuple[Sentence, ...]:
     """The sentences of a chunk, each with the terms that its line of words holds."""
-    sentences = []
-    for span, line in zip(spans, words.split("\n"), strict=False):
-        held = set(line.split(" "))
-        matched = tuple(i for i, term in enumerate(terms) if term.text in held)
-        sentences.append(Sentence(span, matched))
-    return tuple(sentences)
+    numbers = {term.text: number for number, term in enumerate(terms)}
+    asked = numbers.keys()
+    return tuple(
+        Sentence(span, tuple(sorted(numbers[term] for term in asked & line.split(" "))))
+        for span, line in zip(spans, words.split("\n"), strict=False)
+    )

@@ -37,6 +37,7 @@ from ragmesh.gateway.adapters.rest.admission import (
 )
 from ragmesh.gateway.adapters.rest.origins import Origins
 from ragmesh.gateway.adapters.rest.problems import problem_response
+from ragmesh.gateway.adapters.rest.reading import reading
 from ragmesh.gateway.authorization import EVERYBODY, refuse_without, roles_of_route, template_of
 from ragmesh.gateway.books import noting_refusals
 from ragmesh.gateway.developer_mode import (
@@ -88,6 +89,7 @@ class Door:
         self._identity = identity
         self._gate = service.gate
         self._limits = service.limits
+        self._spans = service.spans
         self.room = service.room
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,6 +101,7 @@ class Door:
         answer = _Answer(send, request_id, self._origins, headers.get("origin", ""))
         async with AsyncExitStack() as visiting:
             served = visiting.enter_context(serving(request_id))
+            visiting.enter_context(reading(scope, self._spans))
             try:
                 if self._identity.is_developer_mode:
                     guard_developer_mode(headers)

@@ -16,6 +16,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ragmesh.chassis.executors import Executor
+from ragmesh.gateway.adapters.rest.reading import ASKING_PATHS
 
 _SHORTEST = 1_400
 """Fits into one packet as it is."""
@@ -23,7 +24,6 @@ _LARGE = 64 * 1024
 """Larger ones would hold up the loop for milliseconds."""
 _LEVEL = 4
 _COMPRESSED = re.compile(r"(application/json|text/(plain|html|markdown|csv))\b")
-_POSTED = ("/ask", "/search", "/chat/completions", "/embeddings")
 _GZIP = "-gzip"
 """Ends the tag of what was compressed: other bytes, another tag."""
 _UNCHANGED = frozenset({"content-length", "content-type"})
@@ -41,7 +41,7 @@ class LeanAnswers:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         reads = scope["method"] == "GET"
-        if not reads and not scope["path"].endswith(_POSTED):
+        if not reads and not scope["path"].endswith(ASKING_PATHS):
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)

@@ -18,6 +18,7 @@ from ragmesh.chassis.wire import as_mesh_error
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import RagmeshError
 from ragmesh.gateway.adapters.rest.problems import problem_of
+from ragmesh.gateway.adapters.rest.reading import has_read
 
 EVENT_STREAM = "text/event-stream"
 HEARTBEAT_SECONDS = 15.0
@@ -118,6 +119,7 @@ async def opened(
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
     """The work's result; a client that goes away cancels the work (ClientDisconnect)."""
+    has_read(request.scope)
     outcome: Result | _Raised | _Gone = _Gone()
     try:
         async with asyncio.TaskGroup() as group:

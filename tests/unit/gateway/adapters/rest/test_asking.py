@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
 import pytest
 
+from ragmesh.chassis.executors import executor
 from ragmesh.core.errors import ExhaustedError, UnavailableError
+from ragmesh.gateway.adapters.rest import make_app
+from ragmesh.gateway.identity import DeveloperIdentity
 from ragmesh.testing.gateway import SENTENCE, FakeMesh
 from ragmesh.testing.retrieval import fake_hit
 
@@ -215,3 +220,47 @@ async def test_a_dependency_that_is_away_says_when_to_come_again(
     reply = await http.post(ASK, json={"question": "why"})
     assert reply.status_code == 503
     assert int(reply.headers["retry-after"]) >= 1
+
+
+@dataclass
+class SeenStages:
+    """Notes when each stage begins and ends."""
+
+    seen: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        self.seen.append(f"{name} begins")
+        yield
+        self.seen.append(f"{name} ends")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (ASK, {"question": "How many days?"}),
+        (SEARCH, {"query": "How many days?"}),
+        (
+            "/v1/chat/completions",
+            {
+                "model": "ragmesh/handbook",
+                "messages": [{"role": "user", "content": "How many days?"}],
+            },
+        ),
+    ],
+)
+async def test_reading_a_request_is_a_stage_that_ends_where_its_use_case_begins(
+    mesh: FakeMesh, path: str, body: dict[str, Any]
+) -> None:
+    # OT-2
+    spans = SeenStages()
+    async with executor("rest", 1) as pool:
+        service = replace(mesh.service(), spans=spans)
+        door = make_app(service, DeveloperIdentity(), pool=pool, version="1.2.3")
+        transport = httpx.ASGITransport(app=door)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8080") as http:
+            assert (await http.post(path, json=body)).status_code == 200
+            assert spans.seen[:3] == ["read begins", "read ends", "route begins"]
+            spans.seen.clear()
+            assert (await http.post(path, json={})).status_code == 400
+    assert spans.seen == ["read begins", "read ends"]
