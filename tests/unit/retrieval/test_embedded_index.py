@@ -12,6 +12,7 @@ import pytest
 
 from ragmesh.chassis.requests import serving
 from ragmesh.core.errors import DeadlineError, ExhaustedError
+from ragmesh.retrieval.adapters.embedded.coarse import FEWEST_ROWS
 from ragmesh.retrieval.adapters.embedded.index import EmbeddedIndex, embedded_index
 from ragmesh.retrieval.ports import VectorIndex
 from ragmesh.testing.retrieval import Publisher, document_write, index_spec
@@ -73,3 +74,20 @@ async def test_a_search_that_nobody_waits_for_scans_nothing(tmp_path: Path) -> N
         assert await find(index, spec)
         with serving("r", timeout_seconds=-1.0), pytest.raises(DeadlineError):
             await find(index, spec)
+
+
+async def test_a_large_index_is_scanned_coarsely_once_that_pays_and_finds_the_same(
+    tmp_path: Path,
+) -> None:
+    texts = [f"word {number}" for number in range(FEWEST_ROWS)]
+    async with embedded_index(tmp_path / "index") as index:
+        spec, publisher = await created(index)
+        await publish(index, document_write(spec, "a", *texts), publisher)
+        before = [chunk.text for chunk in await find(index, spec)]
+        async with index.read(spec.index_version_uid) as view:
+            (segment,) = view.snapshot.segments
+        while not segment.coarse.nbytes:
+            segment.coarse.note_scan()  # as searches do
+            async with index.read(spec.index_version_uid):
+                await asyncio.sleep(0)
+        assert [chunk.text for chunk in await find(index, spec)] == before

@@ -34,6 +34,7 @@ from ragmesh.retrieval.adapters.embedded.desk import Desk
 from ragmesh.retrieval.adapters.embedded.folders import Folders
 from ragmesh.retrieval.adapters.embedded.keeper import KEPT_FROM_CHUNKS
 from ragmesh.retrieval.adapters.embedded.live import Rulings
+from ragmesh.retrieval.adapters.embedded.segments import Segment
 from ragmesh.retrieval.adapters.embedded.shard import Shard
 from ragmesh.retrieval.adapters.embedded.shelf import MOST_BYTES, Shelf
 from ragmesh.retrieval.adapters.embedded.view import EmbeddedView
@@ -210,6 +211,9 @@ class EmbeddedIndex:
                 shard.end_read(snapshot)
                 if shard.begin_to_settle():
                     self._threads.analysis.submit(self._settle, shard)
+                for segment in snapshot.segments:
+                    if segment.coarse.begin(len(segment)):
+                        self._threads.analysis.submit(_coarsen, segment)
 
     @asynccontextmanager
     async def _using(self, index_version_uid: str) -> AsyncIterator[Shard]:
@@ -369,3 +373,11 @@ class EmbeddedIndex:
     def _refuse_newer(self) -> None:
         for uid in self._folders.uids():
             Shard.refuse_newer(self._folders.root / uid)
+
+
+def _coarsen(segment: Segment) -> None:
+    """Behind the searches that scan it; runs where texts are analysed."""
+    try:
+        segment.coarse.make(segment.vectors)
+    except Exception:  # onnxruntime's own errors share no class; whole scans go on
+        _log.warning("a segment cannot be scanned faster", exc_info=True)

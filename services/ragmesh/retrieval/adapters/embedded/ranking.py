@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -14,7 +14,8 @@ import tantivy
 from ragmesh.chassis.requests import checkpoint
 from ragmesh.core.search import QueryTerm
 from ragmesh.retrieval.adapters.analysis import Analyzer
-from ragmesh.retrieval.adapters.embedded.segments import Mask, Segment
+from ragmesh.retrieval.adapters.embedded.scanning import Scan, Scores, scan
+from ragmesh.retrieval.adapters.embedded.segments import Segment
 from ragmesh.retrieval.adapters.embedded.snapshot import Selection, Snapshot
 from ragmesh.retrieval.adapters.embedded.words import (
     KeywordHit,
@@ -29,16 +30,10 @@ from ragmesh.retrieval.adapters.keyword_queries import (
 from ragmesh.retrieval.adapters.ranked import DECIMALS, ranking
 from ragmesh.retrieval.ports import Candidate, Rankings, RankRequest
 
-Scores = npt.NDArray[np.float32]
-Scored = Iterator[tuple[int, float]]
-"""Rows and their scores."""
-
 FEW_ROWS = 2_000
 """Below this many permitted rows the keyword query asks for these rows alone."""
 _FEW_SHARE = 0.5
 """Of all rows; where most are permitted, most of the best hits are."""
-_SPARSE = 0.2
-"""Below this share of permitted rows, gathering them is cheaper than scanning all."""
 _WIDENING = 4
 
 
@@ -78,21 +73,14 @@ class Ranker:
         best: list[dict[int, float]] = [{} for _ in prepared]
         for number, segment in enumerate(self.snapshot.segments):
             checkpoint()
-            dense = []
-            for at, one in enumerate(prepared):
-                count = one.selection.counts[number]
-                if one.vector is None or count == 0:
-                    continue
-                if count >= _SPARSE * len(segment):
-                    dense.append((at, one.vector))
-                else:
-                    mask = one.selection.masks[number]
-                    best[at].update(_best_of_few(segment, mask, one.vector, one.wanted))
-            products = _products(segment, [vector for _, vector in dense])
-            for (at, _), scores in zip(dense, products, strict=True):
-                one = prepared[at]
-                mask = one.selection.masks[number]
-                best[at].update(_best_of_many(segment, mask, scores, one.wanted))
+            asked = [
+                (found, Scan(one.vector, one.selection.masks[number], count, one.wanted))
+                for found, one in zip(best, prepared, strict=True)
+                if one.vector is not None and (count := one.selection.counts[number])
+            ]
+            rows = scan(segment, [one for _, one in asked])
+            for (found, _), more in zip(asked, rows, strict=True):
+                found.update(more)
         return [
             tuple(heapq.nlargest(one.wanted, rows, key=rows.__getitem__))
             for one, rows in zip(prepared, best, strict=True)
@@ -194,41 +182,8 @@ def _similarities(
     return found
 
 
-def _products(segment: Segment, vectors: Sequence[Scores]) -> Sequence[Scores]:
-    """A row of scores for each vector; the segment is read from memory once."""
-    if not vectors:
-        return ()
-    if len(vectors) == 1:
-        return (segment.vectors @ vectors[0],)
-    # The long side first: the other way round the whole segment is copied before it is multiplied.
-    return tuple(np.ascontiguousarray((segment.vectors @ np.stack(vectors).T).T))
-
-
-def _best_of_many(segment: Segment, mask: Mask, scores: Scores, wanted: int) -> Scored:
-    """The best permitted rows by scores of all."""
-    count = int(np.count_nonzero(mask))
-    if count < len(mask):
-        scores[~mask] = -np.inf
-    top = _top(scores, min(wanted, count))
-    return zip(segment.rows[top].tolist(), scores[top].tolist(), strict=True)
-
-
-def _best_of_few(segment: Segment, mask: Mask, vector: Scores, wanted: int) -> Scored:
-    """The best permitted rows, gathered first."""
-    positions = np.flatnonzero(mask)
-    scores = segment.vectors[positions] @ vector
-    top = _top(scores, wanted)
-    return zip(segment.rows[positions[top]].tolist(), scores[top].tolist(), strict=True)
-
-
 def _first(scores: Mapping[int, float], count: int) -> dict[int, float]:
     return dict(islice(scores.items(), count))
-
-
-def _top(scores: Scores, count: int) -> npt.NDArray[np.int64]:
-    if count >= len(scores):
-        return np.arange(len(scores))
-    return np.argpartition(scores, len(scores) - count)[len(scores) - count :]
 
 
 def _unit(values: bytes) -> Scores:

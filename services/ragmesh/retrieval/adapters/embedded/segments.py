@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+
+from ragmesh.retrieval.adapters.embedded.coarse import Coarse
 
 Rows = npt.NDArray[np.int64]
 Entries = npt.NDArray[np.int32]
@@ -29,6 +31,8 @@ class Segment:
     """The entry (write) to which each row belongs."""
     vectors: Matrix
     """Unit length, so that a product is a cosine."""
+    coarse: Coarse = field(default_factory=Coarse)
+    """The same rows for a faster scan, once that pays."""
 
     def __len__(self) -> int:
         return len(self.rows)

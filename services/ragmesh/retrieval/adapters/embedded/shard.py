@@ -191,6 +191,7 @@ class Shard:
         """About what it takes while it is open; what is mapped counts as if all were read."""
         snapshot = self._snapshot
         arrays = sum(s.rows.nbytes + s.entries.nbytes + s.vectors.nbytes for s in snapshot.segments)
+        arrays += sum(segment.coarse.nbytes for segment in snapshot.segments)
         writer = WRITER_BYTES if self._words.is_written else 0
         return _OPEN_BYTES + arrays + _ENTRY_BYTES * len(snapshot.alive) + writer
 
