@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -37,6 +37,7 @@ def running_mesh(
             stack.callback(server.close)
         with ThreadPoolExecutor(len(servers)) as pool:
             list(pool.map(Server.start, servers.values()))
+        stack.callback(_stop, servers.values())
         told = {name: word for server in servers.values() for name, word in server.settings.items()}
         replicas = Replicas.on_free_ports(counts, told | dict(settings or {}))
         environ = {**os.environ, **replicas.variables()}
@@ -49,7 +50,10 @@ def running_mesh(
         )
         stack.callback(processes.close)
         processes.start()
+        stack.callback(processes.stop)
         yield DevMesh(servers, replicas, processes)
-        processes.stop()
-        for server in servers.values():
-            server.stop()
+
+
+def _stop(servers: Iterable[Server]) -> None:
+    for server in servers:
+        server.stop()

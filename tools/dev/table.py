@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-SERVERS = ("kafka", "weaviate", "postgres", "redis", "collector")
+SERVERS = ("kafka", "weaviate", "postgres", "s3", "redis", "collector")
 """Rows of `tools/servers/table.py`: those that take longest to start come first."""
 
 REPLICAS: Mapping[str, int] = {
