@@ -10,6 +10,7 @@ from ragmesh.chassis.telemetry.current import TraceContext, current_trace
 from ragmesh.chassis.telemetry.metering import Meter
 from ragmesh.chassis.telemetry.signals import (
     ACTIVE_REQUESTS,
+    CACHE_FAILURES,
     CACHE_HITS,
     CACHE_MISSES,
     FIRST_DELTA,
@@ -108,6 +109,8 @@ class _Lookup:
 
     def end(self, error: str) -> None:
         """See `Measure`."""
+        if error:
+            self._meter.count(CACHE_FAILURES, self._cache).add()
 
 
 class _Generation:

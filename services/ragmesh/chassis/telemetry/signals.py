@@ -132,6 +132,13 @@ CACHE_MISSES = Metric(
     ("rag.cache",),
     "Lookups that found nothing.",
 )
+CACHE_FAILURES = Metric(
+    "rag.cache.failures",
+    ONE,
+    Instrument.COUNTER,
+    ("rag.cache",),
+    "Lookups that were not answered, and were done without.",
+)
 CACHE_REFUSALS = Metric(
     "rag.cache.refusals",
     ONE,
@@ -270,6 +277,7 @@ METRICS = (
     ACTIVE_REQUESTS,
     CACHE_HITS,
     CACHE_MISSES,
+    CACHE_FAILURES,
     CACHE_REFUSALS,
     CACHE_EVICTIONS,
     CACHE_ENTRIES,

@@ -17,7 +17,8 @@ from ragmesh.chassis.telemetry.observing import observable_methods, observed
 from ragmesh.chassis.telemetry.signals import HTTP_SERVED, SpanKind
 from ragmesh.chassis.telemetry.tracing import Span, Tracer
 from ragmesh.core.answers import Answer, AskQuery, Delta
-from ragmesh.core.errors import CollectionNotFoundError, EmptyTextError
+from ragmesh.core.callers import Caller
+from ragmesh.core.errors import CollectionNotFoundError, EmptyTextError, StoreUnavailableError
 from ragmesh.core.questions import Question
 from ragmesh.gateway.adapters.rest import make_app
 from ragmesh.gateway.identity import DEVELOPER, DeveloperIdentity
@@ -162,6 +163,23 @@ async def test_what_users_count_is_what_happened() -> None:
     assert counted(meter, "rag.cache.hits") == {("answers",): 2}
     assert counted(meter, "rag.cache.misses") == {("answers",): 1}
     assert sum(counted(meter, "rag.llm.calls").values()) == 1
+
+
+class HungCache:
+    """A cache whose store does not answer."""
+
+    async def lookup_answer(self, caller: Caller, key: str) -> None:
+        raise StoreUnavailableError("it did not answer")
+
+
+async def test_a_lookup_that_was_not_answered_is_neither_a_hit_nor_a_miss() -> None:
+    meter = Meter()
+    watched = measures("cache", meter)
+    cache = observed(HungCache(), "cache", tracer=None, measures=watched)
+    with pytest.raises(StoreUnavailableError):
+        await cache.lookup_answer(DEVELOPER, "key")
+    assert counted(meter, "rag.cache.failures") == {("answers",): 1}
+    assert "rag.cache.misses" not in {one.metric.name for one in meter.read()}
 
 
 async def test_a_reader_who_leaves_before_the_answer_was_not_answered() -> None:
