@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -48,9 +48,20 @@ async def apply(address: KafkaAddress, changes: Sequence[Change]) -> None:
 async def missing_topics(admin: Any, address: KafkaAddress) -> list[str]:
     """Names of declared topics that are not there."""
     names = [state.name for state in wanted_states(TopicSize(1, 1))]
-    described = await admin.describe_topics([address.topic(name) for name in names])
-    there = {address.name_of(one["topic"]) for one in described if one["error_code"] == 0}
+    described = await _described(admin, address, names)
+    there = {address.name_of(one["topic"]) for one in described}
     return [name for name in names if name not in there]
+
+
+async def _described(
+    admin: Any, address: KafkaAddress, names: Sequence[str]
+) -> list[Mapping[str, Any]]:
+    """What brokers say of those topics that are there."""
+    described = await admin.describe_topics([address.topic(name) for name in names])
+    for one in described:
+        if kafka.for_code(one["error_code"]) is kafka.TopicAuthorizationFailedError:
+            raise kafka.TopicAuthorizationFailedError(one["topic"])
+    return [one for one in described if one["error_code"] == 0]
 
 
 @asynccontextmanager
@@ -68,8 +79,7 @@ async def _admin(address: KafkaAddress) -> AsyncIterator[Any]:
 
 
 async def _found(admin: Any, address: KafkaAddress, names: Sequence[str]) -> list[TopicState]:
-    described = await admin.describe_topics([address.topic(name) for name in names])
-    there = [one for one in described if one["error_code"] == 0]
+    there = await _described(admin, address, names)
     resources = [ConfigResource(ConfigResourceType.TOPIC, one["topic"]) for one in there]
     options = {}
     for reply in await admin.describe_configs(resources) if resources else []:
@@ -123,8 +133,8 @@ def _refuse(outcomes: Sequence[Any], *, but: type[Exception] | None = None) -> N
 async def _until_led(admin: Any, address: KafkaAddress, names: Sequence[str]) -> None:
     """Return when every partition of the new topics can be written."""
     while names:
-        described = await admin.describe_topics([address.topic(name) for name in names])
-        partitions = [partition for one in described for partition in one["partitions"]]
-        if partitions and all(one["error_code"] == 0 for one in [*described, *partitions]):
+        there = await _described(admin, address, names)
+        partitions = [partition for one in there for partition in one["partitions"]]
+        if len(there) == len(names) and all(one["error_code"] == 0 for one in partitions):
             return
         await asyncio.sleep(_LOOK_SECONDS)

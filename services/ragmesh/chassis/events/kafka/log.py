@@ -18,6 +18,7 @@ from ragmesh.chassis.events.kafka.held import HeldEvents, Room
 from ragmesh.chassis.events.kafka.member import Member, Membership, MemberTimes
 from ragmesh.chassis.events.kafka.offsets import Progress
 from ragmesh.chassis.events.kafka.sending import SEND_SECONDS, Sender
+from ragmesh.chassis.events.kafka.starting import start
 from ragmesh.chassis.events.port import Event, Handler
 from ragmesh.chassis.events.retrying import RetryPolicy
 from ragmesh.chassis.events.waiting import first_of
@@ -105,7 +106,7 @@ class KafkaEventLog:
         """What was committed of these partitions."""
         admin = clients.admin(self._address)
         try:
-            await admin.start()
+            await start(admin)
             found = await admin.list_consumer_group_offsets(group, partitions=places)
         finally:
             await admin.close()
@@ -125,7 +126,7 @@ class KafkaEventLog:
         while True:
             admin = clients.admin(self._address, request_timeout_ms=_LOOK_MILLISECONDS)
             try:
-                await admin.start()
+                await start(admin)
                 while True:
                     self._fault = await self._look(admin)
                     await self._clock.sleep(_LOOK_EVERY_SECONDS)

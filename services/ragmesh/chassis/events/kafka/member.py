@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
 from aiokafka import ConsumerRebalanceListener, OffsetAndMetadata, TopicPartition
+from aiokafka import errors as kafka
 
 from ragmesh.chassis.events.kafka.address import KafkaAddress
 from ragmesh.chassis.events.kafka.faults import KAFKA_ERRORS, diagnosed
 from ragmesh.chassis.events.kafka.held import HeldEvents
 from ragmesh.chassis.events.kafka.offsets import Progress
 from ragmesh.chassis.events.kafka.records import event_of
+from ragmesh.chassis.events.kafka.starting import start
 from ragmesh.chassis.events.kafka.watchdog import Lookout, Watchdog
 from ragmesh.core.errors import ConsumerStuckError
 
@@ -54,7 +56,7 @@ class Membership:
     topic: str
     group: str
     make_consumer: Callable[[KafkaAddress, str], Any]
-    read_progress: Callable[[str, list[TopicPartition]], Any]
+    read_progress: Callable[[str, list[TopicPartition]], Awaitable[Mapping[int, Progress]]]
     times: MemberTimes = MemberTimes()
 
     @property
@@ -76,6 +78,8 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka publi
         self._generation: int | None = None
         self._turnover = 0
         """Counts how often partitions were taken away: what was fetched before is stale."""
+        self._found: Mapping[int, Progress] | None = None
+        """What was done of our partitions before they were ours, once somebody asked."""
         self._commit_at = 0.0
         self._paused = False
         self._watchdog = Watchdog(of.times.stuck_seconds)
@@ -101,7 +105,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka publi
         self._consumer, self._paused = consumer, False
         try:
             consumer.subscribe([topic], listener=self)
-            await consumer.start()
+            await start(consumer)
             self._told = ""
             while not await self._is_stuck(consumer):
                 await self._turn(consumer)
@@ -131,15 +135,19 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka publi
 
     async def _hold(self, batches: Mapping[TopicPartition, list[Any]]) -> None:
         """Hold what was taken, unless its partitions were taken away meanwhile."""
-        turnover = self._turnover
         new = [place for place in batches if place.partition not in self._held.partitions]
         if new:
-            found: dict[int, Progress] = await self._of.read_progress(self._of.there[1], new)
-            if turnover != self._turnover:
-                return
+            turnover = self._turnover
+            if self._found is None:
+                places = list(self._consumer.assignment())
+                found = await self._of.read_progress(self._of.there[1], places)
+                if turnover != self._turnover:
+                    return
+                self._found = found
             for place in new:
-                start = batches[place][0].offset
-                self._held.open(place.partition, found.get(place.partition, Progress(start, start)))
+                first = batches[place][0].offset
+                begin = self._found.get(place.partition, Progress(first, first))
+                self._held.open(place.partition, begin)
         for row in zip_longest(*batches.values()):  # no partition before another
             for record in row:
                 if record is not None:
@@ -147,7 +155,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka publi
                     self._held.add(record.partition, record.offset, event)
 
     async def _commit(self, consumer: Any) -> None:
-        """Commit what went on; what cannot be committed now is so later, or comes again."""
+        """Commit what went on. While brokers are away, or agree on new members, it is so later."""
         self._commit_at = asyncio.get_running_loop().time() + self._of.times.commit_seconds
         done = self._held.uncommitted()
         if not done:
@@ -157,7 +165,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka publi
             TopicPartition(topic, number): OffsetAndMetadata(one.offset, one.write())
             for number, one in done.items()
         }
-        with suppress(*KAFKA_ERRORS):
+        with suppress(kafka.CommitFailedError, kafka.IllegalStateError, TimeoutError):
             async with asyncio.timeout(self._of.times.answer_seconds):
                 await consumer.commit(offsets)
             self._held.committed(done)
@@ -167,7 +175,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka publi
 
         Partitions that we were expelled from are another's by now: nothing of them is committed.
         """
-        self._turnover += 1
+        self._turn_over()
         numbers = frozenset(place.partition for place in revoked)
         if numbers and self._is_member:
             self._held.wind_up(numbers)
@@ -175,8 +183,13 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka publi
                 async with asyncio.timeout(self._of.times.drain_seconds):
                     await self._held.idle(numbers)
             if self._is_member:
-                await self._commit(self._consumer)
+                with suppress(*KAFKA_ERRORS):
+                    await self._commit(self._consumer)
         self._interrupt(self._held.close(self._held.partitions))
+
+    def _turn_over(self) -> None:
+        self._turnover += 1
+        self._found = None
 
     async def on_partitions_assigned(self, _assigned: set[TopicPartition]) -> None:
         """Remember whose we are; called by aiokafka."""
@@ -208,9 +221,10 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka publi
 
     async def _leave(self, consumer: Any) -> None:
         """Commit what is done and leave the group, so that others take over at once."""
-        self._turnover += 1
+        self._turn_over()
         if self._is_member:
-            await self._commit(consumer)
+            with suppress(*KAFKA_ERRORS):
+                await self._commit(consumer)
         self._interrupt(self._held.close(self._held.partitions))
         self._generation = None
         await stop(consumer, self._of.times.answer_seconds)

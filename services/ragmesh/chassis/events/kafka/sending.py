@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
 from ragmesh.chassis.events.kafka.address import KafkaAddress
 from ragmesh.chassis.events.kafka.faults import KAFKA_ERRORS, diagnosed
 from ragmesh.chassis.events.kafka.records import record_of
+from ragmesh.chassis.events.kafka.starting import start
 from ragmesh.chassis.events.port import Event
+from ragmesh.core.errors import RagmeshError
 
 _log = logging.getLogger(__name__)
 SEND_SECONDS = 15.0
@@ -25,17 +27,25 @@ _CLOSE_SECONDS = 11.0
 """A request that is under way is waited for: it ends by itself, as it is pinned in `clients`."""
 
 MakeProducer = Callable[[KafkaAddress], Any]
+Diagnose = Callable[[BaseException, KafkaAddress], Awaitable[RagmeshError]]
+"""Says what an error of aiokafka means."""
 
 
 class Sender:
     """Appends events; made and closed with the log."""
 
     def __init__(
-        self, address: KafkaAddress, make: MakeProducer, *, seconds: float = SEND_SECONDS
+        self,
+        address: KafkaAddress,
+        make: MakeProducer,
+        *,
+        seconds: float = SEND_SECONDS,
+        diagnose: Diagnose = diagnosed,
     ) -> None:
         self._address = address
         self._make = make
         self._seconds = seconds
+        self._diagnose = diagnose
         self._producer: Any = None
         self._starting = asyncio.Lock()
         self._retired: set[asyncio.Task[None]] = set()
@@ -49,7 +59,7 @@ class Sender:
                 await self._send(producer, events)
         except KAFKA_ERRORS as error:
             self._retire(producer)
-            raise await diagnosed(error, self._address) from error
+            raise await self._diagnose(error, self._address) from error
 
     async def close(self) -> None:
         """Let go of every producer; what is not acknowledged may be lost or sent."""
@@ -62,7 +72,7 @@ class Sender:
             if self._producer is None:
                 made = self._make(self._address)
                 try:
-                    await made.start()
+                    await start(made)
                 except BaseException:
                     self._discard_later(made)
                     raise

@@ -10,6 +10,7 @@ from aiokafka import TopicPartition
 from ragmesh.chassis.events.kafka.address import KafkaAddress
 from ragmesh.chassis.events.kafka.clients import consumer
 from ragmesh.chassis.events.kafka.faults import KAFKA_ERRORS
+from ragmesh.chassis.events.kafka.starting import start
 
 _LOOK_SECONDS = 10.0
 
@@ -58,7 +59,7 @@ class Lookout:
         looking = consumer(self._address, group, request_timeout_ms=int(_LOOK_SECONDS * 500))
         try:
             async with asyncio.timeout(_LOOK_SECONDS):
-                await looking.start()
+                await start(looking)
                 return await self._lag(looking, topic)
         except KAFKA_ERRORS:
             return 0

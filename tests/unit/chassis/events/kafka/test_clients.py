@@ -1,0 +1,75 @@
+"""What is pinned of aiokafka, whose own defaults lose events or members."""
+
+from __future__ import annotations
+
+import ssl
+
+from ragmesh.chassis.events.kafka import clients
+from ragmesh.chassis.events.kafka.address import Credentials, Encryption, KafkaAddress
+from ragmesh.chassis.events.kafka.member import MemberTimes
+
+ADDRESS = KafkaAddress.parse("kafka://a:1,b:2")
+
+
+def test_producers_are_idempotent_and_wait_for_every_replica() -> None:
+    # EV-2
+    assert clients.PRODUCER["acks"] == "all"
+    assert clients.PRODUCER["enable_idempotence"] is True
+
+
+def test_consumers_begin_at_the_earliest_and_commit_by_hand_only() -> None:
+    # EV-2
+    assert clients.CONSUMER["auto_offset_reset"] == "earliest"
+    assert clients.CONSUMER["enable_auto_commit"] is False
+
+
+def test_members_are_missed_after_45_seconds_and_may_go_without_a_poll_for_10_minutes() -> None:
+    # EV-2
+    assert clients.CONSUMER["session_timeout_ms"] == 45_000
+    assert clients.CONSUMER["max_poll_interval_ms"] == 600_000
+
+
+def test_brokers_wait_for_longer_than_a_member_takes_to_let_go() -> None:
+    # EV-5
+    times = MemberTimes()
+    assert times.drain_seconds == 20.0
+    let_go = times.drain_seconds + times.answer_seconds
+    assert let_go * 1_000 < clients.CONSUMER["rebalance_timeout_ms"]
+
+
+async def test_clients_are_made_with_what_is_pinned() -> None:
+    # EV-2: aiokafka keeps them in attributes of its own
+    producer, consumer = clients.producer(ADDRESS), clients.consumer(ADDRESS, "g")
+    producer._closed = consumer._closed = True
+    assert producer._sender._acks == -1
+    assert producer._txn_manager is not None
+    assert consumer._enable_auto_commit is False
+    assert consumer._auto_offset_reset == "earliest"
+    assert consumer._session_timeout_ms == 45_000
+    assert consumer._max_poll_interval_ms == 600_000
+
+
+def test_without_settings_connections_are_plain_and_nameless() -> None:
+    options = clients.connection_options(ADDRESS)
+    assert options == {"client_id": "ragmesh", "security_protocol": "PLAINTEXT"}
+
+
+def test_encryption_checks_names_and_takes_no_old_protocol() -> None:
+    address = KafkaAddress(("a:1",), encryption=Encryption())
+    options = clients.connection_options(address)
+    context = options["ssl_context"]
+    assert options["security_protocol"] == "SSL"
+    assert context.check_hostname
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+
+
+def test_credentials_go_by_sasl_with_or_without_encryption() -> None:
+    known = Credentials("me", "secret", "SCRAM-SHA-512")
+    plain = clients.connection_options(KafkaAddress(("a:1",), credentials=known))
+    encrypted = clients.connection_options(
+        KafkaAddress(("a:1",), credentials=known, encryption=Encryption())
+    )
+    assert plain["security_protocol"] == "SASL_PLAINTEXT"
+    assert encrypted["security_protocol"] == "SASL_SSL"
+    assert plain["sasl_plain_password"] == "secret"
