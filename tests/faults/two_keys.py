@@ -44,6 +44,9 @@ class Named:
         """See `Identity`."""
         return replace(DEVELOPER, key_id=authorizations[0].removeprefix("Bearer "))
 
+    def refusal_of(self, _principal: Principal) -> None:
+        """See `Identity`."""
+
 
 class SlowRetriever(FakeRetriever):
     """Finds what it is told to, after a while."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ragmesh.core.api_keys import KeyDigest, digest_of
 from ragmesh.core.callers import ADMIN, DEFAULT_TENANT_UID, MESH, Principal
-from ragmesh.core.errors import KeyMalformedError, KeyMissingError
+from ragmesh.core.errors import KeyMalformedError, KeyMissingError, RagmeshError
 from ragmesh.gateway.keys import KnownKeys
 
 DEVELOPER = Principal(DEFAULT_TENANT_UID, "developer", roles=frozenset({ADMIN, MESH}))
@@ -27,6 +27,10 @@ class DeveloperIdentity:
         """The developer, whatever key a client may still carry."""
         return self.principal
 
+    def refusal_of(self, principal: Principal) -> RagmeshError | None:  # noqa: ARG002 - the port's
+        """Nothing is taken away from the developer."""
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class KeyIdentity:
@@ -45,6 +49,11 @@ class KeyIdentity:
                 DEFAULT_TENANT_UID, KEEPER, roles=frozenset({MESH}), key_id=digest.key_id
             )
         return self.known.principal_of(digest)
+
+    def refusal_of(self, principal: Principal) -> RagmeshError | None:
+        """Why the caller of a request under way would not be let in any more."""
+        # The role of the key that runs the mesh is one that no followed key can have.
+        return None if MESH in principal.roles else self.known.refusal_of(principal.key_id)
 
 
 def _sent(authorizations: Sequence[str]) -> KeyDigest:

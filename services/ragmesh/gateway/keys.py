@@ -80,16 +80,29 @@ class KnownKeys:
         is_right = digest.is_of(_NO_DIGEST if known is None else known.sha256)
         if known is None or not is_right:
             raise KeyUnknownError("there is no such API key, or its secret is wrong")
-        if known.revoked_at is not None:
-            raise KeyRevokedError("the API key was revoked")
-        if known.expires_at is not None and known.expires_at <= self._clock.now():
-            raise KeyExpiredError("the time of the API key is over; have it rotated")
+        refusal = self._ended(known)
+        if refusal is not None:
+            raise refusal
         return known.principal
+
+    def refusal_of(self, key_id: str) -> RagmeshError | None:
+        """Why requests of the key under way are to end; None while nobody knows of any reason."""
+        known = self._keys.get(key_id)
+        if known is None:
+            return KeyUnknownError("the API key is gone, with its tenant")
+        return self._ended(known)
 
     @property
     def silence_seconds(self) -> float | None:
         """For how long nothing was heard; None = never anything."""
         return None if self._fresh_at is None else self._clock.monotonic() - self._fresh_at
+
+    def _ended(self, known: _Known) -> RagmeshError | None:
+        if known.revoked_at is not None:
+            return KeyRevokedError("the API key was revoked")
+        if known.expires_at is not None and known.expires_at <= self._clock.now():
+            return KeyExpiredError("the time of the API key is over; have it rotated")
+        return None
 
     def _refuse_stale(self) -> None:
         silence = self.silence_seconds

@@ -33,6 +33,7 @@ from ragmesh.core.documents import (
     Upload,
     UploadOutcome,
 )
+from ragmesh.core.errors import RagmeshError
 from ragmesh.core.filters import Filter
 from ragmesh.core.mending import DeadLetter, Repaired, Replayed
 from ragmesh.core.pages import Page, PageRequest
@@ -72,6 +73,10 @@ class Identity(Protocol):
 
     def identify(self, authorizations: Sequence[str]) -> Principal:
         """The caller behind the Authorization values of a request, else UnauthenticatedError."""
+
+    def refusal_of(self, principal: Principal) -> RagmeshError | None:
+        """Why a caller who was let in would not be any more; None while they would, or while
+        nobody can tell."""
 
 
 class Quotas(Protocol):

@@ -32,8 +32,10 @@ from ragmesh.gateway.adapters.admin_key_file import AdminKeyFile, read_admin_key
 from ragmesh.gateway.adapters.rest import make_app
 from ragmesh.gateway.identity import KeyIdentity
 from ragmesh.gateway.keys import KeyFollower, KnownKeys
+from ragmesh.gateway.limiting.gate import Priority
 from ragmesh.gateway.limiting.quotas import Allowance, Allowances
 from ragmesh.gateway.quotas import TenantQuotas
+from ragmesh.gateway.revoking import turn_out_refused
 from ragmesh.gateway.server import DoorGuard
 from ragmesh.testing.clocks import ManualClock
 from ragmesh.testing.gateway import COLLECTION, FakeMesh
@@ -361,3 +363,38 @@ def test_a_key_has_256_random_bits_and_only_its_digest_is_kept() -> None:
     assert holds_key(f"see {one.text}!")
     assert not holds_key(f"rmk_{one.digest.key_id}")
     assert digest_of(one.text.upper()) is None
+
+
+async def test_what_is_taken_away_is_known_of_requests_under_way(door: Door) -> None:
+    kept_id, kept = await door.key()
+    key_id, text = await door.key()
+    of_kept, of_revoked = door.identify(kept), door.identify(text)
+    keeper = door.identity.identify([f"Bearer {KEEPER_KEY.text}"])
+    assert door.identity.refusal_of(of_revoked) is None
+    await door.mesh.catalog.revoke_key(KEEPER, key_id, reason="")
+    await door.hear()
+    assert isinstance(door.identity.refusal_of(of_revoked), KeyRevokedError)
+    assert door.identity.refusal_of(of_kept) is None
+    assert door.identity.refusal_of(keeper) is None
+    assert kept_id != key_id
+
+
+async def test_streams_of_a_revoked_key_are_over_within_five_seconds(door: Door) -> None:
+    key_id, text = await door.key()
+    gate, begun = door.mesh.gate, asyncio.Event()
+
+    async def stream() -> None:
+        async with gate.admit(gate.approach(door.identify(text)), Priority.INTERACTIVE):
+            begun.set()
+            await asyncio.Event().wait()
+
+    streaming = asyncio.create_task(stream())
+    looking = asyncio.create_task(turn_out_refused(gate, door.identity, door.clock))
+    await begun.wait()
+    await door.advance(60)
+    assert not streaming.done()
+    await door.mesh.catalog.revoke_key(KEEPER, key_id, reason="")
+    await door.advance(1.0)
+    with pytest.raises(KeyRevokedError):
+        await asyncio.wait_for(streaming, 5)
+    looking.cancel()

@@ -28,6 +28,7 @@ from ragmesh.gateway.keys import KeyFollower, KnownKeys
 from ragmesh.gateway.limiting.gate import Gate, OnRefusal
 from ragmesh.gateway.ports import Books, Identity
 from ragmesh.gateway.quotas import TenantQuotas
+from ragmesh.gateway.revoking import turn_out_refused
 from ragmesh.gateway.room import UploadRoom
 from ragmesh.gateway.server import SERVICE_NAMES, DoorGuard, add_gateway
 from ragmesh.gateway.server.admission import GateAdmission
@@ -110,6 +111,9 @@ async def open_gateway(wiring: Wiring) -> AsyncIterator[GatewayService]:
         service = await _service(wiring, books, known)
         async with (
             _identity(wiring, known) as identity,
+            wiring.life.tasks.running(
+                "gateway.revoking", turn_out_refused(service.gate, identity, wiring.clock)
+            ),
             _serving_http(wiring, service, identity),
             _serving_grpc(wiring, service, identity),
         ):

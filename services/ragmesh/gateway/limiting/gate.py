@@ -14,6 +14,7 @@ instead of as many as it can.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -21,7 +22,7 @@ from enum import Enum
 
 from ragmesh.core.callers import Principal
 from ragmesh.core.clock import Clock
-from ragmesh.core.errors import ExhaustedError, OverloadedError
+from ragmesh.core.errors import ExhaustedError, OverloadedError, RagmeshError
 from ragmesh.gateway.limiting.accounts import Accounts
 from ragmesh.gateway.limiting.quotas import GATEWAY, KEY, TENANT
 from ragmesh.gateway.limiting.visits import Holder, Visit
@@ -89,6 +90,7 @@ class Gate:
         self._places = places
         self._on_refusal = on_refusal
         self._accounts = Accounts()
+        self._visits: set[Visit] = set()
         self._taken = dict.fromkeys(Priority, 0)
         self._held = 0
         self._spread = 0.0
@@ -107,7 +109,7 @@ class Gate:
             Holder(KEY, of_key, allowances.key),
             Holder(TENANT, of_tenant, allowances.tenant),
         )
-        return Visit(holders, self._clock)
+        return Visit(principal, holders, self._clock)
 
     @asynccontextmanager
     async def admit(
@@ -128,16 +130,30 @@ class Gate:
                 await self._hold()
             raise
         visit.begin()
+        self._visits.add(visit)
         self._taken[priority] += 1
         outer = _current.get()
         _current.set(visit)
         try:
             yield
+        except asyncio.CancelledError:
+            refusal = visit.refusal_instead()
+            if refusal is None:
+                raise
+            raise refusal from None
         finally:
+            self._visits.discard(visit)
             # Not reset(token), for the reason of `requests.serving`.
             _current.set(outer)
             self._taken[priority] -= 1
             visit.end()
+
+    def turn_out(self, refusal_of: Callable[[Principal], RagmeshError | None]) -> None:
+        """End the requests under way whose callers would not be let in any more."""
+        for visit in list(self._visits):
+            refusal = refusal_of(visit.principal)
+            if refusal is not None:
+                visit.turn_out(refusal)
 
     async def _hold(self) -> None:
         if self._held >= _MOST_HELD:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
+from ragmesh.core.callers import Principal
 from ragmesh.core.clock import Clock
-from ragmesh.core.errors import InFlightLimitedError, RateLimitedError, UploadLimitedError
+from ragmesh.core.errors import (
+    InFlightLimitedError,
+    RagmeshError,
+    RateLimitedError,
+    UploadLimitedError,
+)
 from ragmesh.gateway.limiting.accounts import Account, Bucket, seconds_until
 from ragmesh.gateway.limiting.quotas import Allowance
 
@@ -87,10 +95,13 @@ class Holder:
 class Visit:
     """A request at the gate, and behind it once it was let in."""
 
-    def __init__(self, holders: tuple[Holder, Holder], clock: Clock) -> None:
+    def __init__(self, principal: Principal, holders: tuple[Holder, Holder], clock: Clock) -> None:
+        self.principal = principal
         self.holders = holders
         """The key, then its tenant."""
         self._clock = clock
+        self._task: asyncio.Task[Any] | None = None
+        self._refusal: RagmeshError | None = None
 
     def refuse(self, *, uploads: bool) -> None:
         """Raise what keeps it out, before anything is counted."""
@@ -107,14 +118,28 @@ class Visit:
         return False
 
     def begin(self) -> None:
-        """It is let in."""
+        """It is let in, for as long as the current task serves it."""
+        self._task = asyncio.current_task()
         for holder in self.holders:
             holder.account.in_flight += 1
             if holder.allowance.requests_per_minute:
                 holder.account.requests.use(1)
 
+    def turn_out(self, refusal: RagmeshError) -> None:
+        """End it before it is over: whoever sent it would not be let in any more."""
+        if self._refusal is None and self._task is not None:
+            self._refusal = refusal
+            self._task.cancel()
+
+    def refusal_instead(self) -> RagmeshError | None:
+        """Why it was turned out; None when its cancellation means something else."""
+        if self._refusal is None or self._task is None or self._task.uncancel() > 0:
+            return None
+        return self._refusal
+
     def end(self) -> None:
         """It is over."""
+        self._task = None
         for holder in self.holders:
             holder.account.in_flight -= 1
 

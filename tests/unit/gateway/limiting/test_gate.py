@@ -13,6 +13,7 @@ from ragmesh.core.errors import (
     ExhaustedError,
     InFlightLimitedError,
     InternalError,
+    KeyRevokedError,
     OverloadedError,
     RateLimitedError,
     UploadLimitedError,
@@ -297,3 +298,39 @@ async def test_a_limit_that_changes_holds_for_what_was_used_before() -> None:
         await come_and_go(gate)
     quotas.allowances = Allowances(key=Allowance(requests_per_minute=6))
     await come_and_go(gate)
+
+
+async def test_who_would_not_be_let_in_any_more_is_turned_out_and_nobody_else() -> None:
+    gate, begun = gate_of(), asyncio.Semaphore(0)
+
+    async def stay(principal: Principal) -> None:
+        async with gate.admit(gate.approach(principal), Priority.INTERACTIVE):
+            begun.release()
+            await asyncio.Event().wait()
+
+    revoked, kept = (asyncio.ensure_future(stay(one)) for one in (ANN, BOB))
+    await begun.acquire()
+    await begun.acquire()
+    gate.turn_out(lambda one: KeyRevokedError("revoked") if one == ANN else None)
+    with pytest.raises(KeyRevokedError):
+        await revoked
+    assert (gate.under_way, kept.done()) == (1, False)
+    kept.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await kept
+
+
+async def test_who_leaves_while_being_turned_out_has_left() -> None:
+    gate, begun = gate_of(), asyncio.Event()
+
+    async def stay() -> None:
+        async with gate.admit(gate.approach(ANN), Priority.INTERACTIVE):
+            begun.set()
+            await asyncio.Event().wait()
+
+    staying = asyncio.ensure_future(stay())
+    await begun.wait()
+    gate.turn_out(lambda _: KeyRevokedError("revoked"))
+    staying.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await staying

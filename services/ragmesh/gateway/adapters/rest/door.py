@@ -121,10 +121,9 @@ class Door:
                     await self.app(scope, body.receive, answer.unless(body))
                 error = body.error
             except asyncio.CancelledError:
-                if answer.started:
+                error = answer.reason_of_cancelling()
+                if error is None:
                     raise
-                # Only a server that stops cancels; its own answer would call this a defect.
-                error = UnavailableError("the mesh stops before this request is done")
             except Exception as raised:
                 error = as_mesh_error(raised)
             if error is not None and not answer.started:
@@ -173,6 +172,14 @@ class _Answer:
         self.started = False
         self.visit: Visit | None = None
         """Who was at the gate, let in or not."""
+
+    def reason_of_cancelling(self) -> RagmeshError | None:
+        """What to say instead; None = nothing, as it is the server's to cut the answer off."""
+        refusal = None if self.visit is None else self.visit.refusal_instead()
+        if refusal is not None or self.started:
+            return refusal
+        # Only a server that stops cancels; its own answer would call this a defect.
+        return UnavailableError("the mesh stops before this request is done")
 
     async def send(self, message: Message) -> None:
         """Send, with the request's id in the headers."""
