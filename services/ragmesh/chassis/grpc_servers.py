@@ -62,6 +62,9 @@ class ServerOptions:
     """Lets each call in or refuses it; None = all are let in."""
     write_pause_seconds: float = 30.0
     """How long the reader of a stream may take nothing before the stream is ended."""
+    request_seconds: float | None = None
+    """How long the one message of a call may take to come; None = for ever. Streams of messages
+    have no such bound."""
     allow_remote: bool = False
     """Whether addresses other than loopback may be listened on."""
     health: Health | None = None
@@ -140,7 +143,10 @@ def _around(
     options: ServerOptions, guard: Guard | None, telemetry: CallTelemetry | None
 ) -> MeshServerInterceptor:
     bounds = CallBounds(
-        options.default_deadline_seconds, options.max_message_bytes, options.write_pause_seconds
+        options.default_deadline_seconds,
+        options.max_message_bytes,
+        options.write_pause_seconds,
+        options.request_seconds,
     )
     return MeshServerInterceptor(
         bounds,

@@ -192,6 +192,7 @@ async def _serving_grpc(
             clock=wiring.clock,
             admission=GateAdmission(service.gate),
             allow_remote=wiring.settings.has_identity,
+            request_seconds=settings.body_pause_seconds,
             security=wiring.tls.public(),
             write_pause_seconds=settings.reader_pause_seconds,
         ),
