@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
 import grpc
-from google.protobuf.message import DecodeError
 
 from ragmesh.chassis.admission import Admission
 from ragmesh.chassis.callers import Guard, calling, known_caller
+from ragmesh.chassis.grpc_reading import accepted, accepted_stream, read_first, reader
 from ragmesh.chassis.requests import (
     IDEMPOTENCY_HEADER,
     REQUEST_ID_HEADER,
@@ -30,10 +30,7 @@ from ragmesh.chassis.telemetry.hooks import CallTelemetry
 from ragmesh.chassis.wire import DETAILS_KEY, as_mesh_error, code_of, to_status
 from ragmesh.core.callers import Caller
 from ragmesh.core.errors import (
-    BodyTooLargeError,
-    BodyTooSlowError,
     DeadlineError,
-    InvalidError,
     PeerNameDeniedError,
     PeerUnavailableError,
     RagmeshError,
@@ -61,13 +58,6 @@ Behaviour: TypeAlias = Callable[[Any, "Context"], Any]
 Accepted: TypeAlias = Callable[[Any], Any]
 """The request or requests of a call, unless they were refused before it began."""
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
-
-
-@dataclass(frozen=True, slots=True)
-class _Refused:
-    """Stands for a message that could not be taken, until the call may be answered."""
-
-    error: RagmeshError
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,28 +132,28 @@ class MeshServerInterceptor(grpc.GenericRpcHandler):
     def _wrap(self, method: str, made: Handler) -> Handler:
         # One of the four is set; their declared types are those of the synchronous server.
         handler = cast("Any", made)
-        read = self._reader(handler.request_deserializer)
+        read = reader(handler.request_deserializer, self._bounds.max_message_bytes)
         write = handler.response_serializer
         if handler.unary_unary is not None:
-            reply = self._let_in(method, _unary(handler.unary_unary, _accepted))
+            reply = self._let_in(method, _unary(handler.unary_unary, accepted))
             call = self._answering(method, reply, limited=True)
             if self._bounds.request_seconds is None:
                 return grpc.unary_unary_rpc_method_handler(call, read, write)
-            call = _read_first(call, self._bounds.request_seconds)
+            call = read_first(call, self._bounds.request_seconds)
             return grpc.stream_unary_rpc_method_handler(call, read, write)
         if handler.stream_unary is not None:
-            reply = self._let_in(method, _unary(handler.stream_unary, _accepted_stream))
+            reply = self._let_in(method, _unary(handler.stream_unary, accepted_stream))
             reply = _heard_out(reply)
             call = self._answering(method, reply, limited=True)
             return grpc.stream_unary_rpc_method_handler(call, read, write)
         if handler.unary_stream is not None:
-            stream = self._let_in(method, self._stream(handler.unary_stream, _accepted))
+            stream = self._let_in(method, self._stream(handler.unary_stream, accepted))
             call = self._answering(method, stream, limited=False)
             if self._bounds.request_seconds is None:
                 return grpc.unary_stream_rpc_method_handler(call, read, write)
-            call = _read_first(call, self._bounds.request_seconds)
+            call = read_first(call, self._bounds.request_seconds)
             return grpc.stream_stream_rpc_method_handler(call, read, write)
-        stream = self._let_in(method, self._stream(handler.stream_stream, _accepted_stream))
+        stream = self._let_in(method, self._stream(handler.stream_stream, accepted_stream))
         call = self._answering(method, stream, limited=False)
         return grpc.stream_stream_rpc_method_handler(call, read, write)
 
@@ -296,40 +286,6 @@ class MeshServerInterceptor(grpc.GenericRpcHandler):
                 f"the reader took nothing for {self._bounds.write_pause_seconds:g} s"
             )
 
-    def _reader(self, deserialize: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
-        limit = self._bounds.max_message_bytes
-
-        def read(payload: bytes) -> Any:
-            if len(payload) > limit:
-                return _Refused(_too_large(len(payload), limit))
-            if deserialize is None:
-                return payload
-            try:
-                return deserialize(payload)
-            except DecodeError:
-                return _Refused(InvalidError("the request is not the message of this method"))
-
-        return read
-
-
-def _read_first(behaviour: Behaviour, seconds: float) -> Behaviour:
-    """The behaviour once the one message of the call is there.
-
-    gRPC would wait for its end for ever, and a call that waits so cannot be ended: to gRPC these
-    methods take streams, which we read. It costs a tenth of a millisecond, which callers who are
-    known do not pay.
-    """
-
-    async def read(_requests: Any, context: Context) -> Any:
-        try:
-            async with asyncio.timeout(seconds):
-                request = await context.read()
-        except TimeoutError:
-            request = _Refused(BodyTooSlowError(f"the message did not come in {seconds:g} s"))
-        return await behaviour(request, context)
-
-    return read
-
 
 def _unary(behaviour: Behaviour, accepted: Accepted) -> Behaviour:
     async def reply(request: Any, context: Context) -> Any:
@@ -347,19 +303,6 @@ def _heard_out(behaviour: Behaviour) -> Behaviour:
             raise
 
     return reply
-
-
-def _accepted(request: Any) -> Any:
-    if isinstance(request, _Refused):
-        raise request.error
-    return request
-
-
-async def _accepted_stream(requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
-    async for request in requests:
-        if isinstance(request, _Refused):
-            raise request.error
-        yield request
 
 
 def _first(metadata: Sequence[tuple[str, str | bytes]], name: str) -> str | None:
@@ -401,10 +344,3 @@ async def _hear_out(context: Context) -> None:
         async with asyncio.timeout(_HEARD_OUT_SECONDS):
             while await context.read() is not grpc.aio.EOF:
                 pass
-
-
-def _too_large(size: int, limit: int) -> BodyTooLargeError:
-    return BodyTooLargeError(
-        f"the message has {size} bytes, of which at most {limit} are taken",
-        metadata={"limit": str(limit)},
-    )
