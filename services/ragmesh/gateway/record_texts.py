@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from dataclasses import asdict, replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from ragmesh.core.answers import Usage
@@ -20,9 +21,24 @@ from ragmesh.core.usage import (
 
 def record_to_text(record: Record) -> str:
     """The record as one line."""
-    fields = asdict(record)
-    fields["call"]["at"] = record.call.at.isoformat()
-    return json.dumps({"kind": type(record).__name__, **fields}, separators=(",", ":"))
+    return _ENCODER.encode({"kind": type(record).__name__, **_fields_of(record)})
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else _fields_of(value)
+
+
+def _fields_of(value: Any) -> dict[str, Any]:
+    """Not `asdict`, which copies all that is below, for every question anew."""
+    return {name: getattr(value, name) for name in _names_of(type(value))}
+
+
+@cache
+def _names_of(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), default=_plain)
 
 
 def record_from_text(text: str) -> Record:
@@ -51,4 +67,4 @@ def _call(fields: dict[str, Any]) -> Circumstances:
 def _usage(fields: dict[str, Any]) -> UsageRecord:
     timings = tuple((name, took) for name, took in fields.pop("timings_ms"))
     usage = Usage(**fields.pop("usage"))
-    return replace(UsageRecord(**fields), usage=usage, timings_ms=timings)
+    return dataclasses.replace(UsageRecord(**fields), usage=usage, timings_ms=timings)
