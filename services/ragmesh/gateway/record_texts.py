@@ -34,7 +34,7 @@ def _fields_of(value: Any) -> dict[str, Any]:
 
 
 @cache
-def _names_of(kind: type[Any]) -> tuple[str, ...]:
+def _names_of(kind: Any) -> tuple[str, ...]:
     return tuple(field.name for field in dataclasses.fields(kind))
 
 
