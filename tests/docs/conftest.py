@@ -36,6 +36,7 @@ RUN_PAGES = (
     "docs/how-to/encrypt-traffic.md",
     "docs/how-to/see-usage-and-audit.md",
     "docs/how-to/see-what-a-mesh-does.md",
+    "docs/how-to/connect-weaviate.md",
 )
 """In the order in which they run; each may use what an earlier one has made."""
 
