@@ -30,7 +30,8 @@ def _plain(value: Any) -> Any:
 
 def _fields_of(value: Any) -> dict[str, Any]:
     """Not `asdict`, which copies all that is below, for every question anew."""
-    return {name: getattr(value, name) for name in _names_of(type(value))}
+    kind: Any = type(value)  # mypy takes no class for hashable
+    return {name: getattr(value, name) for name in _names_of(kind)}
 
 
 @cache
