@@ -200,7 +200,7 @@ def compose(
     ledger = CatalogLedger(catalog, feed, board)
     patience = _patience(settings.reconciler_limits(), opened)
     reconciler = Reconciler(ledger, blobs, neighbours.index, clock, patience)
-    routes = RouteFeed(catalog, heartbeat_seconds=settings.heads_heartbeat_seconds)
+    routes = RouteFeed(catalog, signals, heartbeat_seconds=settings.heads_heartbeat_seconds)
     migrator = _migrator(
         catalog, ledger, neighbours, RouteAnnouncer(table, routes), clock, settings
     )

@@ -41,6 +41,9 @@ class HeadSource(Protocol):
     ) -> HeadBatch | None:
         """Heads that moved after the sequence, in its order; None = no such index version."""
 
+    async def sequences_of(self, index_version_uids: Sequence[str]) -> dict[str, int]:
+        """How far the collections of these index versions are, by version."""
+
 
 class _Follower:
     """One stream of heads: how far its consumer is, and what wakes it."""
@@ -156,6 +159,26 @@ class HeadFeed:
         """Have every follower look again; for changes that move no head."""
         self._hear(Signal(Subject.HEADS))
         self._signals.tell(Signal(Subject.HEADS))
+
+    async def compare(self) -> None:
+        """Wake followers that are behind the catalog, every heartbeat until cancelled.
+
+        For those who share it: one query for all of them finds what no signal told.
+        """
+        while True:
+            await asyncio.sleep(self._heartbeat_seconds)
+            followed = sorted({follower.index_version_uid for follower in self._followers})
+            if not followed:
+                continue
+            try:
+                reached = await self._source.sequences_of(followed)
+            except RagmeshError as error:
+                if not error.kind.transient:
+                    raise
+                continue
+            for follower in self._followers:
+                if reached.get(follower.index_version_uid, 0) > follower.applied:
+                    follower.woken.set()
 
     def _hear(self, signal: Signal) -> None:
         """Another process published something, or something may have been missed."""

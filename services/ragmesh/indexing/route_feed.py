@@ -8,6 +8,7 @@ from typing import Protocol
 
 from ragmesh.core.migrations import RouteBatch
 from ragmesh.indexing.migration_stores import RouteChanges
+from ragmesh.indexing.sharing import Signal, Signals, Subject
 
 _BATCH = 1_000
 
@@ -22,8 +23,10 @@ class RouteSource(Protocol):
 class RouteFeed:
     """Hands changed routes to the gateways."""
 
-    def __init__(self, source: RouteSource, *, heartbeat_seconds: float) -> None:
+    def __init__(self, source: RouteSource, signals: Signals, *, heartbeat_seconds: float) -> None:
         self._source = source
+        self._signals = signals
+        signals.listen(Subject.ROUTES, self._hear)
         self._heartbeat_seconds = heartbeat_seconds
         self._followers: set[asyncio.Event] = set()
 
@@ -45,6 +48,10 @@ class RouteFeed:
 
     def wake(self) -> None:
         """Have every follower look: something has changed."""
+        self._hear(Signal(Subject.ROUTES))
+        self._signals.tell(Signal(Subject.ROUTES))
+
+    def _hear(self, _signal: Signal) -> None:
         for woken in self._followers:
             woken.set()
 

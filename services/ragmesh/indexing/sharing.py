@@ -20,6 +20,7 @@ class Subject(Enum):
     KEYS = "keys"
     JOBS = "jobs"
     OUTBOX = "outbox"
+    ROUTES = "routes"
 
 
 @dataclass(frozen=True, slots=True)

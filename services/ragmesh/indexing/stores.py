@@ -303,6 +303,9 @@ class WorkStore(Protocol):
     ) -> HeadBatch | None:
         """Heads that moved after the sequence, in its order; None = no such index version."""
 
+    async def sequences_of(self, index_version_uids: Sequence[str]) -> dict[str, int]:
+        """How far the collections of these index versions are, by version."""
+
 
 class Identified(Protocol):
     """What can be told from any other of its kind."""

@@ -1,18 +1,15 @@
-"""Databases of the shared server."""
+"""What every test of the catalog on PostgreSQL begins with."""
 
 from __future__ import annotations
-
-from collections.abc import AsyncIterator
 
 import pytest
 
 from ragmesh.indexing.adapters.catalog.places import PostgresPlace
-from tests.servers.indexing.databases import database
+from tests.servers.indexing.databases import emptied
 from tools.servers.server import Server
 
 
 @pytest.fixture
-async def place(postgres_server: Server) -> AsyncIterator[PostgresPlace]:
-    """A migrated database of the test's own."""
-    async with database(postgres_server) as made:
-        yield made
+async def place(postgres_server: Server) -> PostgresPlace:
+    """A migrated database without a row."""
+    return await emptied(postgres_server)

@@ -1,4 +1,4 @@
-"""A database for each test: a copy of one that was migrated once."""
+"""Databases of the shared server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ from ragmesh.indexing.adapters.catalog.places import PostgresPlace
 from ragmesh.indexing.adapters.catalog.postgres import connect
 from tools.servers.server import Server
 
-_TEMPLATE = "migrated"
+_SHARED = "emptied"
+_EVERY_TABLE = """
+SELECT quote_ident(tablename) FROM pg_tables
+WHERE schemaname = 'public' AND tablename NOT IN ('alembic_version', 'key_changes')
+"""
 
 
 def place_of(server: Server, database: str = "postgres") -> PostgresPlace:
@@ -35,25 +39,36 @@ async def administration(server: Server) -> AsyncIterator[asyncpg.Connection]:
         await connection.close()
 
 
+async def emptied(server: Server) -> PostgresPlace:
+    """The one migrated database that tests use one after the other, without a row in it.
+
+    A database for each would cost more than most tests: it is copied, and a checkpoint ends it.
+    """
+    place = place_of(server, _SHARED)
+    async with administration(server) as connection:
+        known = "SELECT count(*) FROM pg_database WHERE datname = $1"
+        if not await connection.fetchval(known, _SHARED):
+            await connection.execute(f"CREATE DATABASE {_SHARED}")
+            await migrate_postgres(place)
+            return place
+        await connection.execute(f"ALTER DATABASE {_SHARED} RESET ALL")
+    connection = await connect(place)
+    try:
+        tables = await connection.fetch(_EVERY_TABLE)
+        await connection.execute("; ".join(f"DELETE FROM {name}" for (name,) in tables))
+    finally:
+        await connection.close()
+    return place
+
+
 @asynccontextmanager
-async def database(server: Server, *, migrated: bool = True) -> AsyncIterator[PostgresPlace]:
-    """A new database, for the time of the block."""
+async def database(server: Server) -> AsyncIterator[PostgresPlace]:
+    """A new database without tables, for the time of the block."""
     name = f"test_{uuid.uuid4().hex}"
     async with administration(server) as connection:
-        if migrated:
-            await _make_template(server, connection)
-            await connection.execute(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
-        else:
-            await connection.execute(f"CREATE DATABASE {name}")
+        await connection.execute(f"CREATE DATABASE {name}")
     try:
         yield place_of(server, name)
     finally:
         async with administration(server) as connection:
             await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-async def _make_template(server: Server, connection: asyncpg.Connection) -> None:
-    known = "SELECT count(*) FROM pg_database WHERE datname = $1"
-    if not await connection.fetchval(known, _TEMPLATE):
-        await connection.execute(f"CREATE DATABASE {_TEMPLATE}")
-        await migrate_postgres(place_of(server, _TEMPLATE))

@@ -187,7 +187,7 @@ async def test_a_catalog_is_examined_as_a_process_would_open_it(place: PostgresP
 async def test_a_catalog_without_tables_or_with_older_ones_is_refused_until_it_is_migrated(
     postgres_server: Server,
 ) -> None:
-    async with database(postgres_server, migrated=False) as place:
+    async with database(postgres_server) as place:
         with pytest.raises(OlderSchemaError, match=r"no tables yet.*ragmesh migrate"):
             await opened(place)
         await at_schema(place, "0009")
@@ -200,14 +200,16 @@ async def test_a_catalog_without_tables_or_with_older_ones_is_refused_until_it_i
 
 
 async def test_a_newer_catalog_is_refused_by_processes_and_migrations(
-    place: PostgresPlace,
+    postgres_server: Server,
 ) -> None:
-    connection = await connect(place)
-    await connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    await connection.close()
-    for attempt in (opened, migrate_postgres):
-        with pytest.raises(NewerFormatError, match="9999"):
-            await attempt(place)
+    async with database(postgres_server) as place:
+        await migrate_postgres(place)
+        connection = await connect(place)
+        await connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        await connection.close()
+        for attempt in (opened, migrate_postgres):
+            with pytest.raises(NewerFormatError, match="9999"):
+                await attempt(place)
 
 
 async def opened(place: PostgresPlace) -> None:

@@ -247,6 +247,22 @@ async def test_a_follower_hears_of_what_another_process_published(
                 assert [head.sequence for head in (await anext(heads)).heads] == [1]
 
 
+async def test_a_publication_whose_signal_was_lost_is_found_within_a_heartbeat(
+    place: PostgresPlace, tmp_path: Path
+) -> None:
+    async with pair(place, tmp_path) as (one, other), asyncio.TaskGroup() as group:
+        await one.upload("a")
+        work = await one.work("a")
+        comparing = group.create_task(other.service.feed.compare())
+        async with aclosing(other.service.feed.watch(work.index.uid, from_sequence=0)) as heads:
+            assert (await anext(heads)).heads == ()
+            await one.indexing.ledger.catalog.publish(publication(work))  # and nobody is told
+            async with asyncio.timeout(2.5):
+                while not (await anext(heads)).heads:  # heartbeats
+                    pass
+        comparing.cancel()
+
+
 async def test_keys_that_another_process_made_are_heard_of(
     place: PostgresPlace, tmp_path: Path
 ) -> None:
@@ -344,7 +360,7 @@ async def test_an_error_of_the_work_leaves_the_lease_as_itself(place: PostgresPl
 
 
 async def test_two_migrations_at_once_make_one_schema(postgres_server: Server) -> None:
-    async with database(postgres_server, migrated=False) as place:
+    async with database(postgres_server) as place:
         done = await asyncio.gather(*(migrate_postgres(place) for _ in range(3)))
         assert sorted(one.before or "" for one in done).count("") == 1
         assert {one.now for one in done} == {done[0].now}

@@ -107,6 +107,8 @@ async def open_indexing(wiring: Wiring) -> AsyncIterator[IndexingService]:
         "indexing.relay": Relay(catalog.ledger, log, wiring.clock).run(),
         "indexing.care": catalog.opened.lease.while_held(look_after),
     }
+    if catalog.opened.is_shared:
+        loops["indexing.heads"] = catalog.service.feed.compare()
     meter = wiring.telemetry.meter
     if meter is not None:
         loops["indexing.backlog"] = BacklogGauge(catalog.ledger, meter, wiring.clock).run()

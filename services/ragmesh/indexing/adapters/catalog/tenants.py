@@ -99,7 +99,7 @@ class SqlTenants(Store):
         now = self._clock.now()
 
         def unit(connection: Connection) -> Tenant:
-            hold_changes(connection)
+            hold_tenant(connection, require_tenant(connection, name)["uid"])
             row = require_tenant(connection, name)
             values = _changes(change) | {"updated_at": now, "changed": next_change(connection)}
             statement = update(tenants).where(tenants.c.uid == row["uid"]).values(values)
@@ -114,14 +114,14 @@ class SqlTenants(Store):
         now = self._clock.now()
 
         def unit(connection: Connection) -> Outcome:
-            hold_changes(connection)
+            hold_tenant(connection, require_tenant(connection, name)["uid"])
             uid = require_tenant(connection, name)["uid"]
-            hold_tenant(connection, uid)
             statement = select_collections().where(collections.c.tenant_uid == uid)
             jobs: list[str] = []
             for collection in collections_of(rows_of(connection, statement)):
                 hold_collection(connection, collection.uid)
                 jobs += bury_collection(connection, collection, now)
+            hold_changes(connection)
             # What belongs to a document goes with it, once the index has dropped it.
             letters = delete(dead_letters).where(dead_letters.c.tenant_uid == uid)
             connection.execute(letters.where(dead_letters.c.document_uid == ""))

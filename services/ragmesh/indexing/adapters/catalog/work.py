@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Integer, and_, bindparam, select, update
@@ -19,7 +20,7 @@ from ragmesh.indexing.adapters.catalog.mapping import (
 from ragmesh.indexing.adapters.catalog.publishing import FINAL, end_work, fence, put_head
 from ragmesh.indexing.adapters.catalog.saving import announce, take_sequences
 from ragmesh.indexing.adapters.catalog.selecting import select_index_versions
-from ragmesh.indexing.adapters.catalog.store import Store, row_of, rows_of
+from ragmesh.indexing.adapters.catalog.store import Store, batches, row_of, rows_of
 from ragmesh.indexing.adapters.catalog.tables import (
     collections,
     documents,
@@ -91,6 +92,11 @@ _SEQUENCE = (
         index_versions.c.uid == bindparam("of_version"),
         index_versions.c.state != IndexState.DROPPING.value,
     )
+)
+_SEQUENCES = (
+    select(index_versions.c.uid, collections.c.sequence)
+    .join(collections, collections.c.uid == index_versions.c.collection_uid)
+    .where(index_versions.c.uid.in_(bindparam("of_versions", expanding=True)))
 )
 _HEADS_AFTER = (
     select(heads)
@@ -260,6 +266,18 @@ class SqlWork(Store):
             caught_up = len(found) < limit
             seen = max(present["sequence"], sequence) if caught_up else found[-1].sequence
             return HeadBatch(index_version_uid, found, seen, caught_up)
+
+        return await self._read(unit)
+
+    async def sequences_of(self, index_version_uids: Sequence[str]) -> dict[str, int]:
+        """How far the collections of these index versions are, by version."""
+
+        def unit(connection: Connection) -> dict[str, int]:
+            found: dict[str, int] = {}
+            for part in batches(index_version_uids):
+                rows = rows_of(connection, _SEQUENCES, of_versions=list(part))
+                found |= {row["uid"]: row["sequence"] for row in rows}
+            return found
 
         return await self._read(unit)
 
