@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from tools.servers import probes
@@ -71,6 +71,25 @@ share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 """
 
+_KAFKA_OPEN = """\
+listeners=PLAINTEXT://$host:$kafka,CONTROLLER://$host:$controller
+advertised.listeners=PLAINTEXT://$host:$kafka
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+"""
+_KAFKA_SECURED = """\
+listeners=SECURED://$host:$kafka,CONTROLLER://$host:$controller,INTERNAL://$host:$internal
+advertised.listeners=SECURED://$host:$kafka,INTERNAL://$host:$internal
+listener.security.protocol.map=SECURED:SASL_SSL,CONTROLLER:PLAINTEXT,INTERNAL:PLAINTEXT
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=INTERNAL
+sasl.enabled.mechanisms=SCRAM-SHA-512
+listener.name.secured.scram-sha-512.sasl.jaas.config=\\
+org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.secured.ssl.keystore.type=PEM
+listener.name.secured.ssl.keystore.location=$folder/broker.pem
+"""
+
 _COLLECTOR = """\
 receivers: {otlp: {protocols: {grpc: {endpoint: "$host:$otlp"}}}}
 processors:
@@ -90,29 +109,37 @@ service:
 
 _POSTGRES_PROGRAMS = "/usr/lib/postgresql/15/bin"
 
+_KAFKA_KIND = Kind(
+    program=JavaProgram("kafka"),
+    files={"server.properties": _KAFKA},
+    prepare=(
+        *(*_JAVA, "kafka.tools.StorageTool", "format"),
+        *("--cluster-id", "AAAAAAAAAAAAAAAAAAAAAA"),
+        *("--config", "$folder/server.properties"),
+    ),
+    command=(
+        *(*_JAVA, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"),
+        *("kafka.Kafka", "$folder/server.properties"),
+    ),
+    ports=("kafka", "controller"),
+    serves=probes.answers_kafka,
+    setting="RAGMESH_EVENTS__URL",
+    url="kafka://$host:$kafka",
+    client_environ={"RAGMESH_EVENTS__KAFKA__REPLICATION": "1"},  # there is one broker
+)
+
 KINDS: Mapping[str, Kind] = {
-    "kafka": Kind(
-        program=JavaProgram("kafka"),
-        files={"server.properties": _KAFKA},
+    "kafka": _KAFKA_KIND,
+    "kafka-secured": replace(
+        _KAFKA_KIND,
+        # Whoever starts it puts key and certificate into $folder/broker.pem.
+        files={"server.properties": _KAFKA.replace(_KAFKA_OPEN, _KAFKA_SECURED)},
         prepare=(
-            *(
-                *_JAVA,
-                "kafka.tools.StorageTool",
-                "format",
-                "--cluster-id",
-                "AAAAAAAAAAAAAAAAAAAAAA",
-            ),
-            *("--config", "$folder/server.properties"),
+            *_KAFKA_KIND.prepare,
+            *("--add-scram", f"SCRAM-SHA-512=[name=ragmesh,password={PASSWORD}]"),
         ),
-        command=(
-            *(*_JAVA, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"),
-            *("kafka.Kafka", "$folder/server.properties"),
-        ),
-        ports=("kafka", "controller"),
-        serves=probes.answers_kafka,
-        setting="RAGMESH_EVENTS__URL",
-        url="kafka://$host:$kafka",
-        client_environ={"RAGMESH_EVENTS__KAFKA__REPLICATION": "1"},  # there is one broker
+        # The one where they speak among each other is asked: it is open.
+        ports=("internal", "kafka", "controller"),
     ),
     "weaviate": Kind(
         program=GoProgram("weaviate", "github.com/weaviate/weaviate/cmd/weaviate-server"),
