@@ -25,6 +25,7 @@ ROWS: Mapping[str, str] = MappingProxyType(
         "I2": "messy:measure_messy",
         "I4": "ingest:measure_again",
         "S1": "searching:measure_search",
+        "scan": "coarse:measure_scans",
         "S3": "killing:measure_kills",
         "S4": "writing:measure_reading",
         "E": "encoding:measure_encoding",

@@ -69,8 +69,7 @@ class Corpus:
 def made(chunks: int, *, seed: int = 1) -> Corpus:
     """A corpus; the labels keep about 21 %, 0.4 % and 0.01 % of its documents."""
     random = np.random.default_rng(seed)
-    centres = random.standard_normal((_CENTRES, DIMENSION), np.float32) / np.sqrt(DIMENSION)
-    vectors = _around(centres[random.integers(0, _CENTRES, chunks)], random)
+    vectors = gathered(chunks, random)
     asked = random.integers(0, chunks, QUESTIONS)
     texts = list(itertools.islice(documents(None, sentences=4, seed=seed), chunks))
     document = np.arange(chunks) // A_DOCUMENT
@@ -81,7 +80,13 @@ def made(chunks: int, *, seed: int = 1) -> Corpus:
         "few": (document > 7) & (document <= 7 + few),
     }
     words = [" ".join(texts[number].split()[-_WORDS:]) for number in asked]
-    return Corpus(vectors, texts, labels, _around(vectors[asked], random), words)
+    return Corpus(vectors, texts, labels, around(vectors[asked], random), words)
+
+
+def gathered(chunks: int, random: np.random.Generator) -> Floats:
+    """Vectors around centres, as texts of some subjects are."""
+    centres = random.standard_normal((_CENTRES, DIMENSION), np.float32) / np.sqrt(DIMENSION)
+    return around(centres[random.integers(0, _CENTRES, chunks)], random)
 
 
 def keeping(label: str) -> Filter | None:
@@ -111,7 +116,8 @@ def number_of(document_id: str, ordinal: int) -> int:
     return int(document_id) * A_DOCUMENT + ordinal
 
 
-def _around(points: Floats, random: np.random.Generator) -> Floats:
+def around(points: Floats, random: np.random.Generator) -> Floats:
+    """A vector of unit length close to each point."""
     moved = points + _SPREAD * random.standard_normal(points.shape, np.float32)
     unit: Floats = moved / np.linalg.norm(moved, axis=1, keepdims=True)
     return unit
