@@ -44,7 +44,7 @@ async def test_a_slow_event_costs_neither_its_neighbours_nor_the_membership(plac
 
     async def handle(delivery: Delivery) -> None:
         if delivery.event.key == "slow":
-            await asyncio.sleep(7.0)
+            await asyncio.sleep(4.5)
             is_done.set()
         handled[delivery.event.key] += 1
 
@@ -75,7 +75,7 @@ async def test_while_there_is_no_room_nothing_is_taken_and_the_membership_stays(
         await inbox.until(4)
         await until(lambda: len(made[0].paused()) == 2)
         generation = made[0]._coordinator.generation
-        await asyncio.sleep(4.0)  # longer than anybody may stay away
+        await asyncio.sleep(3.5)  # longer than anybody may stay away
         taken = [await made[0].position(place.partition(number)) for number in (0, 1)]
         assert len(inbox.deliveries) == 4
         assert sum(taken) <= 4 + 10
