@@ -146,15 +146,16 @@ async def _weaviate(server: WeaviateServer) -> Finding:
     # A second of imports that a mesh on files must not pay.
     from ragmesh.retrieval.adapters.weaviate.link import weaviate_link
 
+    subject, where = "index.url", server.address
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS), weaviate_link(server) as link:
             version = await link.probe()
     except TimeoutError:
-        message = f"{server.name} does not answer; see that it runs, or change index.url"
-        return Finding("index.url", State.FAILED, message, StoreUnavailableError.reason)
+        message = f"{where}: Weaviate does not answer; see that it runs, or change index.url"
+        return Finding(subject, State.FAILED, message, StoreUnavailableError.reason)
     except RagmeshError as error:
-        return Finding.of("index.url", error)
-    return Finding("index.url", State.OK, f"{server.name} answers, version {version}")
+        return Finding(subject, State.FAILED, f"{where}: {error.message}", error.reason)
+    return Finding(subject, State.OK, f"{where} answers, Weaviate {version}")
 
 
 async def _listens(subject: str, url: str, setting: str) -> Finding:

@@ -126,7 +126,7 @@ class WeaviateLink:
         if left is None:
             return seconds
         if left <= 0:
-            raise DeadlineError(f"the request's time ran out before {self.server.name} was asked")
+            raise DeadlineError("the request's time ran out before Weaviate was asked")
         return min(left, seconds)
 
     def _failed(self, error: ForeignCallError) -> RagmeshError:
@@ -201,7 +201,7 @@ class WeaviateLink:
         version = str(meta.get("version", ""))
         if not OLDEST <= _numbers(version) < BEFORE:
             raise StoreRefusedError(
-                f"{self.server.name} has version {version or 'unknown'}; this program works with"
+                f"Weaviate has version {version or 'unknown'}; this program works with"
                 f" {'.'.join(map(str, OLDEST))} and later, below {BEFORE[0]}",
                 retry_after_seconds=_RETRY_SECONDS,
             )
@@ -228,22 +228,21 @@ class WeaviateLink:
 
     def _away(self) -> StoreUnavailableError:
         return StoreUnavailableError(
-            f"{self.server.name} (gRPC {self.server.grpc_port}) cannot be reached;"
-            " start it, or change index.url",
+            "Weaviate cannot be reached; start it, or change index.url",
             retry_after_seconds=_RETRY_SECONDS,
         )
 
     def _late(self) -> RagmeshError:
         left = remaining_seconds()
         if left is not None and left <= 0:
-            return DeadlineError(f"the request's time ran out while {self.server.name} was asked")
+            return DeadlineError("the request's time ran out while Weaviate was asked")
         return StoreUnavailableError(
-            f"{self.server.name} did not answer in time", retry_after_seconds=_RETRY_SECONDS
+            "Weaviate did not answer in time", retry_after_seconds=_RETRY_SECONDS
         )
 
     def _refused_key(self) -> StoreRefusedError:
         return StoreRefusedError(
-            f"{self.server.name} refuses the API key; set index.api_key_file to a file that"
+            "Weaviate refuses the API key; set index.api_key_file to a file that"
             " holds one of its keys",
             retry_after_seconds=_RETRY_SECONDS,
         )
@@ -258,7 +257,7 @@ class WeaviateLink:
         """What it says may hold what it was asked: only the log is told."""
         _log.warning("weaviate refused a request", extra={"detail": details[:_MOST_DETAIL]})
         return StoreRefusedError(
-            f"{self.server.name} refused a request; the log tells why",
+            "Weaviate refused a request; the log tells why",
             retry_after_seconds=_RETRY_SECONDS,
         )
 

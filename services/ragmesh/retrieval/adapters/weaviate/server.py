@@ -40,9 +40,9 @@ class WeaviateServer:
         return cls(match["host"], http_port, grpc_port)
 
     @property
-    def name(self) -> str:
-        """How messages name it."""
-        return f"Weaviate at {self.host}:{self.http_port}"
+    def address(self) -> str:
+        """How whoever runs the mesh is told where it is; nobody else is."""
+        return f"{self.host}:{self.http_port} (gRPC {self.grpc_port})"
 
     @property
     def rest_url(self) -> str:

@@ -155,7 +155,7 @@ class Shard:
             )
             if any(shard.get("status") == _READ_ONLY for shard in told):
                 raise StorageFullError(
-                    f"{self.link.server.name} takes no writes: its disk is nearly full, or"
+                    "Weaviate takes no writes: its disk is nearly full, or"
                     " somebody has set the tenant to read-only",
                     retry_after_seconds=_FULL_SECONDS,
                 ) from error

@@ -162,7 +162,7 @@ class Writer:
             await version.chunks.remove_keys([one.id for one in lacking])
             await version.chunks.put(lacking)
         raise StoreRefusedError(
-            f"{version.chunks.link.server.name} does not find what it was given to keep",
+            "Weaviate does not find what it was given to keep",
             retry_after_seconds=self.flush_seconds,
         )
 
