@@ -38,6 +38,10 @@ setup: $(READY) model ## Make .venv with locked packages and the model (needs Py
 quickstart: setup ## Start a fresh mesh on the handbook in examples/, ask it questions, stop it
 	$(BIN)/python tools/quickstart.py
 
+.PHONY: demo-migration
+demo-migration: setup ## Change the encoder of a live collection on the handbook in examples/, with people asking meanwhile
+	$(BIN)/python -m tools.demo_migration
+
 .PHONY: up
 up: setup ## Run the mesh in the foreground on .data (REST on 8080, gRPC on 50051; Ctrl-C stops it)
 	$(BIN)/ragmesh run --target=all --data-dir .data

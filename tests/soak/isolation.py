@@ -26,6 +26,7 @@ from ragmesh.core.search import SearchMode, SearchQuery
 from ragmesh.gateway.limiting.gate import Gate
 from ragmesh.gateway.limiting.quotas import EqualQuotas
 from ragmesh.gateway.parsing import parse_ask
+from ragmesh.gateway.routes import KnownRoutes
 from ragmesh.gateway.service import GatewayService
 from ragmesh.testing.generation import FakeGenerator
 from tests.integration.indexing.running import Running, running
@@ -258,6 +259,7 @@ async def programme(folder: Path, seed: int) -> AsyncIterator[Programme]:
             cache,
             beneath.embedder,
             clock,
+            routes=KnownRoutes(clock),
             gate=Gate(EqualQuotas(), clock),
         )
         made = Programme(gateway, beneath, random.Random(seed))

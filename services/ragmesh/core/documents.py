@@ -12,6 +12,8 @@ from ragmesh.core.errors import BodyTooLargeError, RagmeshError, Violation
 from ragmesh.core.metadata import NO_METADATA, Metadata, SortableField
 from ragmesh.core.properties import NO_PROPERTIES, FileProperties
 
+STALE_ROUTES = "STALE_ROUTES"
+"""Marks an answer by the last route that was heard of."""
 MAX_UPLOADS = 1_000
 """Most documents of one request."""
 MAX_UPLOADS_BYTES = 64 * 1024 * 1024
@@ -94,6 +96,13 @@ class Route:
     index_version: str
     """Display name of the index version."""
     epoch: int
+    is_stale: bool = False
+    """Whether it is the last one known, because nobody could be asked for a newer one."""
+
+    @property
+    def degraded(self) -> tuple[str, ...]:
+        """How answers that go by it are marked."""
+        return (STALE_ROUTES,) if self.is_stale else ()
 
 
 class DocumentState(Enum):

@@ -116,7 +116,8 @@ class Run:
 
     def all_degraded(self) -> tuple[str, ...]:
         of_engine = () if self.generated is None else self.generated.degraded
-        return tuple(dict.fromkeys(self.bypass.degraded + self.degraded + of_engine))
+        of_route = self.route.degraded
+        return tuple(dict.fromkeys(of_route + self.bypass.degraded + self.degraded + of_engine))
 
     def answer(self) -> Answer:
         """The answer as the engine made it."""

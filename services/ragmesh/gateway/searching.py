@@ -58,7 +58,7 @@ class Searching:
             hits=tuple(_found(hit) for hit in retrieval.hits),
             index_version=run.route.index_version,
             heads_sequence=retrieval.heads_sequence,
-            degraded=retrieval.degraded + run.bypass.degraded,
+            degraded=run.route.degraded + retrieval.degraded + run.bypass.degraded,
             timings_ms=run.watch.read(),
         )
 

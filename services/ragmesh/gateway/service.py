@@ -44,6 +44,7 @@ from ragmesh.gateway.ports import (
     StageSpans,
 )
 from ragmesh.gateway.room import UploadRoom
+from ragmesh.gateway.routes import KnownRoutes, LeasedRouter
 from ragmesh.gateway.searching import Searching
 from ragmesh.gateway.stopwatch import NoSpans, Stopwatch
 from ragmesh.gateway.uploading import Uploading
@@ -68,6 +69,8 @@ class GatewayService:
     limits: GatewayLimits = field(default_factory=GatewayLimits)
     room: UploadRoom = field(default_factory=lambda: UploadRoom(GatewayLimits().upload_bytes))
     """The doors take of it what an upload brings, before it is all there."""
+    routes: KnownRoutes = field(kw_only=True)
+    """Where questions went last, for when the catalog cannot be asked."""
     gate: Gate = field(kw_only=True)
     """The doors let every request of a caller in through it."""
     spans: StageSpans = field(default_factory=NoSpans)
@@ -92,7 +95,7 @@ class GatewayService:
     ) -> AsyncGenerator[AnswerEvent, None]:
         """Deltas and citations, then the whole answer; closing it stops everything behind it."""
         asking = Asking(
-            self.catalog,
+            LeasedRouter(self.catalog, self.routes),
             self.retriever,
             self.generator,
             self.cache,
@@ -110,7 +113,7 @@ class GatewayService:
     async def search(self, caller: Caller, query: SearchQuery) -> SearchResult:
         """The chunks closest to a query."""
         searching = Searching(
-            self.catalog,
+            LeasedRouter(self.catalog, self.routes),
             self.retriever,
             self.cache,
             self.clock,

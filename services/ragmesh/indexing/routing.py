@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
 from collections import OrderedDict
-from hashlib import sha256
 
 from ragmesh.core.clock import Clock
+from ragmesh.core.routing import picked
 from ragmesh.indexing.rows import CollectionRow, ServingVersion
 
 _MOST_COLLECTIONS = 10_000
@@ -14,18 +13,7 @@ _MOST_COLLECTIONS = 10_000
 
 def pick(versions: tuple[ServingVersion, ...], affinity: str) -> ServingVersion:
     """The version for this affinity: always the same while the weights are; "" = any."""
-    total = sum(version.weight for version in versions)
-    if total <= 0:
-        return versions[0]
-    if affinity:
-        number = int.from_bytes(sha256(affinity.encode()).digest()[:8], "big") % total
-    else:
-        number = secrets.randbelow(total)
-    for version in versions:
-        number -= version.weight
-        if number < 0:
-            return version
-    return versions[-1]
+    return versions[picked([version.weight for version in versions], affinity)]
 
 
 class CollectionTable:

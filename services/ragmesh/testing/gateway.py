@@ -12,6 +12,7 @@ from ragmesh.gateway.limiting.gate import PLACES, Gate
 from ragmesh.gateway.limiting.quotas import EqualQuotas
 from ragmesh.gateway.limits import GatewayLimits
 from ragmesh.gateway.ports import Quotas
+from ragmesh.gateway.routes import KnownRoutes
 from ragmesh.gateway.service import GatewayService
 from ragmesh.testing.books import MemoryBooks
 from ragmesh.testing.cache import FakeAnswerCache
@@ -46,8 +47,11 @@ class FakeMesh:
     stages: list[str] = field(default_factory=list)
     """Names of the stages of all use cases, in the order in which they began."""
     gate: Gate = field(init=False)
+    routes: KnownRoutes = field(init=False)
+    """What it heard of routes."""
 
     def __post_init__(self) -> None:
+        self.routes = KnownRoutes(self.clock)
         self.gate = Gate(
             self.quotas,
             self.clock,
@@ -66,6 +70,7 @@ class FakeMesh:
             self.clock,
             self.limits,
             spans=self,
+            routes=self.routes,
             gate=self.gate,
             books=self.books,
         )

@@ -9,6 +9,7 @@ from ragmesh.core.callers import Caller
 from ragmesh.core.errors import CollectionNotFoundError, GoldenQuestionsMissingError
 from ragmesh.core.ids import new_uid
 from ragmesh.core.migrations import (
+    CollectionRoute,
     EvaluationRecord,
     GoldenQuestions,
     IndexChange,
@@ -130,8 +131,18 @@ class FakeChanging(FakeMending):
         return page_of(listing, page, found, lambda record: record.evaluation_id)
 
     async def watch_routes(self, caller: Caller) -> AsyncIterator[RouteBatch]:
-        """Nothing ever changes."""
-        yield RouteBatch(caught_up=True)
+        """Every route as it is now."""
+        routes = tuple(
+            CollectionRoute(
+                tenant,
+                found.shown.uid,
+                name,
+                (RouteShare(found.index_version_uid, found.shown.index_version, 100),),
+                epoch=1,
+            )
+            for (tenant, name), found in self.collections.items()
+        )
+        yield RouteBatch(routes, caught_up=True)
 
     def _key(self, caller: Caller, name: str) -> tuple[tuple[str, str], FakeCollection]:
         self._fail()

@@ -16,6 +16,7 @@ from ragmesh.core.errors import IndexDamagedError, IndexVersionGoneError
 from ragmesh.core.questions import Question
 from ragmesh.gateway.limiting.gate import Gate
 from ragmesh.gateway.limiting.quotas import EqualQuotas
+from ragmesh.gateway.routes import KnownRoutes
 from ragmesh.gateway.service import GatewayService
 from ragmesh.generation.adapters.extractive import ExtractiveEngine
 from ragmesh.generation.service import GenerationService
@@ -123,6 +124,7 @@ async def test_an_answer_embeds_nothing_but_its_question(tmp_path: Path) -> None
             made.cache,
             made.embedder,
             SystemClock(),
+            routes=KnownRoutes(SystemClock()),
             gate=Gate(EqualQuotas(), SystemClock()),
         )
         embedded_for_indexing = len(made.embedder.passages)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ragmesh.core.answers import AnswerStatus, AskQuery
+from ragmesh.core.callers import Machine
 from ragmesh.core.documents import Upload
 from ragmesh.core.errors import PeerUnavailableError, RagmeshError
 from ragmesh.core.questions import Question
@@ -124,6 +125,10 @@ async def mesh_without(away: str) -> GatewayService:
             mesh.embedder = FakeEmbedder(FakeEncoder(failure=failure))
             # What retrieval does then is shown by its own tests.
             mesh.retriever.degraded = ("EMBEDDING_UNAVAILABLE",)
+        case "indexing":
+            async for batch in mesh.catalog.watch_routes(Machine("gateway")):
+                mesh.routes.apply(batch)
+            setattr(mesh, FIELDS[away], Away())
         case _:
             setattr(mesh, FIELDS[away], Away())
     return mesh.service()

@@ -59,11 +59,11 @@ def uid_of(found: Migration, name: str) -> str:
 
 
 async def test_a_good_encoder_ends_in_a_new_version_after_one_flip(tmp_path: Path) -> None:
-    async with changing(tmp_path) as made:
+    async with small(tmp_path) as made:
         before = await made.migration()
-        await made.want(NEW)
-        await made.until(MigrationPhase.SOAKING, seconds=20.0)
-        after = await made.until(MigrationPhase.IDLE, seconds=100.0)
+        await made.want(NEW, FAST)
+        await made.until(MigrationPhase.SOAKING)
+        after = await made.until(MigrationPhase.IDLE, seconds=10.0)
         found = await made.search("Where is the cedar kept?")
     assert made.seen == [
         MigrationPhase.BACKFILLING,
@@ -78,7 +78,7 @@ async def test_a_good_encoder_ends_in_a_new_version_after_one_flip(tmp_path: Pat
     assert found.hits[0].document_id == "cedar"
 
 
-async def test_random_vectors_are_refused_before_anybody_is_answered_from_them(
+async def test_random_vectors_are_refused_and_not_tried_again_until_somebody_says_refresh(
     tmp_path: Path,
 ) -> None:
     async with changing(tmp_path) as made:
@@ -90,21 +90,11 @@ async def test_random_vectors_are_refused_before_anybody_is_answered_from_them(
     assert after.serving == before.serving
     assert after.route_epoch == before.route_epoch
     assert [one.verdict for one in page.items] == ["refused"]
-
-
-async def test_what_was_refused_is_not_tried_again_until_somebody_says_refresh(
-    tmp_path: Path,
-) -> None:
-    async with changing(tmp_path) as made:
-        await made.want(BAD)
-        await made.until(MigrationPhase.FAILED)
     async with changing(tmp_path, before=made) as again:
-        for _ in range(3):
-            found = await again.turn(seconds=10_000.0)
+        found = await again.turn(seconds=10_000.0)
         assert (found.phase, found.candidate) == (MigrationPhase.FAILED, "")
-        asked = await again.want(BAD)
+        await again.want(BAD)
         assert (await again.turn()).phase is MigrationPhase.FAILED
-        assert asked.candidate == ""
         await again.command(MigrationCommand.REFRESH)
         assert (await again.turn()).candidate != ""
 
@@ -156,9 +146,9 @@ async def test_a_rollback_after_half_an_hour_of_writes_loses_nothing(tmp_path: P
     async with small(tmp_path) as made:
         old = await made.want(NEW, replace(FAST, soak_seconds=7_200.0))
         await made.until(MigrationPhase.SOAKING, seconds=10.0)
-        for minute in range(30):
+        for minute in range(5):
             await made.upload(f"m{minute}", text_of(f"word{minute}"))
-            await made.turn(seconds=60.0)
+            await made.turn(seconds=360.0)
         await made.upload("amber", text_of("walrus"))
         await made.indexing.service.delete_document(ADMIN, "docs", "basil")
         await made.turn()
@@ -168,7 +158,7 @@ async def test_a_rollback_after_half_an_hour_of_writes_loses_nothing(tmp_path: P
         assert made.clock.monotonic() - began <= 5.0
         assert (back.serving, back.reason, back.flips) == (old.serving, "ROLLED_BACK", 2)
         assert back.message == "worse in the afternoon"
-        for minute in range(30):
+        for minute in range(5):
             hits = (await made.search(f"the word{minute} room")).hits
             assert hits[0].document_id == f"m{minute}"
         assert (await made.search("the walrus room")).hits[0].document_id == "amber"

@@ -30,6 +30,7 @@ from ragmesh.gateway.ports import Books, Identity
 from ragmesh.gateway.quotas import TenantQuotas
 from ragmesh.gateway.revoking import turn_out_refused
 from ragmesh.gateway.room import UploadRoom
+from ragmesh.gateway.routes import KnownRoutes, RouteFollower
 from ragmesh.gateway.server import SERVICE_NAMES, DoorGuard, add_gateway
 from ragmesh.gateway.server.admission import GateAdmission
 from ragmesh.gateway.service import GatewayService
@@ -81,7 +82,9 @@ def _dropped_counter(wiring: Wiring) -> Callable[[int], None]:
     return (lambda _count: None) if meter is None else meter.count(USAGE_DROPPED).add
 
 
-async def _service(wiring: Wiring, books: Books, known: KnownKeys) -> GatewayService:
+async def _service(
+    wiring: Wiring, books: Books, known: KnownKeys, routes: KnownRoutes
+) -> GatewayService:
     settings, refusals = wiring.settings.gateway, CountedRefusals(wiring.telemetry.meter)
     made = GatewayService(
         catalog=await wiring.port("indexing"),
@@ -92,6 +95,7 @@ async def _service(wiring: Wiring, books: Books, known: KnownKeys) -> GatewaySer
         clock=wiring.clock,
         limits=settings.limits,
         room=UploadRoom(settings.limits.upload_bytes, on_refusal=refusals.saw),
+        routes=routes,
         gate=_gate(wiring, known, refusals.saw),
         spans=wiring.telemetry.stages("gateway"),
         apart=apart,
@@ -106,10 +110,12 @@ async def _service(wiring: Wiring, books: Books, known: KnownKeys) -> GatewaySer
 @asynccontextmanager
 async def open_gateway(wiring: Wiring) -> AsyncIterator[GatewayService]:
     """The service behind REST and public gRPC."""
-    known = KnownKeys(wiring.clock)
+    known, routes = KnownKeys(wiring.clock), KnownRoutes(wiring.clock)
     async with _books(wiring) as books:
-        service = await _service(wiring, books, known)
+        service = await _service(wiring, books, known, routes)
+        following = RouteFollower(await wiring.port("indexing"), routes, wiring.clock)
         async with (
+            wiring.life.tasks.running("gateway.routes", following.run()),
             _identity(wiring, known) as identity,
             wiring.life.tasks.running(
                 "gateway.revoking", turn_out_refused(service.gate, identity, wiring.clock)

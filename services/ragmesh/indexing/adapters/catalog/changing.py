@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
+from ragmesh.core.errors import MigrationChangedError
 from ragmesh.core.ids import new_uid
 from ragmesh.core.migrations import CollectionRoute, RouteBatch, RouteShare
 from ragmesh.indexing.adapters.catalog.auditing import audit
@@ -119,7 +120,16 @@ class SqlMigrations(Store):
 
         if cause is None:
             return await self._write(unit, fills_outbox=True)
-        return await self._write_once(unit, fills_outbox=True)
+
+        def asked_for(connection: Connection) -> None:
+            if not unit(connection):  # undone with the idempotency key of who asked
+                raise MigrationChangedError("the migration moved on meanwhile")
+
+        try:
+            await self._write_once(asked_for, fills_outbox=True)
+        except MigrationChangedError:
+            return False
+        return True
 
     async def want(self, state: MigrationState, cause: Cause) -> bool:
         """Keep what is wanted of an index; False when the state is another by now."""
