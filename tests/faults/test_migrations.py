@@ -1,0 +1,177 @@
+"""An index is changed while a mesh is asked and killed: nobody is failed, and it flips once."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from ragmesh.clients.gateway import GatewayClient, gateway_client
+from ragmesh.core.answers import AskQuery, CacheMode
+from ragmesh.core.documents import NewCollection, Upload
+from ragmesh.core.errors import RagmeshError
+from ragmesh.core.migrations import (
+    CanaryStep,
+    IndexChange,
+    Migration,
+    MigrationCommand,
+    MigrationPhase,
+    MigrationPolicy,
+)
+from ragmesh.core.questions import Question
+from ragmesh.core.search import SearchQuery
+from tests.e2e.meshes import ROOT, running
+
+pytestmark = pytest.mark.faults
+
+COLLECTION = "handbook"
+POLICY = MigrationPolicy(canary=(CanaryStep(50, 3.0),), soak_seconds=3.0)
+HANDBOOK = tuple(sorted((ROOT / "examples" / "handbook").glob("*.md")))
+QUESTIONS = (
+    "Who speaks to journalists?",
+    "What does shore power cost?",
+    "When is fuel taken?",
+    "Who is told of an incident first?",
+)
+ENCODERS = '[{"name": "exact", "kind": "exact"}, {"name": "fast", "kind": "fast"}]'
+LONGEST_SECONDS = 200.0
+
+
+@dataclass
+class Audience:
+    """Who searches and asks all the time, and what they saw."""
+
+    client: GatewayClient
+    answered: int = 0
+    failed: list[str] = field(default_factory=list)
+    versions_of: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    """Index versions whose answers held a chunk; more than one = spaces were mixed."""
+
+    async def search(self, pause: float) -> None:
+        while True:
+            for text in QUESTIONS:
+                query = SearchQuery(COLLECTION, Question.parse(text), limit=5)
+                try:
+                    result = await self.client.search(query)
+                except RagmeshError as error:
+                    self.failed.append(f"{error.reason}: {error}")
+                    continue
+                self.answered += 1
+                assert result.index_version
+                for hit in result.hits:
+                    self.versions_of[hit.chunk_id].add(result.index_version)
+                await asyncio.sleep(pause)
+
+    async def ask(self, pause: float) -> None:
+        while True:
+            for text in QUESTIONS:
+                query = AskQuery(COLLECTION, Question.parse(text), cache=CacheMode.BYPASS)
+                try:
+                    answer = await self.client.ask(query)
+                except RagmeshError as error:
+                    self.failed.append(f"{error.reason}: {error}")
+                    continue
+                self.answered += 1
+                assert answer.index_version
+                for citation in answer.citations:
+                    self.versions_of[citation.chunk_id].add(answer.index_version)
+                await asyncio.sleep(pause)
+
+    @property
+    def mixed(self) -> list[str]:
+        return [chunk for chunk, versions in self.versions_of.items() if len(versions) > 1]
+
+
+@asynccontextmanager
+async def listening(client: GatewayClient) -> AsyncIterator[Audience]:
+    audience = Audience(client)
+    loops = [
+        asyncio.create_task(loop)
+        for loop in (audience.search(0.02), audience.search(0.02), audience.ask(0.1))
+    ]
+    try:
+        yield audience
+    finally:
+        for loop in loops:
+            loop.cancel()
+        ended = await asyncio.gather(*loops, return_exceptions=True)
+    assert all(isinstance(one, asyncio.CancelledError) for one in ended), ended
+
+
+async def fill(client: GatewayClient) -> None:
+    await client.create_collection(NewCollection(COLLECTION, encoder="exact"))
+    for path in HANDBOOK:
+        upload = Upload(path.read_bytes(), path.name, filename=path.name)
+        accepted = await client.create_document(COLLECTION, upload)
+        async for _job in client.watch_job(accepted.job_id):
+            pass
+
+
+async def go_on(client: GatewayClient) -> Migration:
+    """Where it stands; a gate that has no golden questions is answered."""
+    found = await client.get_migration(COLLECTION)
+    if found.held is not None:
+        await client.command_migration(COLLECTION, MigrationCommand.APPROVE, reason="a test")
+    return found
+
+
+async def ended(client: GatewayClient) -> Migration:
+    async with asyncio.timeout(LONGEST_SECONDS):
+        while True:
+            found = await go_on(client)
+            if found.phase is MigrationPhase.IDLE and found.flips:
+                return found
+            await asyncio.sleep(0.2)
+
+
+@pytest.mark.timeout(400)
+async def test_questions_under_load_meet_one_index_each_and_none_fails(tmp_path: Path) -> None:
+    with running(tmp_path / "data", RAGMESH_EMBEDDING__ENCODERS=ENCODERS) as mesh:
+        async with gateway_client(mesh.grpc) as client:
+            await fill(client)
+            async with listening(client) as audience:
+                change = IndexChange(encoder="fast", policy=POLICY)
+                await client.want_index(COLLECTION, change)
+                found = await ended(client)
+    print(f"{audience.answered} questions answered")
+    assert audience.failed == []
+    assert audience.mixed == []
+    assert len({version for seen in audience.versions_of.values() for version in seen}) == 2
+    assert found.flips == 1
+
+
+@pytest.mark.timeout(400)
+async def test_a_mesh_that_is_killed_all_the_time_flips_once(tmp_path: Path) -> None:
+    draw = random.Random(7)
+    kills = 0
+    found: Migration | None = None
+    for attempt in range(12):
+        with running(tmp_path / "data", RAGMESH_EMBEDDING__ENCODERS=ENCODERS) as mesh:
+            async with gateway_client(mesh.grpc) as client:
+                if attempt == 0:
+                    await fill(client)
+                    change = IndexChange(encoder="fast", policy=POLICY)
+                    await client.want_index(COLLECTION, change)
+                else:
+                    await go_on(client)
+                if attempt == 11:
+                    found = await ended(client)
+                    result = await client.search(
+                        SearchQuery(COLLECTION, Question.parse(QUESTIONS[0]), limit=1)
+                    )
+                    break
+                await asyncio.sleep(draw.uniform(0.1, 2.0))
+            mesh.stop(signal.SIGKILL)
+            kills += 1
+    assert kills == 11
+    assert found is not None
+    assert (found.flips, found.encoder) == (1, "fast")
+    assert result.index_version == found.serving
+    assert result.hits
