@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from ragmesh.chassis.executors import Executor
 from ragmesh.chassis.requests import serving
 from ragmesh.core.errors import DeadlineError, ExhaustedError
-from ragmesh.retrieval.adapters.embedded.coarse import FEWEST_ROWS
+from ragmesh.core.index import IndexSpec
+from ragmesh.retrieval.adapters.embedded.coarse import FEWEST_ROWS, PAYS_AFTER
 from ragmesh.retrieval.adapters.embedded.index import EmbeddedIndex, embedded_index
+from ragmesh.retrieval.adapters.embedded.segments import Segment
 from ragmesh.retrieval.ports import VectorIndex
 from ragmesh.testing.retrieval import Publisher, document_write, index_spec
 from ragmesh.testing.retrieval_contract import DurableIndexContract, Reopen, found
@@ -46,7 +49,7 @@ async def test_heads_are_applied_while_searches_fill_every_thread(tmp_path: Path
     async with embedded_index(tmp_path / "index", threads=1) as index:
         await index.create(spec)
         await index.write(document_write(spec, "a", "a cat"))
-        searching = await fill(index, done)
+        searching = await fill(index._threads.search, done)
         try:
             async with asyncio.timeout(30):
                 await index.apply_heads(Publisher(spec).publish("a"))
@@ -56,11 +59,11 @@ async def test_heads_are_applied_while_searches_fill_every_thread(tmp_path: Path
         assert await found(index, spec) == {("a", 1)}
 
 
-async def fill(index: EmbeddedIndex, done: threading.Event) -> list[asyncio.Task[bool]]:
-    """Occupy the threads that search, and all places of their queue, until it is done."""
+async def fill(threads: Executor, done: threading.Event) -> list[asyncio.Task[bool]]:
+    """Occupy the threads, and all places of their queue, until it is done."""
     tasks: list[asyncio.Task[bool]] = []
     while not any(task.done() for task in tasks):
-        tasks.append(asyncio.create_task(index._threads.search.run(done.wait, 60)))
+        tasks.append(asyncio.create_task(threads.run(done.wait, 60)))
         await asyncio.sleep(0)
     refused = tasks.pop()
     assert isinstance(refused.exception(), ExhaustedError)
@@ -86,8 +89,20 @@ async def test_a_large_index_is_scanned_coarsely_once_that_pays_and_finds_the_sa
         before = [chunk.text for chunk in await find(index, spec)]
         async with index.read(spec.index_version_uid) as view:
             (segment,) = view.snapshot.segments
+        done = threading.Event()
+        writing = await fill(index._threads.analysis, done)
+        for _ in range(2 * PAYS_AFTER):  # which find no room, and go on
+            await ask(index, spec, segment)
+        assert not segment.coarse.nbytes
+        done.set()
+        await asyncio.gather(*writing)
         while not segment.coarse.nbytes:
-            segment.coarse.note_scan()  # as searches do
-            async with index.read(spec.index_version_uid):
-                await asyncio.sleep(0)
+            await ask(index, spec, segment)
         assert [chunk.text for chunk in await find(index, spec)] == before
+
+
+async def ask(index: EmbeddedIndex, spec: IndexSpec, segment: Segment) -> None:
+    """As a search does, in less time."""
+    segment.coarse.note_scan()
+    async with index.read(spec.index_version_uid):
+        await asyncio.sleep(0)

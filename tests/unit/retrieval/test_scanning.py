@@ -87,4 +87,15 @@ def test_coarse_rows_are_made_once_and_only_where_they_pay() -> None:
         large.note_scan()
     assert not small.begin(FEWEST_ROWS - 1)
     assert large.begin(FEWEST_ROWS)
+    large.note_scan()
     assert not large.begin(FEWEST_ROWS)
+
+
+def test_coarse_rows_that_were_put_off_are_due_again_after_as_many_scans() -> None:
+    coarse = Coarse()
+    for _ in range(2):
+        for _ in range(PAYS_AFTER):
+            assert not coarse.begin(FEWEST_ROWS)
+            coarse.note_scan()
+        assert coarse.begin(FEWEST_ROWS)
+        coarse.put_off()

@@ -118,6 +118,10 @@ class Coarse:
         self._is_begun = self._is_begun or due
         return due
 
+    def put_off(self) -> None:
+        """There is no room for making them now: as many scans later it is due again."""
+        self._scans, self._is_begun = 0, False
+
     def make(self, vectors: Matrix) -> None:
         """Make them of the segment's vectors."""
         self.rows = CoarseRows(vectors)

@@ -16,8 +16,10 @@ from ragmesh.chassis.files import make_folder_durably
 from ragmesh.chassis.locks import StoreLock
 from ragmesh.core.errors import (
     AlreadyExistsError,
+    ExhaustedError,
     RagmeshError,
     StoreDamagedError,
+    UnavailableError,
 )
 from ragmesh.core.index import (
     AttributesWrite,
@@ -213,7 +215,7 @@ class EmbeddedIndex:
                     self._threads.analysis.submit(self._settle, shard)
                 for segment in snapshot.segments:
                     if segment.coarse.begin(len(segment)):
-                        self._threads.analysis.submit(_coarsen, segment)
+                        self._have_coarsened(segment)
 
     @asynccontextmanager
     async def _using(self, index_version_uid: str) -> AsyncIterator[Shard]:
@@ -313,6 +315,12 @@ class EmbeddedIndex:
             shard.close()
         except RagmeshError as error:  # nobody uses it; whoever opens it again is told
             _log.warning("an index version was not closed well", extra={"reason": error.reason})
+
+    def _have_coarsened(self, segment: Segment) -> None:
+        try:
+            self._threads.analysis.submit(_coarsen, segment)
+        except (ExhaustedError, UnavailableError):  # writes go first, and so does an end
+            segment.coarse.put_off()
 
     def _settle(self, shard: Shard) -> None:
         """Behind the first search of what was opened; runs where texts are analysed."""
