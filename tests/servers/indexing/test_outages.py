@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import subprocess
+import uuid
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import asyncpg
 import pytest
+from asyncpg import DiskFullError
 from sqlalchemy import Connection, text
 
 from ragmesh.core.errors import (
@@ -16,6 +20,7 @@ from ragmesh.core.errors import (
     NewerFormatError,
     OlderSchemaError,
     RagmeshError,
+    StorageFullError,
     StoreRefusedError,
     StoreUnavailableError,
 )
@@ -30,7 +35,7 @@ from ragmesh.indexing.adapters.catalog.postgres import connect, engine_of
 from ragmesh.indexing.building import Places
 from ragmesh.testing.clocks import ManualClock
 from ragmesh.testing.indexing_world import World
-from tests.servers.indexing.databases import administration, database
+from tests.servers.indexing.databases import administration, database, place_of
 from tests.unit.indexing.world import ADMIN, world_at
 from tools.servers.server import Server
 
@@ -256,3 +261,57 @@ async def test_a_process_that_starts_waits_for_its_server(
         await opening
     waited = [one for one in caplog.records if one.message == "the catalog is waited for"]
     assert 1 <= len(waited) <= 2  # refused, then starting up: each is said once
+
+
+@pytest.fixture
+def small_disk(postgres_server: Server) -> Iterator[Path]:
+    """A file system of the server's own with a little room."""
+    folder = postgres_server.folder / f"small-{uuid.uuid4().hex}"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+async def test_a_full_disk_refuses_changes_and_goes_on_once_there_is_room(
+    postgres_server: Server, small_disk: Path, tmp_path: Path
+) -> None:
+    async with administration(postgres_server) as admin:
+        await admin.execute(f"CREATE TABLESPACE small LOCATION '{small_disk}'")
+        await admin.execute("CREATE DATABASE small TABLESPACE small")
+        place = replace(place_of(postgres_server, "small"), statement_seconds=20.0)
+        await migrate_postgres(place)
+        async with world_of(place, tmp_path) as made:
+            filling = await connect(place)
+            await filling.execute("CREATE TABLE filling (text text)")
+            with pytest.raises(DiskFullError):
+                await fill(filling)
+            outcomes = [await told(made, number) for number in range(30)]
+            refused = [one for one in outcomes if one is not None]
+            assert {type(one) for one in refused} == {StorageFullError}
+            assert (await made.indexing.ledger.get_backlog()).live == 30 - len(refused)
+            await filling.execute("DROP TABLE filling")
+            await filling.execute("CHECKPOINT")  # the files go
+            await filling.close()
+            await made.upload("after")
+        await admin.execute("DROP DATABASE small WITH (FORCE)")
+        await admin.execute("DROP TABLESPACE small")
+
+
+async def fill(connection: asyncpg.Connection) -> None:
+    """Write, a little at a time, until there is no room."""
+    for _ in range(100):
+        await connection.execute(
+            "INSERT INTO filling SELECT repeat(md5(n::text), 20) FROM generate_series(1, 1000) AS n"
+        )
+
+
+async def told(made: World, number: int) -> RagmeshError | None:
+    """Why an upload of many words is refused, if it is."""
+    try:
+        await made.upload(f"d{number}", title=f"{number} {'word ' * 90}")
+    except RagmeshError as error:
+        return error
+    return None

@@ -144,10 +144,10 @@ def _unavailable(message: str) -> StoreUnavailableError:
 
 
 def _said(error: BaseException) -> str:
-    """The cause in its own words, on one line."""
+    """The cause in its own words; details and hints of a server follow on other lines."""
     cause = _cause_of(error)
-    words = " ".join(str(cause).split())
-    return words or type(cause).__name__
+    sentence, *_ = str(cause).splitlines() or [""]
+    return " ".join(sentence.split()) or type(cause).__name__
 
 
 def _cause_of(error: BaseException) -> BaseException:

@@ -42,6 +42,8 @@ class NotifySignals:
     _listeners: dict[Subject, list[Listener]] = field(default_factory=dict, init=False)
     _waiting: dict[tuple[Subject, str], int] = field(default_factory=dict, init=False)
     _filled: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _is_interrupted: bool = field(default=False, init=False)
+    """And it was said: once an outage."""
 
     def tell(self, signal: Signal) -> None:
         """Have the others hear of it soon; never waits."""
@@ -67,7 +69,9 @@ class NotifySignals:
                 told = mesh_error(error, self.place)
             if not (isinstance(told, RagmeshError) and told.kind.transient):
                 raise told
-            _log.warning("the catalog's signals are interrupted", extra={"cause": str(told)})
+            if not self._is_interrupted:
+                _log.warning("the catalog's signals are interrupted", extra={"cause": str(told)})
+            self._is_interrupted = True
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _converse(self) -> None:
@@ -75,6 +79,7 @@ class NotifySignals:
         connection = await connect(self.place)
         try:
             await connection.add_listener(_CHANNEL, self._hear)
+            self._is_interrupted = False
             self._look_at_everything()
             while True:
                 await self._send(connection)
