@@ -22,7 +22,8 @@ from ragmesh.core.search import StoredHits
 _MICROSECONDS = 1_000_000
 _LARGEST_BYTES = 1_000_000
 """Of one entry: more would hold up everybody else who asks Redis."""
-_CHANGES_AT_ONCE = 250
+_CHANGES_AT_ONCE = 64
+"""More in one step would hold up lookups, which wait for 20 ms only."""
 _LOOKED_AT = 200
 """Keys that are counted exactly; more are estimated from so many."""
 _KEPT, _REFUSED = 1, 0
