@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -27,33 +27,46 @@ class DevMesh:
 
 
 @contextmanager
-def running_mesh(
-    folder: Path, *, counts: Mapping[str, int] = REPLICAS, settings: Mapping[str, str] | None = None
-) -> Iterator[DevMesh]:
+def running_mesh(folder: Path) -> Iterator[DevMesh]:
     """Servers, and processes on them, for the time of the block; what they stored stays."""
+    with _running_servers(folder / "servers") as servers:
+        told = {name: word for server in servers.values() for name, word in server.settings.items()}
+        replicas = Replicas.on_free_ports(REPLICAS, told)
+        with running_processes(folder, replicas, os.environ) as processes:
+            yield DevMesh(servers, replicas, processes)
+
+
+@contextmanager
+def running_processes(
+    folder: Path, replicas: Replicas, environ: Mapping[str, str]
+) -> Iterator[MeshProcesses]:
+    """Processes on servers that run, which are made ready for them."""
+    for command in PREPARATION:
+        told = {**environ, **replicas.variables()}
+        subprocess.run([RAGMESH, *command], cwd=ROOT, env=told, check=True)
+    logs = folder / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    processes = MeshProcesses(
+        folder / "data", lambda name: (logs / f"{name}.log").open("a"), replicas, environ
+    )
+    try:
+        processes.start()
+        yield processes
+    finally:
+        # One that did not get so far is asked to end like the others, in order.
+        if set(processes.processes) == set(replicas.names):
+            processes.stop()
+        processes.close()
+
+
+@contextmanager
+def _running_servers(folder: Path) -> Iterator[Mapping[str, Server]]:
+    servers = {name: Server(name, folder / name) for name in SERVERS}
     with ExitStack() as stack:
-        servers = {name: Server(name, folder / "servers" / name) for name in SERVERS}
         for server in servers.values():
             stack.callback(server.close)
         with ThreadPoolExecutor(len(servers)) as pool:
             list(pool.map(Server.start, servers.values()))
-        stack.callback(_stop, servers.values())
-        told = {name: word for server in servers.values() for name, word in server.settings.items()}
-        replicas = Replicas.on_free_ports(counts, told | dict(settings or {}))
-        environ = {**os.environ, **replicas.variables()}
-        for command in PREPARATION:
-            subprocess.run([RAGMESH, *command], cwd=ROOT, env=environ, check=True)
-        logs = folder / "logs"
-        logs.mkdir(exist_ok=True)
-        processes = MeshProcesses(
-            folder / "data", lambda name: (logs / f"{name}.log").open("a"), replicas, os.environ
-        )
-        stack.callback(processes.close)
-        processes.start()
-        stack.callback(processes.stop)
-        yield DevMesh(servers, replicas, processes)
-
-
-def _stop(servers: Iterable[Server]) -> None:
-    for server in servers:
-        server.stop()
+        for server in servers.values():
+            stack.callback(server.stop)
+        yield servers
