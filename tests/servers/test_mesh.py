@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,11 @@ import httpx
 import pytest
 
 from tests.e2e.meshes import environment
+from tests.faults.wires import Wire, wire_to
 from tests.servers.told import Told, ToldSpan
 from tools.dev.mesh import running_processes
 from tools.dev.replicas import Replica, Replicas
+from tools.processes import await_condition
 from tools.servers.server import Server
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(240)]
@@ -45,6 +48,8 @@ class Mesh:
     replicas: Replicas
     collector: Server
     collection: str
+    to_cache: Wire
+    to_catalog: Wire
 
     def told(self) -> Told:
         """What the collector hears from now on."""
@@ -64,6 +69,23 @@ class Mesh:
         reply = self.call(gateway, path, body, params={"wait": "60"})
         assert reply.status_code == 200, reply.text
 
+    def try_upload(self, name: str, text: str) -> bool:
+        """Whether a document was taken; refused, it may be sent again."""
+        at = self.replicas.of("gateway")[0].http
+        path = f"http://{at}/api/v1/collections/{self.collection}/documents"
+        body = {"document_id": name, "text": text}
+        reply = httpx.post(path, json=body, params={"wait": "60"}, timeout=90)
+        assert reply.status_code in (200, 202, 503, 504), reply.text
+        return reply.status_code == 200
+
+    def get(self, path: str) -> dict[str, Any]:
+        """What is read at the first gateway."""
+        at = self.replicas.of("gateway")[0].http
+        reply = httpx.get(f"http://{at}/api/v1{path}", timeout=60)
+        assert reply.status_code == 200, reply.text
+        read: dict[str, Any] = reply.json()
+        return read
+
     def ask(self, gateway: int, question: str, trace: str = "") -> dict[str, Any]:
         """The answer; in a trace of ours, if one is named."""
         headers = {"traceparent": f"00-{trace}-{PARENT}-01"} if trace else {}
@@ -74,6 +96,18 @@ class Mesh:
 
 
 @pytest.fixture(scope="module")
+def to_cache(redis_server: Server) -> Iterator[Wire]:
+    with wire_to(redis_server.host, redis_server.port) as wire:
+        yield wire
+
+
+@pytest.fixture(scope="module")
+def to_catalog(postgres_server: Server) -> Iterator[Wire]:
+    with wire_to(postgres_server.host, postgres_server.port) as wire:
+        yield wire
+
+
+@pytest.fixture(scope="module")
 def mesh(
     kafka_server: Server,
     weaviate_server: Server,
@@ -81,16 +115,18 @@ def mesh(
     s3_server: Server,
     redis_server: Server,
     collector_server: Server,
+    to_cache: Wire,
+    to_catalog: Wire,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Mesh]:
     mine = uuid4().hex[:8]
     settings = {
         **kafka_server.settings,
         **weaviate_server.settings,
-        **postgres_server.settings,
         **s3_server.settings,
-        **redis_server.settings,
         **collector_server.settings,
+        **_through(to_cache, redis_server),
+        **_through(to_catalog, postgres_server),
         "RAGMESH_EVENTS__URL": f"{kafka_server.url}/{mine}",
         "RAGMESH_BLOBS__URL": f"{s3_server.url}/{mine}",
         "RAGMESH_TELEMETRY__QUEUE_SPANS": str(QUEUE_SPANS),
@@ -99,7 +135,7 @@ def mesh(
     replicas = Replicas.on_free_ports(COUNTS, settings)
     folder: Path = tmp_path_factory.mktemp("mesh")
     with running_processes(folder, replicas, environment()) as processes:
-        made = Mesh(replicas, collector_server, f"c-{mine}")
+        made = Mesh(replicas, collector_server, f"c-{mine}", to_cache, to_catalog)
         made.call(0, "/collections", {"name": made.collection})
         yield made
         assert set(processes.stop().values()) == {0}
@@ -176,6 +212,51 @@ def test_without_its_collector_a_mesh_answers_and_counts_what_it_drops(
     told, trace = mesh.told(), uuid4().hex
     mesh.ask(0, "Where does the red buoy lie?", trace)
     told.until(lambda spans: trace in {span.trace_id for span in spans})
+
+
+@pytest.mark.parametrize("weather", ["slow", "silent", "dead"])
+def test_a_question_does_not_wait_for_a_bad_wire_to_the_cache(mesh: Mesh, weather: str) -> None:
+    # RL-5
+    mesh.upload(0, "tide", "High water at the old pier is two hours after noon.")
+    try:
+        if weather == "slow":
+            mesh.to_cache.slow(2.0)
+        elif weather == "silent":
+            mesh.to_cache.silence()
+        else:
+            mesh.to_cache.die()
+        answers = [mesh.ask(number % 2, "When is high water at the pier?") for number in range(6)]
+    finally:
+        mesh.to_cache.heal()
+    for answer in answers:
+        assert [one["document_id"] for one in answer["citations"]] == ["tide"]
+
+
+@pytest.mark.parametrize("weather", ["reset", "swallowed"])
+def test_an_upload_that_lost_its_wire_to_the_catalog_is_done_once(mesh: Mesh, weather: str) -> None:
+    # EV-1: what was acknowledged stays; what was not may be sent again.
+    name, text = f"wreck-{weather}", f"The {weather} wreck lies eleven metres deep."
+    if weather == "reset":
+        mesh.to_catalog.reset()
+    else:
+        mesh.to_catalog.swallow_answers()
+    healing = threading.Timer(3.0, mesh.to_catalog.heal)
+    healing.start()
+    try:
+        assert await_condition(lambda: mesh.try_upload(name, text), 90)
+    finally:
+        healing.cancel()
+        mesh.to_catalog.heal()
+    path = f"/collections/{mesh.collection}/documents/{name}/revisions"
+    assert [one["revision"] for one in mesh.get(path)["revisions"]] == [1]
+    answer = mesh.ask(1, f"How deep lies the {weather} wreck?")
+    assert name in [one["document_id"] for one in answer["citations"]]
+
+
+def _through(wire: Wire, server: Server) -> dict[str, str]:
+    """What makes a process use a server, behind a wire."""
+    straight, bent = f":{server.port}/", f":{wire.here}/"
+    return {name: word.replace(straight, bent) for name, word in server.settings.items()}
 
 
 def _orphans(spans: list[ToldSpan]) -> list[ToldSpan]:
