@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Sequence
+from typing import cast
 
-from ragmesh.cache.adapters.redis.server import RedisState, unsuitable
+import pytest
+from redis.asyncio import Redis
+
+from ragmesh.cache.adapters.redis.server import RedisServer, RedisState, unsuitable
+from ragmesh.core.errors import StoreUnavailableError
+from ragmesh.testing.clocks import ManualClock
 
 GOOD = {"redis_version": "7.2.4", "maxmemory_policy": "volatile-lru", "role": "master"}
 
@@ -31,3 +37,25 @@ def test_a_redis_that_cannot_keep_the_promise_is_named_with_its_reason(
     told: dict[str, str], reason: str
 ) -> None:
     assert reason in unsuitable(RedisState.of(GOOD | told), "it")
+
+
+class ClosedClient:
+    """Fails as redis-py does under uvloop once the connection was reset."""
+
+    async def info(self, *_sections: str) -> dict[str, str]:
+        raise RuntimeError("unable to perform operation on <TCPTransport>; the handler is closed")
+
+    async def mget(self, _keys: Sequence[str]) -> list[bytes]:
+        raise RecursionError
+
+
+async def test_a_connection_that_was_reset_is_a_server_that_did_not_answer() -> None:
+    server = RedisServer(cast("Redis", ClosedClient()), "it", ManualClock())
+    with pytest.raises(StoreUnavailableError, match="the handler is closed"):
+        await server.probe()
+
+
+async def test_a_mistake_of_ours_is_not_taken_for_an_absent_server() -> None:
+    server = RedisServer(cast("Redis", ClosedClient()), "it", ManualClock())
+    with pytest.raises(RecursionError):
+        await server.read_values(["key"])

@@ -213,7 +213,11 @@ class RedisServer:
             raise StoreRefusedError(
                 f"{self._place} refuses: {error}", retry_after_seconds=_REST_SECONDS
             ) from error
-        except (RedisError, OSError, TimeoutError) as error:
+        except (RedisError, OSError, TimeoutError, RuntimeError) as error:
+            # uvloop's word for a connection that was reset is a bare RuntimeError, and redis-py
+            # lets it pass; what is derived from that is a mistake of ours.
+            if isinstance(error, RuntimeError) and type(error) is not RuntimeError:
+                raise
             raise StoreUnavailableError(
                 f"{self._place} did not answer: {str(error) or type(error).__name__}",
                 retry_after_seconds=_REST_SECONDS,
