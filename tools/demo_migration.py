@@ -154,7 +154,8 @@ def line_of(found: Migration) -> str:
 
 async def watch(client: GatewayClient, audience: Audience) -> tuple[list[str], Migration]:
     """Show every change until the migration is over; the phases that were seen, and its end."""
-    began, shown, phases = time.monotonic(), "", []
+    began, shown = time.monotonic(), ""
+    phases: list[str] = []
     while True:
         found = await client.get_migration(COLLECTION)
         if not phases or phases[-1] != found.phase.value:
