@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 
 from ragmesh.chassis.clocks import SystemClock
 from ragmesh.core.errors import (
+    StorageFullError,
     StoreDamagedError,
     StoreRefusedError,
     StoreUnavailableError,
@@ -21,7 +24,7 @@ from ragmesh.indexing.adapters.object_blobs import MARK, ObjectBlobs
 from ragmesh.indexing.adapters.object_place import ObjectPlace
 from ragmesh.indexing.adapters.object_store import PART_BYTES, object_store
 from tests.servers.indexing.buckets import Owner, place_in
-from tools.servers.server import Server
+from tools.servers.server import Server, running
 
 pytestmark = pytest.mark.servers
 
@@ -98,6 +101,30 @@ async def test_a_frozen_s3_is_waited_for_as_long_as_was_said(s3_server: Server) 
         s3_server.thaw()
     await until_there(blobs)
     assert await blobs.read_blob(key) == b"kept"
+
+
+@pytest.fixture
+def small_s3(tmp_path: Path) -> Iterator[Server]:
+    """A server with room for a little."""
+    buckets = tmp_path / "s3" / "buckets"
+    buckets.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "ragmesh-test", buckets], check=True)
+    try:
+        with running("s3", tmp_path / "s3") as server:
+            yield server
+    finally:
+        subprocess.run(["umount", "--lazy", buckets], check=True)
+
+
+async def test_a_full_s3_keeps_nothing_of_a_batch_and_takes_what_fits(small_s3: Server) -> None:
+    blobs = blobs_at(place_in(small_s3))
+    (small,) = await blobs.write_blobs([b"small"])
+    for contents in ([bytes(2_000_000)] * 3, [bytes(2 * PART_BYTES)]):
+        with pytest.raises(StorageFullError):
+            await blobs.write_blobs(contents)
+    (another,) = await blobs.write_blobs([b"another"])
+    listed = {blob.key async for batch in blobs.list_blobs() for blob in batch}
+    assert listed == {small, another}
 
 
 @pytest.mark.parametrize(
