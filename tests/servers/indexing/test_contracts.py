@@ -20,6 +20,7 @@ from ragmesh.testing.tenants_contract import (
     DeletedTenantContract,
     KeyFeedContract,
     KeysContract,
+    QuotaContract,
     TenantsContract,
 )
 from tests.contract.indexing.services import emptied, played
@@ -77,6 +78,10 @@ class TestKeys(KeysContract):
 
 class TestKeyFeed(KeyFeedContract):
     """Whoever follows keys."""
+
+
+class TestQuotas(QuotaContract):
+    """What a tenant may keep."""
 
 
 class TestIdempotency(IdempotencyContract):

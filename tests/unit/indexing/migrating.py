@@ -25,7 +25,7 @@ from ragmesh.core.migrations import (
 from ragmesh.core.pages import PageRequest
 from ragmesh.core.questions import Question
 from ragmesh.core.search import Retrieval, RetrieveQuery
-from ragmesh.indexing.building import Indexing, Neighbours, open_indexing
+from ragmesh.indexing.building import Indexing, Neighbours, Places, open_indexing
 from ragmesh.indexing.deeds import kept_golden
 from ragmesh.indexing.migration_stores import Cause
 from ragmesh.indexing.relay import Relay
@@ -183,10 +183,12 @@ async def changing(
     topics: tuple[str, ...] = TOPICS,
     golden: bool = True,
     before: Changing | None = None,
+    where: Places | None = None,
 ) -> AsyncIterator[Changing]:
     """The collection in this folder, published whole in its first index version.
 
-    After a restart it works on the index, the log and the clock of `before`.
+    After a restart it works on the index, the log and the clock of `before`. `where` says that its
+    stores are elsewhere.
     """
     clock, memory = ManualClock(), MemoryIndex()
     embedders = FakeEmbedders.of(FakeEncoder(OLD), FakeEncoder(NEW), GarbledEncoder(BAD))
@@ -199,7 +201,7 @@ async def changing(
     settings = IndexingSettings()
     async with (
         open_indexing(
-            places(folder), Neighbours(embedders, retrieval, cache), settings, clock
+            where or places(folder), Neighbours(embedders, retrieval, cache), settings, clock
         ) as indexing,
         asyncio.TaskGroup() as tasks,
     ):

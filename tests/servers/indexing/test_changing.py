@@ -1,0 +1,56 @@
+"""The index of a live collection is changed with the catalog in PostgreSQL as it is in a file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ragmesh.core.migrations import (
+    CanaryStep,
+    GateVerdict,
+    MigrationCommand,
+    MigrationPhase,
+    MigrationPolicy,
+)
+from ragmesh.indexing.adapters.catalog.places import PostgresPlace
+from ragmesh.indexing.building import Places
+from tests.unit.indexing.migrating import NEW, TOPICS, changing, text_of
+from tests.unit.indexing.world import ADMIN
+
+pytestmark = pytest.mark.servers
+
+FEW = TOPICS[:3]
+FAST = MigrationPolicy(canary=(CanaryStep(50, 5.0),), soak_seconds=30.0, min_questions=2)
+
+
+async def test_a_better_index_takes_over_and_a_delete_meanwhile_holds_in_both(
+    place: PostgresPlace, tmp_path: Path
+) -> None:
+    where = Places(place, tmp_path / "blobs")
+    async with changing(tmp_path, topics=FEW, where=where) as made:
+        before = await made.want(NEW, FAST)
+        await made.until(MigrationPhase.SOAKING)
+        await made.indexing.service.delete_document(ADMIN, "docs", "basil")
+        await made.turn()
+        after = await made.until(MigrationPhase.IDLE, seconds=10.0)
+        hits = (await made.search("the basil room")).hits
+        assert (after.flips, after.verdict) == (1, GateVerdict.PASS)
+        assert after.serving != before.serving
+        assert "basil" not in {hit.document_id for hit in hits}
+
+
+async def test_a_rollback_loses_nothing_that_was_written_meanwhile(
+    place: PostgresPlace, tmp_path: Path
+) -> None:
+    where = Places(place, tmp_path / "blobs")
+    async with changing(tmp_path, topics=FEW, where=where) as made:
+        old = await made.want(NEW, replace(FAST, soak_seconds=7_200.0))
+        await made.until(MigrationPhase.SOAKING, seconds=10.0)
+        await made.upload("late", text_of("walrus"))
+        await made.turn()
+        await made.command(MigrationCommand.ROLLBACK, "worse in the afternoon")
+        back = await made.until(MigrationPhase.FAILED)
+        assert (back.serving, back.reason) == (old.serving, "ROLLED_BACK")
+        assert (await made.search("the walrus room")).hits[0].document_id == "late"
