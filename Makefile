@@ -109,6 +109,10 @@ soak-kill: setup ## Kill a mesh again and again under load and compare with a cl
 soak-isolation: setup ## Look as random users of three tenants for what is not theirs, onto docs/reference/isolation.md (COMBINATIONS=10000, ten minutes)
 	$(BIN)/python -m tests.soak.soak_isolation --combinations $(or $(COMBINATIONS),10000)
 
+.PHONY: soak-overload
+soak-overload: setup ## Offer five times as many searches as a mesh can do, onto docs/reference/overload.md (SECONDS=60, four minutes)
+	$(BIN)/python -m tests.soak.soak_overload --seconds $(or $(SECONDS),60)
+
 .PHONY: soak-documents
 soak-documents: setup ## Index a big PDF, 200 MB of text and 100,000 documents while asking, onto docs/reference/documents.md (PAGES, MEGABYTES, DOCUMENTS; hours)
 	$(BIN)/python -m tests.soak.soak_documents --pages $(or $(PAGES),500) --megabytes $(or $(MEGABYTES),200) --documents $(or $(DOCUMENTS),100000)
