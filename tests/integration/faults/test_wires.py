@@ -46,6 +46,12 @@ def connect(wire: Wire, seconds: float = 5.0) -> socket.socket:
     return socket.create_connection(("127.0.0.1", wire.here), timeout=seconds)
 
 
+def hear(wire: Wire) -> bytes:
+    """The first word of a new connection, which may be reset while it is made, or after."""
+    with connect(wire) as connection:
+        return connection.recv(1)
+
+
 def said(connection: socket.socket, size: int) -> bytes:
     found = b""
     while len(found) < size and (data := connection.recv(65_536)):
@@ -104,8 +110,8 @@ def test_a_reset_ends_what_stands_and_lets_others_come(wire: Wire) -> None:
 def test_a_dead_wire_resets_everybody_until_it_is_healed(wire: Wire) -> None:
     wire.die()
     for _ in range(2):
-        with connect(wire) as connection, pytest.raises(ConnectionResetError):
-            connection.recv(1)
+        with pytest.raises(ConnectionResetError):
+            hear(wire)
     wire.heal()
     with connect(wire) as connection:
         connection.sendall(b"two")
