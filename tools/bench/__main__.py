@@ -33,6 +33,7 @@ ROWS: Mapping[str, str] = MappingProxyType(
         "W2": "stores:measure_stores",
         "P1": "lanes:measure_lanes",
         "upload": "uploads:measure_uploads",
+        "V1": "events:measure_events",
     }
 )
 """Where each benchmark is written; its file is imported when it is run."""
