@@ -42,6 +42,7 @@ QUESTIONS = (
 )
 ENCODERS = '[{"name": "exact", "kind": "exact"}, {"name": "fast", "kind": "fast"}]'
 LONGEST_SECONDS = 200.0
+KILLS = 5
 
 
 @dataclass
@@ -152,7 +153,7 @@ async def test_a_mesh_that_is_killed_all_the_time_flips_once(tmp_path: Path) -> 
     draw = random.Random(7)
     kills = 0
     found: Migration | None = None
-    for attempt in range(12):
+    for attempt in range(KILLS + 1):
         with running(tmp_path / "data", RAGMESH_EMBEDDING__ENCODERS=ENCODERS) as mesh:
             async with gateway_client(mesh.grpc) as client:
                 if attempt == 0:
@@ -161,7 +162,7 @@ async def test_a_mesh_that_is_killed_all_the_time_flips_once(tmp_path: Path) -> 
                     await client.want_index(COLLECTION, change)
                 else:
                     await go_on(client)
-                if attempt == 11:
+                if attempt == KILLS:
                     found = await ended(client)
                     result = await client.search(
                         SearchQuery(COLLECTION, Question.parse(QUESTIONS[0]), limit=1)
@@ -170,7 +171,7 @@ async def test_a_mesh_that_is_killed_all_the_time_flips_once(tmp_path: Path) -> 
                 await asyncio.sleep(draw.uniform(0.1, 2.0))
             mesh.stop(signal.SIGKILL)
             kills += 1
-    assert kills == 11
+    assert kills == KILLS
     assert found is not None
     assert (found.flips, found.encoder) == (1, "fast")
     assert result.index_version == found.serving

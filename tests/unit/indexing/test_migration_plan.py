@@ -47,7 +47,7 @@ from ragmesh.testing.embedding import fake_fingerprint
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LEASE_SECONDS = 600.0
-_SEEDS = range(100)
+_SEEDS = range(50)
 
 
 def spec(name: str) -> BuildSpec:
