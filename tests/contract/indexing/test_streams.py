@@ -160,9 +160,6 @@ async def test_what_is_not_offered_yet_says_so(tmp_path: Path) -> None:
         stub = pb_grpc.HeadServiceStub(at.channel)
         with pytest.raises(UnsupportedError):
             await stub.GetHeads(pb.GetHeadsRequest(), metadata=at.signer.metadata(RETRIEVAL))
-        gateway = at.signer.metadata(Machine("gateway"))
-        with pytest.raises(UnsupportedError):
-            await anext(stub.WatchRoutes(pb.WatchRoutesRequest(), metadata=gateway))
 
 
 async def test_followers_of_a_server_that_stops_are_told_to_ask_again(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ from ragmesh.core.errors import (
 from ragmesh.core.filters import Filter
 from ragmesh.core.mending import DeadLetter, Repaired, Replayed
 from ragmesh.core.metadata import Metadata
+from ragmesh.core.migrations import IndexChange, MigrationCommand
 from ragmesh.core.pages import Page, PageRequest
 from ragmesh.core.search import FoundChunk, SearchQuery, SearchResult
 from ragmesh.core.spans import Span
@@ -63,6 +64,7 @@ from ragmesh.core.usage import (
 from ragmesh.testing.clocks import ManualClock
 from ragmesh.testing.indexing_tenants import FakeTenants
 from ragmesh.testing.tenants_contract import KEEPER
+from tests.unit.app.cli.fake_indexes import FakeIndexes
 
 Item = TypeVar("Item")
 NOON = datetime(2025, 5, 1, 12, tzinfo=UTC)
@@ -107,7 +109,7 @@ FOUND = FoundChunk(
 
 
 @dataclass
-class FakeMesh:
+class FakeMesh(FakeIndexes):
     """Indexes at once what it is given, unless told that a document fails."""
 
     collections: dict[str, Collection] = field(default_factory=dict)
@@ -136,6 +138,8 @@ class FakeMesh:
     entries: list[AuditEntry] = field(default_factory=list)
     seen: list[Sight] = field(default_factory=list)
     record_queries: list[UsageQuery | AuditQuery | SightQuery] = field(default_factory=list)
+    wishes: list[IndexChange] = field(default_factory=list)
+    told: list[tuple[MigrationCommand, str]] = field(default_factory=list)
     replays: list[tuple[str, ...]] = field(default_factory=list)
     """Dead letters that each request named."""
     page_size: int = 2

@@ -1,0 +1,87 @@
+"""The part of the fake mesh by which an index is changed: it does what it is told at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from ragmesh.core.documents import Chunking, Collection
+from ragmesh.core.migrations import (
+    EvaluationRecord,
+    GoldenQuestions,
+    IndexChange,
+    IndexEstimate,
+    Migration,
+    MigrationCommand,
+    MigrationPhase,
+    RouteShare,
+)
+from ragmesh.core.pages import Page, PageRequest
+
+NOON = datetime(2025, 5, 1, 12, tzinfo=UTC)
+RESTING = Migration(
+    collection="notes",
+    phase=MigrationPhase.IDLE,
+    serving="v1-00000000",
+    candidate="",
+    retained="",
+    route_epoch=1,
+    shares=(RouteShare("", "v1-00000000", 100),),
+    percent=100,
+    encoder="fake",
+    language="en",
+)
+
+
+class FakeIndexes:
+    """One migration a collection, and what was told it."""
+
+    wishes: list[IndexChange]
+    told: list[tuple[MigrationCommand, str]]
+
+    def _known(self, name: str) -> Collection:
+        raise NotImplementedError
+
+    async def want_index(self, collection: str, change: IndexChange) -> Migration:
+        self._known(collection)
+        self.wishes.append(change)
+        return replace(
+            RESTING,
+            phase=MigrationPhase.PROVISIONING,
+            candidate="v2-11111111",
+            encoder=change.encoder or "fake",
+        )
+
+    async def estimate_index(self, collection: str, change: IndexChange) -> IndexEstimate:
+        self._known(collection)
+        encoder = change.encoder or "fake"
+        return IndexEstimate("v2-11111111", encoder, Chunking(), "en", 3, 9, 3 * 2**20, 0.5)
+
+    async def get_migration(self, collection: str) -> Migration:
+        self._known(collection)
+        return RESTING
+
+    async def list_migrations(self, page: PageRequest) -> Page[Migration]:
+        return Page((RESTING,))
+
+    async def command_migration(
+        self, collection: str, command: MigrationCommand, *, reason: str = ""
+    ) -> Migration:
+        self._known(collection)
+        self.told.append((command, reason))
+        return RESTING
+
+    async def set_golden_questions(self, collection: str, content: str) -> GoldenQuestions:
+        self._known(collection)
+        return GoldenQuestions("", "digest", len(content.splitlines()), NOON)
+
+    async def get_golden_questions(self, collection: str) -> GoldenQuestions:
+        self._known(collection)
+        return GoldenQuestions("", "digest", 1, NOON)
+
+    async def list_evaluations(self, collection: str, page: PageRequest) -> Page[EvaluationRecord]:
+        self._known(collection)
+        record = EvaluationRecord(
+            "e", "migration", "v1-00000000", "v2-11111111", "digest", "pass", "{}", NOON
+        )
+        return Page((record,))
