@@ -34,6 +34,7 @@ from ragmesh.core.pages import Page, PageRequest
 from ragmesh.core.reading import Extraction
 from ragmesh.indexing.acceptance import Verdict, decide
 from ragmesh.indexing.collections import Collections
+from ragmesh.indexing.digests import digest_of
 from ragmesh.indexing.heads import HeadFeed
 from ragmesh.indexing.limits import UploadLimits
 from ragmesh.indexing.paging import key_of, number_of, page_of
@@ -163,6 +164,10 @@ class Documents:
         if stored.text_blob is None:
             raise TextNotReadyError(f"revision {stored.revision} has no text, or none yet")
         blob = await self.blobs.read_blob(stored.text_blob)
+        if stored.text_sha256 and await digest_of(blob) != stored.text_sha256:
+            raise StoreDamagedError(
+                "a stored text is damaged; it will be read out of its file anew"
+            )
         try:
             text = (await asyncio.to_thread(Extraction.from_json, blob)).text
         except ValueError as error:
@@ -177,6 +182,8 @@ class Documents:
         if stored.source_blob is None:
             raise StoreDamagedError("a revision has no content")
         content = await self.blobs.read_blob(stored.source_blob)
+        if await digest_of(content) != stored.content_sha256:
+            raise StoreDamagedError("a stored file is not what was uploaded; upload it again")
         return DocumentContent(
             document_id, stored.revision, content, stored.content_type, stored.filename, *place
         )

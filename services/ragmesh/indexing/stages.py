@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import TypeAlias
 
 from ragmesh.core.callers import Machine
@@ -26,12 +24,12 @@ from ragmesh.core.index import Chunk, ChunkDraft, DocumentDigest, DocumentWrite,
 from ragmesh.core.reading import ChunkPlan, Extraction, SourceFile
 from ragmesh.core.spans import Span
 from ragmesh.core.vectors import EncoderDescription, Passage, PassageEmbedding
+from ragmesh.indexing.digests import digest_of
 from ragmesh.indexing.ports import BlobStore, ChunkIndex, Embedder, Reader, WorkLedger
 from ragmesh.indexing.records import Extracted, Source, Work
 
 INDEXER = Machine("indexer")
 _log = logging.getLogger(__name__)
-_OFF_LOOP_BYTES = 262_144
 _Likeness: TypeAlias = "tuple[str, tuple[Span, ...]]"
 """What decides the vectors of a passage: its text, and where its sentences stand."""
 
@@ -140,7 +138,7 @@ class Stages:
         The work comes back with the title and type that reading found.
         """
         content = await self.blobs.read_blob(source.blob)
-        if await _digest(content) != source.content_sha256:
+        if await digest_of(content) != source.content_sha256:
             raise StoreDamagedError("a stored file is not what was uploaded; upload it again")
         found = await self.reader.read(
             SourceFile(content, source.filename, source.content_type), plan
@@ -153,7 +151,7 @@ class Stages:
         stored = read.to_json()
         (text_blob,) = await self.blobs.write_blobs([stored])
         extracted = Extracted(
-            text_blob, await _digest(stored), read.title, read.content_type, read.properties
+            text_blob, await digest_of(stored), read.title, read.content_type, read.properties
         )
         return await self.ledger.record_extraction(work, extracted), found.chunks
 
@@ -167,7 +165,7 @@ class Stages:
         except (StoreDamagedError, ValueError):
             _log.warning("a stored text is damaged and is extracted again")
             return None
-        if source.text_sha256 and await _digest(stored) != source.text_sha256:
+        if source.text_sha256 and await digest_of(stored) != source.text_sha256:
             _log.warning("a stored text is damaged and is extracted again")
             return None
         return await self.reader.split(extraction, plan)
@@ -239,12 +237,6 @@ class Stages:
         if (digest.digest, digest.chunk_count) != (sent, len(chunks)):
             raise InternalError("the index does not hold what it was given")
         return digest
-
-
-async def _digest(content: bytes) -> str:
-    if len(content) > _OFF_LOOP_BYTES:
-        return (await asyncio.to_thread(sha256, content)).hexdigest()
-    return sha256(content).hexdigest()
 
 
 def _likeness(draft: ChunkDraft) -> _Likeness:

@@ -196,6 +196,19 @@ async def test_an_empty_folder_of_files_is_not_taken_for_the_one_that_documents_
         assert (await made.work()).task is Task.INDEX
 
 
+@pytest.mark.parametrize("read", ["get_document_content", "get_document_text"])
+async def test_a_file_or_text_that_was_changed_in_its_store_is_not_given_out(
+    tmp_path: Path, read: str
+) -> None:
+    async with world(tmp_path) as made:
+        await made.upload("a", "text")
+        await made.index("a")
+        for blob in (tmp_path / "blobs").glob("*/*"):
+            blob.write_bytes(blob.read_bytes().replace(b"text", b"tent"))
+        with pytest.raises(StoreDamagedError):
+            await getattr(made.service, read)(ADMIN, "docs", "a", revision=None)
+
+
 async def test_new_content_is_a_new_revision_and_the_old_one_stays_readable(
     tmp_path: Path,
 ) -> None:
