@@ -13,6 +13,7 @@ from ragmesh.testing.catalog_contract import (
     CollectionsContract,
     JobsContract,
 )
+from ragmesh.testing.changing_contract import ChangingContract
 from ragmesh.testing.documents_contract import DocumentsContract
 from ragmesh.testing.idempotency_contract import IdempotencyContract
 from ragmesh.testing.mending_contract import MendingContract
@@ -114,3 +115,7 @@ class TestKeyFeed(KeyFeedContract):
     @pytest.fixture
     def bench(self, kept: CatalogBench) -> CatalogBench:
         return kept
+
+
+class TestChanging(ChangingContract):
+    """Every catalog passes the suite of changing an index."""

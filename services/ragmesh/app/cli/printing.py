@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_HIDDEN = frozenset({"document_uid", "uid", "tenant_uid", "generation"})
+_HIDDEN = frozenset({"document_uid", "collection_uid", "uid", "tenant_uid", "generation"})
 """Fields that never leave the mesh, and are empty in what a client reads."""
 _OPTIONAL = frozenset({"page", "error", "scores", "count", "warnings"})
 """Fields that are left out when there is nothing to say."""
