@@ -183,16 +183,10 @@ def compose(
     clock: Clock,
 ) -> Indexing:
     """The service over stores that are open already."""
-    catalog, signals = opened.catalog, opened.signals
-    board = JobBoard(clock, signals)
-    feed = HeadFeed(
-        catalog,
-        neighbours.cache,
-        signals,
-        heartbeat_seconds=settings.heads_heartbeat_seconds,
-        wait_seconds=settings.publish_wait_seconds,
-    )
-    key_feed = KeyFeed(catalog, signals, heartbeat_seconds=settings.heads_heartbeat_seconds)
+    catalog = opened.catalog
+    board = JobBoard(clock, opened.signals)
+    feeds = _feeds(opened, neighbours.cache, settings)
+    feed = feeds.heads
     table = CollectionTable(clock, fresh_seconds=settings.route_fresh_seconds)
     collections = Collections(catalog, neighbours.embedder, neighbours.index, feed, board, table)
     file_bytes = settings.max_file_bytes or DEFAULT_FILE_BYTES
@@ -200,10 +194,8 @@ def compose(
     ledger = CatalogLedger(catalog, feed, board)
     patience = _patience(settings.reconciler_limits(), opened)
     reconciler = Reconciler(ledger, blobs, neighbours.index, clock, patience)
-    routes = RouteFeed(catalog, signals, heartbeat_seconds=settings.heads_heartbeat_seconds)
-    migrator = _migrator(
-        catalog, ledger, neighbours, RouteAnnouncer(table, routes), clock, settings
-    )
+    announcer = RouteAnnouncer(table, feeds.routes)
+    migrator = _migrator(catalog, ledger, neighbours, announcer, clock, settings)
     service = IndexingService(
         collections=collections,
         documents=Documents(catalog, blobs, collections, feed, board, limits),
@@ -213,20 +205,43 @@ def compose(
         feed=feed,
         once=Once(catalog, current_idempotency_key),
         keeping=Keeping(catalog, clock),
-        tenants=Tenants(catalog, feed, key_feed, board, table),
-        keys=Keys(catalog, key_feed, clock),
+        tenants=Tenants(catalog, feed, feeds.keys, board, table),
+        keys=Keys(catalog, feeds.keys, clock),
         golden_sets=GoldenSets(catalog, collections, clock),
-        migrations=Migrations(
-            catalog,
-            collections,
-            migrator,
-            routes,
-            clock,
-            settings.migration_policy(),
-            settings.migration_documents_per_second,
-        ),
+        migrations=_migrations(catalog, collections, migrator, feeds.routes, clock, settings),
     )
     return Indexing(service, ledger, blobs, reconciler, opened, migrator)
+
+
+def _migrations(
+    catalog: Catalog,
+    collections: Collections,
+    migrator: Migrator,
+    routes: RouteFeed,
+    clock: Clock,
+    settings: IndexingSettings,
+) -> Migrations:
+    policy, pace = settings.migration_policy(), settings.migration_documents_per_second
+    return Migrations(catalog, collections, migrator, routes, clock, policy, pace)
+
+
+@dataclass(frozen=True, slots=True)
+class _Feeds:
+    """What others follow."""
+
+    heads: HeadFeed
+    keys: KeyFeed
+    routes: RouteFeed
+
+
+def _feeds(opened: OpenCatalog, cache: AnswerCache, settings: IndexingSettings) -> _Feeds:
+    catalog, signals, beat = opened.catalog, opened.signals, settings.heads_heartbeat_seconds
+    wait = settings.publish_wait_seconds
+    return _Feeds(
+        HeadFeed(catalog, cache, signals, heartbeat_seconds=beat, wait_seconds=wait),
+        KeyFeed(catalog, signals, heartbeat_seconds=beat),
+        RouteFeed(catalog, signals, heartbeat_seconds=beat),
+    )
 
 
 def _migrator(
