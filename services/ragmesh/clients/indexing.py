@@ -395,7 +395,6 @@ async def _messages(
 def _revision(document_id: str, revision: int) -> int:
     """The number itself, unless no document can have a revision of that number."""
     if not 0 < revision <= _LARGEST_REVISION:
-        raise RevisionNotFoundError(
-            f"document {document_id} has no revision {revision} with content"
-        )
+        message = f"document {document_id} has no revision {revision} with content"
+        raise RevisionNotFoundError(message)
     return revision

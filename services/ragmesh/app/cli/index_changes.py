@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ragmesh.core.documents import Chunking
     from ragmesh.core.migrations import IndexChange, IndexEstimate, MigrationPolicy
 
+_Option = Callable[[Callable[..., None]], Callable[..., None]]
 _MEBIBYTE = 1024 * 1024
 _WISHES = ("encoder", "language", "max_tokens", "overlap_tokens", "dry_run")
 _CAREFULNESS = (
@@ -89,47 +90,60 @@ class IndexWish:
 def index_options(command: Callable[..., None]) -> Callable[..., None]:
     """What the index should be and how carefully it is changed; handed over as an IndexWish."""
 
-    @click.option("--encoder", metavar="NAME", help="Encoder that the index should have.")
-    @click.option("--language", metavar="CODE", help="Language that it should be built for.")
-    @click.option("--max-tokens", type=click.IntRange(0), help="Most tokens of a chunk.")
-    @click.option("--overlap-tokens", type=click.IntRange(0), help="Tokens that chunks share.")
-    @click.option("--dry-run", is_flag=True, help="Only say what it would build and take.")
-    @click.option(
-        "--canary",
-        metavar="PERCENT:SECONDS,…",
-        help="Shares of the questions before it gets all (10:300,50:300); empty for none.",
-    )
-    @click.option(
-        "--approval",
-        type=click.Choice(["automatic", "manual"]),
-        help="Whether somebody must approve an index that passed the gate (automatic).",
-    )
-    @click.option(
-        "--soak", type=click.FloatRange(0), help="Seconds in which one can go back (3600)."
-    )
-    @click.option("--retain", type=click.FloatRange(0), help="Seconds more, after that (0).")
-    @click.option(
-        "--on-failure",
-        type=click.Choice(["rollback", "hold"]),
-        help="What becomes of an index that fails while it answers (rollback).",
-    )
-    @click.option(
-        "--max-regression",
-        type=click.FloatRange(0, 1),
-        help="How much worse a metric of the golden questions may be (0.02).",
-    )
-    @click.option(
-        "--min-questions",
-        type=click.IntRange(1),
-        help="Golden questions without which nothing is decided (20).",
-    )
     @functools.wraps(command)
     def with_wish(*args: Any, **options: Any) -> None:
         wish = {name: options.pop(name) for name in _WISHES}
         careful = {name: options.pop(name) for name in _CAREFULNESS}
         command(*args, wish=IndexWish(**wish, carefulness=careful), **options)
 
-    return with_wish
+    decorated: Callable[..., None] = with_wish
+    for option in reversed((*_what_options(), *_careful_options())):
+        decorated = option(decorated)
+    return decorated
+
+
+def _what_options() -> tuple[_Option, ...]:
+    return (
+        click.option("--encoder", metavar="NAME", help="Encoder that the index should have."),
+        click.option("--language", metavar="CODE", help="Language that it should be built for."),
+        click.option("--max-tokens", type=click.IntRange(0), help="Most tokens of a chunk."),
+        click.option("--overlap-tokens", type=click.IntRange(0), help="Tokens that chunks share."),
+        click.option("--dry-run", is_flag=True, help="Only say what it would build and take."),
+    )
+
+
+def _careful_options() -> tuple[_Option, ...]:
+    return (
+        click.option(
+            "--canary",
+            metavar="PERCENT:SECONDS,…",
+            help="Shares of the questions before it gets all (10:300,50:300); empty for none.",
+        ),
+        click.option(
+            "--approval",
+            type=click.Choice(["automatic", "manual"]),
+            help="Whether somebody must approve an index that passed the gate (automatic).",
+        ),
+        click.option(
+            "--soak", type=click.FloatRange(0), help="Seconds in which one can go back (3600)."
+        ),
+        click.option("--retain", type=click.FloatRange(0), help="Seconds more, after that (0)."),
+        click.option(
+            "--on-failure",
+            type=click.Choice(["rollback", "hold"]),
+            help="What becomes of an index that fails while it answers (rollback).",
+        ),
+        click.option(
+            "--max-regression",
+            type=click.FloatRange(0, 1),
+            help="How much worse a metric of the golden questions may be (0.02).",
+        ),
+        click.option(
+            "--min-questions",
+            type=click.IntRange(1),
+            help="Golden questions without which nothing is decided (20).",
+        ),
+    )
 
 
 def tell_index(client: Client, name: str, change: IndexChange, *, dry_run: bool) -> None:

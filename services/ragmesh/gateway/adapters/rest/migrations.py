@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
@@ -42,6 +43,9 @@ from ragmesh.gateway.adapters.rest.refusals import BODY, CHANGE, COLLECTION, PAG
 from ragmesh.gateway.adapters.rest.shapes import LANGUAGE, one_of
 from ragmesh.gateway.parsing import parse_choice
 
+_Add = Callable[..., None]
+_FOUND = (*COLLECTION, DeniedError)
+_CHANGED = (*COLLECTION, *BODY, *CHANGE, DeniedError)
 _COMMANDS = tuple(command.value for command in MigrationCommand)
 Command = Annotated[
     str,
@@ -91,7 +95,6 @@ class MigrationRoutes:
         get, put, post = (
             partial(router.add_api_route, methods=[method]) for method in ("GET", "PUT", "POST")
         )
-        found, changed = (*COLLECTION, DeniedError), (*COLLECTION, *BODY, *CHANGE, DeniedError)
         get(
             "/migrations",
             self.list,
@@ -99,18 +102,23 @@ class MigrationRoutes:
             responses=problems(*PAGE, DeniedError),
             summary="List migrations",
         )
+        self._add_changing(get, post, one)
+        self._add_judging(get, put, one)
+        return router
+
+    def _add_changing(self, get: _Add, post: _Add, one: str) -> None:
         get(
             f"{one}/migration",
             self.get,
             response_model=MigrationReply,
-            responses=problems(*found),
+            responses=problems(*_FOUND),
             summary="Show where a migration stands",
         )
         post(
             f"{one}/migration:estimate",
             self.estimate,
             response_model=EstimateReply,
-            responses=problems(*found, *BODY, EncoderNotFoundError),
+            responses=problems(*_FOUND, *BODY, EncoderNotFoundError),
             summary="Say what another index would build",
         )
         post(
@@ -118,35 +126,36 @@ class MigrationRoutes:
             self.command,
             response_model=MigrationReply,
             responses=problems(
-                *changed,
+                *_CHANGED,
                 ControlCharactersError,
                 MigrationCommandRefusedError,
                 MigrationChangedError,
             ),
             summary="Tell a migration what to do",
         )
+
+    def _add_judging(self, get: _Add, put: _Add, one: str) -> None:
         put(
             f"{one}/golden-questions",
             self.keep_golden,
             response_model=GoldenReply,
-            responses=problems(*changed, InvalidGoldenQuestionsError),
+            responses=problems(*_CHANGED, InvalidGoldenQuestionsError),
             summary="Keep golden questions",
         )
         get(
             f"{one}/golden-questions",
             self.get_golden,
             response_model=GoldenReply,
-            responses=problems(*found, GoldenQuestionsMissingError),
+            responses=problems(*_FOUND, GoldenQuestionsMissingError),
             summary="Show golden questions",
         )
         get(
             f"{one}/evaluations",
             self.list_evaluations,
             response_model=EvaluationsReply,
-            responses=problems(*found, *PAGE),
+            responses=problems(*_FOUND, *PAGE),
             summary="List what asking golden questions found",
         )
-        return router
 
     async def list(self, page_size: PageSize = 0, page_token: PageToken = "") -> Any:
         """Of collections whose index somebody wanted otherwise."""

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
 from ragmesh.core.errors import MigrationChangedError
 from ragmesh.core.ids import new_uid
-from ragmesh.core.migrations import CollectionRoute, RouteBatch, RouteShare
+from ragmesh.core.migrations import CollectionRoute, RouteBatch
 from ragmesh.indexing.adapters.catalog.auditing import audit
 from ragmesh.indexing.adapters.catalog.follower_queries import (
     Pair,
@@ -19,11 +19,12 @@ from ragmesh.indexing.adapters.catalog.follower_queries import (
     lacking_documents,
     primary_of,
 )
-from ragmesh.indexing.adapters.catalog.key_changes import last_change, next_change
+from ragmesh.indexing.adapters.catalog.key_changes import last_change
 from ragmesh.indexing.adapters.catalog.locking import hold_collection
 from ragmesh.indexing.adapters.catalog.mapping import fingerprint_text, index_version_of
 from ragmesh.indexing.adapters.catalog.migration_tables import index_migrations, refused_specs
 from ragmesh.indexing.adapters.catalog.migration_texts import state_of, state_text
+from ragmesh.indexing.adapters.catalog.route_rows import routes_of, set_route
 from ragmesh.indexing.adapters.catalog.saving import changed_row
 from ragmesh.indexing.adapters.catalog.selecting import (
     collections_of,
@@ -102,20 +103,14 @@ class SqlMigrations(Store):
             if not _replace(connection, state, now):
                 return False
             _set_roles(connection, change.roles)
-            _set_route(connection, uid, change.weights, now)
+            set_route(connection, uid, change.weights, now)
             _set_refusals(connection, change, now)
             _drop(connection, change.dropped)
             if change.hurry:
                 _hurry(connection, collection, change.hurry, now)
             if cause is not None:
-                audit(
-                    connection,
-                    cause.caller,
-                    collection.tenant_uid,
-                    [cause.deed],
-                    now,
-                    reason=cause.reason,
-                )
+                by, deeds = cause.caller, [cause.deed]
+                audit(connection, by, collection.tenant_uid, deeds, now, reason=cause.reason)
             return True
 
         if cause is None:
@@ -171,7 +166,7 @@ class SqlMigrations(Store):
             reached = rows[-1]["changed"]
             live = [row["uid"] for row in rows if row["deleted_at"] is None]
             batch = RouteBatch(
-                _routes(connection, live),
+                routes_of(connection, live),
                 tuple(row["uid"] for row in rows if row["deleted_at"] is not None),
                 caught_up=len(rows) < limit,
             )
@@ -183,7 +178,7 @@ class SqlMigrations(Store):
         """How the questions of a live collection are shared."""
 
         def unit(connection: Connection) -> CollectionRoute | None:
-            return next(iter(_routes(connection, [collection_uid])), None)
+            return next(iter(routes_of(connection, [collection_uid])), None)
 
         return await self._read(unit)
 
@@ -326,61 +321,6 @@ def _set_roles(connection: Connection, roles: Mapping[str, Role]) -> None:
         )
 
 
-def _set_route(
-    connection: Connection, collection_uid: str, weights: Mapping[str, int], now: datetime
-) -> None:
-    """Share the questions anew; the primary keeps its place also without any."""
-    if not weights:
-        return
-    of_collection = routes.c.collection_uid == collection_uid
-    before = rows_of(connection, select(routes).where(of_collection))
-    epoch = max(row["epoch"] for row in before) + 1
-    lost = [row["index_version_uid"] for row in before if row["weight"]]
-    lost = [uid for uid in lost if not weights.get(uid)]
-    connection.execute(delete(routes).where(of_collection))
-    insert_all(
-        connection,
-        routes,
-        [
-            {
-                "collection_uid": collection_uid,
-                "index_version_uid": uid,
-                "weight": weight,
-                "epoch": epoch,
-            }
-            for uid, weight in weights.items()
-        ],
-    )
-    for uids, since in ((lost, now), ([uid for uid, weight in weights.items() if weight], None)):
-        connection.execute(
-            update(index_versions)
-            .where(index_versions.c.uid.in_(uids))
-            .values(weightless_since=since)
-        )
-    _follow_primary(connection, collection_uid)
-    note_route(connection, collection_uid)
-
-
-def _follow_primary(connection: Connection, collection_uid: str) -> None:
-    """The collection speaks the language that its primary was built for."""
-    language = select(index_versions.c.language).where(
-        index_versions.c.uid == primary_of(connection, collection_uid)
-    )
-    connection.execute(
-        update(collections)
-        .where(collections.c.uid == collection_uid)
-        .values(language=language.scalar_subquery())
-    )
-
-
-def note_route(connection: Connection, collection_uid: str) -> None:
-    """Whoever follows routes has something to hear of this collection."""
-    change = next_change(connection)
-    connection.execute(
-        update(collections).where(collections.c.uid == collection_uid).values(changed=change)
-    )
-
-
 def _set_refusals(connection: Connection, change: Change, now: datetime) -> None:
     of_collection = refused_specs.c.collection_uid == change.state.collection_uid
     refusal = change.refusal
@@ -426,23 +366,3 @@ def _again(collection: CollectionRow, rows: Sequence[Any], now: datetime) -> lis
     return [
         changed_row(collection, row["uid"], row["revision"], row["generation"], now) for row in rows
     ]
-
-
-def _routes(connection: Connection, uids: Sequence[str]) -> tuple[CollectionRoute, ...]:
-    found: list[CollectionRow] = []
-    for part in batches(uids):
-        statement = select_collections().where(collections.c.uid.in_(part))
-        found += collections_of(rows_of(connection, statement))
-    return tuple(
-        CollectionRoute(
-            tenant_uid=one.tenant_uid,
-            collection_uid=one.uid,
-            collection=one.name,
-            shares=tuple(
-                RouteShare(share.uid, share.name, share.weight, share.encoder, share.language)
-                for share in one.serving
-            ),
-            epoch=one.epoch,
-        )
-        for one in found
-    )

@@ -22,7 +22,6 @@ from ragmesh.core.errors import (
     TenantNotFoundError,
 )
 from ragmesh.indexing.adapters.catalog.auditing import audit
-from ragmesh.indexing.adapters.catalog.changing import note_route
 from ragmesh.indexing.adapters.catalog.claiming import forget_collection
 from ragmesh.indexing.adapters.catalog.jobs import end_jobs
 from ragmesh.indexing.adapters.catalog.key_tables import deleted_tenants
@@ -32,6 +31,7 @@ from ragmesh.indexing.adapters.catalog.mapping import (
     fingerprint_text,
     sortable_text,
 )
+from ragmesh.indexing.adapters.catalog.route_rows import note_route
 from ragmesh.indexing.adapters.catalog.saving import changed_row, tighten
 from ragmesh.indexing.adapters.catalog.selecting import (
     collections_of,
