@@ -36,7 +36,14 @@ RUN_PAGES = (
     "docs/how-to/encrypt-traffic.md",
     "docs/how-to/see-usage-and-audit.md",
     "docs/how-to/see-what-a-mesh-does.md",
+    "docs/how-to/run-on-real-servers.md",
+    "docs/how-to/connect-kafka.md",
+    "docs/how-to/connect-postgresql.md",
+    "docs/how-to/connect-redis.md",
+    "docs/how-to/connect-s3.md",
     "docs/how-to/connect-weaviate.md",
+    "docs/how-to/change-an-index.md",
+    "docs/tutorials/change-the-embedding-model.md",
 )
 """In the order in which they run; each may use what an earlier one has made."""
 

@@ -18,7 +18,7 @@ from tests.docs.console import PATIENCE_SECONDS, Step, difference, is_known, ste
 from tests.docs.mesh import COMMAND, HTTP, DocsMesh
 from tests.docs.pages import ROOT, all_pages, page
 
-PLAIN_LANGUAGES = frozenset({"json", "mermaid", "python", "text", "yaml", ""})
+PLAIN_LANGUAGES = frozenset({"json", "mermaid", "python", "sql", "text", "yaml", ""})
 """Blocks that nobody types; `yaml` is loaded as settings, `python` is compiled."""
 _OF_THE_CLIENT = re.compile(r"\b(?:mesh|quick|once)\.(\w+)\(")
 _MAY_PREPARE = re.compile(r"make (setup|quickstart)")

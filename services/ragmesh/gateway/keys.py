@@ -130,6 +130,8 @@ class KeyFollower:
         self._source = source
         self._known = known
         self._clock = clock
+        self._is_told = False
+        """Whether the log says that keys are away."""
 
     async def run(self) -> None:
         """Follow for ever; who is away is asked again, and keys grow stale meanwhile."""
@@ -139,6 +141,7 @@ class KeyFollower:
                 async with aclosing(stream):
                     async for batch in stream:
                         self._known.apply(batch)
+                        self._is_told = False
             except RagmeshError as error:
                 if not (error.kind.transient or error.kind in _OF_OTHERS):
                     raise
@@ -148,7 +151,8 @@ class KeyFollower:
     def _tell(self, error: RagmeshError) -> None:
         silence = self._known.silence_seconds
         is_long = silence is None or silence > _QUIET_SECONDS
-        level = logging.WARNING if is_long else logging.DEBUG
+        level = logging.WARNING if is_long and not self._is_told else logging.DEBUG
+        self._is_told = self._is_told or is_long
         _log.log(level, "keys are not to be had", extra={"reason": error.reason})
 
 

@@ -40,7 +40,8 @@ async def open_kafka(wiring: Wiring, address: KafkaAddress) -> AsyncIterator[Eve
     """The log in a Kafka, which may be away: whoever needs it waits, and `/readyz` tells."""
     from ragmesh.chassis.events.kafka.log import open_kafka_event_log
 
-    telemetry = wiring.telemetry.events
+    watching = wiring.telemetry.events
+    telemetry = None if watching is None else watching.of("kafka")
     async with (
         open_kafka_event_log(address, wiring.clock, telemetry=telemetry) as log,
         wiring.life.tasks.running("events.watch", log.watch()),

@@ -49,7 +49,11 @@ class EventLog(Protocol):
     """Keeps events and delivers them; adapters pass `testing.events_contract`."""
 
     async def append(self, events: Sequence[Event]) -> None:
-        """Keep the events, all or none; they are durable when this returns."""
+        """Keep the events; they are durable when this returns.
+
+        After an error any of them may have been kept: whoever appends them again has them
+        delivered again, which every handler bears.
+        """
 
     async def consume(self, topic: str, group: str, handle: Handler, *, max_in_flight: int) -> None:
         """Deliver every event of the topic to the group, from the earliest on, until cancelled.

@@ -22,15 +22,20 @@ from ragmesh.chassis.telemetry.metering import Meter
 from ragmesh.chassis.telemetry.signals import EVENTS_HANDLED, SpanKind
 from ragmesh.chassis.telemetry.tracing import Span, Tracer
 
-SYSTEM = "ragmesh"
+_IN_A_FILE = "ragmesh"
 
 
 class EventLogTelemetry:
     """Satisfies `hooks.EventTelemetry`."""
 
-    def __init__(self, tracer: Tracer, meter: Meter) -> None:
+    def __init__(self, tracer: Tracer, meter: Meter, system: str = _IN_A_FILE) -> None:
         self._tracer = tracer
         self._meter = meter
+        self._system = system
+
+    def of(self, system: str) -> EventLogTelemetry:
+        """See `EventTelemetry`."""
+        return EventLogTelemetry(self._tracer, self._meter, system)
 
     @contextmanager
     def publishing(self, events: Sequence[Event]) -> Iterator[list[Event]]:
@@ -60,7 +65,7 @@ class EventLogTelemetry:
                 yield attempt
         finally:
             self._meter.count(EVENTS_HANDLED, event.topic, group, attempt.outcome).add()
-            span.attributes = _about("process", event) | {
+            span.attributes = self._about("process", event) | {
                 "messaging.consumer.group.name": group,
                 "ragmesh.event.outcome": attempt.outcome,
             }
@@ -72,17 +77,16 @@ class EventLogTelemetry:
         if parent is None:
             return None
         span = self._tracer.start(f"send {event.topic}", SpanKind.PRODUCER, parent)
-        span.attributes = _about("send", event)
+        span.attributes = self._about("send", event)
         return span
 
-
-def _about(operation: str, event: Event) -> dict[str, str | int | float | bool]:
-    return {
-        "messaging.system": SYSTEM,
-        "messaging.operation.name": operation,
-        "messaging.operation.type": operation,
-        "messaging.destination.name": event.topic,
-    }
+    def _about(self, operation: str, event: Event) -> dict[str, str | int | float | bool]:
+        return {
+            "messaging.system": self._system,
+            "messaging.operation.name": operation,
+            "messaging.operation.type": operation,
+            "messaging.destination.name": event.topic,
+        }
 
 
 def _carrying(event: Event, span: Span) -> Event:

@@ -46,6 +46,9 @@ class Attempt:
 class EventTelemetry(Protocol):
     """Follows events through a log; handed to the adapters of `EventLog`."""
 
+    def of(self, system: str) -> EventTelemetry:
+        """The same for a log of this name (`messaging.system`), instead of the one in a file."""
+
     def publishing(self, events: Sequence[Event]) -> AbstractContextManager[list[Event]]:
         """The events with the trace of their publication in their headers, while they go out."""
 
