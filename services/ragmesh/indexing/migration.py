@@ -92,14 +92,20 @@ def _resting(observed: Observed) -> list[Step]:
     if state.wanted.digest == observed.primary.digest:
         if state.phase is not MigrationPhase.IDLE:
             return [Enter(MigrationPhase.IDLE)]
-        is_over = observed.phase_seconds >= state.policy.retain_seconds
-        return [Retire(retained.uid)] if retained is not None and is_over else []
+        return _retiring(observed)
     if observed.is_refused:
         if state.phase is MigrationPhase.IDLE:
             message = "this index was refused or rolled back before; say refresh to try it again"
             return [Enter(MigrationPhase.FAILED, SPEC_REFUSED, message)]
-        return []
+        return _retiring(observed)
     return [MakeCandidate()] if retained is None else [Retire(retained.uid)]
+
+
+def _retiring(observed: Observed) -> list[Step]:
+    """The version before is written for as long as the policy says, and no longer."""
+    retained = observed.retained
+    is_over = observed.phase_seconds >= observed.state.policy.retain_seconds
+    return [Retire(retained.uid)] if retained is not None and is_over else []
 
 
 def _building(of_phase: Callable[[Observed, Standing], list[Step]]) -> Callable[..., list[Step]]:
@@ -178,7 +184,8 @@ def _soaking(observed: Observed) -> list[Step]:
     if state.wanted.digest != observed.primary.digest:
         if retained is not None and retained.digest == state.wanted.digest:
             return [Enter(MigrationPhase.ROLLING_BACK, SPEC_CHANGED)]
-        return [Enter(MigrationPhase.IDLE)]
+        if not observed.is_refused:  # else nothing is built that the soak would stand in the way of
+            return [Enter(MigrationPhase.IDLE)]
     is_over = observed.phase_seconds >= state.policy.soak_seconds
     return [Enter(MigrationPhase.IDLE)] if is_over else []
 

@@ -278,3 +278,20 @@ def test_a_candidate_that_fails_while_it_answers_waits_for_somebody_if_the_polic
     made.turn()
     assert made.state.held is not None
     assert made.state.phase is MigrationPhase.CANARY
+
+
+def test_a_wish_that_was_refused_neither_ends_a_soak_nor_keeps_the_old_one_for_ever() -> None:
+    made = model(1)
+    made.refused.add(spec("c").digest)
+    made.state = replace(made.state, wanted=spec("b"))
+    while made.state.phase is not MigrationPhase.SOAKING:
+        if made.state.held is not None:
+            tell(made, MigrationCommand.APPROVE)
+        if not made.turn():
+            pass_time(made, 60.0)
+    made.state = replace(made.state, wanted=spec("c"))
+    made.turn()
+    assert made.state.phase is MigrationPhase.SOAKING
+    settle(made)
+    assert made.state.phase is MigrationPhase.FAILED
+    assert set(made.versions) == {made.observed().primary.uid}
