@@ -23,6 +23,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 from tools.dev.mesh import DevMesh, running_mesh
+from tools.dev.table import SERVERS
 from tools.generate_protos import ROOT, ToolError
 from tools.mesh_processes import NotReadyError
 from tools.processes import await_condition
@@ -50,6 +51,20 @@ def up(folder: Path) -> int:
     if _keeper(folder) is not None:
         print(f"dev: a mesh runs on {folder} already")
         return status(folder)
+    try:
+        # The first time this takes longer than a start may.
+        for name in SERVERS:
+            KINDS[name].program.fetch()
+    except ToolError as error:
+        print(f"dev: {error}", file=sys.stderr)
+        return 1
+    return launch(folder)
+
+
+def launch(folder: Path) -> int:
+    """Start who keeps the mesh, and return when it runs."""
+    state = folder / "mesh.json"
+    state.unlink(missing_ok=True)  # of a keeper that was killed
     log = folder / "keeper.log"
     with log.open("w") as said:
         keeper = subprocess.Popen(
@@ -60,7 +75,6 @@ def up(folder: Path) -> int:
             stderr=said,
             start_new_session=True,
         )
-    state = folder / "mesh.json"
     await_condition(lambda: state.exists() or keeper.poll() is not None, UP_SECONDS)
     if not state.exists():
         keeper.terminate()
