@@ -380,3 +380,16 @@ async def test_what_is_uploaded_during_a_canary_reaches_both_versions(tmp_path: 
             seen.add(found.index_version_uid)
             assert found.hits[0].document_id == "late"
     assert len(seen) == 2
+
+
+async def test_a_removal_that_is_still_owed_refuses_no_candidate(tmp_path: Path) -> None:
+    async with small(tmp_path) as made:
+        await made.want(NEW, replace(FAST, canary=(CanaryStep(50, 600.0),)))
+        await made.until(MigrationPhase.CANARY)
+        await made.indexing.service.delete_document(ADMIN, "docs", "amber")
+        await made.command(MigrationCommand.PROMOTE)
+        await made.indexing.migrator.look()  # before a worker has removed it from the candidate
+        waiting = await made.migration()
+        after = await made.until(MigrationPhase.SOAKING)
+    assert (waiting.phase, waiting.reason) == (MigrationPhase.PROMOTING, "")
+    assert after.flips == 1
