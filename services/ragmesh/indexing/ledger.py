@@ -42,6 +42,10 @@ class CatalogLedger:
         """See `ports.Outbox`."""
         await self.catalog.settle_outbox(rows)
 
+    async def release_outbox(self) -> None:
+        """See `ports.Outbox`."""
+        await self.catalog.release_outbox()
+
     async def outbox_filled(self) -> None:
         """See `ports.Outbox`."""
         await self.catalog.outbox_filled()

@@ -56,6 +56,9 @@ class Outbox(Protocol):
     async def settle_outbox(self, rows: Sequence[OutboxRow]) -> None:
         """Delete rows that the event log holds, and note when their documents were relayed."""
 
+    async def release_outbox(self) -> None:
+        """Let other relays have what was taken and is not settled."""
+
     async def outbox_filled(self) -> None:
         """Return once rows were committed since the last return; at once if that is so already."""
 

@@ -57,6 +57,7 @@ class Relay:
                 if error.reason != told:
                     told = error.reason
                     _log.warning("events wait in the outbox", extra={"reason": told})
+                await self.outbox.release_outbox()  # another relay may reach the log
                 await self.clock.sleep(error.retry_after_seconds or _PAUSE_SECONDS)
                 continue
             told = ""

@@ -149,6 +149,18 @@ async def test_a_full_disk_is_waited_for(tmp_path: Path) -> None:
         assert (len(log.events), log.failures) == (1, [])
 
 
+async def test_a_relay_that_cannot_send_leaves_what_it_took_to_others(tmp_path: Path) -> None:
+    log = ListeningLog(failures=[StorageFullError("full")])
+    async with pipeline(tmp_path) as made:
+        await made.upload("a")
+        relay = Relay(Fused(made.indexing.ledger, made.fuse), log, made.clock)
+        made.fuse.reset()
+        running = asyncio.create_task(relay.run())
+        await made.clock.until_asleep()
+        assert made.fuse.calls == ["take_outbox", "release_outbox"]  # before it waits
+        running.cancel()
+
+
 async def test_a_damaged_store_ends_the_relay(tmp_path: Path) -> None:
     log = ListeningLog(failures=[StoreDamagedError("torn")])
     async with pipeline(tmp_path) as made:

@@ -58,6 +58,10 @@ class PostgresCatalog(SqlCatalog):
         """Delete rows that the event log holds, and note when their documents were relayed."""
         await self._claimed.settle(rows, self._clock.now())
 
+    async def release_outbox(self) -> None:
+        """Give back what was taken and is not settled."""
+        await self._claimed.release()
+
     async def probe(self) -> None:
         """Return when the server answers, else StoreUnavailableError."""
 

@@ -82,6 +82,9 @@ class SqlOutbox(Store):
         if rows:
             await self._write(lambda connection: settle_rows(connection, rows, now))
 
+    async def release_outbox(self) -> None:
+        """Nothing is held: there is no other relay."""
+
     async def outbox_filled(self) -> None:
         """Return once rows were committed since the last return; at once if that is so already."""
         await self._outbox_filled.wait()
