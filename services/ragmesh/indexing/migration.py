@@ -286,7 +286,13 @@ def entered(observed: Observed, phase: MigrationPhase) -> MigrationState:
 def refused(observed: Observed, reason: str, message: str) -> Change:
     """The candidate is no good: the old version serves, and the spec is remembered."""
     gone = given_up(observed, MigrationPhase.FAILED, reason, message)
-    return replace(gone, refusal=Refusal(observed.state.wanted.digest, reason))
+    return replace(gone, refusal=refusal_of(observed, reason))
+
+
+def refusal_of(observed: Observed, reason: str) -> Refusal | None:
+    """The candidate's own spec, since another one may be wanted by now."""
+    candidate = observed.candidate
+    return None if candidate is None else Refusal(candidate.digest, reason)
 
 
 def given_up(observed: Observed, phase: MigrationPhase, reason: str, message: str) -> Change:

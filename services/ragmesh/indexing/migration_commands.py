@@ -8,8 +8,8 @@ from types import MappingProxyType
 
 from ragmesh.core.errors import MigrationCommandRefusedError
 from ragmesh.core.migrations import GateVerdict, Hold, MigrationCommand, MigrationPhase
-from ragmesh.indexing.migration import ROLLED_BACK, entered, given_up, refused
-from ragmesh.indexing.migration_state import Change, Observed, Refusal
+from ragmesh.indexing.migration import ROLLED_BACK, entered, given_up, refusal_of, refused
+from ragmesh.indexing.migration_state import Change, Observed
 
 ABORTED = "ABORTED"
 _BUILDING = (
@@ -80,7 +80,7 @@ def _abort(observed: Observed, order: Order) -> Change:
     if observed.state.phase not in _BUILDING:
         raise _refusal(observed, "abort", "there is no candidate to give up")
     gone = given_up(observed, MigrationPhase.ABORTED, ABORTED, order.reason)
-    return replace(gone, refusal=Refusal(observed.state.wanted.digest, ABORTED))
+    return replace(gone, refusal=refusal_of(observed, ABORTED))
 
 
 def _rollback(observed: Observed, order: Order) -> Change:

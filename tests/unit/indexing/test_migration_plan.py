@@ -295,3 +295,20 @@ def test_a_wish_that_was_refused_neither_ends_a_soak_nor_keeps_the_old_one_for_e
     settle(made)
     assert made.state.phase is MigrationPhase.FAILED
     assert set(made.versions) == {made.observed().primary.uid}
+
+
+@pytest.mark.parametrize("command", [MigrationCommand.ABORT, MigrationCommand.ROLLBACK])
+def test_who_gives_a_candidate_up_refuses_its_spec_and_not_what_was_asked_for_since(
+    command: MigrationCommand,
+) -> None:
+    made = model(1)
+    made.state = replace(made.state, wanted=spec("b"))
+    while made.state.phase is not MigrationPhase.CANARY:
+        if made.state.held is not None:
+            tell(made, MigrationCommand.APPROVE)
+        made.turn()
+    made.state = replace(made.state, wanted=spec("c"))  # and nobody has looked at it yet
+    tell(made, command)
+    assert made.refused == {spec("b").digest}
+    settle(made)
+    assert made.observed().primary.digest == spec("c").digest
