@@ -170,9 +170,11 @@ class HeldEvents:
     def add(self, partition: int, offset: int, event: Event) -> None:
         """An event was taken; one that was finished before is passed over."""
         ours = self._partitions[partition]
-        if offset < ours.progress.offset:
-            # The log begins anew, restored or made again: nothing is known of these events.
-            ours.progress = Progress(offset, offset)
+        if offset < ours.taken:
+            # The log begins anew, restored or made again: nothing is known of these events, and
+            # what is held of the former ones must not pass for them.
+            self._forget([partition])
+            ours.progress, ours.committed = Progress(offset, offset), None
         ours.taken = offset + 1
         tries = ours.progress.tries_of(offset)
         if tries is None:
@@ -212,12 +214,9 @@ class HeldEvents:
     def close(self, partitions: Collection[int]) -> frozenset[int]:
         """Forget these; positions of what is being handled in vain."""
         leased = frozenset(held.position for held in self._of(partitions) if held.is_leased)
-        for held in self._of(partitions):
-            del self._by_position[held.position]
+        self._forget(partitions)
         for number in partitions:
             self._partitions.pop(number, None)
-        self._fresh = deque(held for held in self._fresh if self._is_ours(held))
-        self._burials = deque(held for held in self._burials if self._is_ours(held))
         return leased
 
     async def bury(self, append: Callable[[Event], Awaitable[None]]) -> None:
@@ -287,6 +286,13 @@ class HeldEvents:
             if number in self._partitions
             for held in self._partitions[number].held.values()
         ]
+
+    def _forget(self, partitions: Collection[int]) -> None:
+        for held in self._of(partitions):
+            del self._by_position[held.position]
+            del self._partitions[held.partition].held[held.offset]
+        self._fresh = deque(held for held in self._fresh if self._is_ours(held))
+        self._burials = deque(held for held in self._burials if self._is_ours(held))
 
     def _is_ours(self, held: _Held) -> bool:
         return held.position in self._by_position

@@ -86,6 +86,21 @@ async def test_a_log_that_begins_anew_is_delivered_from_its_start() -> None:
     assert sorted(await take(held)) == ["new", "newer"]
 
 
+async def test_what_was_held_of_a_former_log_does_not_pass_for_what_is_new() -> None:
+    held = holding(3)
+    former = await take(held, 2)
+    for offset in range(3):
+        held.add(0, offset, happened(f"new/{offset}"))
+    await finish(held, former["0/0"])
+    await held.postpone(former["0/1"], Retry(5.0, is_strike=True))
+    assert held.uncommitted()[0] == Progress(0, 3, {one: Tries() for one in range(3)})
+    found = await take(held)
+    assert sorted(found) == ["new/0", "new/1", "new/2"]
+    for lease in found.values():
+        await finish(held, lease)
+    assert held.is_empty
+
+
 async def test_an_interrupted_event_is_taken_again_and_was_no_attempt() -> None:
     held = holding(1)
     held.release((await take(held))["0/0"])
