@@ -10,8 +10,8 @@ import grpc
 import pytest
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from ragmesh.api.gateway.v1.admin_service_pb2 import ListMigrationsRequest
-from ragmesh.api.gateway.v1.admin_service_pb2_grpc import AdminServiceStub
+from ragmesh.api.indexing.v1.catalog_service_pb2 import GetCollectionRequest
+from ragmesh.api.indexing.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from ragmesh.chassis.grpc_servers import GrpcServer, ServerOptions, serve
 from ragmesh.clients.gateway import GatewayClient, gateway_client
 from ragmesh.core.answers import Answer, Citation, Delta
@@ -71,7 +71,7 @@ async def test_the_public_listener_shows_the_gateway_and_nothing_else(
             "grpc.reflection.v1alpha.ServerReflection",
         }
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await AdminServiceStub(channel).ListMigrations(ListMigrationsRequest())
+            await CatalogServiceStub(channel).GetCollection(GetCollectionRequest())
         assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 

@@ -13,6 +13,7 @@ from ragmesh.sdk.aio.collections import AsyncCollections
 from ragmesh.sdk.aio.documents import AsyncDocuments
 from ragmesh.sdk.aio.jobs import AsyncJobs
 from ragmesh.sdk.aio.keys import AsyncKeys
+from ragmesh.sdk.aio.migrations import AsyncMigrations
 from ragmesh.sdk.aio.records import AsyncRecords
 
 
@@ -23,6 +24,7 @@ class AsyncMesh(
     AsyncJobs,
     AsyncAdministration,
     AsyncKeys,
+    AsyncMigrations,
     AsyncRecords,
 ):
     """A client of the mesh at one gRPC address.

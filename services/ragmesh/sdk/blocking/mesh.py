@@ -14,6 +14,7 @@ from ragmesh.sdk.blocking.collections import Collections
 from ragmesh.sdk.blocking.documents import Documents
 from ragmesh.sdk.blocking.jobs import Jobs
 from ragmesh.sdk.blocking.keys import Keys
+from ragmesh.sdk.blocking.migrations import Migrations
 from ragmesh.sdk.blocking.records import Records
 
 
@@ -24,6 +25,7 @@ class Mesh(
     Jobs,
     Administration,
     Keys,
+    Migrations,
     Records,
 ):
     """A client of the mesh at one gRPC address.

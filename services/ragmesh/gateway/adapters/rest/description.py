@@ -33,7 +33,15 @@ TAGS = [
     {"name": "Process", "description": "Whether the process lives and serves."},
 ]
 _CHANGING = frozenset({"post", "patch", "delete"})
-_UNKEYED = ("/ask", "/search", ":replay", ":repair", "/chat/completions", "/embeddings")
+_UNKEYED = (
+    "/ask",
+    "/search",
+    ":estimate",
+    ":replay",
+    ":repair",
+    "/chat/completions",
+    "/embeddings",
+)
 """Ends of paths that change nothing, or nothing more when they are asked for again."""
 _RETRIED = ("429", "503")
 _ARTICLES = re.compile(r"\b(a|an|the)\b")

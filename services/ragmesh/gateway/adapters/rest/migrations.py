@@ -68,7 +68,7 @@ class CommandBody(Body):
 class EstimateBody(Body):
     """What an index might be; what is missing stays."""
 
-    encoder: str = Field("", description="Name of an encoder.")
+    encoder: str = Field("", description="Name of an encoder.", examples=["all-MiniLM-L6-v2-int8"])
     chunking: ChunkingBody | None = Field(None, description="How documents would be split.")
     language: str = Field("", description="Language of the index.", json_schema_extra=LANGUAGE)
 
