@@ -166,7 +166,10 @@ def _canary(observed: Observed, candidate: Standing) -> list[Step]:
     held = steps[min(taken, len(steps)) - 1].hold_seconds if taken and steps else 0.0
     if observed.phase_seconds < held:
         return []
-    return [Weigh(taken)] if taken < len(steps) else [Enter(MigrationPhase.PROMOTING)]
+    if taken >= len(steps):
+        return [Enter(MigrationPhase.PROMOTING)]
+    # It may have fallen behind since it was filled: approvals take days, and encoders go away.
+    return [Weigh(taken)] if progress.caught_up else []
 
 
 def _promoting(observed: Observed, candidate: Standing) -> list[Step]:

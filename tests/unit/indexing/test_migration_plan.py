@@ -312,3 +312,22 @@ def test_who_gives_a_candidate_up_refuses_its_spec_and_not_what_was_asked_for_si
     assert made.refused == {spec("b").digest}
     settle(made)
     assert made.observed().primary.digest == spec("c").digest
+
+
+def test_a_candidate_that_fell_behind_gets_no_questions_before_it_has_caught_up() -> None:
+    made = model(1)
+    policy = replace(made.state.policy, approval=Approval.MANUAL)
+    made.state = replace(made.state, wanted=spec("b"), policy=policy)
+    while made.state.phase is not MigrationPhase.AWAITING_APPROVAL:
+        if made.state.held is not None:
+            tell(made, MigrationCommand.RESUME)
+        made.turn()
+    made.lagging[made.state.candidate_uid] = 50  # uploads of days, while its encoder was away
+    tell(made, MigrationCommand.APPROVE)
+    made.turn()
+    assert (made.state.phase, made.weighed) == (MigrationPhase.CANARY, set())
+    while not made.weighed:
+        assert plan(made.observed())
+        made.turn()
+        behind = made.lagging[made.state.candidate_uid]
+    assert behind == 0
