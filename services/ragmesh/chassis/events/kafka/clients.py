@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
 
@@ -78,9 +79,38 @@ def _options(address: KafkaAddress) -> dict[str, Any]:
 
 
 def _context(encryption: Encryption) -> ssl.SSLContext:
-    """Read from the files at every connection that is made anew: they may have been renewed."""
-    context = ssl.create_default_context(cafile=encryption.ca_file)
+    context = _FreshContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if encryption.certificate_file is not None:
-        context.load_cert_chain(encryption.certificate_file, encryption.key_file)
+    if encryption.ca_file is None:
+        context.load_default_certs()
+    context.encryption = encryption
+    context.read()
     return context
+
+
+class _FreshContext(ssl.SSLContext):
+    """Reads its files for every connection: a client keeps one context for as long as it lives,
+    and certificates are renewed meanwhile."""
+
+    encryption = Encryption()
+
+    def read(self) -> None:
+        """Take authorities and certificate from their files."""
+        files = self.encryption
+        if files.ca_file is not None:
+            self.load_verify_locations(files.ca_file)
+        if files.certificate_file is not None:
+            self.load_cert_chain(files.certificate_file, files.key_file)
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        """Begin a connection, which is how an event loop does."""
+        with suppress(OSError):  # files that are being replaced; the handshake tells
+            self.read()
+        return super().wrap_bio(incoming, outgoing, server_side, server_hostname, session)

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import ssl
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
 
 from ragmesh.chassis.events.kafka import clients
 from ragmesh.chassis.events.kafka.address import Credentials, Encryption, KafkaAddress
 from ragmesh.chassis.events.kafka.member import MemberTimes
+from ragmesh.chassis.tls.development import DevelopmentFolder, Wanted
 
 ADDRESS = KafkaAddress.parse("kafka://a:1,b:2")
 
@@ -62,6 +68,51 @@ def test_encryption_checks_names_and_takes_no_old_protocol() -> None:
     assert context.check_hostname
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+
+
+def connect(client: ssl.SSLContext, server: ssl.SSLContext) -> None:
+    """One handshake, as an event loop makes it."""
+    here, there = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = (
+        client.wrap_bio(here, there, server_hostname="127.0.0.1"),
+        server.wrap_bio(there, here, server_side=True),
+    )
+    for end in ends * 3:
+        with suppress(ssl.SSLWantReadError):
+            end.do_handshake()
+    assert ends[1].getpeercert()
+
+
+def test_renewed_files_hold_for_the_next_connection_of_a_client_that_lives_on(
+    tmp_path: Path,
+) -> None:
+    folders = [DevelopmentFolder(tmp_path / name) for name in ("former", "present")]
+    for folder in folders:
+        folder.make([Wanted("broker", ("127.0.0.1",))], now=datetime.now(UTC), days=2)
+    mine = Encryption(*(tmp_path / name for name in ("ca", "certificate", "key")))
+
+    def renew(folder: DevelopmentFolder) -> None:
+        files = folder.files("broker")
+        for target, source in (
+            (mine.ca_file, files.ca_file),
+            (mine.certificate_file, files.certificate_file),
+            (mine.key_file, files.key_file),
+        ):
+            assert target is not None
+            assert source is not None
+            target.write_bytes(source.read_bytes())
+
+    former, present = folders
+    renew(former)
+    client = clients.connection_options(KafkaAddress(("a:1",), encryption=mine))["ssl_context"]
+    files = present.files("broker")
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=files.ca_file)
+    server.verify_mode = ssl.CERT_REQUIRED
+    server.load_cert_chain(files.certificate_file, files.key_file)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        connect(client, server)
+    renew(present)
+    connect(client, server)
 
 
 def test_credentials_go_by_sasl_with_or_without_encryption() -> None:
