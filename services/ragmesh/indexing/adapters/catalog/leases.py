@@ -62,10 +62,12 @@ class RowLease:
         loop = asyncio.get_running_loop()
         while True:
             since = loop.time()
-            with suppress(TimeoutError):
-                if await self._take(self.term.given_up_after_seconds):
-                    _log.info("this process looks after the catalog")
-                    await self._hold(work, since)
+            is_taken = False
+            with suppress(TimeoutError):  # of the server; one of the work leaves
+                is_taken = await self._take(self.term.given_up_after_seconds)
+            if is_taken:
+                _log.info("this process looks after the catalog")
+                await self._hold(work, since)
             await asyncio.sleep(self.term.renewed_every_seconds)
 
     async def _hold(self, work: Callable[[], Awaitable[None]], since: float) -> None:
