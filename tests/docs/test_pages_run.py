@@ -21,6 +21,7 @@ from tests.docs.pages import ROOT, all_pages, page
 PLAIN_LANGUAGES = frozenset({"json", "mermaid", "python", "sql", "text", "yaml", ""})
 """Blocks that nobody types; `yaml` is loaded as settings, `python` is compiled."""
 _OF_THE_CLIENT = re.compile(r"\b(?:mesh|quick|once)\.(\w+)\(")
+_SECRET_FILE = re.compile(r"(password_file|\w+_id_file|\w*key_file): \S+")
 _MAY_PREPARE = re.compile(r"make (setup|quickstart)")
 pytestmark = pytest.mark.timeout(PATIENCE_SECONDS + 60)  # a page is dozens of processes
 _RUN = (" ".join(COMMAND), "make up")
@@ -99,9 +100,7 @@ def test_every_settings_file_of_the_pages_is_one(tmp_path: Path) -> None:
     for block in blocks:
         path, secret = tmp_path / "mesh.yaml", tmp_path / "secret"
         secret.write_text("planted", encoding="utf-8")
-        text = re.sub(
-            r"(password_file|key_file|\w+_id_file|\w+_key_file): \S+", rf"\1: {secret}", block.text
-        )
+        text = _SECRET_FILE.sub(rf"\1: {secret}", block.text)
         path.write_text(text, encoding="utf-8")
         load(Settings, config_file=path, environ={}, overrides={})
 
