@@ -11,7 +11,7 @@ from ragmesh.core.errors import StoreUnavailableError
 from ragmesh.indexing.adapters.catalog.leases import RowLease, Term
 from ragmesh.indexing.adapters.catalog.transactions import Transactions
 
-TERM = Term(seconds=1.0, renewed_every_seconds=0.01, given_up_after_seconds=0.5)
+TERM = Term(seconds=1.0, renewed_every_seconds=0.0, given_up_after_seconds=0.5)
 
 
 class Server:
