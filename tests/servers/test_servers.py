@@ -19,14 +19,20 @@ from tools.servers.table import KINDS
 
 pytestmark = pytest.mark.servers
 
+SECURED = {"kafka-secured"}
+"""What is another one with certificates and passwords."""
 FORGETS = {"redis"}
 """What is a cache keeps nothing beyond its end."""
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=TALKS)
 def server(request: pytest.FixtureRequest) -> Server:
     found: Server = request.getfixturevalue(f"{request.param}_server")
     return found
+
+
+def test_every_kind_of_server_is_talked_to() -> None:
+    assert set(KINDS) - SECURED == set(TALKS)
 
 
 @pytest.fixture

@@ -40,8 +40,10 @@ class Told:
     def spans(self) -> list[ToldSpan]:
         """Every span so far."""
         with self.path.open() as file:
-            file.seek(self.since)
-            # The last line may be in the making.
+            if self.since:
+                file.seek(self.since - 1)
+                file.readline()  # what was in the making then
+            # The last line may be in the making now.
             lines = [line for line in file if line.endswith("\n")]
         return [span for line in lines for span in _spans_of(json.loads(line))]
 
