@@ -48,6 +48,8 @@ class Changing:
     epoch: int
     is_refused: bool
     """Whether what is wanted was refused before."""
+    next_number: int
+    """Of the index version that would be made next."""
 
     @property
     def primary(self) -> IndexVersion:

@@ -97,7 +97,7 @@ class Migrations:
         documents, chunks = await self.catalog.count_documents(caller, row)
         reason = await self._refusal(changing, spec)
         return IndexEstimate(
-            index_version="" if reason else f"v{len(changing.versions) + 1}-{spec.digest[:8]}",
+            index_version="" if reason else f"v{changing.next_number}-{spec.digest[:8]}",
             encoder=spec.encoder,
             chunking=spec.chunking,
             language=spec.language,

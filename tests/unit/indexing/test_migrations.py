@@ -393,3 +393,20 @@ async def test_a_removal_that_is_still_owed_refuses_no_candidate(tmp_path: Path)
         after = await made.until(MigrationPhase.SOAKING)
     assert (waiting.phase, waiting.reason) == (MigrationPhase.PROMOTING, "")
     assert after.flips == 1
+
+
+async def test_a_dry_run_names_the_version_that_is_made_also_when_earlier_ones_are_gone(
+    tmp_path: Path,
+) -> None:
+    async with small(tmp_path) as made:
+        await made.want(NEW, FAST)
+        await made.until(MigrationPhase.SOAKING, seconds=10.0)
+        await made.until(MigrationPhase.IDLE, seconds=60.0)
+        await made.turn(700.0)
+        await made.turn()
+        change = IndexChange(encoder=OLD)
+        told = await made.indexing.service.estimate_index(ADMIN, "docs", change)
+        await made.want(OLD, FAST)
+        building = await made.until(MigrationPhase.BACKFILLING)
+    assert told.index_version == building.candidate
+    assert told.index_version.startswith("v3-")

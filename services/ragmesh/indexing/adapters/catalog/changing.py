@@ -213,7 +213,13 @@ def _changing(connection: Connection, uid: str) -> Changing | None:
         versions=versions,
         epoch=collection.epoch,
         is_refused=_is_refused(connection, uid, state.wanted.digest),
+        next_number=_next_number(connection, uid),
     )
+
+
+def _next_number(connection: Connection, uid: str) -> int:
+    newest = select(func.max(index_versions.c.number)).where(index_versions.c.collection_uid == uid)
+    return int(connection.execute(newest).scalar_one()) + 1
 
 
 def _is_refused(connection: Connection, uid: str, digest: str) -> bool:
@@ -254,10 +260,7 @@ def _make_candidate(
     if change.candidate is None:
         return change.state
     uid = new_uid()
-    newest = select(func.max(index_versions.c.number)).where(
-        index_versions.c.collection_uid == collection.uid
-    )
-    number = int(connection.execute(newest).scalar_one()) + 1
+    number = _next_number(connection, collection.uid)
     connection.execute(
         insert(index_versions), _version_row(collection, change.candidate, uid, number, now)
     )
