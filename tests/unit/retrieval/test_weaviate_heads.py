@@ -90,3 +90,14 @@ def test_one_look_is_about_so_many_heads_and_the_newest_come_first() -> None:
     assert asked[0] == (uid_of(f"d{MOST_CHECKED}"), 1)
     heads.checked(asked, {}, 0.0)
     assert heads.to_check(0.0) == [(uid_of("d0"), 1)]
+
+
+def test_what_was_missing_is_looked_for_again_in_the_order_of_the_last_look() -> None:
+    heads, publisher = Heads(), Publisher(index_spec())
+    for name in ("a", "b", "c"):
+        heads.hear(publisher.publish(name))
+    looked(heads, 0.0)
+    heads.doubt(uid_of("c"))
+    assert looked(heads, 0.5) == [(uid_of("c"), 1)]
+    assert looked(heads, 1.2) == [(uid_of("b"), 1), (uid_of("a"), 1)]
+    assert looked(heads, 1.6) == [(uid_of("c"), 1)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain, islice
 
 from ragmesh.core.callers import Access, Caller
 from ragmesh.core.index import Head, HeadBatch
@@ -111,9 +112,10 @@ class Heads:
 
     def to_check(self, now: float) -> list[tuple[str, int]]:
         """(document, revision) of heads that the store must be asked about; the newest first."""
-        due = [uid for uid, at in self._missing.items() if now - at >= _AGAIN_SECONDS]
-        asked = [*reversed(self._unchecked), *(uid for uid in due if uid not in self._unchecked)]
-        return [(uid, self._rulings[uid].revision) for uid in asked[:MOST_CHECKED]]
+        # Lazily: every search asks, and after a start as many wait as there are documents.
+        again = (uid for uid in self._due(now) if uid not in self._unchecked)
+        asked = islice(chain(reversed(self._unchecked), again), MOST_CHECKED)
+        return [(uid, self._rulings[uid].revision) for uid in asked]
 
     def checked(
         self,
@@ -161,6 +163,13 @@ class Heads:
             self._missing[document_uid] = at
         if (was is None) is not (at is None):
             self._hidden = None
+
+    def _due(self, now: float) -> Iterator[str]:
+        """Those that are to be looked for again; who was looked for last stands last."""
+        for uid, at in self._missing.items():
+            if now - at < _AGAIN_SECONDS:
+                return
+            yield uid
 
     def _count(self, document_uid: str, sign: int) -> None:
         ruling = self._rulings.get(document_uid)
