@@ -410,3 +410,15 @@ async def test_a_dry_run_names_the_version_that_is_made_also_when_earlier_ones_a
         building = await made.until(MigrationPhase.BACKFILLING)
     assert told.index_version == building.candidate
     assert told.index_version.startswith("v3-")
+
+
+async def test_a_document_that_is_deleted_and_comes_back_is_handed_out_once(tmp_path: Path) -> None:
+    async with small(tmp_path) as made:
+        await made.want(NEW, replace(FAST, canary=(CanaryStep(50, 5.0),)))
+        await made.until(MigrationPhase.CANARY)
+        await made.indexing.service.delete_document(ADMIN, "docs", "amber")
+        await made.upload("amber", text_of("walrus"))
+        await made.work()  # it serves again, before anybody has looked at the migration
+        await made.until(MigrationPhase.SOAKING)
+        found = await made.search("the walrus room")
+    assert found.hits[0].document_id == "amber"

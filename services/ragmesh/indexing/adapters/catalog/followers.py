@@ -124,9 +124,12 @@ class SqlFollowers(Store):
             found = lagging_rows(
                 connection, pair, after=after, overdue=now - OVERDUE, now=now, most=room
             )
-            _hand_out(connection, index_version_uid, [*removals, *map(_wish, found)], now)
+            wishes = {one["document_uid"]: one for one in removals}
+            # A document that came back is written, which removes what was there before.
+            wishes |= {row["uid"]: _wish(row) for row in found}
+            _hand_out(connection, index_version_uid, list(wishes.values()), now)
             is_end = len(found) < room
-            return len(removals) + len(found), "" if is_end else found[-1]["uid"]
+            return len(wishes), "" if is_end else found[-1]["uid"]
 
         return await self._write(unit, fills_outbox=True)
 
