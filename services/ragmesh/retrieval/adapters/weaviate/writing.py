@@ -118,9 +118,9 @@ class Writer:
         due = [record for record in retired if record.retired_at <= before][:_MOST_SWEPT]
         for record in due:
             owner = (record.document_uid, record.revision)
-            if record.digest:
+            if record.digest and not record.updating:
                 await version.chunks.remove(of_revision(*owner))
-            else:
+            else:  # an index may not know what was being written
                 await version.chunks.remove_keys(_chunk_ids(version, owner, record.chunk_count))
         if due:
             await version.revisions.forget(due)

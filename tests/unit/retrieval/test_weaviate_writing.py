@@ -1,0 +1,57 @@
+"""What is removed from Weaviate goes wholly, whatever a kill has left of its indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ragmesh.core.ids import chunk_id
+from ragmesh.retrieval.adapters.weaviate.revisions import Record
+from ragmesh.retrieval.adapters.weaviate.writing import LEAVE_SECONDS, Writer
+from ragmesh.testing.clocks import ManualClock
+from ragmesh.testing.retrieval import attributes, index_spec, uid_of
+
+WHOLE = Record(uid_of("a"), 1, 2, "digest", attributes("a"))
+
+
+class Removals:
+    """Chunks and records of a version, as far as a sweep removes them."""
+
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+        self.conditions = self.records = 0
+
+    async def remove(self, _condition: object) -> int:
+        self.conditions += 1
+        return 0
+
+    async def remove_keys(self, keys: Sequence[str]) -> None:
+        self.keys += keys
+
+    async def forget(self, records: Sequence[Record]) -> None:
+        self.records += len(records)
+
+
+@pytest.mark.parametrize(
+    ("record", "by_keys"),
+    [
+        pytest.param(WHOLE, False, id="whole"),
+        pytest.param(replace(WHOLE, digest=""), True, id="its write has not ended"),
+        pytest.param(replace(WHOLE, updating=2), True, id="an update of it has not ended"),
+    ],
+)
+async def test_what_an_index_may_not_know_is_removed_by_its_keys(
+    record: Record, by_keys: bool
+) -> None:
+    clock, removals, spec = ManualClock(), Removals(), index_spec()
+    version: Any = SimpleNamespace(spec=spec, chunks=removals, revisions=removals)
+    retired = replace(record, retired_at=clock.now().timestamp() - LEAVE_SECONDS)
+    await Writer(clock, flush_seconds=0).sweep(version, [retired])
+    ids = [chunk_id(spec.index_version_uid, record.document_uid, 1, n) for n in range(2)]
+    assert removals.keys == (ids if by_keys else [])
+    assert removals.conditions == (0 if by_keys else 1)
+    assert removals.records == 1
