@@ -199,7 +199,7 @@ def test_without_its_collector_a_mesh_answers_and_counts_what_it_drops(
     else:
         mesh.collector.kill()
     try:
-        for number in range(16):
+        for number in range(40):
             answer = mesh.ask(number % 2, "Where does the red buoy lie?")
             assert answer["citations"], answer
             for gateway in mesh.replicas.of("gateway"):

@@ -87,11 +87,23 @@ class Health:
         self._stopping = asyncio.Event() if stopping is None else stopping
         self._standings = {dependency.name: Standing() for dependency in dependencies}
         self._listeners: list[Listener] = []
+        self._looking = asyncio.Lock()
+        """Held while dependencies are probed."""
 
-    def watch(self, dependency: Dependency) -> None:
-        """Probe this as well from now on: a store that was opened after health was."""
+    @asynccontextmanager
+    async def watching(self, dependency: Dependency) -> AsyncIterator[None]:
+        """Probe this as well for the time of a block: a store that was opened after health was.
+
+        Nobody probes it any more when this returns, so that it can be closed.
+        """
         self._standings[dependency.name] = Standing()
         self._dependencies.append(dependency)
+        try:
+            yield
+        finally:
+            self._dependencies.remove(dependency)
+            async with self._looking:
+                pass
 
     @property
     def ready(self) -> bool:
@@ -126,7 +138,7 @@ class Health:
         """Probe every dependency again and again, until cancelled."""
         while True:
             before = dict(self._standings)
-            async with asyncio.TaskGroup() as group:
+            async with self._looking, asyncio.TaskGroup() as group:
                 probes = [group.create_task(self._probe(one)) for one in self._dependencies]
             if any(self._standings[name].good is not was.good for name, was in before.items()):
                 for listener in list(self._listeners):

@@ -113,14 +113,43 @@ async def test_a_store_that_opens_late_counts_from_then_on() -> None:
     health = Health([ASK], clock, rule=RULE)
     async with probing(health, clock):
         assert health.ready
-        health.watch(Dependency("store", store.probe, (ASK,)))
-        assert health.dependencies() == {"store": "unknown"}
-        assert not health.ready
-        await clock.advance(1.0)
-        assert health.dependencies() == {"store": "down"}
-        store.away = False
-        await clock.advance(2.0)
-        assert health.ready
+        async with health.watching(Dependency("store", store.probe, (ASK,))):
+            assert health.dependencies() == {"store": "unknown"}
+            assert not health.ready
+            await clock.advance(1.0)
+            assert health.dependencies() == {"store": "down"}
+            store.away = False
+            await clock.advance(2.0)
+            assert health.ready
+
+
+async def test_a_store_is_closed_once_the_probe_under_way_has_ended() -> None:
+    clock, is_open, seen = ManualClock(), [True], list[bool]()
+    asked, answers = asyncio.Event(), asyncio.Event()
+
+    async def probe() -> None:
+        asked.set()
+        await answers.wait()
+        seen.append(is_open[0])
+
+    async def use(health: Health) -> None:
+        async with health.watching(Dependency("store", probe)):
+            await asked.wait()
+        is_open[0] = False
+
+    health = Health([ASK], clock, rule=RULE)
+    async with asyncio.TaskGroup() as group:
+        used = group.create_task(use(health))
+        await asyncio.sleep(0)
+        running = group.create_task(health.run())
+        await asked.wait()
+        await asyncio.sleep(0)
+        assert not used.done()
+        answers.set()
+        await used
+        await clock.advance(5.0)
+        running.cancel()
+    assert seen == [True]
 
 
 async def test_a_process_that_stops_is_not_ready() -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING
 
-from ragmesh.app.modules.internal import watch_store
+from ragmesh.app.modules.internal import watching_store
 from ragmesh.app.wiring import Wiring
 from ragmesh.cache.gauge import CacheGauge
 from ragmesh.cache.service import CacheService
@@ -50,8 +50,7 @@ async def _in_redis(wiring: Wiring) -> AsyncIterator[CacheService]:
     from ragmesh.cache.adapters.redis.vectors import RedisVectors
 
     settings, clock = wiring.settings.cache, wiring.clock
-    async with redis_of(settings, clock) as server:
-        watch_store(wiring, "cache", server.probe)
+    async with redis_of(settings, clock) as server, watching_store(wiring, "cache", server.probe):
         yield CacheService(
             RedisAnswers(server, settings.answer_limits(), clock),
             RedisHits(server, settings.hit_limits(), clock),

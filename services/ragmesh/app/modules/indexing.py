@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from ragmesh.app.modules.internal import watch_store
+from ragmesh.app.modules.internal import watching_store
 from ragmesh.app.wiring import Wiring
 from ragmesh.chassis.events import EventLog
 from ragmesh.chassis.events.kafka.address import KafkaAddress
@@ -45,8 +45,8 @@ async def open_kafka(wiring: Wiring, address: KafkaAddress) -> AsyncIterator[Eve
     async with (
         open_kafka_event_log(address, wiring.clock, telemetry=telemetry) as log,
         wiring.life.tasks.running("events.watch", log.watch()),
+        watching_store(wiring, "events", log.probe),
     ):
-        watch_store(wiring, "events", log.probe)
         yield log
 
 
@@ -74,12 +74,18 @@ async def open_catalog(wiring: Wiring) -> AsyncIterator[Indexing]:
     )
     places = Places(settings.catalog_place, settings.blobs_place)
     section = settings.indexing.following(settings.gateway.limits.file_bytes)
-    if settings.catalog_path is None:
-        watch_store(wiring, "catalog", _probe_of_catalog(wiring))
-    async with open_stores(places, neighbours, section, wiring.clock) as opened:
-        if opened.probe_blobs is not None:
-            watch_store(wiring, "blobs", opened.probe_blobs)
-        yield opened
+    async with AsyncExitStack() as watching:
+        if settings.catalog_path is None:
+            catalog = watching_store(wiring, "catalog", _probe_of_catalog(wiring))
+            await watching.enter_async_context(catalog)
+        async with open_stores(places, neighbours, section, wiring.clock) as opened:
+            if opened.probe_blobs is not None:
+                blobs = watching_store(wiring, "blobs", opened.probe_blobs)
+                await watching.enter_async_context(blobs)
+            try:
+                yield opened
+            finally:
+                await watching.aclose()  # before what is probed is closed
 
 
 def _probe_of_catalog(wiring: Wiring) -> Probe:

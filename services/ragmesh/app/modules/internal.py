@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
@@ -99,12 +99,13 @@ STORES: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
 """The backing servers of a target, and which of its own services cannot work without."""
 
 
-def watch_store(wiring: Wiring, store: str, probe: Probe) -> None:
+def watching_store(wiring: Wiring, store: str, probe: Probe) -> AbstractAsyncContextManager[None]:
     """Have a backing server probed and told in `/readyz`, under the name of its setting."""
     health: Health | None = wiring.running.get("health")
     if health is None:
-        return  # a repair, which nobody probes
-    health.watch(Dependency(f"{store}.url", probe, STORES[wiring.settings.target][store]))
+        return nullcontext()  # a repair, which nobody probes
+    needed_by = STORES[wiring.settings.target][store]
+    return health.watching(Dependency(f"{store}.url", probe, needed_by))
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from ragmesh.app.modules.internal import watch_store
+from ragmesh.app.modules.internal import watching_store
 from ragmesh.app.wiring import Wiring
 from ragmesh.core.clock import Clock
 from ragmesh.retrieval.follower import HeadsFollower
@@ -48,8 +48,10 @@ async def _index(wiring: Wiring) -> AsyncIterator[VectorIndex]:
     server = settings.index.weaviate
     if server is None:
         raise AssertionError("either files or a server keep index versions")
-    async with weaviate_index(server, clock=wiring.clock, flush_seconds=flush) as remote:
-        watch_store(wiring, "index", remote.probe)
+    async with (
+        weaviate_index(server, clock=wiring.clock, flush_seconds=flush) as remote,
+        watching_store(wiring, "index", remote.probe),
+    ):
         yield remote
 
 
