@@ -259,7 +259,7 @@ def _topics() -> Iterator[str]:
         "",
         "Each event is on `events.kafka.replication` brokers, all but one of which must have it",
         "before it counts as sent. A dead letter is the event as it was, with what became of it in",
-        "headers.",
+        "headers; of one larger than a megabyte only those headers are kept.",
         "",
         "| Header | Holds |",
         "|---|---|",

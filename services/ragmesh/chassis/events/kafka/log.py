@@ -17,6 +17,7 @@ from ragmesh.chassis.events.kafka.faults import KAFKA_ERRORS, diagnosed
 from ragmesh.chassis.events.kafka.held import HeldEvents, Room
 from ragmesh.chassis.events.kafka.member import Member, Membership, MemberTimes
 from ragmesh.chassis.events.kafka.offsets import Progress
+from ragmesh.chassis.events.kafka.records import fitting
 from ragmesh.chassis.events.kafka.sending import SEND_SECONDS, Sender
 from ragmesh.chassis.events.kafka.starting import start
 from ragmesh.chassis.events.port import Event, Handler
@@ -100,7 +101,7 @@ class KafkaEventLog:
         return None if telemetry is None else lambda event: telemetry.handling(event, group)
 
     async def _bury(self, event: Event) -> None:
-        await self._burier.append([event])
+        await self._burier.append([fitting(event)])
 
     async def _read_progress(self, group: str, places: list[TopicPartition]) -> dict[int, Progress]:
         """What was committed of these partitions."""

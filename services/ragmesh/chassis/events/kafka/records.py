@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from ragmesh.chassis.events.port import Event
+from ragmesh.chassis.events.port import DeadLetter, Event
+
+_MOST_BURIED_BYTES = 1_000_000
+"""Brokers take a little more in one record, as they come."""
 
 
 def record_of(event: Event) -> dict[str, Any]:
@@ -24,6 +28,19 @@ def event_of(record: Any, topic: str) -> Event:
         record.value or b"",
         tuple((name, _text(value)) for name, value in record.headers),
     )
+
+
+def fitting(buried: Event) -> Event:
+    """The dead letter, if brokers take it, else who died of what alone.
+
+    A foreign event may have come compressed, or as large as they take without the cause.
+    """
+    texts = (buried.key, *(text for header in buried.headers for text in header))
+    size = len(buried.payload) + sum(len(text.encode()) for text in texts)
+    if size <= _MOST_BURIED_BYTES:
+        return buried
+    dead = DeadLetter.of(buried)
+    return replace(dead, event=Event(dead.event.topic, "", b"")).bury()
 
 
 def _text(raw: bytes | None) -> str:
