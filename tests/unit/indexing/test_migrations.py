@@ -422,3 +422,21 @@ async def test_a_document_that_is_deleted_and_comes_back_is_handed_out_once(tmp_
         await made.until(MigrationPhase.SOAKING)
         found = await made.search("the walrus room")
     assert found.hits[0].document_id == "amber"
+
+
+async def test_a_document_that_is_deleted_and_then_fails_holds_no_promotion_up(
+    tmp_path: Path,
+) -> None:
+    async with small(tmp_path) as made:
+        await made.want(NEW, replace(FAST, canary=(CanaryStep(50, 5.0),)))
+        await made.until(MigrationPhase.CANARY)
+        await made.indexing.service.delete_document(ADMIN, "docs", "amber")
+        failing = await made.upload("amber", " ")
+        await made.work()
+        job = await made.job(failing)
+        after = await made.until(MigrationPhase.SOAKING)
+        held = await made.retrieval.list_document_digests(
+            INDEXER, uid_of(after, after.serving), PageRequest()
+        )
+    assert job.state is JobState.FAILED
+    assert len(held.items) == 2

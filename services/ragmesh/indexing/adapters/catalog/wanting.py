@@ -111,13 +111,15 @@ def _following_work(
             heads.c.document_uid == row["uid"],
         ),
     )
-    if published is None or published["deleted"]:
+    if published is None:
         return None
     wanted = row_of(
         connection, _PUBLISHED, of_document=row["uid"], of_revision=published["revision"]
     )
     work = wanted_work(version, wanted, head)
-    return _silent(replace(work, revision=published["revision"]))
+    # What came back since its deletion is not published yet, and may never be.
+    deleted = bool(published["deleted"])
+    return _silent(replace(work, revision=published["revision"], deleted=deleted))
 
 
 def _silent(work: Work) -> Work:
