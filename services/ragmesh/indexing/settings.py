@@ -138,9 +138,9 @@ class IndexingSettings(Section):
     )
     route_lease_seconds: float = Field(
         600.0,
-        gt=0,
-        description="Seconds for which a gateway may send questions by routes that it cannot"
-        " renew; an index version leaves the store no sooner after its last question.",
+        ge=600,
+        description="Seconds after its last question before which no index version leaves the"
+        " store: gateways send questions for up to 600 by routes that they cannot renew.",
     )
 
     def migration_limits(self) -> MigrationLimits:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from ragmesh.core.documents import JobState
 from ragmesh.core.errors import (
@@ -29,7 +30,9 @@ from ragmesh.core.migrations import (
 )
 from ragmesh.core.pages import PageRequest
 from ragmesh.core.usage import AuditQuery
+from ragmesh.gateway.routes import LEASE_SECONDS
 from ragmesh.indexing.migration_state import Change
+from ragmesh.indexing.settings import IndexingSettings
 from ragmesh.indexing.stages import INDEXER
 from tests.unit.indexing.migrating import (
     BAD,
@@ -440,3 +443,9 @@ async def test_a_document_that_is_deleted_and_then_fails_holds_no_promotion_up(
         )
     assert job.state is JobState.FAILED
     assert len(held.items) == 2
+
+
+def test_no_version_leaves_the_store_while_a_gateway_may_send_questions_to_it() -> None:
+    assert IndexingSettings().route_lease_seconds >= LEASE_SECONDS
+    with pytest.raises(ValidationError):
+        IndexingSettings(route_lease_seconds=LEASE_SECONDS - 1)
