@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from ragmesh.chassis.events.facts import (
@@ -20,6 +21,7 @@ from ragmesh.core.mending import Origin
 from ragmesh.indexing.records import BuriedEvent
 from ragmesh.indexing.stores import DeadLetterStore
 
+_log = logging.getLogger(__name__)
 UNDERTAKER_GROUP = "ragmesh.indexing.undertaker"
 _DOCUMENTS = (DOCUMENTS_CHANGED, DOCUMENTS_BULK_CHANGED)
 _TOPICS = (*_DOCUMENTS, ANSWERS_INVALIDATED)
@@ -44,7 +46,13 @@ class Undertaker:
 
     async def handle(self, delivery: Delivery) -> None:
         """Keep one event that died, as far as its key says what it was about."""
-        dead = DeadLetter.of(delivery.event)
+        try:
+            dead = DeadLetter.of(delivery.event)
+        except ValueError:
+            # Given up it would go to a topic below, which nobody makes, and be sent for ever.
+            facts = {"topic": delivery.event.topic}
+            _log.warning("a foreign event among dead letters is passed over", extra=facts)
+            return
         tenant_uid, collection_uid, document_uid = _named(dead.event.key)
         await self.store.bury_event(
             BuriedEvent(

@@ -45,6 +45,17 @@ async def replay(made: Pipeline) -> Replayed:
     return await made.indexing.service.replay_dead_letters(ADMIN, ids)
 
 
+async def test_what_is_no_dead_letter_is_passed_over_with_a_word(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # EV-6
+    async with pipeline(tmp_path) as made:
+        foreign = Event(DOCUMENTS_CHANGED + DEAD_SUFFIX, "key", b"")
+        await Undertaker(made.indexing.ledger.catalog).handle(Delivery(foreign))
+        assert await letters(made) == ()
+    assert "a foreign event among dead letters is passed over" in caplog.messages
+
+
 @pytest.mark.parametrize("payload", [b"\xff\xff", b""], ids=["no message", "names nothing"])
 async def test_an_event_that_cannot_be_understood_dies_at_once_and_is_seen(
     tmp_path: Path, payload: bytes
