@@ -449,3 +449,25 @@ def test_no_version_leaves_the_store_while_a_gateway_may_send_questions_to_it() 
     assert IndexingSettings().route_lease_seconds >= LEASE_SECONDS
     with pytest.raises(ValidationError):
         IndexingSettings(route_lease_seconds=LEASE_SECONDS - 1)
+
+
+@pytest.mark.parametrize("document_id", ["late", "amber"])
+async def test_a_rollback_that_cannot_wait_brings_what_was_shown_of_documents_that_failed_since(
+    tmp_path: Path, document_id: str
+) -> None:
+    async with small(tmp_path) as made:
+        await made.want(NEW, FAST)
+        await made.until(MigrationPhase.SOAKING, seconds=10.0)
+        made.embedders.embedders[OLD].encoder.failure = UnavailableError("away for a moment")
+        await made.upload(document_id, text_of("walrus"))
+        await made.turn()
+        failing = await made.upload(document_id, " ")
+        await made.turn()
+        await made.command(MigrationCommand.ROLLBACK)
+        await made.until(MigrationPhase.FAILED)
+        made.embedders.embedders[OLD].encoder.failure = None
+        await made.turn()
+        found = await made.search("the walrus room")
+        assert (await made.job(failing)).state is JobState.FAILED
+    assert found.hits[0].document_id == document_id
+    assert "walrus" in found.hits[0].text

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
+from ragmesh.core.documents import DocumentState
 from ragmesh.core.errors import MigrationChangedError
 from ragmesh.core.ids import new_uid
 from ragmesh.core.migrations import CollectionRoute, RouteBatch
@@ -35,6 +36,7 @@ from ragmesh.indexing.adapters.catalog.store import Store, batches, insert_all, 
 from ragmesh.indexing.adapters.catalog.tables import (
     collections,
     documents,
+    heads,
     index_versions,
     outbox,
     routes,
@@ -353,8 +355,8 @@ def _drop(connection: Connection, uid: str) -> None:
 
 def _hurry(connection: Connection, collection: CollectionRow, uid: str, now: datetime) -> None:
     """What the new primary lacks, beside the one it takes the place of, goes to the live lane."""
-    uids = lacking_documents(connection, Pair(uid, collection.serving[0].uid))
-    for part in batches(uids):
+    pair = Pair(uid, collection.serving[0].uid)
+    for part in batches(lacking_documents(connection, pair)):
         lacking = and_(documents.c.uid.in_(part), documents.c.deleted.is_(False))
         connection.execute(
             update(documents)
@@ -362,7 +364,23 @@ def _hurry(connection: Connection, collection: CollectionRow, uid: str, now: dat
             .values(pending=True, relayed_at=None, lane=WorkLane.LIVE.value)
         )
         rows = rows_of(connection, select(documents).where(lacking))
+        failed = [row["uid"] for row in rows if row["state"] == DocumentState.FAILED.value]
+        _take_over(connection, pair, failed)
         insert_all(connection, outbox, _again(collection, rows, now))
+
+
+def _take_over(connection: Connection, pair: Pair, uids: Sequence[str]) -> None:
+    """What was shown of documents that failed since: nothing newer is had, so it is written again.
+
+    A damaged head has a worker do that; it says of which revision.
+    """
+    these = heads.c.document_uid.in_(uids)
+    shown = rows_of(
+        connection, select(heads).where(these, heads.c.index_version_uid == pair.primary_uid)
+    )
+    connection.execute(delete(heads).where(these, heads.c.index_version_uid == pair.version_uid))
+    owed = {"index_version_uid": pair.version_uid, "damaged": True}
+    insert_all(connection, heads, [dict(row) | owed for row in shown])
 
 
 def _again(collection: CollectionRow, rows: Sequence[Any], now: datetime) -> list[dict[str, Any]]:
