@@ -57,8 +57,8 @@ class ChannelOptions:
     keepalive_seconds: float = 10.0
     """How often a silent peer is pinged while calls are under way."""
     keepalive_timeout_seconds: float = 20.0
-    """How long a ping may stay unanswered before the peer is taken for dead. Not few: one that takes
-    in a thousand uploads at once may leave pings unanswered for seconds."""
+    """How long a ping may stay unanswered before the peer is taken for dead. Not few: one that
+    takes in a thousand uploads at once may leave pings unanswered for seconds."""
     resolution_seconds: float = 5.0
     """Least time between two looks at the addresses of a name; one is taken whenever a
     connection ends, and servers end theirs by age."""
