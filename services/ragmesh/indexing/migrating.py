@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ragmesh.chassis.events.waiting import first_of
@@ -54,28 +54,19 @@ class _Fed:
     allowance: float = 0.0
 
 
+@dataclass(slots=True)
 class Migrator:
     """Runs in one process, beside relay and reconciler."""
 
-    def __init__(  # noqa: PLR0913 - what it works with, each a port or a part
-        self,
-        catalog: Catalog,
-        index: IndexRegistry,
-        verifier: Verifier,
-        gate: Gate,
-        announcer: RouteAnnouncer,
-        clock: Clock,
-        limits: MigrationLimits,
-    ) -> None:
-        self._catalog = catalog
-        self._index = index
-        self._verifier = verifier
-        self._gate = gate
-        self._announcer = announcer
-        self._clock = clock
-        self._limits = limits
-        self._fed: dict[str, _Fed] = {}
-        self._woken = asyncio.Event()
+    _catalog: Catalog
+    _index: IndexRegistry
+    _verifier: Verifier
+    _gate: Gate
+    _announcer: RouteAnnouncer
+    _clock: Clock
+    _limits: MigrationLimits
+    _fed: dict[str, _Fed] = field(default_factory=dict, init=False)
+    _woken: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     def wake(self) -> None:
         """Look at once: somebody wants something."""
