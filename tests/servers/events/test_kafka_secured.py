@@ -75,6 +75,7 @@ async def test_events_go_through_encrypted_and_by_name(address: KafkaAddress) ->
     async with place.log() as log, consuming(log, inbox):
         await log.append([happened("a")])
         await inbox.until(1)
+    assert [one.event.payload for one in inbox.deliveries] == [happened("a").payload]
 
 
 def nobody(address: KafkaAddress) -> KafkaAddress:

@@ -345,6 +345,7 @@ async def test_a_lease_that_cannot_be_renewed_ends_the_work(place: PostgresPlace
         await until(lambda: care.at_work == 0)
         lease.transactions = opened.lease.transactions
         await until(lambda: care.at_work == 1)  # it is its own again
+        assert (care.began, care.most, lease.is_held) == (2, 1, True)
         task.cancel()
         await asyncio.wait([task])
 

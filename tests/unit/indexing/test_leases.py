@@ -49,7 +49,11 @@ async def test_a_server_that_is_away_is_asked_again() -> None:
         working.set()
         await asyncio.Event().wait()
 
-    task = asyncio.create_task(lease_of(Server(failures=2)).while_held(work))
+    server = Server(failures=2)
+    lease = lease_of(server)
+    task = asyncio.create_task(lease.while_held(work))
     async with asyncio.timeout(5):
         await working.wait()
+    assert server.failures == 0
+    assert lease.is_held
     task.cancel()

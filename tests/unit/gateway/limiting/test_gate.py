@@ -187,7 +187,13 @@ async def test_what_a_request_uploads_is_counted_on_its_tenant_too() -> None:
 
 
 async def test_bytes_outside_of_any_request_are_nobody_s() -> None:
-    count_upload(1)
+    gate = gate_of(tenant=Allowance(upload_bytes_per_minute=100))
+    await come_and_go(gate, ANN, uploads=60)
+    count_upload(1_000)
+    await come_and_go(gate, ANN, uploads=1)
+    for who in (ANN, BOB):
+        (standing,) = gate.approach(who).standings()
+        assert standing.left == 39
 
 
 async def test_a_flood_of_one_key_never_fills_the_house(inside: AsyncExitStack) -> None:
