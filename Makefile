@@ -51,7 +51,7 @@ split-up: setup ## Run the same mesh as one process a target, to see the seams (
 	$(BIN)/python -m tools.split --data-dir .data
 
 .PHONY: dev-up
-dev-up: setup ## Start real servers and a mesh of twelve processes on them, in the background (as root; DEV=.data/dev)
+dev-up: setup ## Start real servers and a mesh of eleven processes on them, in the background (as root; DEV=.data/dev)
 	$(BIN)/python -m tools.dev up $(if $(DEV),--folder "$(DEV)")
 
 .PHONY: dev-status
