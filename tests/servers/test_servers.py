@@ -14,7 +14,7 @@ import pytest
 from tests.servers.talks import TALKS
 from tools.generate_protos import ROOT
 from tools.processes import await_condition
-from tools.servers.server import Server
+from tools.servers.server import Server, running
 from tools.servers.table import KINDS
 
 pytestmark = pytest.mark.servers
@@ -76,7 +76,7 @@ def test_a_stopped_server_ends_in_order_and_starts_again(redis_server: Server) -
 _RUNNER = """
 import sys, threading
 from pathlib import Path
-from tools.servers.server import Server
+from tools.servers.server import Server, running
 servers = [Server(name, Path(sys.argv[1]) / name) for name in ("postgres", "weaviate")]
 for server in servers:
     # By a thread that is over before the server is asked.
@@ -86,6 +86,17 @@ for server in servers:
 print(all(server.serves for server in servers), flush=True)
 sys.stdin.read()
 """
+
+
+@pytest.mark.parametrize("kind", ["kafka", "postgres"])
+def test_a_server_whose_preparation_was_killed_is_prepared_anew(
+    servers_folder: Path, kind: str
+) -> None:
+    folder = servers_folder / f"half-{kind}"
+    (folder / "data").mkdir(parents=True)
+    (folder / "data" / "half").write_text("begun", encoding="utf-8")
+    with running(kind, folder) as server:
+        assert server.serves
 
 
 def test_a_killed_runner_leaves_no_server_and_no_network_behind(servers_folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -137,6 +138,8 @@ class Server:
             path.write_text(self._filled(text))
         prepared = self.folder / "prepared"
         if self.kind.prepare and not prepared.exists():
+            # What a preparation that was killed has left; no server has run on it.
+            shutil.rmtree(self.folder / "data", ignore_errors=True)
             if self._launch(self.kind.prepare).wait() != 0:
                 raise ServerError(f"{self.name} cannot be prepared: {self._last_words()}")
             prepared.touch()

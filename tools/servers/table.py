@@ -39,7 +39,7 @@ class Kind:
     files: Mapping[str, str] = field(default_factory=dict)
     """Written into the folder before each start."""
     prepare: tuple[str, ...] = ()
-    """Run once, in an empty folder."""
+    """Run once, before anything is in the folder `data`."""
     user: str | None = None
     """As whom root starts it."""
     own_network: bool = False
@@ -57,7 +57,7 @@ listeners=PLAINTEXT://$host:$kafka,CONTROLLER://$host:$controller
 advertised.listeners=PLAINTEXT://$host:$kafka
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-log.dirs=$folder/log
+log.dirs=$folder/data
 # Topics are declared by `ragmesh topics apply`.
 auto.create.topics.enable=false
 # One broker has no second copy, and starts faster with fewer partitions of its own topics.
