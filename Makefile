@@ -80,7 +80,8 @@ test-faults: setup ## End, kill, double and time processes under load, one test 
 	$(BIN)/pytest -m "faults and not soak"
 
 .PHONY: test-servers
-test-servers: setup tools ## Run the adapters on real servers: Kafka, Weaviate, PostgreSQL, Redis, S3, a collector (starts and stops them; as root)
+test-servers: setup ## Run the adapters on real servers: Kafka, Weaviate, PostgreSQL, Redis, S3, a collector (starts and stops them; as root)
+	$(BIN)/python -m tools.programs servers
 	scratch=$$(mktemp -d -p "$$(tools/scratch.sh)"); trap 'rm -rf "$$scratch"' EXIT; \
 	TMPDIR="$$scratch" $(BIN)/pytest -m servers tests/servers
 
@@ -148,8 +149,8 @@ lock: $(INSTALLED) ## Resolve requirements/*.in again into hashed *.txt (UPGRADE
 	$(LOCK) --no-deps requirements/model.in -o requirements/model.txt
 
 .PHONY: tools
-tools: $(READY) ## Fetch and build the real servers, once, into ~/.cache/ragmesh/tools (cold ten minutes; root installs what Debian has)
-	$(BIN)/python -m tools.servers
+tools: $(READY) ## Fetch and build what tests and clusters need, once, into ~/.cache/ragmesh/tools (TOOLS="servers charts cluster"; cold 10, 4 and 15 minutes; root installs what Debian has)
+	$(BIN)/python -m tools.programs $(TOOLS)
 
 .PHONY: model
 model: $(READY) ## Export all-MiniLM-L6-v2 to ONNX into the cache folder, unless it is whole there

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tools.generate_protos import ToolError
 from tools.processes import Command, Process, await_condition
-from tools.servers.fetching import DebianProgram
+from tools.programs.table import IP
 
 _NETS = ipaddress.ip_network("198.18.0.0/15")
 """Set aside for tests of networks: nobody's addresses in earnest."""
@@ -37,7 +37,7 @@ class Network:
         """Make one for the server of a folder, with its addresses of last time if they are free."""
         if os.geteuid() != 0:
             raise ToolError("only root can give a server a network of its own")
-        DebianProgram("ip", "iproute2").fetch()
+        IP.fetch()
         digest = hashlib.sha256(str(folder).encode()).hexdigest()
         near, far = _free_pair(int(digest[:8], 16))
         holder = Process.start(

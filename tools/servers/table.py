@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from tools.programs import table as programs
+from tools.programs.fetching import Program
 from tools.servers import probes
-from tools.servers.fetching import DebianProgram, GoProgram, JavaProgram, Program
 
 PASSWORD = "ragmesh-development"  # noqa: S105 - of servers on loopback that keep nothing
 """Of PostgreSQL's user ragmesh, and the secret key of S3."""
@@ -107,10 +108,8 @@ service:
     metrics: {receivers: [otlp, spanmetrics], processors: [batch], exporters: [prometheus]}
 """
 
-_POSTGRES_PROGRAMS = "/usr/lib/postgresql/15/bin"
-
 _KAFKA_KIND = Kind(
-    program=JavaProgram("kafka"),
+    program=programs.KAFKA,
     files={"server.properties": _KAFKA},
     prepare=(
         *(*_JAVA, "kafka.tools.StorageTool", "format"),
@@ -142,7 +141,7 @@ KINDS: Mapping[str, Kind] = {
         ports=("internal", "kafka", "controller"),
     ),
     "weaviate": Kind(
-        program=GoProgram("weaviate", "github.com/weaviate/weaviate/cmd/weaviate-server"),
+        program=programs.WEAVIATE,
         command=("$program", "--host", "0.0.0.0", "--port", "8080", "--scheme", "http"),  # noqa: S104
         environ={
             "PERSISTENCE_DATA_PATH": "$folder/data",
@@ -174,10 +173,10 @@ KINDS: Mapping[str, Kind] = {
         url="weaviate://$host:8080",
     ),
     "postgres": Kind(
-        program=DebianProgram("postgres", "postgresql-15", _POSTGRES_PROGRAMS),
+        program=programs.POSTGRES,
         files={"password": PASSWORD},
         prepare=(
-            *(f"{_POSTGRES_PROGRAMS}/initdb", "--pgdata=$folder/data", "--username=ragmesh"),
+            *(f"{programs.POSTGRES_FOLDER}/initdb", "--pgdata=$folder/data", "--username=ragmesh"),
             *("--auth=scram-sha-256", "--pwfile=$folder/password", "--locale=C.UTF-8"),
         ),
         command=(
@@ -194,7 +193,7 @@ KINDS: Mapping[str, Kind] = {
         stop_signal=signal.SIGINT,  # "fast": it does not wait for its clients to leave
     ),
     "redis": Kind(
-        program=DebianProgram("redis-server", "redis-server"),
+        program=programs.REDIS,
         command=(
             *("$program", "--bind", "$host", "--port", "$redis", "--dir", "$folder"),
             *("--save", "", "--appendonly", "no", "--daemonize", "no"),
@@ -206,7 +205,7 @@ KINDS: Mapping[str, Kind] = {
         url="redis://$host:$redis/0",
     ),
     "s3": Kind(
-        program=GoProgram("versitygw", "github.com/versity/versitygw/cmd/versitygw"),
+        program=programs.VERSITYGW,
         # Buckets are folders: the one of the URL is there from the start.
         files={"buckets/ragmesh/.keep": ""},
         command=(
@@ -226,7 +225,7 @@ KINDS: Mapping[str, Kind] = {
         },
     ),
     "collector": Kind(
-        program=GoProgram("collector", "."),
+        program=programs.COLLECTOR,
         files={"collector.yaml": _COLLECTOR},
         command=("$program", "--config", "$folder/collector.yaml"),
         ports=("otlp", "prometheus"),

