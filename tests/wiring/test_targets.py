@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import get_args
@@ -282,6 +282,20 @@ async def test_an_internal_address_of_other_machines_is_refused(
     assert not (tmp_path / "new").exists()
 
 
+async def test_a_network_of_the_mesh_alone_may_be_listened_on_without_certificates(
+    tmp_path: Path,
+) -> None:
+    seen: list[Ready] = []
+
+    async def look(ready: Ready, stop: Callable[[], None]) -> None:
+        seen.append(ready)
+
+    everywhere = {"internal.grpc": "0.0.0.0:0", "internal.http": "0.0.0.0:0"}
+    trusted = {"internal.trusted_network": True}
+    await run_and_look(cache_settings(tmp_path, **(everywhere | trusted)), look)
+    assert (seen[0].internal_grpc or "").startswith("0.0.0.0:")
+
+
 def test_peers_are_where_targets_listen_by_default() -> None:
     for target, address in Settings().peers.model_dump().items():
         settings = load(Settings, config_file=None, environ={}, overrides={"target": target})
@@ -331,6 +345,33 @@ async def test_a_target_that_stops_takes_calls_until_its_callers_have_turned_awa
     shown = health_pb2.HealthCheckResponse
     assert answers[0] == shown.SERVING
     assert set(answers[1:]) == {shown.NOT_SERVING}
+
+
+async def test_a_target_that_stops_waits_for_calls_under_way_as_long_as_it_is_told_to(
+    tmp_path: Path,
+) -> None:
+    clock = asyncio.get_running_loop().time
+    taken: list[float] = []
+
+    async def look(ready: Ready, stop: Callable[[], None]) -> None:
+        async def questions() -> AsyncIterator[reflection_pb2.ServerReflectionRequest]:
+            yield reflection_pb2.ServerReflectionRequest(list_services="")
+            await asyncio.Event().wait()
+
+        async with grpc.aio.insecure_channel(ready.internal_grpc or "") as channel:
+            replies = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(
+                questions()
+            )
+            await anext(aiter(replies))
+            begun = clock()
+            stop()
+            with pytest.raises(grpc.aio.AioRpcError):
+                await anext(aiter(replies))
+            taken.append(clock() - begun)
+
+    short = {"internal.drain_seconds": 0, "internal.grace_seconds": 1}
+    await run_and_look(cache_settings(tmp_path, **short), look)
+    assert 0.9 < taken[0] < 8  # ten, were it not told
 
 
 async def test_a_connection_to_a_target_takes_no_calls_beyond_its_age(tmp_path: Path) -> None:

@@ -179,6 +179,19 @@ class InternalSettings(Section):
         description="HTTP address of probes and metrics as HOST:PORT; port 0 is any free one. By "
         "default 127.0.0.1:9090; the target all has one only if it is set, or with identity.",
     )
+    trusted_network: bool = Field(
+        False,
+        description="Whether the network of internal addresses is the mesh's alone, such as that "
+        "of pods behind network policies. Then they may lie beyond this machine without "
+        "certificates: calls are signed all the same, and can be read on their way.",
+    )
+    grace_seconds: int = Field(
+        10,
+        ge=1,
+        le=3_600,
+        description="How long calls and streams under way may take to end once a process that "
+        "stops takes no new ones; longer than the longest stream, or a restart cuts it.",
+    )
     drain_seconds: float = Field(
         2.0,
         ge=0,
@@ -300,6 +313,11 @@ class Settings(Section):
     def is_encrypted(self) -> bool:
         """Whether this target and those that it speaks with prove their names (mTLS)."""
         return self.target != "all" and self.tls.files is not None
+
+    @property
+    def may_listen_beyond(self) -> bool:
+        """Whether internal addresses may lie beyond this machine."""
+        return self.is_encrypted or self.internal.trusted_network
 
     @property
     def drain_seconds(self) -> float:

@@ -139,6 +139,16 @@ class Spool:
             if sent < self._limits.batch:
                 await self._clock.sleep(pause)
 
+    async def hand_over(self, *, seconds: float) -> None:
+        """Hand on what is left, once nothing more comes: where a process stops, its folder may go
+        with it. What takes longer than that waits for whoever opens the folder next."""
+        try:
+            async with asyncio.timeout(seconds):
+                while await self.send_batch():
+                    pass
+        except (RagmeshError, TimeoutError):
+            _log.warning("usage is left behind", extra={"records": self._stored})
+
     async def send_batch(self) -> int:
         """Hand the oldest records on; how many."""
         rows = await self._store.read(self._limits.batch)

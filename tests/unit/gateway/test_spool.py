@@ -113,6 +113,27 @@ async def test_what_was_written_survives_a_crash_and_counts_once(tmp_path: Path)
     assert list(keeper.sights) == ["s"]
 
 
+async def test_who_stops_hands_over_what_was_not_sent_yet() -> None:
+    keeper, store = FakeIndexing(), MemorySpoolStore()
+    spool = spool_of(store, keeper, batch=2)
+    async with writing(spool):
+        spool.put([used("a"), used("b"), used("c")])
+        await spool.written()
+    await spool.hand_over(seconds=5)
+    assert (sorted(keeper.usage), await store.count()) == (["a", "b", "c"], 0)
+
+
+async def test_what_nobody_takes_from_who_stops_is_kept() -> None:
+    keeper, store = FakeIndexing(), MemorySpoolStore()
+    spool = spool_of(store, keeper)
+    async with writing(spool):
+        spool.put([used("a")])
+        await spool.written()
+    keeper.record_usage = _die  # type: ignore[method-assign]
+    await spool.hand_over(seconds=5)
+    assert await store.count() == 1
+
+
 async def test_what_a_gateway_that_is_gone_has_left_is_taken_over(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         first = await stack.enter_async_context(open_spool_file(tmp_path))
@@ -265,7 +286,7 @@ def _books(spool: Spool) -> SpooledBooks:
     return SpooledBooks(spool, Budgets(FakeIndexing(), clock), clock, lambda: "request-1")
 
 
-async def _die(_positions: object) -> None:
+async def _die(*_arguments: object) -> None:
     raise UnavailableError("the process is gone")
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
 _SCOPES = click.Choice(["read", "write", "admin"])
-KEY_FILE, DIGEST_FILE = "admin.key", "admin.key.sha256"
+KEY_FILE, DIGEST_FILE, PUBLIC_KEYS_FILE = "admin.key", "admin.key.sha256", "public-keys.json"
 
 
 @click.group()
@@ -33,6 +33,7 @@ def keys() -> None:
 @click.option("--scope", "roles", type=_SCOPES, multiple=True, help="What it may do (read).")
 @click.option("--expires", type=_MOMENT, help="From this moment on (UTC) it is refused.")
 @click.option("--offline", is_flag=True, help="Make the key that runs the mesh; asks no mesh.")
+@click.option("--services", is_flag=True, help="With --offline: keys of the services, too.")
 @click.option("--into", type=click.Path(path_type=Path), help="With --offline: the folder (.).")
 @client_options
 def create(  # noqa: PLR0913 - one parameter an option
@@ -43,15 +44,23 @@ def create(  # noqa: PLR0913 - one parameter an option
     roles: tuple[str, ...],
     expires: datetime | None,
     offline: bool,
+    services: bool,
     into: Path | None,
 ) -> None:
     """Make a key. Its secret is shown this once, and kept nowhere.
 
     With --offline both halves of the first key are written: admin.key, for whoever runs the mesh,
-    and admin.key.sha256, for the setting identity.admin_key_file.
+    and admin.key.sha256, for the setting identity.admin_key_file. With --services the keys come
+    along that services sign their calls with, SERVICE.key for identity.key_file of each, and
+    public-keys.json for identity.public_keys_file of all.
     """
+    if services and not offline:
+        raise click.UsageError("--services needs --offline: no mesh makes the keys of its services")
     if offline:
-        _write_halves(into or Path(), as_json=client.as_json)
+        folder = into or Path()
+        _write_halves(folder, as_json=client.as_json)
+        if services:
+            _write_service_keys(folder, as_json=client.as_json)
         return
     if not subject:
         raise click.UsageError("say with --subject who uses the key")
@@ -138,6 +147,23 @@ def _write_halves(folder: Path, *, as_json: bool) -> None:
         print_json({"key_file": str(key), "admin_key_file": str(digest)})
     else:
         click.echo(f"Wrote {key}, to be kept secret, and {digest}, for identity.admin_key_file.")
+
+
+def _write_service_keys(folder: Path, *, as_json: bool) -> None:
+    from ragmesh.chassis.identity.key_files import KeyFiles
+    from ragmesh.chassis.identity.keys import SPEAKERS
+
+    public = folder / PUBLIC_KEYS_FILE
+    made = {service: folder / f"{service}.key" for service in SPEAKERS}
+    for service, path in made.items():
+        KeyFiles(path, public).make(SPEAKERS[service])
+    # Left by whoever waits for a turn; the folder is to be made a Secret as it is.
+    public.with_name(f"{public.name}.lock").unlink(missing_ok=True)
+    if as_json:
+        paths = {service: str(path) for service, path in made.items()}
+        print_json({"key_files": paths, "public_keys_file": str(public)})
+    else:
+        click.echo(f"Wrote a key for each of {', '.join(made)}, and {public}, which lists them.")
 
 
 def _show_secret(client: Client, key: ApiKey, secret: str) -> None:

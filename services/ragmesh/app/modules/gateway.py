@@ -36,6 +36,8 @@ from ragmesh.gateway.server.admission import GateAdmission
 from ragmesh.gateway.service import GatewayService
 from ragmesh.gateway.spool import Spool, SpoolLimits
 
+_HAND_OVER_SECONDS = 3.0
+
 
 def _gate(wiring: Wiring, known: KnownKeys, on_refusal: OnRefusal) -> Gate:
     """What every request of a caller passes."""
@@ -69,12 +71,13 @@ async def _books(wiring: Wiring) -> AsyncIterator[SpooledBooks]:
         if wiring.telemetry.meter is not None:
             wiring.telemetry.meter.observe(USAGE_WAITING, lambda: float(spool.waiting))
         writing = wiring.life.tasks.start("gateway.spool", spool.write())
-        async with wiring.life.tasks.running("gateway.usage", spool.send()):
-            try:
+        try:
+            async with wiring.life.tasks.running("gateway.usage", spool.send()):
                 yield SpooledBooks(spool, budgets, wiring.clock, current_request_id)
-            finally:
-                spool.close()
-                await writing.finish()
+        finally:
+            spool.close()
+            await writing.finish()
+            await spool.hand_over(seconds=_HAND_OVER_SECONDS)
 
 
 def _dropped_counter(wiring: Wiring) -> Callable[[int], None]:
@@ -171,6 +174,7 @@ async def _serving_http(
             tasks=wiring.life.tasks,
             options=HttpOptions(
                 stopping=wiring.life.stopping,
+                grace_seconds=wiring.settings.internal.grace_seconds,
                 security=security,
                 allow_remote=wiring.settings.has_identity,
                 reader_pause_seconds=wiring.settings.gateway.reader_pause_seconds,
@@ -193,6 +197,7 @@ async def _serving_grpc(
             max_message_bytes=settings.message_bytes,
             default_deadline_seconds=settings.question_seconds,
             drain_seconds=wiring.settings.drain_seconds,
+            grace_seconds=wiring.settings.internal.grace_seconds,
             max_connection_age_seconds=wiring.settings.connection_age_seconds,
             health=await wiring.port("health"),
             clock=wiring.clock,

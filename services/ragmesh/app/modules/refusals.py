@@ -39,7 +39,7 @@ def refuse_internal_listening(settings: Settings, _in_cluster: bool) -> None:
     when another process has it."""
     for address in (settings.internal_grpc, settings.internal_http):
         if address is not None:
-            listening_address(address, allow_remote=settings.is_encrypted)
+            listening_address(address, allow_remote=settings.may_listen_beyond)
             bound_socket(Address.parse(address)).close()
 
 

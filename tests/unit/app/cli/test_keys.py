@@ -6,6 +6,8 @@ import json
 from hashlib import sha256
 from pathlib import Path
 
+from ragmesh.chassis.identity.key_files import KeyFiles
+from ragmesh.chassis.identity.keys import SPEAKERS
 from tests.unit.app.cli.conftest import Program
 
 
@@ -48,6 +50,21 @@ def test_offline_writes_both_halves_of_the_first_key_once(program: Program, tmp_
     assert (folder / "admin.key").stat().st_mode & 0o777 == 0o600
     assert program("keys", "create", "--offline", "--into", str(folder)).code == 2
     assert (folder / "admin.key").read_text() == key
+
+
+def test_offline_makes_a_key_for_each_service_that_is_listed_for_it(
+    program: Program, tmp_path: Path
+) -> None:
+    said = program("keys", "create", "--offline", "--services", "--into", str(tmp_path))
+    assert said.code == 0
+    files = {path.name for path in tmp_path.iterdir()}
+    assert files == {
+        "admin.key", "admin.key.sha256", "public-keys.json", *(f"{name}.key" for name in SPEAKERS)
+    }  # fmt: skip
+    for name, speaker in SPEAKERS.items():
+        key, ring = KeyFiles(tmp_path / f"{name}.key", tmp_path / "public-keys.json").read(speaker)
+        assert ring.lets_speak(key, speaker)
+    assert program("keys", "create", "--services", "--subject", "page").code == 2
 
 
 def test_tenants_are_made_shown_changed_and_deleted(program: Program) -> None:

@@ -1,0 +1,23 @@
+{{/*
+Three questions, three probes (docs/explanation/health.md). Startup asks the listener that opens
+last, once models are loaded; it is asked by gRPC where it is not encrypted, for kubelet shows no
+certificate. Readiness is the process's own judgement, with hysteresis, and liveness its event loop.
+*/}}
+{{- define "ragmesh-common.probes" -}}
+{{- $probes := .workload.values.probes -}}
+startupProbe:
+  {{- if eq .workload.startup "grpc" }}
+  grpc: {port: {{ .workload.listens.grpc | int }}}
+  {{- else if eq .workload.startup "tcp" }}
+  tcpSocket: {port: grpc}
+  {{- else }}
+  httpGet: {path: /healthz, port: internal}
+  {{- end }}
+  {{- toYaml $probes.startup | nindent 2 }}
+readinessProbe:
+  httpGet: {path: /readyz, port: internal}
+  {{- toYaml $probes.readiness | nindent 2 }}
+livenessProbe:
+  httpGet: {path: /healthz, port: internal}
+  {{- toYaml $probes.liveness | nindent 2 }}
+{{- end -}}

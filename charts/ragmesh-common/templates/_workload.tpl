@@ -1,0 +1,51 @@
+{{/*
+The one place that decides by what kind of object a workload is run. Whatever points at it, such as
+an autoscaler, asks `ragmesh-common.reference`.
+*/}}
+{{- define "ragmesh-common.kind" -}}
+{{- if .workload.stateful -}}StatefulSet{{- else -}}Deployment{{- end -}}
+{{- end -}}
+
+{{- define "ragmesh-common.reference" -}}
+apiVersion: apps/v1
+kind: {{ include "ragmesh-common.kind" . }}
+name: {{ .workload.name }}
+{{- end -}}
+
+{{- define "ragmesh-common.strategy" -}}
+{{- if .workload.stateful -}}
+updateStrategy: {type: RollingUpdate}
+podManagementPolicy: Parallel
+serviceName: {{ .workload.service }}
+{{- else -}}
+minReadySeconds: {{ .workload.values.minReadySeconds | int }}
+strategy:
+  type: RollingUpdate
+  rollingUpdate: {maxUnavailable: 0, maxSurge: {{ .workload.values.maxSurge }}}
+{{- end -}}
+{{- end -}}
+
+{{- define "ragmesh-common.workload" -}}
+{{- $workload := .workload -}}
+{{- $values := $workload.values -}}
+{{- $reference := include "ragmesh-common.reference" . | fromYaml -}}
+apiVersion: {{ $reference.apiVersion }}
+kind: {{ $reference.kind }}
+metadata:
+  {{- include "ragmesh-common.metadata" (dict "root" .root "component" $workload.component "name" $workload.name "labels" $values.labels "annotations" $values.annotations) | nindent 2 }}
+spec:
+  {{- if not (or $values.autoscaling.enabled (kindIs "invalid" $values.replicas)) }}
+  replicas: {{ $values.replicas | int }}
+  {{- end }}
+  revisionHistoryLimit: {{ $values.revisionHistoryLimit | int }}
+  {{- include "ragmesh-common.strategy" . | nindent 2 }}
+  selector:
+    matchLabels:
+      {{- include "ragmesh-common.selector" (dict "root" .root "component" $workload.component) | nindent 6 }}
+  template:
+    {{- include "ragmesh-common.podTemplate" . | nindent 4 }}
+  {{- with $workload.claims }}
+  volumeClaimTemplates:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}

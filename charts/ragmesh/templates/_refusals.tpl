@@ -1,0 +1,229 @@
+{{/*
+What cannot work is refused before anything is made, in a sentence that says what to do. All of it
+is told at once.
+*/}}
+{{- define "ragmesh.refuse" -}}
+{{- $faults := concat (include "ragmesh.faults.shape" . | fromYamlArray) (include "ragmesh.faults.settings" . | fromYamlArray) (include "ragmesh.faults.workloads" . | fromYamlArray) (include "ragmesh.faults.doors" . | fromYamlArray) -}}
+{{- if and .Values.clusterChecks (not $faults) -}}
+{{- $faults = include "ragmesh.faults.cluster" . | fromYamlArray -}}
+{{- end -}}
+{{- with $faults -}}
+{{- fail (printf "\n\nThese values cannot work:\n  - %s\n" (join "\n  - " .)) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "ragmesh.faults.shape" -}}
+{{- $v := .Values -}}
+{{- if not $v.identity.existingSecret }}
+- {{ printf "identity.existingSecret is missing: run `ragmesh keys create --offline --services --into identity`, then `kubectl create secret generic ragmesh-identity --from-file=identity --namespace %s`, and set identity.existingSecret=ragmesh-identity" .Release.Namespace | quote }}
+{{- end }}
+{{- $wanted := dict "catalog" "^postgresql[+]asyncpg://[^/@:]+@[^/]+/.+" "events" "^kafka://.+" "blobs" "^(s3|gs|az)://.+" "index" "^weaviate://.+" "cache" "^(rediss?://.+|memory://)$" }}
+{{- $forms := dict "catalog" "postgresql+asyncpg://USER@HOST:PORT/DATABASE, without a password" "events" "kafka://HOST:PORT" "blobs" "s3://BUCKET/PREFIX" "index" "weaviate://HOST" "cache" "redis://HOST" }}
+{{- range $store, $form := $wanted }}
+{{- $url := (index $v $store).url | default "" }}
+{{- if eq $v.mode "distributed" }}
+{{- if not (regexMatch $form $url) }}
+- {{ printf "%s.url must be %s; it is %q" $store (index $forms $store) $url | quote }}
+{{- end }}
+{{- else if $url }}
+- {{ printf "%s.url is set, but mode: embedded keeps everything on its own volume: leave it empty, or set mode: distributed" $store | quote }}
+{{- end }}
+{{- end }}
+{{- if eq $v.mode "distributed" }}
+{{- if and $v.catalog.url (not $v.catalog.existingSecret) (not $v.catalog.clientCertificateSecret) }}
+- "catalog.existingSecret is missing: name the Secret that holds the password of PostgreSQL, or with catalog.clientCertificateSecret the certificate that takes its place"
+{{- end }}
+{{- if ne (empty $v.events.username) (empty $v.events.existingSecret) }}
+- "events.username and events.existingSecret go together: the one is who we are at Kafka, the other holds the password"
+{{- end }}
+{{- if and (eq $v.events.mechanism "PLAIN") $v.events.username (not $v.events.tls) (not $v.events.caSecret) }}
+- "events.mechanism PLAIN sends the password as it is: set events.tls or events.caSecret, or choose SCRAM-SHA-512"
+{{- end }}
+{{- if and $v.tls.enabled $v.tls.certManager.enabled (not $v.tls.certManager.issuerRef.name) }}
+- "tls.certManager.issuerRef.name is missing: name the issuer of cert-manager that signs the certificates of the services"
+{{- end }}
+{{- else if $v.tls.enabled }}
+- "tls.enabled encrypts calls between services, and mode: embedded has none: set tls.door.enabled for the public doors, or mode: distributed"
+{{- end }}
+{{- end -}}
+
+{{/* Settings that the chart makes itself, and secrets, which belong into a Secret. */}}
+{{- define "ragmesh.ownSettings" -}}
+target: runs which workload is asked for
+data_dir: is the volume of the workload
+peers: are the Services of the release
+internal.grpc: is a port of the pod
+internal.http: is a port of the pod
+internal.trusted_network: follows from tls.enabled
+identity.admin_key_file: comes from identity.existingSecret
+identity.key_file: comes from identity.existingSecret
+identity.public_keys_file: comes from identity.existingSecret
+tls.certificate_file: comes from the value tls.enabled
+tls.key_file: comes from the value tls.enabled
+tls.ca_file: comes from the value tls.enabled
+tls.domain: is the value tls.domain
+gateway.http: is a port of the pod
+gateway.grpc: is a port of the pod
+gateway.tls: comes from the value tls.door
+catalog.url: is the value catalog.url
+catalog.password_file: comes from catalog.existingSecret
+events.url: is the value events.url
+events.kafka: comes from the values below events
+blobs.url: is the value blobs.url
+blobs.s3: comes from the values below blobs
+index.url: is the value index.url
+index.api_key_file: comes from index.existingSecret
+cache.url: is the value cache.url
+cache.redis.password_file: comes from cache.passwordSecret
+cache.redis.prefix: is the value cache.prefix
+{{- end -}}
+
+{{- define "ragmesh.faults.settings" -}}
+{{- $root := . -}}
+{{- $places := dict "settings" (.Values.settings | default dict) "workload.settings" (.Values.workload.settings | default dict) -}}
+{{- range $name := keys (include "ragmesh.table" . | fromYaml) | sortAlpha -}}
+{{- $_ := set $places (printf "%s.settings" $name) ((index $root.Values $name).settings | default dict) -}}
+{{- end -}}
+{{- range $place, $settings := $places -}}
+{{- range $name, $why := include "ragmesh.ownSettings" $root | fromYaml -}}
+{{- if include "ragmesh.reaches" (list $settings (splitList "." $name)) }}
+- {{ printf "%s.%s is not to be set: it %s" $place $name $why | quote }}
+{{- end }}
+{{- end -}}
+{{- range include "ragmesh.secretsIn" (list $place $settings) | fromYamlArray }}
+- {{ printf "%s is a secret and would stand in a ConfigMap: put it into a Secret, name that with `existingSecret` of the workload, and set %s_file to /etc/ragmesh/keys/KEY" . . | quote }}
+{{- end }}
+{{- end -}}
+{{- end -}}
+
+{{/* Whether a map has a value at the end of these keys. */}}
+{{- define "ragmesh.reaches" -}}
+{{- $node := index . 0 -}}
+{{- $keys := index . 1 -}}
+{{- if and (kindIs "map" $node) (hasKey $node (first $keys)) -}}
+{{- if eq (len $keys) 1 -}}true{{- else -}}{{- include "ragmesh.reaches" (list (index $node (first $keys)) (rest $keys)) -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "ragmesh.secretsIn" -}}
+{{- $place := index . 0 -}}
+{{- $node := index . 1 -}}
+{{- if kindIs "map" $node -}}
+{{- range $key, $value := $node -}}
+{{- if and $value (has $key (list "api_key" "password" "access_key_id" "secret_access_key")) }}
+- {{ printf "%s.%s" $place $key }}
+{{- else -}}
+{{ include "ragmesh.secretsIn" (list (printf "%s.%s" $place $key) $value) }}
+{{- end -}}
+{{- end -}}
+{{- else if kindIs "slice" $node -}}
+{{- range $position, $value := $node -}}
+{{ include "ragmesh.secretsIn" (list (printf "%s[%d]" $place $position) $value) }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "ragmesh.faults.workloads" -}}
+{{- $root := . -}}
+{{- if .Values.identity.existingSecret -}}
+{{- range $name := (include "ragmesh.names" . | fromYaml).names -}}
+{{- $workload := include "ragmesh.workload" (list $root $name) | fromYaml -}}
+{{- $values := $workload.values -}}
+{{- $most := int (ternary $values.autoscaling.maxReplicas (default 0 $values.replicas) $values.autoscaling.enabled) -}}
+{{- if eq $name "embedded" }}
+{{- if or (ne (int (default 1 $values.replicas)) 1) $values.autoscaling.enabled }}
+- "embedded.replicas must be 1, without autoscaling: files have one process; set mode: distributed to have more"
+{{- end }}
+{{- else if and (eq $name "cache") (eq $root.Values.cache.url "memory://") (gt $most 1) }}
+- {{ printf "cache.url is memory://, which each of %d replicas would have for itself: name a Redis, or set cache.replicas to 1" $most | quote }}
+{{- else if and (eq $name "indexer") (gt $most (int $root.Values.events.partitions)) }}
+- {{ printf "indexer may have %d replicas, and topics have %d partitions: more indexers than partitions have nothing to do; raise events.partitions, or have fewer" $most (int $root.Values.events.partitions) | quote }}
+{{- end }}
+{{- if $values.autoscaling.enabled }}
+{{- if gt (int $values.autoscaling.minReplicas) (int $values.autoscaling.maxReplicas) }}
+- {{ printf "%s.autoscaling.minReplicas is above maxReplicas" $name | quote }}
+{{- end }}
+{{- if not (or $values.autoscaling.cpuPercent $values.autoscaling.memoryPercent $values.autoscaling.metrics) }}
+- {{ printf "%s.autoscaling aims at nothing: set cpuPercent, memoryPercent or metrics" $name | quote }}
+{{- end }}
+{{- end }}
+{{- if lt (int $workload.terminationGracePeriodSeconds) (int $workload.shortestEnding) }}
+- {{ printf "%s.terminationGracePeriodSeconds is %d, and its pods may need %d to end what is under way: leave it out, or lower internal.grace_seconds in settings" $name (int $workload.terminationGracePeriodSeconds) (int $workload.shortestEnding) | quote }}
+{{- end }}
+{{- if and $values.podDisruptionBudget.enabled (eq (toString $values.podDisruptionBudget.maxUnavailable) "0") }}
+- {{ printf "%s.podDisruptionBudget.maxUnavailable is 0: no node with one of its pods could ever be emptied; set 1" $name | quote }}
+{{- end }}
+{{- if eq (toString $values.maxSurge) "0" }}
+- {{ printf "%s.maxSurge is 0: as no pod may be away, none could ever be renewed; set 1" $name | quote }}
+{{- end }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "ragmesh.faults.doors" -}}
+{{- $v := .Values -}}
+{{- if and $v.ingress.enabled (not $v.ingress.hosts) }}
+- "ingress.hosts is empty: name the hosts that REST is reached by"
+{{- end }}
+{{- if and $v.ingress.grpc.enabled (not $v.ingress.grpc.hosts) }}
+- "ingress.grpc.hosts is empty: name the hosts that gRPC is reached by"
+{{- end }}
+{{- if and $v.tls.door.enabled (not $v.tls.door.existingSecret) (not $v.tls.certManager.enabled) }}
+- "tls.door.existingSecret is missing: name the Secret with tls.crt and tls.key of the doors, or set tls.certManager.enabled"
+{{- end }}
+{{- if and $v.tls.door.enabled (not $v.tls.door.existingSecret) $v.tls.certManager.enabled (not (or $v.tls.door.issuerRef.name $v.tls.certManager.issuerRef.name)) }}
+- "tls.door.issuerRef.name is missing: name the issuer of cert-manager that signs the certificate of the doors"
+{{- end }}
+{{- end -}}
+
+{{/* What only the cluster knows. The account `default` is in every namespace: without it there is nothing to look at. */}}
+{{- define "ragmesh.faults.cluster" -}}
+{{- $root := . -}}
+{{- $namespace := .Release.Namespace -}}
+{{- if lookup "v1" "ServiceAccount" $namespace "default" -}}
+{{- $wanted := dict -}}
+{{- range $name := (include "ragmesh.names" . | fromYaml).names -}}
+{{- $values := include "ragmesh.values" (list $root $name) | fromYaml -}}
+{{- $row := index (include "ragmesh.table" $root | fromYaml) $name -}}
+{{- range (include "ragmesh.files" (list $root $name $row $values) | fromYaml).files -}}
+{{- $_ := set $wanted .secret (append (index $wanted .secret | default list) .key | uniq) -}}
+{{- end -}}
+{{- with $values.existingSecret -}}{{- $_ := set $wanted . (index $wanted . | default list) -}}{{- end -}}
+{{- end -}}
+{{- if $root.Values.tls.certManager.enabled -}}
+{{- range $name := (include "ragmesh.names" . | fromYaml).names -}}{{- $wanted = omit $wanted (printf "%s-%s-tls" (include "ragmesh-common.fullname" $root) $name) -}}{{- end -}}
+{{- $wanted = omit $wanted (printf "%s-door-tls" (include "ragmesh-common.fullname" $root)) -}}
+{{- end -}}
+{{- range $secret, $keys := $wanted -}}
+{{- $found := lookup "v1" "Secret" $namespace $secret -}}
+{{- if not $found }}
+- {{ printf "the Secret %s is not in the namespace %s: make it, with the keys %s" $secret $namespace (join ", " $keys | default "that settings name") | quote }}
+{{- else }}
+{{- range $keys }}
+{{- if not (hasKey ($found.data | default dict) .) }}
+- {{ printf "the Secret %s in the namespace %s has no key %s" $secret $namespace . | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+{{- $fullname := include "ragmesh-common.fullname" . -}}
+{{- if and (eq .Values.mode "distributed") (lookup "apps/v1" "StatefulSet" $namespace (printf "%s-embedded" $fullname)) }}
+- {{ printf "%s runs in mode: embedded, whose documents are on its volume and would not come along: install a second release in mode: distributed, add the documents there, then uninstall this one" $fullname | quote }}
+{{- end }}
+{{- if and (eq .Values.mode "embedded") (or (lookup "apps/v1" "Deployment" $namespace (printf "%s-gateway" $fullname)) (and (.Capabilities.APIVersions.Has "argoproj.io/v1alpha1/Rollout") (lookup "argoproj.io/v1alpha1" "Rollout" $namespace (printf "%s-gateway" $fullname)))) }}
+- {{ printf "%s runs in mode: distributed, whose documents are on its servers and would not come along: install a second release in mode: embedded, add the documents there, then uninstall this one" $fullname | quote }}
+{{- end }}
+{{- if eq .Values.mode "embedded" -}}
+{{- $persistence := (include "ragmesh.values" (list $root "embedded") | fromYaml).persistence -}}
+{{- if and $persistence.enabled (not $persistence.existingClaim) (not $persistence.storageClassName) -}}
+{{- $usual := list -}}
+{{- range (lookup "storage.k8s.io/v1" "StorageClass" "" "").items | default list -}}
+{{- if eq (index (.metadata.annotations | default dict) "storageclass.kubernetes.io/is-default-class" | default "") "true" -}}{{- $usual = append $usual .metadata.name -}}{{- end -}}
+{{- end -}}
+{{- if not $usual }}
+- "the cluster has no default StorageClass, so the volume would wait for ever: set embedded.persistence.storageClassName (see `kubectl get storageclass`), or existingClaim, or enabled: false to keep nothing"
+{{- end }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
