@@ -41,17 +41,25 @@ class Reader:
         if found is None:
             return
         self.answers += 1
-        revisions = {revision for revision, _, _ in found}
-        editions = {edition for _, edition, _ in found}
-        if len(revisions) != 1 or len(editions) != 1:
-            self.foul.append(f"{mode}: revisions {revisions} of editions {editions}")
+        if fault := fault_of(found):
+            self.foul.append(f"{mode}: {fault}")
             return
-        (revision,), (edition,) = revisions, editions
-        if sorted(part for _, _, part in found) != list(range(parts_of(edition))):
-            self.foul.append(f"{mode}: not the whole of revision {revision}: {sorted(found)}")
+        revision = found[0][0]
         if revision < self.last:
             self.foul.append(f"{mode}: revision {revision} after {self.last}")
         self.last = max(self.last, revision)
+
+
+def fault_of(found: list[tuple[int, int, int]]) -> str:
+    """Why these are not all the chunks of one revision and of no other; empty when they are."""
+    revisions = {revision for revision, _, _ in found}
+    editions = {edition for _, edition, _ in found}
+    if len(revisions) != 1 or len(editions) != 1:
+        return f"revisions {revisions} of editions {editions}"
+    (revision,), (edition,) = revisions, editions
+    if sorted(part for _, _, part in found) != list(range(parts_of(edition))):
+        return f"not the whole of revision {revision}: {sorted(found)}"
+    return ""
 
 
 async def found_of(doors: Doors, name: str, mode: str) -> list[tuple[int, int, int]] | None:

@@ -39,6 +39,17 @@ def test_a_moment_stays_what_it_was_while_heads_change() -> None:
         assert not any(last.shows(READER, uid_of("a"), revision) for revision in (1, 2, 3))
 
 
+def test_a_search_that_ends_leaves_the_moment_of_another_as_it_was() -> None:
+    heads, publisher = Heads(), Publisher(index_spec())
+    heads.hear(publisher.publish("a"))
+    with heads.moment() as longer:
+        with heads.moment():
+            pass  # began at the same sequence, and ended before a head moved
+        heads.hear(publisher.publish("a", revision=2))
+        assert longer.shows(READER, uid_of("a"), 1)
+        assert not longer.shows(READER, uid_of("a"), 2)
+
+
 def test_a_head_is_believed_until_the_store_is_known_to_lack_its_revision() -> None:
     heads, publisher = Heads(), Publisher(index_spec())
     heads.hear(publisher.publish("a"))

@@ -31,9 +31,9 @@ class Ruling:
     chunk_count: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Moment:
-    """The heads as they were when a view was opened."""
+    """The heads as they were when a view was opened; two of one sequence are still two."""
 
     sequence: int
     hidden: frozenset[str]
