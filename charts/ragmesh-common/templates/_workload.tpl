@@ -34,7 +34,7 @@ kind: {{ $reference.kind }}
 metadata:
   {{- include "ragmesh-common.metadata" (dict "root" .root "component" $workload.component "name" $workload.name "labels" $values.labels "annotations" $values.annotations) | nindent 2 }}
 spec:
-  {{- if not (or $values.autoscaling.enabled (kindIs "invalid" $values.replicas)) }}
+  {{- if not (or $values.autoscaling.enabled $values.autoscaling.external) }}
   replicas: {{ $values.replicas | int }}
   {{- end }}
   revisionHistoryLimit: {{ $values.revisionHistoryLimit | int }}

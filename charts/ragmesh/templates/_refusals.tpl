@@ -129,15 +129,18 @@ cache.redis.prefix: is the value cache.prefix
 {{- range $name := (include "ragmesh.names" . | fromYaml).names -}}
 {{- $workload := include "ragmesh.workload" (list $root $name) | fromYaml -}}
 {{- $values := $workload.values -}}
-{{- $most := int (ternary $values.autoscaling.maxReplicas (default 0 $values.replicas) $values.autoscaling.enabled) -}}
+{{- $most := int (ternary $values.autoscaling.maxReplicas $values.replicas (or $values.autoscaling.enabled $values.autoscaling.external)) -}}
 {{- if eq $name "embedded" }}
-{{- if or (ne (int (default 1 $values.replicas)) 1) $values.autoscaling.enabled }}
+{{- if or (ne (int $values.replicas) 1) $values.autoscaling.enabled $values.autoscaling.external }}
 - "embedded.replicas must be 1, without autoscaling: files have one process; set mode: distributed to have more"
 {{- end }}
 {{- else if and (eq $name "cache") (eq $root.Values.cache.url "memory://") (gt $most 1) }}
 - {{ printf "cache.url is memory://, which each of %d replicas would have for itself: name a Redis, or set cache.replicas to 1" $most | quote }}
 {{- else if and (eq $name "indexer") (gt $most (int $root.Values.events.partitions)) }}
 - {{ printf "indexer may have %d replicas, and topics have %d partitions: more indexers than partitions have nothing to do; raise events.partitions, or have fewer" $most (int $root.Values.events.partitions) | quote }}
+{{- end }}
+{{- if and $values.autoscaling.enabled $values.autoscaling.external }}
+- {{ printf "%s.autoscaling.enabled and external are both set: two would scale one workload; choose one" $name | quote }}
 {{- end }}
 {{- if $values.autoscaling.enabled }}
 {{- if gt (int $values.autoscaling.minReplicas) (int $values.autoscaling.maxReplicas) }}
@@ -206,6 +209,9 @@ cache.redis.prefix: is the value cache.prefix
 {{- end }}
 {{- end }}
 {{- end -}}
+{{- if .Release.IsInstall }}
+{{- include "ragmesh.faults.quota" . }}
+{{- end }}
 {{- $fullname := include "ragmesh-common.fullname" . -}}
 {{- if and (eq .Values.mode "distributed") (lookup "apps/v1" "StatefulSet" $namespace (printf "%s-embedded" $fullname)) }}
 - {{ printf "%s runs in mode: embedded, whose documents are on its volume and would not come along: install a second release in mode: distributed, add the documents there, then uninstall this one" $fullname | quote }}
@@ -226,4 +232,45 @@ cache.redis.prefix: is the value cache.prefix
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+
+{{/* A quantity of Kubernetes as a number of thousandths, for comparing. */}}
+{{- define "ragmesh.thousandths" -}}
+{{- $text := toString . -}}
+{{- $unit := regexFind "[A-Za-z]*$" $text -}}
+{{- $factors := dict "m" 1 "" 1e3 "k" 1e6 "M" 1e9 "G" 1e12 "T" 1e15 "Ki" 1.024e6 "Mi" 1.048576e9 "Gi" 1.073741824e12 "Ti" 1.099511627776e15 -}}
+{{- mulf (trimSuffix $unit $text | float64) (index $factors $unit | default 1e3) | printf "%.0f" -}}
+{{- end -}}
+
+{{/* A ResourceQuota that the first pods of the release do not fit in: they would never be made. */}}
+{{- define "ragmesh.faults.quota" -}}
+{{- $root := . -}}
+{{- $needed := dict "pods" 0.0 "requests.cpu" 0.0 "requests.memory" 0.0 "limits.cpu" 0.0 "limits.memory" 0.0 -}}
+{{- range $name := (include "ragmesh.names" . | fromYaml).names -}}
+{{- $values := include "ragmesh.values" (list $root $name) | fromYaml -}}
+{{- $pods := float64 (ternary $values.autoscaling.minReplicas $values.replicas $values.autoscaling.enabled) -}}
+{{- $_ := set $needed "pods" (addf $needed.pods (mulf $pods 1e3)) -}}
+{{- range $what := list "requests" "limits" -}}
+{{- range $resource := list "cpu" "memory" -}}
+{{- with index (index $values.resources $what | default dict) $resource -}}
+{{- $name := printf "%s.%s" $what $resource -}}
+{{- $_ := set $needed $name (addf (index $needed $name) (mulf $pods (include "ragmesh.thousandths" . | float64))) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range $quota := (lookup "v1" "ResourceQuota" .Release.Namespace "").items | default list -}}
+{{- range $name, $needs := $needed -}}
+{{- with index (($quota.status | default dict).hard | default dict) $name -}}
+{{- $free := subf (include "ragmesh.thousandths" . | float64) (include "ragmesh.thousandths" (index ($quota.status.used | default dict) $name | default "0") | float64) -}}
+{{- if gt $needs $free }}
+- {{ printf "the ResourceQuota %s leaves %s for %s in the namespace %s, and the release needs %s: raise it, or lower replicas and resources" $quota.metadata.name (include "ragmesh.quantity" (list $name $free)) $name $root.Release.Namespace (include "ragmesh.quantity" (list $name $needs)) | quote }}
+{{- end }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "ragmesh.quantity" -}}
+{{- if contains "memory" (index . 0) -}}{{ divf (index . 1) 1.048576e9 | printf "%.0fMi" }}{{- else if contains "cpu" (index . 0) -}}{{ printf "%.0fm" (index . 1) }}{{- else -}}{{ divf (index . 1) 1e3 | printf "%.0f" }}{{- end -}}
 {{- end -}}
