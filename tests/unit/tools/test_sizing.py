@@ -34,7 +34,7 @@ def test_no_indexer_is_without_a_partition(load: Load) -> None:
     [{"questions_per_second": 900}, {"uploads_per_hour": 900_000}, {"tokens_per_document": 9_000}],
 )
 def test_more_to_bear_never_needs_less(more: dict[str, int]) -> None:
-    before, after = values(LARGE), values(replace(LARGE, **more))  # type: ignore[arg-type]
+    before, after = values(LARGE), values(replace(LARGE, **more))
     for name in (*CPU_SECONDS, "indexer"):
         assert after[name]["replicas"] >= before[name]["replicas"]
     assert after != before
