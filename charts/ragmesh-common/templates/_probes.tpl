@@ -5,19 +5,20 @@ certificate. Readiness is the process's own judgement, with hysteresis, and live
 */}}
 {{- define "ragmesh-common.probes" -}}
 {{- $probes := .workload.values.probes -}}
+{{- $probed := .workload.probed -}}
 startupProbe:
   {{- if eq .workload.startup "grpc" }}
   grpc: {port: {{ .workload.listens.grpc | int }}}
   {{- else if eq .workload.startup "tcp" }}
   tcpSocket: {port: grpc}
   {{- else }}
-  httpGet: {path: /healthz, port: internal}
+  httpGet: {path: /healthz, port: {{ $probed.port }}, scheme: {{ $probed.scheme }}}
   {{- end }}
   {{- toYaml $probes.startup | nindent 2 }}
 readinessProbe:
-  httpGet: {path: /readyz, port: internal}
+  httpGet: {path: /readyz, port: {{ $probed.port }}, scheme: {{ $probed.scheme }}}
   {{- toYaml $probes.readiness | nindent 2 }}
 livenessProbe:
-  httpGet: {path: /healthz, port: internal}
+  httpGet: {path: /healthz, port: {{ $probed.port }}, scheme: {{ $probed.scheme }}}
   {{- toYaml $probes.liveness | nindent 2 }}
 {{- end -}}

@@ -45,6 +45,7 @@ spec:
   template:
     {{- include "ragmesh-common.podTemplate" . | nindent 4 }}
   {{- with $workload.claims }}
+  persistentVolumeClaimRetentionPolicy: {whenDeleted: {{ $values.persistence.whenDeleted }}, whenScaled: Retain}
   volumeClaimTemplates:
     {{- toYaml . | nindent 4 }}
   {{- end }}

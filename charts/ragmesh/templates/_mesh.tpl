@@ -80,7 +80,8 @@ names: [cache, embedding, gateway, generation, indexer, indexing, retrieval]
 {{- $settings := include "ragmesh.settings" (list $root $component $row $values) -}}
 {{- $parsed := $settings | fromYaml -}}
 {{- $doors := ternary 2 1 (hasKey $listens "http") -}}
-{{- $ending := add (int $values.preStopSeconds) (int $parsed.internal.drain_seconds) (mul $doors (int $parsed.internal.grace_seconds)) 15 -}}
+{{- $internal := $parsed.internal | default dict -}}
+{{- $ending := add (int $values.preStopSeconds) (int ($internal.drain_seconds | default 0)) (mul $doors (int ($internal.grace_seconds | default 10))) 15 -}}
 {{- $encrypted := ternary $root.Values.tls.door.enabled $root.Values.tls.enabled (hasKey $listens "http") -}}
 name: {{ $name }}
 component: {{ $component }}
@@ -89,7 +90,10 @@ serviceAccount: {{ $values.serviceAccount.name | default (ternary $name "default
 stateful: {{ eq $component "embedded" }}
 args: [run, --target={{ $row.target }}, --config, /etc/ragmesh/settings/ragmesh.yaml, --json]
 listens: {{ toJson $listens }}
-ports: {{ merge (dict "internal" (include "ragmesh.internalPort" $root | int)) $listens | toJson }}
+{{- /* Its doors answer probes as well, so one process needs the internal listener for metrics only. */}}
+{{- $metered := hasKey $internal "http" }}
+ports: {{ merge (ternary (dict "internal" (include "ragmesh.internalPort" $root | int)) dict $metered) $listens | toJson }}
+probed: {{ ternary (dict "port" "internal" "scheme" "HTTP") (dict "port" "http" "scheme" (ternary "HTTPS" "HTTP" $encrypted)) (ne $component "embedded") | toJson }}
 startup: {{ if not $listens }}http{{ else if $encrypted }}tcp{{ else }}grpc{{ end }}
 terminationGracePeriodSeconds: {{ $values.terminationGracePeriodSeconds | default $ending }}
 shortestEnding: {{ $ending }}

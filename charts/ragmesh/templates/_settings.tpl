@@ -23,6 +23,14 @@ so that a change rolls those pods that it concerns.
 {{- toYaml $read -}}
 {{- end -}}
 
+{{/* Whether a process listens for probes and metrics: one that stands for all, where it is scraped. */}}
+{{- define "ragmesh.hasInternal" -}}
+{{- $root := index . 0 -}}{{- $component := index . 1 -}}{{- $values := index . 3 -}}
+{{- if eq $component "embedded" -}}
+{{- if or $values.serviceMonitor.enabled $root.Values.networkPolicy.metricsFrom -}}true{{- end -}}
+{{- else if ne $component "hook" -}}true{{- end -}}
+{{- end -}}
+
 {{/* What the chart itself says: listeners, peers, servers, and where mounted files are. */}}
 {{- define "ragmesh.knownSettings" -}}
 {{- $root := index . 0 -}}{{- $component := index . 1 -}}{{- $row := index . 2 -}}{{- $values := index . 3 -}}
@@ -32,16 +40,20 @@ so that a change rolls those pods that it concerns.
 {{- $host := $v.listenHost -}}
 {{- $secrets := "/etc/ragmesh/secrets" -}}
 data_dir: /var/lib/ragmesh
+{{- if include "ragmesh.hasInternal" . }}
 internal:
   http: {{ printf "%s:%s" $host (include "ragmesh.internalPort" $root) | quote }}
-  {{- if not (has $component (list "embedded" "gateway" "indexer" "hook")) }}
+  {{- if not (has $component (list "embedded" "gateway" "indexer")) }}
   grpc: {{ printf "%s:%d" $host (int $row.listens.grpc) | quote }}
   {{- end }}
+  {{- if ne $component "embedded" }}
   drain_seconds: 5
   grace_seconds: 65
+  {{- end }}
   {{- if not $v.tls.enabled }}
   trusted_network: true
   {{- end }}
+{{- end }}
 {{- with $row.calls }}
 peers:
   {{- range . }}
