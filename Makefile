@@ -89,8 +89,13 @@ test-servers: setup ## Run the adapters on real servers: Kafka, Weaviate, Postgr
 test-clients: setup ## Ask a mesh with clients in JavaScript, TypeScript and Go (needs npm; starts and stops the mesh)
 	$(BIN)/pytest -q -m clients tests/clients
 
+.PHONY: test-charts
+test-charts: setup ## Check charts, alerts, dashboards and collectors without a cluster (three minutes once its tools are compiled)
+	$(BIN)/python -m tools.programs charts
+	$(BIN)/pytest -q -m charts tests/charts
+
 .PHONY: check
-check: lint types arch verify test test-clients test-servers test-faults ## Run everything CI runs (needs npm, and root for tools that are missing)
+check: lint types arch verify test test-clients test-charts test-servers test-faults ## Run everything CI runs (needs npm, and root for tools that are missing)
 
 ##@ Measure
 
@@ -134,8 +139,9 @@ baseline: $(READY) ## Keep the contracts as those of the release in pyproject.to
 	$(BIN)/python tools/generate_protos.py --release
 
 .PHONY: docs
-docs: $(READY) ## Make the generated pages of docs/reference from the code
+docs: $(READY) ## Make the generated pages of docs/reference from the code, and what follows from values.yaml of charts
 	$(BIN)/python tools/generate_reference.py
+	$(BIN)/python -m tools.charts
 
 .PHONY: fmt
 fmt: $(READY) ## Format the Python files and fix what ruff can fix
@@ -163,6 +169,7 @@ verify: $(READY) ## Fail if a proto breaks buf's rules or a release, or generate
 	$(BIN)/python tools/generate_blocking.py --check
 	$(BIN)/python tools/generate_protos.py --check
 	$(BIN)/python tools/generate_reference.py --check
+	$(BIN)/python -m tools.charts --check
 
 .PHONY: lint
 lint: $(READY) ## Check style and format with ruff, and that files parse and hold no secret
