@@ -8,6 +8,7 @@ annotation of the pod, and nothing is left behind.
 {{- $row := dict "stores" (list .store) "sections" (list .store) -}}
 {{- $_ := set $values "settings" dict -}}
 {{- $arguments := list .root "hook" $row $values -}}
+{{- $files := (include "ragmesh.files" $arguments | fromYaml).files -}}
 name: {{ include "ragmesh-common.fullname" .root }}-{{ .name }}
 component: {{ .name }}
 serviceAccount: {{ .root.Values.hooks.serviceAccountName }}
@@ -16,12 +17,16 @@ volumes:
   - name: settings
     downwardAPI:
       items: [{path: ragmesh.yaml, fieldRef: {fieldPath: "metadata.annotations['ragmesh.dev/settings']"}}]
-  - {{- include "ragmesh.secretVolume" (include "ragmesh.files" $arguments | fromYaml).files | nindent 4 }}
+  {{- with $files }}
+  - {{- include "ragmesh.secretVolume" . | nindent 4 }}
+  {{- end }}
   - {name: data, emptyDir: {sizeLimit: 1Gi}}
   - {name: scratch, emptyDir: {sizeLimit: 1Gi}}
 mounts:
   - {name: settings, mountPath: /etc/ragmesh/settings, readOnly: true}
+  {{- if $files }}
   - {name: secrets, mountPath: /etc/ragmesh/secrets, readOnly: true}
+  {{- end }}
   - {name: data, mountPath: /var/lib/ragmesh}
   - {name: scratch, mountPath: /tmp}
 ingress: []

@@ -1,0 +1,184 @@
+"""What the chart says of the mesh is what the mesh says of itself."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ragmesh.app.modules.internal import NEEDS, STORES
+from ragmesh.app.settings import INTERNAL_PORTS, Settings
+from ragmesh.chassis.settings import load
+from tools.generate_protos import ROOT
+from tools.programs.table import HELM
+
+pytestmark = pytest.mark.charts
+
+CHART = ROOT / "charts" / "ragmesh"
+ENCRYPTED = (
+    "tls.enabled=true,tls.certManager.enabled=true,tls.certManager.issuerRef.name=ca",
+    "tls.door.enabled=true",
+    "events.username=me,events.existingSecret=kafka,events.caSecret=kafka",
+    "catalog.caSecret=postgres,catalog.clientCertificateSecret=postgres",
+    "index.tls=true,index.existingSecret=weaviate,index.caSecret=weaviate",
+    "cache.url=rediss://redis:6380/0,cache.passwordSecret=redis,cache.caSecret=redis",
+)
+SHAPES = {
+    "embedded": ("embedded", ()),
+    "embedded, scraped": ("embedded", ("workload.serviceMonitor.enabled=true",)),
+    "distributed": ("distributed", ()),
+    "distributed, encrypted": ("distributed", ENCRYPTED),
+}
+MOUNT = "/etc/ragmesh"
+
+
+@cache
+def rendered(shape: str, more: tuple[str, ...] = ()) -> Sequence[dict[str, Any]]:
+    """The objects of a release."""
+    mode, sets = SHAPES[shape]
+    options = [word for one in (*sets, *more) for word in ("--set", one)]
+    values = CHART / "ci" / f"{mode}-values.yaml"
+    command = [HELM.fetch(), "template", "r", CHART, "--namespace", "docs", "-f", values, *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return [found for found in yaml.safe_load_all(done.stdout) if found]
+
+
+def of_kind(kind: str, shape: str, more: tuple[str, ...] = ()) -> dict[str, dict[str, Any]]:
+    """Objects of a kind by the names of their components."""
+    return {
+        found["metadata"]["labels"]["app.kubernetes.io/component"]: found
+        for found in rendered(shape, more)
+        if found["kind"] == kind
+    }
+
+
+def workloads(shape: str, more: tuple[str, ...] = ()) -> dict[str, dict[str, Any]]:
+    """Deployments, or the one StatefulSet."""
+    return of_kind("Deployment", shape, more) | of_kind("StatefulSet", shape, more)
+
+
+def settings_files(shape: str) -> dict[str, str]:
+    """What every process is told, by its workload; hooks are told by an annotation."""
+    data = of_kind("ConfigMap", shape)["settings"]["data"]
+    jobs = of_kind("Job", shape)
+    told = {name: job["spec"]["template"]["metadata"]["annotations"] for name, job in jobs.items()}
+    files = {name.removesuffix(".yaml"): text for name, text in data.items()}
+    return files | {name: notes["ragmesh.dev/settings"] for name, notes in told.items()}
+
+
+def mounted(pod: dict[str, Any], folder: Path) -> None:
+    """Make the files that a pod would find, below a folder."""
+    for volume in pod["volumes"]:
+        for source in volume.get("projected", {}).get("sources", ()):
+            for item in source["secret"]["items"]:
+                path = folder / "secrets" / item["path"]
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text("x")
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_process_accepts_the_settings_that_it_is_given(shape: str, tmp_path: Path) -> None:
+    pods = {name: found["spec"]["template"]["spec"] for name, found in workloads(shape).items()}
+    pods |= {name: job["spec"]["template"]["spec"] for name, job in of_kind("Job", shape).items()}
+    for name, text in settings_files(shape).items():
+        folder = tmp_path / name
+        folder.mkdir()
+        mounted(pods[name], folder)
+        config = folder / "ragmesh.yaml"
+        config.write_text(text.replace(MOUNT, str(folder)))
+        arguments = pods[name]["containers"][0]["args"]
+        target = next((one[9:] for one in arguments if one.startswith("--target=")), "all")
+        settings = load(Settings, config_file=config, environ={}, overrides={"target": target})
+        for path in _paths(settings.model_dump()):
+            assert not str(path).startswith(str(folder)) or path.exists(), path
+
+
+def _paths(node: Any) -> Sequence[Path]:
+    if isinstance(node, dict):
+        return [path for value in node.values() for path in _paths(value)]
+    return [node] if isinstance(node, Path) else []
+
+
+def test_every_process_is_told_of_those_peers_that_its_target_needs() -> None:
+    for name, text in settings_files("distributed").items():
+        peers = yaml.safe_load(text).get("peers", {})
+        assert set(peers) == set(NEEDS.get(name, {}))
+        assert peers == {peer: f"r-ragmesh-{peer}:{INTERNAL_PORTS[peer]}" for peer in peers}
+
+
+def test_policies_let_a_service_be_called_by_those_who_need_it_and_by_nobody_else() -> None:
+    policies = of_kind("NetworkPolicy", "distributed")
+    for name, port in INTERNAL_PORTS.items():
+        rules = policies[name]["spec"]["ingress"]
+        assert {rule["ports"][0]["port"] for rule in rules} == {port}
+        assert _components(rules, "from") == {target for target in NEEDS if name in NEEDS[target]}
+    for target, needs in NEEDS.items():
+        assert _components(policies[target]["spec"]["egress"], "to") == set(needs)
+
+
+def _components(rules: Sequence[dict[str, Any]], side: str) -> set[str]:
+    return {
+        peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"]
+        for rule in rules
+        for peer in rule.get(side, ())
+    }
+
+
+def test_every_workload_is_told_of_those_servers_that_its_target_uses() -> None:
+    stores = {"catalog", "events", "blobs", "index", "cache"}
+    for name, text in settings_files("distributed").items():
+        if name in NEEDS:
+            told = {store for store in stores if "url" in yaml.safe_load(text).get(store, {})}
+            assert told == set(STORES.get(name, {}))
+
+
+def test_a_pod_has_longer_to_end_than_what_is_under_way_may_take() -> None:
+    for name, found in workloads("distributed").items():
+        pod = found["spec"]["template"]["spec"]
+        internal = yaml.safe_load(settings_files("distributed")[name])["internal"]
+        pause = pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+        doors = 2 if name == "gateway" else 1
+        taken = pause + internal["drain_seconds"] + doors * internal["grace_seconds"]
+        assert taken + 10 < pod["terminationGracePeriodSeconds"]
+        # A stream lasts as long as a question may.
+        assert internal["grace_seconds"] > Settings().gateway.question_seconds
+
+
+@pytest.mark.parametrize(
+    ("change", "rolled"),
+    [
+        ("settings.generation.min_confidence=0.4", {"generation"}),
+        ("settings.gateway.in_flight=9", {"gateway"}),
+        ("settings.gateway.file_megabytes=5", {"gateway", "indexing", "indexer"}),
+        ("settings.log.level=warning", set(NEEDS)),
+        ("events.partitions=24", {"indexing", "indexer"}),
+        ("index.tls=true", {"retrieval"}),
+        ("cache.prefix=other", {"cache"}),
+        ("retrieval.settings.log.level=debug", {"retrieval"}),
+        ("embedding.replicas=3", set()),
+        ("service.type=LoadBalancer", set()),
+    ],
+)
+def test_a_change_renews_the_pods_that_it_concerns_and_no_others(
+    change: str, rolled: set[str]
+) -> None:
+    before, after = workloads("distributed"), workloads("distributed", (change,))
+    assert {
+        name
+        for name in before
+        if before[name]["spec"]["template"] != after[name]["spec"]["template"]
+    } == rolled
+
+
+def test_each_pod_is_given_its_own_key_and_no_other() -> None:
+    for name, found in workloads("distributed").items():
+        volumes = found["spec"]["template"]["spec"]["volumes"]
+        sources = next(one["projected"]["sources"] for one in volumes if one["name"] == "secrets")
+        keys = {item["key"] for source in sources for item in source["secret"]["items"]}
+        assert {key for key in keys if key.endswith(".key")} == {f"{name}.key"}
+        assert "admin.key" not in keys
