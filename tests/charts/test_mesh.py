@@ -43,7 +43,8 @@ def rendered(shape: str, more: tuple[str, ...] = ()) -> Sequence[dict[str, Any]]
     mode, sets = SHAPES[shape]
     options = [word for one in (*sets, *more) for word in ("--set", one)]
     values = CHART / "ci" / f"{mode}-values.yaml"
-    command = [HELM.fetch(), "template", "r", CHART, "--namespace", "docs", "-f", values, *options]
+    release = ["template", "r", str(CHART), "--namespace", "docs", "-f", str(values)]
+    command = [str(HELM.fetch()), *release, *options]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return [found for found in yaml.safe_load_all(done.stdout) if found]
 
