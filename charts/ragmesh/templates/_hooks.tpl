@@ -1,17 +1,17 @@
 {{/*
-A command that makes a server ready before processes of this version start: a dictionary of root,
-name, args, store. Hooks run before the release has a ConfigMap, so the settings come along as an
+A command beside the processes of a mesh, such as one that makes a server ready before they start: a
+dictionary of root, name, args, stores, serviceAccount. Hooks run before the release has a ConfigMap, so the settings come along as an
 annotation of the pod, and nothing is left behind.
 */}}
 {{- define "ragmesh.hook.workload" -}}
 {{- $values := include "ragmesh.values" (list .root "indexing") | fromYaml -}}
-{{- $row := dict "stores" (list .store) "sections" (list .store) -}}
+{{- $row := dict "stores" .stores "sections" .stores -}}
 {{- $_ := set $values "settings" dict -}}
 {{- $arguments := list .root "hook" $row $values -}}
 {{- $files := (include "ragmesh.files" $arguments | fromYaml).files -}}
 name: {{ include "ragmesh-common.fullname" .root }}-{{ .name }}
 component: {{ .name }}
-serviceAccount: {{ .root.Values.hooks.serviceAccountName }}
+serviceAccount: {{ .serviceAccount | default .root.Values.hooks.serviceAccountName }}
 settings: {{ include "ragmesh.settings" $arguments | quote }}
 volumes:
   - name: settings

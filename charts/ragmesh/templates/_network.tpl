@@ -108,8 +108,8 @@
 {{- else if eq $store "events" -}}{{- include "ragmesh.portsOf" (list $url (list 9092)) -}}
 {{- else if eq $store "index" -}}{{- include "ragmesh.portsOf" (list $url (list 8080 50051)) -}}
 {{- else if hasPrefix "redis" $url -}}{{- include "ragmesh.portsOf" (list $url (list 6379)) -}}
-{{- else if eq $store "blobs" -}}
-{{- with $v.blobs.endpoint -}}
+{{- else if has $store (list "blobs" "backup") -}}
+{{- with (index $v $store).endpoint | default (ternary $v.blobs.endpoint "" (and (eq $store "backup") (hasPrefix "s3://" $url))) -}}
 {{- include "ragmesh.portsOf" (list . (list (ternary 443 80 (hasPrefix "https:" .)))) -}}
 {{- else -}}[443]{{- end -}}
 {{- else -}}[]{{- end -}}

@@ -39,9 +39,17 @@ is told at once.
 {{- if and (eq $v.events.mechanism "PLAIN") $v.events.username (not $v.events.tls) (not $v.events.caSecret) }}
 - "events.mechanism PLAIN sends the password as it is: set events.tls or events.caSecret, or choose SCRAM-SHA-512"
 {{- end }}
+{{- if and $v.backup.enabled (not (regexMatch "^(s3|gs|az)://.+" $v.backup.url)) }}
+- {{ printf "backup.url must be s3://BUCKET/PREFIX; it is %q" $v.backup.url | quote }}
+{{- end }}
+{{- if and $v.backup.enabled (eq (trimSuffix "/" $v.backup.url) (trimSuffix "/" $v.blobs.url)) }}
+- "backup.url is blobs.url: keep backups where what damages the files does not reach them"
+{{- end }}
 {{- if and $v.tls.enabled $v.tls.certManager.enabled (not $v.tls.certManager.issuerRef.name) }}
 - "tls.certManager.issuerRef.name is missing: name the issuer of cert-manager that signs the certificates of the services"
 {{- end }}
+{{- else if $v.backup.enabled }}
+- "backup.enabled needs mode: distributed: the volume of mode: embedded is with its one pod; run `ragmesh backup create` in that, as docs/how-to/back-up-and-restore.md says"
 {{- else if $v.tls.enabled }}
 - "tls.enabled encrypts calls between services, and mode: embedded has none: set tls.door.enabled for the public doors, or mode: distributed"
 {{- end }}

@@ -137,6 +137,25 @@ blobs:
     secret_access_key_file: {{ $secrets }}/blobs/secret-access-key
     {{- end }}
   {{- end }}
+{{- if $v.backup.enabled }}
+backup:
+  url: {{ $v.backup.url | quote }}
+  {{- if hasPrefix "s3://" $v.backup.url }}
+  s3:
+    virtual_hosts: {{ or $v.backup.virtualHosts $v.blobs.virtualHosts }}
+    {{- with $v.backup.endpoint | default $v.blobs.endpoint }}
+    endpoint: {{ . | quote }}
+    {{- end }}
+    {{- with $v.backup.region | default $v.blobs.region }}
+    region: {{ . | quote }}
+    {{- end }}
+    {{- if or $v.backup.existingSecret $v.blobs.existingSecret }}
+    {{- $of := ternary "backup" "blobs" (not (empty $v.backup.existingSecret)) }}
+    access_key_id_file: {{ $secrets }}/{{ $of }}/access-key-id
+    secret_access_key_file: {{ $secrets }}/{{ $of }}/secret-access-key
+    {{- end }}
+  {{- end }}
+{{- end }}
 index:
   url: {{ $v.index.url | quote }}
   {{- if $v.index.tls }}
@@ -192,10 +211,10 @@ that a process reads at its start only.
 {{- end -}}
 {{- range $store := $row.stores | default list -}}
 {{- $place := index $v $store -}}
-{{- if eq $store "blobs" -}}
+{{- if has $store (list "blobs" "backup") -}}
 {{- with $place.existingSecret -}}
-{{- $files = append $files (dict "secret" . "key" $place.accessKeyIdKey "path" "blobs/access-key-id" "static" true) -}}
-{{- $files = append $files (dict "secret" . "key" $place.secretAccessKeyKey "path" "blobs/secret-access-key" "static" true) -}}
+{{- $files = append $files (dict "secret" . "key" $place.accessKeyIdKey "path" (printf "%s/access-key-id" $store) "static" true) -}}
+{{- $files = append $files (dict "secret" . "key" $place.secretAccessKeyKey "path" (printf "%s/secret-access-key" $store) "static" true) -}}
 {{- end -}}
 {{- else if eq $store "cache" -}}
 {{- with $place.passwordSecret -}}

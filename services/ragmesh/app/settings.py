@@ -23,6 +23,7 @@ from ragmesh.gateway.settings import GatewaySettings
 from ragmesh.generation.settings import GenerationSettings
 from ragmesh.indexing.adapters.catalog.places import PostgresPlace, Tls
 from ragmesh.indexing.adapters.object_place import ObjectPlace
+from ragmesh.indexing.backup_settings import BackupSettings
 from ragmesh.indexing.blob_settings import BlobSettings
 from ragmesh.indexing.settings import IndexingSettings
 from ragmesh.retrieval.adapters.weaviate.server import WeaviateServer
@@ -259,6 +260,7 @@ class Settings(Section):
     events: EventSettings = Field(EventSettings(), description="The event log's store.")
     blobs: BlobSettings = Field(BlobSettings(), description="The store of files.")
     index: IndexSettings = Field(IndexSettings(), description="The store of index versions.")
+    backup: BackupSettings = Field(BackupSettings(), description="Copies of catalog and files.")
 
     @model_validator(mode="after")
     def _refuse_shared_files(self) -> Self:

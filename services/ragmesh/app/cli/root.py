@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ragmesh.app.cli.asking import ask, search
+from ragmesh.app.cli.backups import backup
 from ragmesh.app.cli.certificates import certs
 from ragmesh.app.cli.chatting import chat
 from ragmesh.app.cli.collections import collections
@@ -56,6 +57,7 @@ _COMMANDS = (
     config,
     migrate,
     topics,
+    backup,
     doctor,
     completion,
     version,

@@ -19,6 +19,12 @@ from ragmesh.core.errors.access import (
     TenantExistsError,
     TenantNotFoundError,
 )
+from ragmesh.core.errors.backups import (
+    BackupDamagedError,
+    BackupNotFoundError,
+    BackupUnsettledError,
+    RestoreRefusedError,
+)
 from ragmesh.core.errors.callers import (
     REFUSED_CALLS,
     CallerAudienceError,
@@ -198,6 +204,9 @@ __all__ = [
     "REFUSED_CALLS",
     "AdminKeyUnusableError",
     "AlreadyExistsError",
+    "BackupDamagedError",
+    "BackupNotFoundError",
+    "BackupUnsettledError",
     "BatchTooLargeError",
     "BodyTooLargeError",
     "BodyTooSlowError",
@@ -326,6 +335,7 @@ __all__ = [
     "RateLimitedError",
     "ReaderTooSlowError",
     "RequesterOutdatedError",
+    "RestoreRefusedError",
     "RevisionNotFoundError",
     "RoutesStaleError",
     "ScopeMissingError",

@@ -108,6 +108,15 @@ class ObjectStore:
         except FileNotFoundError as error:
             raise self._refusal(error) from error
 
+    async def folders(self) -> list[str]:
+        """Names of what is one step below and has something below itself."""
+        try:
+            async with self._asking():
+                found = await obstore.list_with_delimiter_async(self._store)
+        except FileNotFoundError as error:
+            raise self._refusal(error) from error
+        return [prefix.rstrip("/").rpartition("/")[2] for prefix in found["common_prefixes"]]
+
     async def list(self) -> AsyncIterator[Sequence[Any]]:
         """Everything, in bounded batches."""
         pages = aiter(obstore.list(self._store, chunk_size=_LISTED_AT_ONCE))

@@ -69,22 +69,31 @@ def refuse_other_schema(connection: Connection) -> None:
 
 
 def _migrate_database(connection: Connection, newest: str) -> Migrated:
-    for limit in ("statement_timeout", "lock_timeout"):  # of requests, which this is not
-        connection.execute(text(f"SET LOCAL {limit} = 0"))
+    hold_database(connection)
+    present = _schema_of(connection)
+    if present != newest:
+        upgrade_database(connection)
+    return Migrated(present, newest)
+
+
+def hold_database(connection: Connection) -> None:
+    """Keep every other migration out until the transaction ends, however long it takes."""
+    for limit in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+        connection.execute(text(f"SET LOCAL {limit} = 0"))  # of requests, which this is not
     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     encoding = connection.execute(text("SHOW server_encoding")).scalar()
     if encoding != "UTF8":
         raise InvalidSettingsError(
             f"the database of catalog.url has the encoding {encoding}; it must be UTF8"
         )
-    present = _schema_of(connection)
-    if present != newest:
-        upgrade(connection)
-        # Texts are compared byte by byte in every catalog, whatever the database was made for.
-        for table, column in connection.execute(_OTHER_COLLATIONS).all():
-            change = f'ALTER TABLE "{table}" ALTER COLUMN "{column}" TYPE text COLLATE "C"'
-            connection.execute(text(change))
-    return Migrated(present, newest)
+
+
+def upgrade_database(connection: Connection, to: str = "head") -> None:
+    """Run the migrations up to this one; texts are compared byte by byte in every catalog."""
+    upgrade(connection, to)
+    for table, column in connection.execute(_OTHER_COLLATIONS).all():
+        change = f'ALTER TABLE "{table}" ALTER COLUMN "{column}" TYPE text COLLATE "C"'
+        connection.execute(text(change))
 
 
 def _schema_of(connection: Connection) -> str | None:
@@ -94,7 +103,10 @@ def _schema_of(connection: Connection) -> str | None:
     present = connection.execute(select(_VERSION.c.version_num)).scalar()
     if present is not None and present not in revisions():
         raise NewerFormatError(
-            f"the catalog has schema {present}, which this version of ragmesh does not know",
+            f"the catalog has schema {present}, and this version of ragmesh knows up to"
+            f" {revisions()[-1]}: a schema never goes back. Start the newer version again, or have"
+            " this one begin with `ragmesh backup restore` of a backup that it made, in an empty"
+            " catalog",
             metadata={"store": "catalog", "format": present},
         )
     return present

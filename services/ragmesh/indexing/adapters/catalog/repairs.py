@@ -201,14 +201,18 @@ class SqlRepairs(Store):
         """Those of the keys that no revision names."""
 
         def unit(connection: Connection) -> frozenset[str]:
-            named: set[str] = set()
-            for part in batches(keys):
-                for column in (revisions.c.source_blob, revisions.c.text_blob):
-                    statement = select(column).where(column.in_(part))
-                    named.update(connection.execute(statement).scalars())
-            return frozenset(keys) - named
+            return frozenset(keys) - named_among(connection, keys)
 
         return await self._read(unit)
+
+
+def named_among(connection: Connection, keys: Sequence[str]) -> frozenset[str]:
+    """Those of the keys of blobs that a revision names."""
+    named: set[str] = set()
+    for part in batches(keys):
+        for column in (revisions.c.source_blob, revisions.c.text_blob):
+            named.update(connection.execute(select(column).where(column.in_(part))).scalars())
+    return frozenset(named)
 
 
 def _pending_of(row: Any) -> PendingDocument:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import QueuePool, StaticPool
@@ -48,6 +49,17 @@ def reader_engine(path: Path, *, connections: int) -> Engine:
         pool_size=connections,
         max_overflow=0,
         pool_timeout=30,
+        connect_args=_ANY_THREAD,
+    )
+    _prepare(engine, _READER, begin="BEGIN")
+    return engine
+
+
+def copying_engine(path: Path) -> Engine:
+    """An engine of one connection that reads the file of another process, and never writes."""
+    engine = create_engine(
+        f"sqlite:///file:{quote(str(path))}?mode=ro&uri=true",
+        poolclass=StaticPool,
         connect_args=_ANY_THREAD,
     )
     _prepare(engine, _READER, begin="BEGIN")

@@ -1,0 +1,41 @@
+"""Settings of backups."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from ragmesh.chassis.settings import Section
+from ragmesh.indexing.adapters.object_place import ObjectPlace
+from ragmesh.indexing.blob_settings import S3Settings
+
+_FOLDER = "file://"
+_OBJECTS = ("s3://", "gs://", "az://")
+
+
+class BackupSettings(Section):
+    """Where backups are kept."""
+
+    url: str | None = Field(
+        None,
+        pattern=r"^file:///.+|^(s3|gs|az)://[a-zA-Z0-9._-]+(/[^?#]*)?$",
+        description="Where `ragmesh backup create` writes when it is not told: file:///FOLDER, or"
+        " s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX.",
+    )
+    s3: S3Settings | None = Field(
+        None, description="Of an S3 that keeps backups; by default that of blobs.s3."
+    )
+    request_seconds: float = Field(
+        60.0,
+        gt=0,
+        le=600,
+        description="Longest time of one request to an object store that keeps backups.",
+    )
+
+    def place(self, named: str, default: S3Settings) -> Path | ObjectPlace:
+        """Where something that a person named, a folder or a URL, is."""
+        if not named.startswith(_OBJECTS):
+            return Path(named.removeprefix(_FOLDER))
+        options = (self.s3 or default).options() if named.startswith("s3://") else ()
+        return ObjectPlace(named.rstrip("/"), options, self.request_seconds)

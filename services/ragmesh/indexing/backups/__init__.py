@@ -1,0 +1,1 @@
+"""Backups: a copy of the catalog and of every file that it names, as of one moment."""
