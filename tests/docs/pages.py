@@ -100,6 +100,7 @@ class Page:
 def all_pages() -> list[Page]:
     """Every page that is the project's own documentation."""
     paths = [*ROOT.glob("*.md"), *(ROOT / "protos").glob("*.md"), ROOT / "examples" / "README.md"]
+    paths += (ROOT / "charts").glob("*/README.md")
     return [Page(path) for path in sorted([*paths, *(ROOT / "docs").rglob("*.md")])]
 
 
