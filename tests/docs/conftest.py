@@ -43,6 +43,7 @@ RUN_PAGES = (
     "docs/how-to/connect-s3.md",
     "docs/how-to/connect-weaviate.md",
     "docs/how-to/change-an-index.md",
+    "docs/how-to/build-the-image.md",
     "docs/tutorials/change-the-embedding-model.md",
 )
 """In the order in which they run; each may use what an earlier one has made."""

@@ -138,7 +138,7 @@ def _made_once(name: str, source: Path, make: Make) -> Path:
     if folder.exists():
         return folder
     kept.mkdir(parents=True, exist_ok=True)
-    with _lock(kept / f"{name}.lock"):
+    with locked(kept / f"{name}.lock"):
         if not folder.exists():
             print(f"tools: making {name}, once", flush=True)
             with tempfile.TemporaryDirectory(dir=kept) as scratch:
@@ -164,7 +164,8 @@ def _digest(source: Path) -> str:
 
 
 @contextmanager
-def _lock(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Hold what the file stands for, against other processes."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

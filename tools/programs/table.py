@@ -69,6 +69,8 @@ CNI_BRIDGE = DebianProgram("bridge", "containernetworking-plugins", CNI_FOLDER)
 IPTABLES = DebianProgram("iptables", "iptables")
 CONNTRACK = DebianProgram("conntrack", "conntrack")
 IP = DebianProgram("ip", "iproute2")
+BUILDAH = DebianProgram("buildah", "buildah")
+DEBOOTSTRAP = DebianProgram("debootstrap", "debootstrap")
 
 GROUPS: Mapping[str, tuple[Program, ...]] = MappingProxyType(
     {
@@ -80,6 +82,7 @@ GROUPS: Mapping[str, tuple[Program, ...]] = MappingProxyType(
             *(ETCD, CONTAINERD, CTR, RUNC, CNI_BRIDGE, IPTABLES, CONNTRACK, IP),
             PROMETHEUS,
         ),
+        "images": (BUILDAH, DEBOOTSTRAP),
     }
 )
 """What `make tools` has, by the tests that need it; what takes longest to compile comes first."""
