@@ -16,9 +16,10 @@ from typing import Any
 import yaml
 
 from tools.example_clients import find_go
-from tools.generate_protos import ToolError
+from tools.generate_protos import ROOT, ToolError
+from tools.programs.fetching import made_once
 
-MODULES = Path(__file__).with_name("modules.yaml")
+MODULES = ROOT / "tools" / "programs" / "schemas" / "modules.yaml"
 LOCATION = "{{.Group}}_{{.ResourceKind}}_{{.ResourceAPIVersion}}.json"
 """How kubeconform finds the schema of a kind in a folder of a version."""
 KINDS = frozenset(
@@ -165,3 +166,8 @@ def _references(part: Any) -> Iterable[str]:
     elif isinstance(part, list):
         for inner in part:
             yield from _references(inner)
+
+
+def fetch_schemas() -> Path:
+    """Have the schemas, unless they are here already; their folder."""
+    return made_once("kubernetes-schemas", MODULES.parent, make_schemas)

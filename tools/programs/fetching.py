@@ -53,7 +53,7 @@ class GoProgram:
     def fetch(self) -> Path:
         """Compile it; the program."""
         source = _PINS / "go" / self.module
-        return _made_once(self.name, source, lambda made: self._build(source, made)) / self.name
+        return made_once(self.name, source, lambda made: self._build(source, made)) / self.name
 
     def _build(self, source: Path, made: Path) -> None:
         go = find_go()
@@ -79,7 +79,7 @@ class JavaProgram:
     def fetch(self) -> Path:
         """Download the jars; their folder."""
         source = _PINS / "maven" / self.name
-        return _made_once(self.name, source, lambda made: self._download(source, made))
+        return made_once(self.name, source, lambda made: self._download(source, made))
 
     def _download(self, source: Path, made: Path) -> None:
         DebianProgram("java", "default-jre-headless").fetch()
@@ -131,7 +131,7 @@ def link_go_programs(programs: Iterable[Program]) -> Path:
     return folder
 
 
-def _made_once(name: str, source: Path, make: Make) -> Path:
+def made_once(name: str, source: Path, make: Make) -> Path:
     """The folder that `make` fills from `source`: whole, or not there; by one process at a time."""
     kept = cache_folder() / "tools"
     folder = kept / f"{name}-{_digest(source)}"

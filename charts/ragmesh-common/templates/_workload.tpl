@@ -3,12 +3,13 @@ The one place that decides by what kind of object a workload is run. Whatever po
 an autoscaler, asks `ragmesh-common.reference`.
 */}}
 {{- define "ragmesh-common.kind" -}}
-{{- if .workload.stateful -}}StatefulSet{{- else -}}Deployment{{- end -}}
+{{- if .workload.stateful -}}StatefulSet{{- else if .workload.rollout -}}Rollout{{- else -}}Deployment{{- end -}}
 {{- end -}}
 
 {{- define "ragmesh-common.reference" -}}
-apiVersion: apps/v1
-kind: {{ include "ragmesh-common.kind" . }}
+{{- $kind := include "ragmesh-common.kind" . -}}
+apiVersion: {{ ternary "argoproj.io/v1alpha1" "apps/v1" (eq $kind "Rollout") }}
+kind: {{ $kind }}
 name: {{ .workload.name }}
 {{- end -}}
 
@@ -19,9 +20,13 @@ podManagementPolicy: Parallel
 serviceName: {{ .workload.service }}
 {{- else -}}
 minReadySeconds: {{ .workload.values.minReadySeconds | int }}
+{{- if .workload.rollout }}
+{{ toYaml .workload.rollout }}
+{{- else }}
 strategy:
   type: RollingUpdate
   rollingUpdate: {maxUnavailable: 0, maxSurge: {{ .workload.values.maxSurge }}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 

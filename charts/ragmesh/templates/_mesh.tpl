@@ -97,6 +97,10 @@ probed: {{ ternary (dict "port" "internal" "scheme" "HTTP") (dict "port" "http" 
 startup: {{ if not $listens }}http{{ else if $encrypted }}tcp{{ else }}grpc{{ end }}
 terminationGracePeriodSeconds: {{ $values.terminationGracePeriodSeconds | default $ending }}
 shortestEnding: {{ $ending }}
+{{- with include "ragmesh.rollout.spec" (dict "root" $root "component" $component "name" $name "values" $values "active" (ternary $fullname $name (hasKey $listens "http"))) }}
+rollout:
+  {{- . | nindent 2 }}
+{{- end }}
 checksums:
   settings: {{ sha256sum $settings }}
   {{- with include "ragmesh.secretsSum" (list $root $component $row $values) }}
@@ -169,6 +173,7 @@ projected:
   # The group of the pod reads them: owned by root, they are nobody else's.
   defaultMode: 0440
   sources:
+    {{- if not . }} []{{ end }}
     {{- range . }}
     - secret:
         name: {{ .secret }}

@@ -48,7 +48,11 @@
 {{- if hasKey $listens "http" }}
 {{ include "ragmesh.rule" (dict "side" "from" "ports" (list $listens.http $listens.grpc) "peers" $policy.doorFrom) }}
 {{- if $policy.doorFrom }}
-{{ include "ragmesh.rule" (dict "side" "from" "ports" (list $listens.grpc) "peers" (include "ragmesh.podsOf" (dict "root" $root "component" "test") | fromYamlArray)) }}
+{{- $own := list "test" -}}
+{{- if and (eq $root.Values.rollout.provider "argo") $root.Values.rollout.analysis.questions.existingConfigMap -}}{{- $own = append $own "golden-questions" -}}{{- end -}}
+{{- range $own }}
+{{ include "ragmesh.rule" (dict "side" "from" "ports" (list $listens.grpc) "peers" (include "ragmesh.podsOf" (dict "root" $root "component" .) | fromYamlArray)) }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- if or $policy.metricsFrom $values.serviceMonitor.enabled }}

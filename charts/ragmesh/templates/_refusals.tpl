@@ -3,7 +3,7 @@ What cannot work is refused before anything is made, in a sentence that says wha
 is told at once.
 */}}
 {{- define "ragmesh.refuse" -}}
-{{- $faults := concat (include "ragmesh.faults.shape" . | fromYamlArray) (include "ragmesh.faults.settings" . | fromYamlArray) (include "ragmesh.faults.workloads" . | fromYamlArray) (include "ragmesh.faults.doors" . | fromYamlArray) -}}
+{{- $faults := concat (include "ragmesh.faults.shape" . | fromYamlArray) (include "ragmesh.faults.settings" . | fromYamlArray) (include "ragmesh.faults.workloads" . | fromYamlArray) (include "ragmesh.faults.doors" . | fromYamlArray) (include "ragmesh.faults.rollouts" . | fromYamlArray) -}}
 {{- if and .Values.clusterChecks (not $faults) -}}
 {{- $faults = include "ragmesh.faults.cluster" . | fromYamlArray -}}
 {{- end -}}

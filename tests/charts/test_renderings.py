@@ -1,0 +1,156 @@
+"""What every example of values becomes: valid for Kubernetes, hardened, the same each time."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.charts.rendering import (
+    CHART,
+    Manifest,
+    component,
+    example,
+    main_container,
+    of_kind,
+    pod_of,
+    pods,
+    rendered_text,
+    workloads,
+    write_manifests,
+)
+from tools.charts.kinds import LOCATION, fetch_schemas, supported_versions
+from tools.programs.table import HELM, KUBE_SCORE, KUBECONFORM
+
+pytestmark = pytest.mark.charts
+GOLDEN = Path(__file__).parent / "golden"
+# What is meant, by the names that kube-score has for it.
+_MEANT = (
+    # Probes of one process ask three different questions of the same listener.
+    "pod-probes-identical",
+    # Headless Services and their policies are checked edge by edge, in test_network.py.
+    "networkpolicy-targets-pod",
+    "pod-networkpolicy",
+    "service-targets-pod",
+    # Images are named by the user, by digest where it is hardened.
+    "container-image-tag",
+    "container-image-pull-policy",
+    # Scratch space is bounded by the sizeLimit of its volumes.
+    "container-ephemeral-storage-request-and-limit",
+    # The wish to be apart is a topology spread.
+    "deployment-has-host-podantiaffinity",
+    "statefulset-has-host-podantiaffinity",
+    # One process with files: there is no second one to keep.
+    "deployment-replicas",
+    # UIDs above 10000 are what it asks for, and 10001 is one.
+    "container-security-context-user-group-id",
+    "statefulset-has-poddisruptionbudget",
+    "deployment-has-poddisruptionbudget",
+)
+
+
+@pytest.mark.parametrize("version", supported_versions())
+def test_kubernetes_of_every_supported_version_takes_it(
+    manifests: list[Manifest], version: str, folder: Path
+) -> None:
+    path = write_manifests(manifests, folder / "manifests.yaml")
+    location = f"{fetch_schemas()}/{version}/{LOCATION}"
+    ran = subprocess.run(
+        [KUBECONFORM.fetch(), "-strict", "-schema-location", location, path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_it_is_what_was_last_looked_at(name: str) -> None:
+    golden = GOLDEN / f"{name}.yaml"
+    kept = golden.read_text(encoding="utf-8") if golden.exists() else ""
+    assert rendered_text(example(name)) == kept, "look at it, then `python -m tests.charts.golden`"
+
+
+def test_rendering_again_changes_no_byte(name: str) -> None:
+    command = [HELM.fetch(), "template", "ragmesh", CHART, "--namespace", "rag"]
+    values = CHART / "ci" / f"{name}-values.yaml"
+    ran = subprocess.run([*command, "--values", values], capture_output=True, text=True, check=True)
+    assert ran.stdout == rendered_text(example(name))
+
+
+def test_helm_finds_nothing_to_say(name: str) -> None:
+    values = CHART / "ci" / f"{name}-values.yaml"
+    ran = subprocess.run(
+        [HELM.fetch(), "lint", "--strict", CHART, "--values", values],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_kube_score_finds_nothing_critical(manifests: list[Manifest], folder: Path) -> None:
+    path = write_manifests(manifests, folder / "scored.yaml")
+    ignored = [option for test in _MEANT for option in ("--ignore-test", test)]
+    ran = subprocess.run(
+        [KUBE_SCORE.fetch(), "score", "--output-format", "ci", *ignored, path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    critical = [line for line in ran.stdout.splitlines() if line.startswith("[CRITICAL]")]
+    assert critical == [], ran.stderr
+
+
+def test_no_pod_may_do_what_restricted_forbids(manifests: list[Manifest]) -> None:
+    for pod in pods(manifests):
+        spec = pod["spec"]
+        assert spec["securityContext"]["runAsNonRoot"]
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in spec["containers"]:
+            security = container["securityContext"]
+            assert security["allowPrivilegeEscalation"] is False
+            assert security["readOnlyRootFilesystem"] is True
+            assert security["capabilities"] == {"drop": ["ALL"]}
+            assert {"requests", "limits"} <= container["resources"].keys()
+
+
+def test_no_pod_is_told_of_services_or_given_a_token(manifests: list[Manifest]) -> None:
+    for pod in pods(manifests):
+        assert pod["spec"]["enableServiceLinks"] is False
+        assert pod["spec"]["automountServiceAccountToken"] is False
+
+
+def test_every_workload_is_probed_three_times(manifests: list[Manifest]) -> None:
+    for workload in workloads(manifests).values():
+        container = main_container(pod_of(workload))
+        assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys()
+
+
+def test_replicas_are_left_to_whoever_scales(manifests: list[Manifest]) -> None:
+    scaled = {
+        one["spec"]["scaleTargetRef"]["name"]: one["spec"]["scaleTargetRef"]["kind"]
+        for one in of_kind(manifests, "HorizontalPodAutoscaler")
+    }
+    for workload in workloads(manifests).values():
+        name = workload["metadata"]["name"]
+        assert ("replicas" in workload["spec"]) == (name not in scaled)
+        assert scaled.get(name, workload["kind"]) == workload["kind"]
+
+
+def test_a_budget_lets_one_pod_go_at_a_time(manifests: list[Manifest]) -> None:
+    budgets = {component(one): one["spec"] for one in of_kind(manifests, "PodDisruptionBudget")}
+    assert budgets.keys() == workloads(manifests).keys()
+    assert all(budget["maxUnavailable"] == 1 for budget in budgets.values())
+
+
+def test_every_object_says_to_which_release_it_belongs(manifests: list[Manifest]) -> None:
+    for manifest in manifests:
+        labels = manifest["metadata"]["labels"]
+        assert labels["app.kubernetes.io/instance"] == "ragmesh", manifest["metadata"]["name"]
+        assert labels["app.kubernetes.io/part-of"] == "ragmesh"
+
+
+def test_the_versions_that_are_checked_are_those_that_the_chart_supports() -> None:
+    oldest = supported_versions()[0].rpartition(".")[0]
+    assert f'kubeVersion: ">={oldest}.0-0"' in (CHART / "Chart.yaml").read_text(encoding="utf-8")

@@ -1,0 +1,154 @@
+"""How Argo Rollouts is told to roll services out, and what it must never be told."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import yaml
+
+from ragmesh.app.settings import Settings
+from tests.charts.rendering import (
+    Manifest,
+    component,
+    example,
+    laid_over,
+    main_container,
+    of_kind,
+    pod_of,
+    rendered,
+    workloads,
+)
+
+pytestmark = pytest.mark.charts
+
+
+@pytest.fixture
+def argo() -> list[Manifest]:
+    return rendered(example("argo"))
+
+
+def rollout(argo: list[Manifest], name: str) -> dict[str, Any]:
+    found: dict[str, Any] = workloads(argo)[name]["spec"]
+    return found
+
+
+def templates(argo: list[Manifest]) -> dict[str, Manifest]:
+    return {
+        one["metadata"]["name"]: one["spec"]["metrics"][0]
+        for one in of_kind(argo, "AnalysisTemplate")
+    }
+
+
+def settings_of(manifests: list[Manifest], name: str) -> dict[str, Any]:
+    (kept,) = (one for one in of_kind(manifests, "ConfigMap") if f"{name}.yaml" in one["data"])
+    found: dict[str, Any] = yaml.safe_load(kept["data"][f"{name}.yaml"])
+    return found
+
+
+def test_without_a_provider_there_is_no_object_of_argo() -> None:  # PD-1
+    kinds = {one["kind"] for one in rendered(example("distributed"))}
+    assert not kinds & {"Rollout", "AnalysisTemplate"}
+
+
+def test_a_service_is_run_by_one_kind_of_object(argo: list[Manifest]) -> None:  # PD-1
+    kinds = {component(one): one["kind"] for one in of_kind(argo, "Rollout", "Deployment")}
+    assert kinds == {
+        **dict.fromkeys(("embedding", "gateway", "generation"), "Rollout"),
+        **dict.fromkeys(("indexer", "indexing", "retrieval"), "Rollout"),
+        "cache": "Deployment",
+    }
+    names = [one["metadata"]["name"] for one in of_kind(argo, "Rollout", "Deployment")]
+    assert len(set(names)) == len(names)
+
+
+def test_an_autoscaler_points_at_the_kind_that_runs_the_service(argo: list[Manifest]) -> None:
+    (scaler,) = of_kind(argo, "HorizontalPodAutoscaler")  # PD-1
+    target = scaler["spec"]["scaleTargetRef"]
+    assert target["kind"] == "Rollout"
+    assert target["apiVersion"] == "argoproj.io/v1alpha1"
+
+
+def test_new_pods_are_judged_only_after_callers_have_turned_to_them(argo: list[Manifest]) -> None:
+    steps = rollout(argo, "retrieval")["strategy"]["canary"]["steps"]
+    kinds = [next(iter(step)) for step in steps]
+    assert kinds == ["setWeight", "pause", "analysis"] * 2
+    age = settings_of(argo, "retrieval")["internal"].get(
+        "connection_age_seconds", Settings(target="retrieval").internal.connection_age_seconds
+    )
+    for step in steps[1::3]:
+        assert int(step["pause"]["duration"].removesuffix("s")) > age
+
+
+def test_a_measurement_that_says_nothing_is_neither_pass_nor_failure(argo: list[Manifest]) -> None:
+    for name in ("ragmesh-error-rate", "ragmesh-p95"):  # PD-4
+        metric = templates(argo)[name]
+        for condition in (metric["successCondition"], metric["failureCondition"]):
+            assert condition.startswith("len(result) > 0 && !isNaN(result[0]) && ")
+        assert metric["inconclusiveLimit"] < metric["count"]
+
+
+def test_an_open_verdict_about_answers_is_asked_for_again_and_never_a_pass(
+    argo: list[Manifest],
+) -> None:
+    job = templates(argo)["ragmesh-golden-questions"]["provider"]["job"]["spec"]  # PD-4
+    failing, waiting = job["podFailurePolicy"]["rules"]
+    assert (failing["action"], failing["onExitCodes"]["values"]) == ("FailJob", [1, 2])
+    assert (waiting["action"], waiting["onExitCodes"]["values"]) == ("Ignore", [3])
+    assert job["activeDeadlineSeconds"] > 0
+    assert job["template"]["spec"]["restartPolicy"] == "Never"
+
+
+def test_doors_are_looked_at_by_their_preview_before_anybody_else_comes(
+    argo: list[Manifest],
+) -> None:
+    strategy = rollout(argo, "gateway")["strategy"]["blueGreen"]
+    services = {one["metadata"]["name"]: one["spec"] for one in of_kind(argo, "Service")}
+    active, preview = services[strategy["activeService"]], services[strategy["previewService"]]
+    ports = [{one["name"]: one["port"] for one in each["ports"]} for each in (active, preview)]
+    assert ports[0] == ports[1]
+    assert active["selector"] == preview["selector"]
+    (server,) = strategy["prePromotionAnalysis"]["args"]
+    assert server["value"] == f"{strategy['previewService']}:50051"
+
+
+def test_going_back_is_a_switch(argo: list[Manifest]) -> None:  # PD-6
+    for name in ("gateway", "retrieval"):
+        assert rollout(argo, name)["rollbackWindow"] == {"revisions": 3}
+    assert rollout(argo, "gateway")["strategy"]["blueGreen"]["scaleDownDelaySeconds"] >= 300
+
+
+@pytest.mark.parametrize("name", ["distributed", "argo", "hardened"])
+def test_a_pod_that_ends_has_time_for_its_longest_stream(name: str) -> None:  # PD-7
+    manifests = rendered(example(name))
+    for part, workload in workloads(manifests).items():
+        spec = pod_of(workload)["spec"]
+        told = settings_of(manifests, part)["internal"]
+        pre_stop = main_container(pod_of(workload))["lifecycle"]["preStop"]["sleep"]["seconds"]
+        needed = pre_stop + told["drain_seconds"] + told["grace_seconds"]
+        assert needed < spec["terminationGracePeriodSeconds"], part
+        assert told["grace_seconds"] > Settings().gateway.question_seconds
+
+
+def test_a_changed_setting_rolls_just_the_pods_that_read_it() -> None:  # PD-9
+    base = example("distributed")
+    changed = laid_over(base, {"settings": {"generation": {"min_confidence": 0.4}}})
+    before, after = workloads(rendered(base)), workloads(rendered(changed))
+    rolled = {part for part in before if pod_of(before[part]) != pod_of(after[part])}
+    assert rolled == {"generation"}
+
+
+@pytest.mark.parametrize("name", ["distributed", "argo"])
+def test_a_new_chart_version_alone_rolls_nothing(name: str) -> None:
+    for workload in workloads(rendered(example(name))).values():
+        labels: Mapping[str, str] = pod_of(workload)["metadata"]["labels"]
+        assert not {"helm.sh/chart", "app.kubernetes.io/version"} & labels.keys()
+
+
+def test_the_least_share_is_what_one_pod_of_all_takes(argo: list[Manifest]) -> None:
+    for part in ("embedding", "generation", "indexing", "indexer"):
+        spec = rollout(argo, part)
+        least = spec["strategy"]["canary"]["steps"][0]["setWeight"]
+        assert math.floor(100 / (spec["replicas"] + 1)) <= least
