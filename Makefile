@@ -78,8 +78,9 @@ test: setup ## Run the tests, with coverage of services/ (starts and stops what 
 	$(BIN)/coverage report
 
 .PHONY: test-faults
-test-faults: setup ## End, kill, double and time processes under load, one test at a time (starts and stops what it needs)
-	$(BIN)/pytest -m "faults and not soak"
+test-faults: setup tools ## End, kill, freeze, cut and time processes and servers under load, one test at a time (SEED=… for one seed alone; starts and stops what it needs; as root)
+	scratch=$$(mktemp -d -p "$$(tools/scratch.sh)"); trap 'rm -rf "$$scratch"' EXIT; \
+	TMPDIR="$$scratch" SEED="$(SEED)" $(BIN)/pytest -m "faults and not soak" $(if $(SEED),tests/faults/real/test_seeds.py)
 
 .PHONY: test-servers
 test-servers: setup ## Run the adapters on real servers: Kafka, Weaviate, PostgreSQL, Redis, S3, a collector (starts and stops them; as root)
@@ -109,8 +110,13 @@ bench: setup ## Measure speed, onto docs/reference/benchmarks.md (BENCH=I1 for o
 soak-seams: setup ## End every target of a mesh under load, and add and stop replicas, onto docs/reference/seams.md (five minutes)
 	$(BIN)/pytest -q -m "soak or faults" tests/e2e/test_seams.py tests/soak/soak_seams.py
 
+.PHONY: soak-faults
+soak-faults: setup tools ## Have a mesh on real servers lose processes, servers and wires under load, onto docs/reference/faults.md (SEEDS=200, MINUTES=… at most; goes on where it stopped; as root)
+	scratch=$$(mktemp -d -p "$$(tools/scratch.sh)"); trap 'rm -rf "$$scratch"' EXIT; \
+	TMPDIR="$$scratch" $(BIN)/python -m tests.soak.soak_faults --seeds $(or $(SEEDS),200) $(if $(MINUTES),--minutes $(MINUTES))
+
 .PHONY: soak-kill
-soak-kill: setup ## Kill a mesh again and again under load and compare with a clean one, onto docs/reference/faults.md (ROUNDS=200, 40 minutes)
+soak-kill: setup ## Kill a mesh again and again under load and compare with a clean one, onto docs/reference/kills.md (ROUNDS=200, 40 minutes)
 	$(BIN)/python -m tests.soak.soak_kill --rounds $(or $(ROUNDS),200)
 
 .PHONY: soak-isolation

@@ -20,10 +20,21 @@ from tests.faults.script import Expected, Operation, text_of
 
 COLLECTION = "notes"
 _TIMEOUT_SECONDS = 60.0
+_NOBODY_KNOWS = frozenset({Kind.UNAVAILABLE, Kind.DEADLINE})
+_AWAY = frozenset({503, 504})
+"""The same in HTTP."""
 
 
 class AwayError(Exception):
-    """The mesh was killed meanwhile: nobody knows what became of the call."""
+    """The mesh was killed meanwhile: nobody knows what became of the call; why, if it was told."""
+
+
+class RefusedError(Exception):
+    """The call was refused for good: it has not happened."""
+
+    def __init__(self, reason: str, told: object) -> None:
+        super().__init__(reason, told)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +43,7 @@ class Doors:
 
     rest: httpx.AsyncClient
     grpc: GatewayClient
+    collection: str = COLLECTION
 
     async def apply(self, operation: Operation, chance: Random) -> int:
         """Ask for it at either door; the revision that was answered."""
@@ -40,16 +52,16 @@ class Doors:
         try:
             return await self._by_grpc(operation)
         except RagmeshError as error:
-            if error.kind is Kind.UNAVAILABLE:
-                raise AwayError from error
-            raise
+            if error.kind in _NOBODY_KNOWS:
+                raise AwayError(error.reason) from error
+            raise RefusedError(error.reason, (operation, error)) from error
 
     async def call(self, method: str, path: str, **body: Any) -> httpx.Response:
         """A call over REST below the collection's documents."""
         try:
-            return await self.rest.request(method, f"/collections/{COLLECTION}{path}", **body)
+            return await self.rest.request(method, f"/collections/{self.collection}{path}", **body)
         except httpx.TransportError as error:
-            raise AwayError from error
+            raise AwayError(type(error).__name__) from error
 
     async def look(self, name: str) -> tuple[int, str, list[str] | None] | None:
         """(revision, title, access) of a document, None when it is not found."""
@@ -91,19 +103,20 @@ class Doors:
                 }
                 reply = await self.call("POST", "/documents", json=body)
             case "retitle":
-                change = {"title": operation.title}
-                reply = await self.call("PATCH", f"/documents/{name}", json=change)
+                titled = {"title": operation.title}
+                reply = await self.call("PATCH", f"/documents/{name}", json=titled)
             case "open":
-                change = {"access": operation.access}
-                reply = await self.call("PATCH", f"/documents/{name}", json=change)
+                opened = {"access": operation.access}
+                reply = await self.call("PATCH", f"/documents/{name}", json=opened)
             case "delete":
                 reply = await self.call("DELETE", f"/documents/{name}")
             case _:
                 path = f"/documents/{name}/revisions/{operation.revision}:restore"
                 reply = await self.call("POST", path)
-        if reply.status_code == 503:
-            raise AwayError
-        assert reply.status_code in (200, 202), (operation, reply.text)
+        if reply.status_code in _AWAY:
+            raise AwayError(reply.json()["reason"])
+        if reply.status_code not in (200, 202):
+            raise RefusedError(reply.json()["reason"], (operation, reply.text))
         answer = reply.json()
         accepted: dict[str, int] = answer["documents"][0] if "documents" in answer else answer
         return accepted["revision"]
@@ -121,25 +134,40 @@ class Doors:
                     metadata=Metadata.parse({"name": name}),
                     access=access,
                 )
-                accepted = await door.create_document(COLLECTION, upload)
+                accepted = await door.create_document(self.collection, upload)
             case "retitle":
                 change = DocumentChange(title=operation.title)
-                accepted = await door.update_document(COLLECTION, name, change)
+                accepted = await door.update_document(self.collection, name, change)
             case "open":
                 change = DocumentChange(access=access, reset_access=access is None)
-                accepted = await door.update_document(COLLECTION, name, change)
+                accepted = await door.update_document(self.collection, name, change)
             case "delete":
-                accepted = await door.delete_document(COLLECTION, name)
+                accepted = await door.delete_document(self.collection, name)
             case _:
-                accepted = await door.restore_revision(COLLECTION, name, operation.revision)
+                accepted = await door.restore_revision(self.collection, name, operation.revision)
         return accepted.revision
 
 
 @asynccontextmanager
 async def doors_of(mesh: Mesh) -> AsyncIterator[Doors]:
     """Both doors, open for the time of the block."""
+    async with doors_at(mesh.http, mesh.grpc) as doors:
+        yield doors
+
+
+@asynccontextmanager
+async def doors_at(
+    http: str,
+    grpc: str,
+    *,
+    collection: str = COLLECTION,
+    api_key: str = "",
+    seconds: float = _TIMEOUT_SECONDS,
+) -> AsyncIterator[Doors]:
+    """The doors at two addresses; nobody waits for longer than so many seconds."""
+    headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
     async with (
-        httpx.AsyncClient(base_url=f"{mesh.http}/api/v1", timeout=_TIMEOUT_SECONDS) as rest,
-        gateway_client(mesh.grpc, deadline_seconds=_TIMEOUT_SECONDS) as grpc,
+        httpx.AsyncClient(base_url=f"{http}/api/v1", timeout=seconds, headers=headers) as rest,
+        gateway_client(grpc, api_key=api_key, deadline_seconds=seconds) as client,
     ):
-        yield Doors(rest, grpc)
+        yield Doors(rest, client, collection)

@@ -11,6 +11,7 @@ from ragmesh.retrieval.follower import STALE_HEADS
 from tests.faults.doors import AwayError, Doors
 from tests.faults.script import ANCHOR, parts_of
 
+_LATE = frozenset({STALE_HEADS})
 MODES = ("hybrid", "dense", "keyword")
 _PAUSE_SECONDS = 0.02
 _TELLS = re.compile(r"Owl (\w+) in edition (\d+), part (\d+)")
@@ -62,20 +63,25 @@ def fault_of(found: list[tuple[int, int, int]]) -> str:
     return ""
 
 
-async def found_of(doors: Doors, name: str, mode: str) -> list[tuple[int, int, int]] | None:
-    """(revision, edition, part) of every hit; None while the mesh refuses or says it is late."""
+async def found_of(
+    doors: Doors, name: str, mode: str, *, aside: str = "", excuses: frozenset[str] = _LATE
+) -> list[tuple[int, int, int]] | None:
+    """(revision, edition, part) of every hit; None while the mesh refuses or says it is late.
+
+    A word aside makes a search that nobody has made before.
+    """
     search = {
-        "query": f"owl {name} edition part",
+        "query": f"owl {name} edition part {aside}".strip(),
         "mode": mode,
         "limit": 50,
         "filter": {"eq": ["name", name]},
     }
     reply = await doors.call("POST", "/search", json=search)
-    if reply.status_code == 503:
+    if reply.status_code in (503, 504):
         return None
     assert reply.status_code == 200, reply.text
     answer = reply.json()
-    if STALE_HEADS in answer["degraded"]:
+    if excuses & set(answer["degraded"]):
         return None
     found = []
     for hit in answer["hits"]:

@@ -53,6 +53,11 @@ class Wire:
     _ends: set[asyncio.StreamWriter] = field(default_factory=set)
     _loop: asyncio.AbstractEventLoop | None = None
 
+    @property
+    def address(self) -> str:
+        """Where clients find it, as HOST:PORT."""
+        return f"{LOOPBACK}:{self.here}"
+
     def slow(self, seconds: float) -> None:
         """Delay each piece by so long, in both directions."""
         self.to_server = replace(self.to_server, latency_seconds=seconds)
@@ -61,6 +66,11 @@ class Wire:
     def silence(self) -> None:
         """Let nothing pass, and tell nobody: the other end looks as if it thought."""
         self.to_server = self.to_client = Weather(is_silent=True)
+
+    def narrow(self, bytes_per_second: float) -> None:
+        """Let no more than so much pass, in each direction."""
+        weather = Weather(bytes_per_second=bytes_per_second)
+        self.to_server = self.to_client = weather
 
     def swallow_answers(self) -> None:
         """Let requests pass and hold back what is answered: was it done or not?"""

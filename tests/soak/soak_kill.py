@@ -1,4 +1,4 @@
-"""`make soak-kill`: seeded rounds of kill -9, onto docs/reference/faults.md.
+"""`make soak-kill`: seeded rounds of kill -9, onto docs/reference/kills.md.
 
 `make test-faults` runs eight of the same rounds.
 """
@@ -110,8 +110,8 @@ def write(report: Report, command: str) -> None:
         ("slowest start until ready", f"{tally.slowest_start:.1f} s", "-"),
     )
     write_page(
-        "faults.md",
-        "Faults",
+        "kills.md",
+        "Kills",
         command,
         ABOUT,
         extent=f"Seeds {report.first_seed} to {last}, {report.seconds / 60:.0f} minutes",

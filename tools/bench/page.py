@@ -87,7 +87,7 @@ def circumstances() -> tuple[str, ...]:
     """What figures depend on, as a list of the page; nothing in it says whose machine it was."""
     libraries = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
     return (
-        f"- Commit `{_commit()}`, {datetime.now(UTC):%Y-%m-%d}",
+        f"- Commit `{commit()}`, {datetime.now(UTC):%Y-%m-%d}",
         f"- {_machine()}",
         f"- Python {platform.python_version()}, {libraries}",
     )
@@ -99,7 +99,9 @@ def _row(goal: Goal) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _commit() -> str:
+def commit() -> str:
+    """What is checked out, and whether it was changed since."""
+
     def git(*arguments: str) -> str:
         ran = subprocess.run(
             ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True

@@ -16,7 +16,7 @@ from tools.processes import Command, Process, await_condition
 from tools.servers.network import Network
 from tools.servers.table import KINDS, Kind
 
-START_SECONDS = 90.0
+START_SECONDS = 300.0
 _TOLD_LINES = 20
 
 
@@ -140,7 +140,7 @@ class Server:
         if self.kind.prepare and not prepared.exists():
             # What a preparation that was killed has left; no server has run on it.
             shutil.rmtree(self.folder / "data", ignore_errors=True)
-            if self._launch(self.kind.prepare).wait() != 0:
+            if self._launch(self.kind.prepare).wait(START_SECONDS) != 0:
                 raise ServerError(f"{self.name} cannot be prepared: {self._last_words()}")
             prepared.touch()
 

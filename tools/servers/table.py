@@ -91,6 +91,14 @@ listener.name.secured.ssl.keystore.type=PEM
 listener.name.secured.ssl.keystore.location=$folder/broker.pem
 """
 
+_KAFKA_WIRED = """\
+listeners=PLAINTEXT://$host:$kafka,CONTROLLER://$host:$controller,WIRED://$host:$wired
+advertised.listeners=PLAINTEXT://$host:$kafka,WIRED://$host:$wire
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,WIRED:PLAINTEXT
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+"""
+
 _COLLECTOR = """\
 receivers: {otlp: {protocols: {grpc: {endpoint: "$host:$otlp"}}}}
 processors:
@@ -129,6 +137,14 @@ _KAFKA_KIND = Kind(
 
 KINDS: Mapping[str, Kind] = {
     "kafka": _KAFKA_KIND,
+    "kafka-wired": replace(
+        _KAFKA_KIND,
+        # A broker names the address where it is found: whoever starts it says at which port the
+        # wire is that leads to its port `wired`.
+        files={"server.properties": _KAFKA.replace(_KAFKA_OPEN, _KAFKA_WIRED)},
+        ports=("kafka", "controller", "wired", "wire"),
+        url="kafka://$host:$wire",
+    ),
     "kafka-secured": replace(
         _KAFKA_KIND,
         # Whoever starts it puts key and certificate into $folder/broker.pem.

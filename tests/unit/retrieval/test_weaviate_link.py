@@ -160,3 +160,39 @@ def test_a_url_names_a_host_and_both_ports(url: str, server: WeaviateServer) -> 
 def test_another_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="must"):
         WeaviateServer.parse(url)
+
+
+async def test_who_has_just_started_is_not_believed_that_there_is_nothing() -> None:
+    ready = False
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        if request.url.path.endswith("/ready"):
+            return httpx2.Response(200 if ready else 503)
+        return httpx2.Response(404)
+
+    async with linked(answer) as link:
+        with pytest.raises(StoreUnavailableError, match="does not know yet"):
+            await link.find("schema/Words")
+        ready = True
+        assert await link.find("schema/Words") is None
+
+
+async def test_what_is_known_only_once_the_server_is_ready_is_found() -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request.url.path)
+        is_known = len(asked) == 3 or request.url.path.endswith("/ready")
+        return httpx2.Response(200 if is_known else 404, json={"class": "Words"})
+
+    async with linked(answer) as link:
+        assert await link.find("schema/Words") == {"class": "Words"}
+
+
+async def test_a_connection_that_is_cut_as_soon_as_it_is_made_is_no_defect_of_ours() -> None:
+    def answer(_request: httpx2.Request) -> httpx2.Response:
+        raise AttributeError("'NoneType' object has no attribute 'getpeername'")
+
+    async with linked(answer) as link:
+        with pytest.raises(StoreUnavailableError, match="cannot be reached"):
+            await link.find("schema/Words")

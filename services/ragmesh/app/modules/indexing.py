@@ -38,12 +38,15 @@ async def open_parsers(wiring: Wiring) -> AsyncIterator[ParserPool]:
 @asynccontextmanager
 async def open_kafka(wiring: Wiring, address: KafkaAddress) -> AsyncIterator[EventLog]:
     """The log in a Kafka, which may be away: whoever needs it waits, and `/readyz` tells."""
-    from ragmesh.chassis.events.kafka.log import open_kafka_event_log
+    from ragmesh.chassis.events.kafka.clients import consumers_missed_after
+    from ragmesh.chassis.events.kafka.log import KafkaOptions, open_kafka_event_log
 
+    session = wiring.settings.events.kafka.session_seconds
+    options = KafkaOptions(make_consumer=consumers_missed_after(session))
     watching = wiring.telemetry.events
     telemetry = None if watching is None else watching.of("kafka")
     async with (
-        open_kafka_event_log(address, wiring.clock, telemetry=telemetry) as log,
+        open_kafka_event_log(address, wiring.clock, options=options, telemetry=telemetry) as log,
         wiring.life.tasks.running("events.watch", log.watch()),
         watching_store(wiring, "events", log.probe),
     ):

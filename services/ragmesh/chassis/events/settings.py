@@ -50,6 +50,13 @@ class KafkaSettings(Section):
     replication: int = Field(
         3, ge=1, le=10, description="Brokers that hold each event of a topic that is made."
     )
+    session_seconds: float = Field(
+        45.0,
+        ge=6.0,
+        le=300.0,
+        description="How long a process that consumes may say nothing before others get its "
+        "events: after a kill they wait so long. Brokers allow 6 to 1800.",
+    )
 
     @model_validator(mode="after")
     def _refuse_halves(self) -> Self:

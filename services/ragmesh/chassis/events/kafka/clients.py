@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -21,7 +23,7 @@ PRODUCER = MappingProxyType(
         "metadata_max_age_ms": 30_000,
     }
 )
-CONSUMER = MappingProxyType(
+CONSUMER: Mapping[str, Any] = MappingProxyType(
     {
         "enable_auto_commit": False,
         "auto_offset_reset": "earliest",
@@ -37,6 +39,7 @@ CONSUMER = MappingProxyType(
         "retry_backoff_ms": 250,
     }
 )
+_BEATS_IN_A_SESSION = 15
 ADMIN = MappingProxyType({"request_timeout_ms": 10_000})
 _CLIENT_ID = "ragmesh"
 
@@ -49,6 +52,13 @@ def producer(address: KafkaAddress) -> AIOKafkaProducer:
 def consumer(address: KafkaAddress, group: str, **changes: Any) -> AIOKafkaConsumer:
     """A consumer that is not connected yet; only tests and lookouts change what is pinned."""
     return AIOKafkaConsumer(**_options(address), group_id=group, **{**CONSUMER, **changes})
+
+
+def consumers_missed_after(seconds: float) -> Callable[[KafkaAddress, str], AIOKafkaConsumer]:
+    """Makes consumers whose partitions go to others once they have said nothing for so long."""
+    session = round(1_000 * seconds)
+    beat = min(CONSUMER["heartbeat_interval_ms"], session // _BEATS_IN_A_SESSION)
+    return partial(consumer, session_timeout_ms=session, heartbeat_interval_ms=beat)
 
 
 def admin(address: KafkaAddress, **changes: Any) -> AIOKafkaAdminClient:

@@ -155,7 +155,9 @@ class WeaviateLink:
                 )
         except (TimeoutError, httpx2.TimeoutException) as error:
             raise self._late() from error
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, AttributeError) as error:
+            # anyio looks for the peer of a connection that was cut as soon as it was made, and
+            # stumbles over the socket that uvloop has taken away.
             raise self._away() from error
         if response.status_code in _KEY_REFUSED:
             raise self._refused_key()
@@ -175,12 +177,24 @@ class WeaviateLink:
     async def find(self, path: str) -> Any:
         """JSON of what is at a path; None when there is nothing."""
         status, told = await self.rest("GET", path)
+        if status == HTTPStatus.NOT_FOUND:
+            # A server that has just started answers before it knows what it keeps.
+            await self._require_ready()
+            status, told = await self.rest("GET", path)
         return self._expected(f"GET {path}", status, told)
 
     async def remove(self, path: str) -> None:
         """Remove what is at a path, if there is something."""
         status, told = await self.rest("DELETE", path)
         self._expected(f"DELETE {path}", status, told)
+
+    async def _require_ready(self) -> None:
+        status, _ = await self.rest("GET", ".well-known/ready")
+        if not _is_success(status):
+            raise StoreUnavailableError(
+                "Weaviate has started and does not know yet what it keeps",
+                retry_after_seconds=_RETRY_SECONDS,
+            )
 
     def _expected(self, call: str, status: int, told: object) -> object:
         if status == HTTPStatus.NOT_FOUND:

@@ -35,6 +35,16 @@ def test_members_are_missed_after_45_seconds_and_may_go_without_a_poll_for_10_mi
     assert clients.CONSUMER["max_poll_interval_ms"] == 600_000
 
 
+@pytest.mark.parametrize(("seconds", "beat"), [(45.0, 3_000), (6.0, 400), (300.0, 3_000)])
+async def test_a_member_says_that_it_is_there_many_times_before_it_is_missed(
+    seconds: float, beat: int
+) -> None:
+    consumer = clients.consumers_missed_after(seconds)(ADDRESS, "g")
+    consumer._closed = True
+    assert consumer._session_timeout_ms == 1_000 * seconds
+    assert consumer._heartbeat_interval_ms == beat
+
+
 def test_brokers_wait_for_longer_than_a_member_takes_to_let_go() -> None:
     # EV-5
     times = MemberTimes()
