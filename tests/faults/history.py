@@ -197,8 +197,7 @@ def faults_of(sight: Sight, history: History) -> Iterator[str]:
         yield f"revision {sight.revision} holds edition {edition}, and was shown {sight.parts}"
         return
     shown = sorted(part.part for part in sight.parts)
-    whole = shown == list(range(parts_of(edition or 0)))
-    if not whole and not (_is_unique(shown) and _may_lack_words(sight, history)):
+    if edition is not None and shown != list(range(parts_of(edition))):
         yield f"parts {shown} of revision {sight.revision}, which has {parts_of(edition)}"
     oldest = _oldest_allowed(sight, history)
     if sight.revision < oldest:
@@ -223,25 +222,6 @@ def _oldest_allowed(sight: Sight, history: History) -> int:
         and call.ended < since
     )
     return max((*seen, *deleted), default=0)
-
-
-def _is_unique(shown: list[int]) -> bool:
-    return len(set(shown)) == len(shown)
-
-
-def _may_lack_words(sight: Sight, history: History) -> bool:
-    """Whether some parts may not be found by their words for now.
-
-    A known defect: attributes are changed in place, and until Weaviate has flushed them, a search
-    by words that filters finds only one of the chunks that were changed together.
-    """
-    return sight.mode == "keyword" and any(
-        call.name == sight.name
-        and call.operation.kind in ("retitle", "open")
-        and call.outcome is not Outcome.REFUSED
-        and call.began < sight.ended
-        for call in history.calls
-    )
 
 
 def _must_be_found(sight: Sight, history: History) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
 import pytest
 
 from ragmesh.core.errors import IndexVersionGoneError, StorageFullError, StoreUnavailableError
-from ragmesh.core.index import DocumentDigest, DocumentWrite, IndexSpec
+from ragmesh.core.index import AttributesWrite, DocumentDigest, DocumentWrite, IndexSpec
 from ragmesh.core.pages import PageRequest
 from ragmesh.core.vectors import Vector
 from ragmesh.retrieval.adapters.weaviate.index import WeaviateIndex
@@ -219,3 +220,22 @@ async def nearest(index: WeaviateIndex, spec: IndexSpec, vector: Vector) -> set[
 def texts(number: int) -> list[str]:
     """Chunks of which no two are alike."""
     return [f"cat number{number} part{part} of many" for part in range(CHUNKS)]
+
+
+async def test_by_their_words_chunks_are_found_while_their_attributes_are_changed(
+    weaviate_server: Server,
+) -> None:
+    # What is replaced under its number is lost to searches by words that filter, as all here do.
+    async with index_on(weaviate_server, flush_seconds=FLUSH_SECONDS) as index:
+        spec, publisher = await created(index)
+        written = document_write(spec, "a", *(f"cat number{part}" for part in range(4)))
+        await publish(index, written, publisher)
+        changed = replace(written.attributes, generation=2, title="Another")
+        change = AttributesWrite(spec.index_version_uid, written.document_uid, 1, changed)
+        async with asyncio.TaskGroup() as tasks:
+            changing = tasks.create_task(index.update_attributes(change))
+            while not changing.done():
+                assert len(await find(index, spec, keyword=True)) == 4
+                await asyncio.sleep(0.1)
+        assert len(await find(index, spec, keyword=True)) == 4
+        await index.drop(spec.index_version_uid)

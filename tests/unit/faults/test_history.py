@@ -193,20 +193,6 @@ def test_a_search_shows_the_whole_of_one_revision_that_is_not_too_old(name: str)
     assert fault in "".join(told)
 
 
-def test_by_its_words_a_part_may_be_missing_of_what_has_changed_its_attributes() -> None:
-    lacking = replace(seen(SECOND, 2, LATER, range(1)), mode="keyword")
-    calls = (*TWO, ok(replace(RETITLE, title=""), 2, 10))
-    end = found(4, 5)
-    assert violations(history(*TWO, end=end, sights=(lacking,)))
-    assert not violations(history(*calls, end=end, sights=(lacking,)))
-    for strict in (
-        replace(lacking, mode="hybrid"),
-        replace(lacking, ended=lacking.began - LATER),
-        replace(lacking, parts=lacking.parts * 2),
-    ):
-        assert violations(history(*calls, end=end, sights=(strict,)))
-
-
 def test_what_was_deleted_is_not_seen_again() -> None:
     calls = (*TWO, ok(DELETE, 3, 10, 11))
     end = found(4, 5, None)

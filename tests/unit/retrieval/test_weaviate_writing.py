@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 
 from ragmesh.core.ids import chunk_id
+from ragmesh.core.vectors import Vector
+from ragmesh.retrieval.adapters.analysis import Analyzer
+from ragmesh.retrieval.adapters.weaviate.objects import chunk_objects, with_attributes
 from ragmesh.retrieval.adapters.weaviate.revisions import Record
 from ragmesh.retrieval.adapters.weaviate.writing import LEAVE_SECONDS, Writer
 from ragmesh.testing.clocks import ManualClock
-from ragmesh.testing.retrieval import attributes, index_spec, uid_of
+from ragmesh.testing.retrieval import attributes, chunks, index_spec, uid_of
 
 WHOLE = Record(uid_of("a"), 1, 2, "digest", attributes("a"))
 
@@ -55,3 +58,17 @@ async def test_what_an_index_may_not_know_is_removed_by_its_keys(
     assert removals.keys == (ids if by_keys else [])
     assert removals.conditions == (0 if by_keys else 1)
     assert removals.records == 1
+
+
+def test_changed_attributes_come_with_a_vector_that_is_another_one_for_the_store_alone() -> None:
+    spec, analyzer = index_spec(), Analyzer("en")
+    (stored,) = chunk_objects(
+        analyzer, spec.index_version_uid, ("d", 1), attributes("a"), chunks("a cat")
+    )
+    once = with_attributes(analyzer, stored, attributes("b"))
+    again = with_attributes(analyzer, once, attributes("c"))
+    assert (once.id, once.properties["document_id"]) == (stored.id, "b")
+    assert once.vector != stored.vector
+    assert again.vector == stored.vector
+    read, first = Vector(once.vector).floats(), Vector(stored.vector).floats()
+    assert read == pytest.approx(first, rel=1e-6)

@@ -120,7 +120,17 @@ def with_attributes(
     """The same chunk with other attributes; a slot that they leave empty is emptied."""
     kept = {k: v for k, v in stored.properties.items() if not k.startswith(slot_name(0)[:-1])}
     properties = {**kept, **attribute_properties(analyzer, attributes)}
-    return StoredObject(stored.id, properties, stored.vector)
+    return StoredObject(stored.id, properties, _renewed(stored.vector))
+
+
+def _renewed(vector: bytes) -> bytes:
+    """The same vector for whoever compares it, and another one for Weaviate, by its last bit.
+
+    An object whose vector is equal keeps its number, and is removed and added under it. Weaviate
+    1.35 then takes it out of the filter of every search by words that filters, since something
+    newer has removed that number: it is not found until the segments are merged, which can be long.
+    """
+    return bytes((vector[0] ^ 1, *vector[1:]))
 
 
 def _chunk_properties(analyzer: Analyzer, chunk: Chunk) -> Properties:

@@ -94,7 +94,7 @@ class Writer:
             lambda: [with_attributes(version.analyzer, one, write.attributes) for one in objects]
         )
         await version.chunks.put(changed)
-        await self._wait(changed)
+        await self._confirm(version, changed)
         await version.revisions.put([replace(record, attributes=write.attributes)])
 
     async def delete(self, version: Version, document_uid: str, below_revision: int) -> int:
