@@ -181,6 +181,10 @@ image: $(READY) ## Build the image and its SBOM into ~/.cache/ragmesh/images, un
 image-report: $(READY) ## Weigh the image with and without the model, onto docs/reference/image.md (BASE, BUILDER)
 	$(BIN)/python -m tools.image --report $(IMAGE)
 
+.PHONY: dev
+dev: setup ## Build the image, load it into the cluster that kubectl works on, and install or upgrade the chart there (MODE=distributed, BASE, BUILDER)
+	$(BIN)/python -m tools.inner_loop $(if $(MODE),--mode "$(MODE)") $(if $(BASE),--base "$(BASE)") $(if $(BUILDER),--builder "$(BUILDER)")
+
 ##@ Judge
 
 .PHONY: verify

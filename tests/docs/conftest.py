@@ -44,6 +44,9 @@ RUN_PAGES = (
     "docs/how-to/connect-weaviate.md",
     "docs/how-to/change-an-index.md",
     "docs/how-to/build-the-image.md",
+    "docs/how-to/develop-on-a-cluster.md",
+    "docs/how-to/upgrade.md",
+    "docs/how-to/install-air-gapped.md",
     "docs/tutorials/change-the-embedding-model.md",
 )
 """In the order in which they run; each may use what an earlier one has made."""
