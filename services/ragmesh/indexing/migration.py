@@ -128,11 +128,9 @@ def _provisioning(_observed: Observed, candidate: Standing) -> list[Step]:
 
 def _backfilling(observed: Observed, candidate: Standing) -> list[Step]:
     progress = observed.progress_of(candidate)
-    if progress.caught_up:
-        return [Enter(MigrationPhase.VERIFYING)]
-    if progress.failed and progress.failed == progress.lagging:
-        return [_incomplete(progress)]
-    return []
+    if not progress.close:
+        return []
+    return [_incomplete(progress)] if progress.failed else [Enter(MigrationPhase.VERIFYING)]
 
 
 def _verifying(observed: Observed, candidate: Standing) -> list[Step]:
@@ -169,7 +167,7 @@ def _canary(observed: Observed, candidate: Standing) -> list[Step]:
     if taken >= len(steps):
         return [Enter(MigrationPhase.PROMOTING)]
     # It may have fallen behind since it was filled: approvals take days, and encoders go away.
-    return [Weigh(taken)] if progress.caught_up else []
+    return [Weigh(taken)] if progress.close else []
 
 
 def _promoting(observed: Observed, candidate: Standing) -> list[Step]:

@@ -26,6 +26,8 @@ SOUND = "SOUND"
 SPEC_CHANGED = "SPEC_CHANGED"
 """Another index is wanted than the one that was being built."""
 NO_LEASE = float("inf")
+_FEW_DOCUMENTS = 64
+"""So many may be under way to a version that is close to its primary."""
 
 
 class Role(Enum):
@@ -126,6 +128,8 @@ class FollowerProgress:
     """Deleted documents whose chunks are still to be removed from it."""
     trouble: str = ""
     """Reason of the last failure that still stands."""
+    old: int = 0
+    """Of the lagging ones, those apart that it refuses, what it should have had long ago."""
 
     @property
     def percent(self) -> int:
@@ -138,6 +142,12 @@ class FollowerProgress:
     def caught_up(self) -> bool:
         """Whether it holds exactly what the primary shows."""
         return self.lagging == 0 and self.removals == 0
+
+    @property
+    def close(self) -> bool:
+        """Whether it lacks only what was published just now: uploads that never stop are no lag."""
+        waiting = self.lagging - self.failed
+        return self.old == 0 and waiting <= _FEW_DOCUMENTS and self.removals <= _FEW_DOCUMENTS
 
 
 NOTHING_DONE = FollowerProgress()

@@ -54,3 +54,20 @@ async def test_a_rollback_loses_nothing_that_was_written_meanwhile(
         back = await made.until(MigrationPhase.FAILED)
         assert (back.serving, back.reason) == (old.serving, "ROLLED_BACK")
         assert (await made.search("the walrus room")).hits[0].document_id == "late"
+
+
+async def test_uploads_that_never_stop_keep_no_index_from_being_changed(
+    place: PostgresPlace, tmp_path: Path
+) -> None:
+    where = Places(place, tmp_path / "blobs")
+    async with changing(tmp_path, topics=FEW, where=where) as made:
+        old = await made.want(NEW, FAST)
+        for number in range(40):
+            await made.upload(f"u{number}", text_of(f"word{number}"))
+            found = await made.turn()
+            if found.phase is MigrationPhase.SOAKING:
+                break
+        assert (found.phase, found.flips) == (MigrationPhase.SOAKING, 1), found
+        assert found.serving != old.serving
+        await made.turn()
+        assert (await made.search(f"the word{number} room")).hits[0].document_id == f"u{number}"

@@ -81,7 +81,7 @@ class Model:
             gone = float("inf") if since is None else (self.now - since).total_seconds()
             standings.append(replace(one, weightless_seconds=gone))
         progress = {
-            uid: FollowerProgress(10, self.lagging.get(uid, 0), self.failed.get(uid, 0))
+            uid: self.progress(self.lagging.get(uid, 0), self.failed.get(uid, 0))
             for uid, one in self.versions.items()
             if one.role.follows
         }
@@ -93,6 +93,10 @@ class Model:
             self.state.wanted.digest in self.refused,
             LEASE_SECONDS,
         )
+
+    @staticmethod
+    def progress(lagging: int, failed: int) -> FollowerProgress:
+        return FollowerProgress(10, lagging, failed, old=max(0, lagging - failed))
 
     def turn(self) -> bool:
         """One look and its steps; whether the state has changed."""

@@ -385,6 +385,44 @@ async def test_what_is_uploaded_during_a_canary_reaches_both_versions(tmp_path: 
     assert len(seen) == 2
 
 
+async def test_uploads_that_never_stop_keep_no_index_from_being_changed(tmp_path: Path) -> None:
+    accepted = []
+    async with small(tmp_path) as made:
+        old = await made.want(NEW, FAST)
+        for number in range(40):
+            accepted.append(await made.upload(f"u{number}", text_of(f"word{number}")))
+            found = await made.turn()
+            if found.phase is MigrationPhase.SOAKING:
+                break
+        assert (found.phase, found.flips) == (MigrationPhase.SOAKING, 1), found
+        assert found.serving != old.serving
+        await made.turn()
+        jobs = [await made.job(one) for one in accepted]
+        assert {one.state for one in jobs} == {JobState.SUCCEEDED}
+        for number in range(len(accepted)):
+            hits = (await made.search(f"the word{number} room")).hits
+            assert hits[0].document_id == f"u{number}"
+
+
+async def test_a_promotion_that_cannot_be_keeps_uploads_for_seconds_only(tmp_path: Path) -> None:
+    async with small(tmp_path) as made:
+        await made.want(NEW, FAST)
+        await made.until(MigrationPhase.CANARY)
+        encoder = made.embedders.embedders[NEW].encoder
+        encoder.failure = UnavailableError("the encoder is away")
+        await made.upload("first", text_of("heron"))
+        await made.turn()
+        await made.until(MigrationPhase.PROMOTING, seconds=6.0)
+        accepted = await made.upload("second", text_of("walrus"))
+        await made.turn()
+        assert (await made.job(accepted)).state is JobState.QUEUED
+        assert (await made.turn(seconds=25.0)).phase is MigrationPhase.PROMOTING
+        assert (await made.job(accepted)).state is JobState.SUCCEEDED
+        encoder.failure = None
+        done = await made.until(MigrationPhase.SOAKING, seconds=10.0)
+    assert (done.documents, done.flips) == (5, 1)
+
+
 async def test_a_removal_that_is_still_owed_refuses_no_candidate(tmp_path: Path) -> None:
     async with small(tmp_path) as made:
         await made.want(NEW, replace(FAST, canary=(CanaryStep(50, 600.0),)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -14,6 +15,7 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
+    false,
     func,
     insert,
     or_,
@@ -26,6 +28,8 @@ from ragmesh.indexing.adapters.catalog.tables import documents, heads, index_ver
 from ragmesh.indexing.migration_state import FollowerProgress, Role
 from ragmesh.indexing.records import IndexState
 
+_LONG_AGO = timedelta(seconds=60)
+"""What was published before should have been brought to every version that follows."""
 FOLLOWS = [role.value for role in Role if role.follows]
 OWN_WORK = and_(
     follower_work.c.index_version_uid == bindparam("of_version"),
@@ -81,7 +85,18 @@ _PROGRESS = _published(
     func.count().label("documents"),
     _counted(_LAGS).label("lagging"),
     _counted(and_(_LAGS, _REFUSED)).label("failed"),
+    _counted(
+        and_(
+            _LAGS,
+            func.coalesce(_REFUSED, false()).is_(False),
+            or_(
+                documents.c.updated_at <= bindparam("of_birth"),
+                documents.c.updated_at <= bindparam("long_ago"),
+            ),
+        )
+    ).label("old"),
 )
+_BIRTH = select(index_versions.c.created_at).where(index_versions.c.uid == bindparam("of_version"))
 _LAGGING = (
     _published(
         documents.c.uid,
@@ -150,9 +165,11 @@ def primary_of(connection: Connection, collection_uid: str) -> str:
     return str(connection.execute(_PRIMARY, {"of_collection": collection_uid}).scalar() or "")
 
 
-def progress_of(connection: Connection, pair: Pair) -> FollowerProgress:
+def progress_of(connection: Connection, pair: Pair, now: datetime) -> FollowerProgress:
     """How far the version is behind."""
-    counts = row_of(connection, _PROGRESS, **pair.places)
+    birth = connection.execute(_BIRTH, {"of_version": pair.version_uid}).scalar_one()
+    ages = {"of_birth": birth, "long_ago": now - _LONG_AGO}
+    counts = row_of(connection, _PROGRESS, **pair.places, **ages)
     removals = connection.execute(_REMOVALS, {"of_version": pair.version_uid}).scalar_one()
     trouble = connection.execute(_TROUBLE, {"of_version": pair.version_uid}).scalar()
     return FollowerProgress(
@@ -161,6 +178,7 @@ def progress_of(connection: Connection, pair: Pair) -> FollowerProgress:
         failed=int(counts["failed"]),
         removals=int(removals),
         trouble=str(trouble or ""),
+        old=int(counts["old"]),
     )
 
 

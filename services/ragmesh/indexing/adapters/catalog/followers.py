@@ -89,10 +89,12 @@ class SqlFollowers(Store):
     async def follower_progress(self, collection_uid: str) -> dict[str, FollowerProgress]:
         """How far each version that follows is behind, by its uid."""
 
+        now = self._clock.now()
+
         def unit(connection: Connection) -> dict[str, FollowerProgress]:
             primary = primary_of(connection, collection_uid)
             return {
-                uid: progress_of(connection, Pair(uid, primary))
+                uid: progress_of(connection, Pair(uid, primary), now)
                 for uid in following(connection, collection_uid)
             }
 

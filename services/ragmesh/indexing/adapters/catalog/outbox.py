@@ -8,17 +8,20 @@ from datetime import datetime, timedelta
 from itertools import zip_longest
 from typing import Any
 
-from sqlalchemy import Connection, Integer, and_, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Integer, and_, bindparam, delete, func, or_, select, update
 
+from ragmesh.core.migrations import MigrationPhase
 from ragmesh.indexing.adapters.catalog.locking import hold_documents, hold_queue
 from ragmesh.indexing.adapters.catalog.mapping import outbox_row_of
-from ragmesh.indexing.adapters.catalog.migration_tables import follower_work
+from ragmesh.indexing.adapters.catalog.migration_tables import follower_work, index_migrations
+from ragmesh.indexing.adapters.catalog.migration_texts import state_of
 from ragmesh.indexing.adapters.catalog.store import Store, batches, rows_of
 from ragmesh.indexing.adapters.catalog.tables import documents, outbox
 from ragmesh.indexing.records import Backlog, OutboxRow, Topic, WorkLane
 
 OVERDUE = timedelta(minutes=15)
 """A document relayed longer ago no longer takes room in its tenant's window."""
+_REST_SECONDS, _REST_EVERY_SECONDS = 20.0, 80.0
 
 
 _IN_LANE = and_(
@@ -30,6 +33,14 @@ _INVALIDATIONS = (
     .order_by(outbox.c.row_id)
     .limit(bindparam("most", type_=Integer))
     .with_for_update(skip_locked=True)
+)
+_PROMOTING = select(index_migrations).where(
+    index_migrations.c.settled.is_(False),
+    index_migrations.c.phase == MigrationPhase.PROMOTING.value,
+)
+_MAY_GO = or_(
+    outbox.c.index_version_uid != "",
+    outbox.c.collection_uid.not_in(bindparam("resting", expanding=True)),
 )
 _TENANTS = select(outbox.c.tenant_uid).where(_IN_LANE).distinct()
 _RELAYED = (
@@ -44,7 +55,7 @@ _RELAYED = (
 )
 _WAITING = (
     select(outbox)
-    .where(_IN_LANE, outbox.c.tenant_uid == bindparam("of_tenant"))
+    .where(_IN_LANE, outbox.c.tenant_uid == bindparam("of_tenant"), _MAY_GO)
     .order_by(outbox.c.row_id)
     .limit(bindparam("most", type_=Integer))
     .with_for_update(skip_locked=True)
@@ -114,12 +125,13 @@ def take_rows(
 ) -> tuple[OutboxRow, ...]:
     """The next rows that no other relay holds; who begins changes with the turn."""
     found = rows_of(connection, _INVALIDATIONS, most=limit)
+    resting = _resting(connection, now)
     for lane in (WorkLane.LIVE, WorkLane.BULK):
         room = limit - len(found)
         if room > 0:
             tenants = _tenants(connection, lane, turn=turn, most=room)
             free = _room(connection, lane, tenants, now, window)
-            found += _by_turns(_queues(connection, lane, free, room))[:room]
+            found += _by_turns(_queues(connection, lane, free, room, resting))[:room]
     return tuple(outbox_row_of(row) for row in found)
 
 
@@ -163,13 +175,33 @@ def _room(
 
 
 def _queues(
-    connection: Connection, lane: WorkLane, room: dict[str, int], limit: int
+    connection: Connection,
+    lane: WorkLane,
+    room: dict[str, int],
+    limit: int,
+    resting: Sequence[str],
 ) -> list[list[Any]]:
     """The oldest rows of every tenant that has room."""
+    places = {"of_lane": lane.value, "resting": resting}
     return [
-        rows_of(connection, _WAITING, of_lane=lane.value, of_tenant=tenant, most=min(free, limit))
+        rows_of(connection, _WAITING, **places, of_tenant=tenant, most=min(free, limit))
         for tenant, free in room.items()
         if free > 0
+    ]
+
+
+def _resting(connection: Connection, now: datetime) -> list[str]:
+    """Collections whose documents wait while their next index version draws level with the primary.
+
+    A promotion holds only if both show the same, which uploads that never stop would keep off for
+    ever. So at its beginning nothing new is put to work for some seconds; if that was too short,
+    again after a while, in which what waited is worked off.
+    """
+    return [
+        row["collection_uid"]
+        for row in rows_of(connection, _PROMOTING)
+        if (now - row["changed_at"]).total_seconds() % _REST_EVERY_SECONDS < _REST_SECONDS
+        and state_of(row).held is None
     ]
 
 
