@@ -42,8 +42,10 @@ def laid_over(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any
     joined = dict(base)
     for key, value in over.items():
         there = joined.get(key)
-        both = isinstance(there, Mapping) and isinstance(value, Mapping)
-        joined[key] = laid_over(there, value) if both else value
+        if isinstance(there, Mapping) and isinstance(value, Mapping):
+            joined[key] = laid_over(there, value)
+        else:
+            joined[key] = value
     return joined
 
 

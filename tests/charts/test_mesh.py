@@ -64,12 +64,12 @@ def workloads(shape: str, more: tuple[str, ...] = ()) -> dict[str, dict[str, Any
 
 
 def settings_files(shape: str) -> dict[str, str]:
-    """What every process is told, by its workload; hooks are told by an annotation."""
-    data = of_kind("ConfigMap", shape)["settings"]["data"]
-    jobs = of_kind("Job", shape)
-    told = {name: job["spec"]["template"]["metadata"]["annotations"] for name, job in jobs.items()}
-    files = {name.removesuffix(".yaml"): text for name, text in data.items()}
-    return files | {name: notes["ragmesh.dev/settings"] for name, notes in told.items()}
+    """What every process is told, by its workload or hook."""
+    pods = workloads(shape) | of_kind("Job", shape)
+    return {
+        name: found["spec"]["template"]["metadata"]["annotations"]["ragmesh.dev/settings"]
+        for name, found in pods.items()
+    }
 
 
 def mounted(pod: dict[str, Any], folder: Path) -> None:

@@ -72,7 +72,7 @@ def test_it_is_what_was_last_looked_at(name: str) -> None:
 
 
 def test_rendering_again_changes_no_byte(name: str) -> None:
-    command = [HELM.fetch(), "template", "ragmesh", CHART, "--namespace", "rag"]
+    command: list[str | Path] = [HELM.fetch(), "template", "ragmesh", CHART, "--namespace", "rag"]
     values = CHART / "ci" / f"{name}-values.yaml"
     ran = subprocess.run([*command, "--values", values], capture_output=True, text=True, check=True)
     assert ran.stdout == rendered_text(example(name))

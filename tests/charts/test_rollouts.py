@@ -43,8 +43,8 @@ def templates(argo: list[Manifest]) -> dict[str, Manifest]:
 
 
 def settings_of(manifests: list[Manifest], name: str) -> dict[str, Any]:
-    (kept,) = (one for one in of_kind(manifests, "ConfigMap") if f"{name}.yaml" in one["data"])
-    found: dict[str, Any] = yaml.safe_load(kept["data"][f"{name}.yaml"])
+    notes = workloads(manifests)[name]["spec"]["template"]["metadata"]["annotations"]
+    found: dict[str, Any] = yaml.safe_load(notes["ragmesh.dev/settings"])
     return found
 
 

@@ -76,9 +76,7 @@ metadata:
   labels:
     {{- include "ragmesh-common.podLabels" (dict "root" .root "component" $workload.component "labels" $values.podLabels) | nindent 4 }}
   annotations:
-    {{- range $name, $sum := $workload.checksums }}
-    checksum/{{ $name }}: {{ $sum }}
-    {{- end }}
+    {{- toYaml $workload.annotations | nindent 4 }}
     kubectl.kubernetes.io/default-container: ragmesh
     {{- with $values.podAnnotations }}
     {{- toYaml . | nindent 4 }}

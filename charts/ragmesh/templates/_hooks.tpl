@@ -1,7 +1,7 @@
 {{/*
 A command beside the processes of a mesh, such as one that makes a server ready before they start: a
-dictionary of root, name, args, stores, serviceAccount. Hooks run before the release has a ConfigMap, so the settings come along as an
-annotation of the pod, and nothing is left behind.
+dictionary of root, name, args, stores, serviceAccount. Hooks run before the release has objects; the
+settings are an annotation of the pod, as those of all pods are, and nothing is left behind.
 */}}
 {{- define "ragmesh.hook.workload" -}}
 {{- $values := include "ragmesh.values" (list .root "indexing") | fromYaml -}}
@@ -14,9 +14,7 @@ component: {{ .name }}
 serviceAccount: {{ .serviceAccount | default .root.Values.hooks.serviceAccountName }}
 settings: {{ include "ragmesh.settings" $arguments | quote }}
 volumes:
-  - name: settings
-    downwardAPI:
-      items: [{path: ragmesh.yaml, fieldRef: {fieldPath: "metadata.annotations['ragmesh.dev/settings']"}}]
+  - {{- include "ragmesh.settingsVolume" .root | nindent 4 }}
   {{- with $files }}
   - {{- include "ragmesh.secretVolume" . | nindent 4 }}
   {{- end }}

@@ -101,10 +101,11 @@ shortestEnding: {{ $ending }}
 rollout:
   {{- . | nindent 2 }}
 {{- end }}
-checksums:
-  settings: {{ sha256sum $settings }}
+{{- /* Settings are a part of the pods, so that each version of a workload keeps its own. */}}
+annotations:
+  ragmesh.dev/settings: {{ $settings | quote }}
   {{- with include "ragmesh.secretsSum" (list $root $component $row $values) }}
-  secrets: {{ . }}
+  checksum/secrets: {{ . }}
   {{- end }}
 {{- $files := (include "ragmesh.files" (list $root $component $row $values) | fromYaml).files }}
 mounts:
@@ -116,10 +117,7 @@ mounts:
   - {name: data, mountPath: /var/lib/ragmesh}
   - {name: scratch, mountPath: /tmp}
 volumes:
-  - name: settings
-    configMap:
-      name: {{ $fullname }}
-      items: [{key: {{ $component }}.yaml, path: ragmesh.yaml}]
+  - {{- include "ragmesh.settingsVolume" $root | nindent 4 }}
   - {{- include "ragmesh.secretVolume" $files | nindent 4 }}
   {{- with $values.existingSecret }}
   - name: keys
@@ -164,6 +162,13 @@ values:
 {{- $workload := include "ragmesh.workload" (list $root (index . 1)) | fromYaml -}}
 {{- include (printf "ragmesh-common.%s" (index . 2)) (dict "root" $root "workload" $workload) -}}
 {{- end -}}
+{{- end -}}
+
+{{/* The volume of the settings: `settings`, out of the pod's own annotation. */}}
+{{- define "ragmesh.settingsVolume" -}}
+name: settings
+downwardAPI:
+  items: [{path: ragmesh.yaml, fieldRef: {fieldPath: "metadata.annotations['ragmesh.dev/settings']"}}]
 {{- end -}}
 
 {{/* The volume of files out of Secrets: `secrets`, of a list of {secret, key, path}. */}}

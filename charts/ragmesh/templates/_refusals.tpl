@@ -99,7 +99,7 @@ cache.redis.prefix: is the value cache.prefix
 {{- end }}
 {{- end -}}
 {{- range include "ragmesh.secretsIn" (list $place $settings) | fromYamlArray }}
-- {{ printf "%s is a secret and would stand in a ConfigMap: put it into a Secret, name that with `existingSecret` of the workload, and set %s_file to /etc/ragmesh/keys/KEY" . . | quote }}
+- {{ printf "%s is a secret and would stand in the annotations of pods: put it into a Secret, name that with `existingSecret` of the workload, and set %s_file to /etc/ragmesh/keys/KEY" . . | quote }}
 {{- end }}
 {{- end -}}
 {{- end -}}
