@@ -41,6 +41,8 @@ _MEANT = (
     # The wish to be apart is a topology spread.
     "deployment-has-host-podantiaffinity",
     "statefulset-has-host-podantiaffinity",
+    # It knows no Rollouts; who is scaled is looked at in test_rollouts.py.
+    "horizontalpodautoscaler-has-target",
     # One process with files: there is no second one to keep.
     "deployment-replicas",
     # UIDs above 10000 are what it asks for, and 10001 is one.
