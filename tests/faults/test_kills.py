@@ -11,7 +11,7 @@ from tests.faults.stores import differences
 
 pytestmark = pytest.mark.faults
 
-SEEDS = range(1, 9)
+SEEDS = range(1, 5)
 
 
 @pytest.mark.timeout(400)

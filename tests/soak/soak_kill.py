@@ -1,6 +1,6 @@
 """`make soak-kill`: seeded rounds of kill -9, onto docs/reference/kills.md.
 
-`make test-faults` runs eight of the same rounds.
+`make test-faults` runs four of the same rounds.
 """
 
 from __future__ import annotations

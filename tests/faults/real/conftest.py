@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faults.real.mesh import RealMesh, running_real_mesh
-from tests.faults.real.trial import Verdict
 from tests.folders import folder_in_memory
 
 
@@ -15,9 +14,3 @@ from tests.folders import folder_in_memory
 def mesh() -> Iterator[RealMesh]:
     with folder_in_memory() as folder, running_real_mesh(folder) as made:
         yield made
-
-
-@pytest.fixture(scope="session")
-def verdicts() -> list[Verdict]:
-    """Those of all tests so far."""
-    return []

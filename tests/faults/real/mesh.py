@@ -89,6 +89,20 @@ class RealMesh:
         for name in names:
             await asyncio.to_thread(self.processes.await_ready, name, START_SECONDS)
 
+    async def restore(self) -> None:
+        """End whatever is left of a fault, also of one that was broken off."""
+        for wire in (wire for wires in self.wires.values() for wire in wires):
+            wire.heal()
+        for server in self.servers.values():
+            await asyncio.to_thread(server.thaw if server.runs else server.start)
+        ended = [name for name in self.replicas.names if not self._runs(name)]
+        for name in set(self.replicas.names) - set(ended):
+            self.send(name, signal.SIGCONT)
+        await self.begin(*ended)
+
+    def _runs(self, name: str) -> bool:
+        return self.processes.processes[name].poll() is None
+
     async def command(self, *words: str) -> None:
         """Run a command of ragmesh as whoever runs the mesh does; it must succeed."""
         told = environment(**self.replicas.variables())

@@ -7,21 +7,22 @@ import os
 import pytest
 
 from tests.faults.real.mesh import RealMesh
-from tests.faults.real.trial import Verdict, run_seed
+from tests.faults.real.trial import run_seed
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
-SEEDS = [int(seed) for seed in (os.environ.get("SEED") or "1 2 3 4 5 6 7 8").split()]
+EIGHT = "2 7 8 15 22 24 26 28"
+"""Each server but one is killed by them, and each process that documents pass through."""
+SEEDS = [int(seed) for seed in (os.environ.get("SEED") or EIGHT).split()]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_whatever_fails_nothing_is_lost_doubled_stale_or_foreign(
-    mesh: RealMesh, verdicts: list[Verdict], seed: int
+    mesh: RealMesh, seed: int
 ) -> None:
     # EV-1
     verdict = await run_seed(mesh, seed)
     print(verdict)
-    verdicts.append(verdict)
     assert not verdict.violations
     assert verdict.answered
     assert verdict.chunks

@@ -115,7 +115,10 @@ async def _load(scene: Scene, faults: Sequence[Fault]) -> None:
             group.create_task(users.search())
         for fault in faults:
             await scene.meanwhile()
-            await fault(scene)
+            try:
+                await fault(scene)
+            finally:
+                await scene.mesh.restore()
         await scene.meanwhile()
         for users in scene.users:
             users.finished.set()
