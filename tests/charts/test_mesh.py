@@ -33,6 +33,10 @@ SHAPES = {
     "embedded, scraped": ("embedded", ("workload.serviceMonitor.enabled=true",)),
     "distributed": ("distributed", ()),
     "distributed, encrypted": ("distributed", ENCRYPTED),
+    "distributed, backed up": (
+        "distributed",
+        ("backup.enabled=true,backup.url=s3://copies/mesh,backup.existingSecret=copies",),
+    ),
 }
 MOUNT = "/etc/ragmesh"
 
@@ -63,12 +67,21 @@ def workloads(shape: str, more: tuple[str, ...] = ()) -> dict[str, dict[str, Any
     return of_kind("Deployment", shape, more) | of_kind("StatefulSet", shape, more)
 
 
+def templates(shape: str) -> dict[str, dict[str, Any]]:
+    """Pods of workloads, and of commands that run to their end, by their component."""
+    specs = {
+        name: found["spec"] for name, found in (workloads(shape) | of_kind("Job", shape)).items()
+    }
+    for name, found in of_kind("CronJob", shape).items():
+        specs[name] = found["spec"]["jobTemplate"]["spec"]
+    return {name: spec["template"] for name, spec in specs.items()}
+
+
 def settings_files(shape: str) -> dict[str, str]:
-    """What every process is told, by its workload or hook."""
-    pods = workloads(shape) | of_kind("Job", shape)
+    """What every process is told, by its workload or command."""
     return {
-        name: found["spec"]["template"]["metadata"]["annotations"]["ragmesh.dev/settings"]
-        for name, found in pods.items()
+        name: pod["metadata"]["annotations"]["ragmesh.dev/settings"]
+        for name, pod in templates(shape).items()
     }
 
 
@@ -84,8 +97,7 @@ def mounted(pod: dict[str, Any], folder: Path) -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_process_accepts_the_settings_that_it_is_given(shape: str, tmp_path: Path) -> None:
-    pods = {name: found["spec"]["template"]["spec"] for name, found in workloads(shape).items()}
-    pods |= {name: job["spec"]["template"]["spec"] for name, job in of_kind("Job", shape).items()}
+    pods = {name: pod["spec"] for name, pod in templates(shape).items()}
     for name, text in settings_files(shape).items():
         folder = tmp_path / name
         folder.mkdir()
