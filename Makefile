@@ -138,9 +138,10 @@ soak-api: setup ## Send generated requests and messages to a whole mesh, onto do
 ##@ Write
 
 .PHONY: generate
-generate: $(READY) ## Make services/ragmesh/api from protos/, and the blocking clients (needs npm, for buf)
+generate: $(READY) ## Make services/ragmesh/api from protos/, the blocking clients and the custom resources (needs npm, for buf)
 	$(BIN)/python tools/generate_blocking.py
 	$(BIN)/python tools/generate_protos.py
+	$(BIN)/python tools/generate_resources.py
 
 .PHONY: baseline
 baseline: $(READY) ## Keep the contracts as those of the release in pyproject.toml, never to be broken (needs npm)
@@ -193,6 +194,7 @@ verify: $(READY) ## Fail if a proto breaks buf's rules or a release, or generate
 	$(BIN)/python tools/generate_protos.py --check
 	$(BIN)/python tools/generate_reference.py --check
 	$(BIN)/python -m tools.charts --check
+	$(BIN)/python tools/generate_resources.py --check
 
 .PHONY: lint
 lint: $(READY) ## Check style and format with ruff, and that files parse and hold no secret
@@ -217,7 +219,7 @@ clean: ## Remove what setup and the tools made; .data and the model cache stay
 	  .hypothesis .coverage .coverage.* htmlcov services/*.egg-info tools/buf/node_modules \
 	  examples/clients/*/node_modules examples/clients/*/generated examples/clients/*/built \
 	  third_party/googleapis
-	find services tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+	find services operators tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 IMAGE = $(if $(BASE),--base "$(BASE)") $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(EXTRAS),--extras "$(EXTRAS)") \
   $(if $(RELEASE),--release "$(RELEASE)") $(if $(BUILDER),--builder "$(BUILDER)")
@@ -243,5 +245,5 @@ $(READY): $(INSTALLED)
 	rm -f $(VENV)/.ready-*
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	@# No process that starts later compiles a thousand modules, whoever installed them.
-	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib services/ragmesh
+	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib services/ragmesh operators/ragmesh_operator
 	@touch $@

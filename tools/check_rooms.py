@@ -16,6 +16,7 @@ from pathlib import Path
 MODULE_LINES = 400
 FUNCTION_LINES = 40
 ROOT = "ragmesh"
+OPERATOR = "ragmesh_operator"
 GENERATED = f"{ROOT}.api"
 CORE = f"{ROOT}.core"
 PARSER = f"{ROOT}.indexing.parser"
@@ -28,15 +29,17 @@ def main() -> int:
     """Print one line a fault; exit 1 if there is any."""
     root = Path(__file__).resolve().parent.parent
     faults = find_faults(root / "services", root / "tests")
+    faults += find_faults(root / "operators", root / "tests", package=OPERATOR)
     for fault in faults:
         print(fault)
     print(f"{len(faults)} fault(s) in the rooms" if faults else "Every room is in order.")
     return 1 if faults else 0
 
 
-def find_faults(source: Path, tests: Path) -> list[str]:
-    """Return every fault under `source`, in the order of the files."""
-    modules = {path: _module_name(path, source) for path in sorted((source / ROOT).rglob("*.py"))}
+def find_faults(source: Path, tests: Path, *, package: str = ROOT) -> list[str]:
+    """Return every fault of the package under `source`, in the order of the files."""
+    found = sorted((source / package).rglob("*.py"))
+    modules = {path: _module_name(path, source) for path in found}
     faults: list[str] = []
     for path, name in modules.items():
         if not _inside(name, GENERATED):

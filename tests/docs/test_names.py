@@ -15,6 +15,7 @@ from ragmesh.app.settings import Settings
 from ragmesh.chassis.settings import describe
 from ragmesh.chassis.settings.loading import CLIENT_VARIABLES
 from ragmesh.chassis.settings.reference import variable_of
+from ragmesh_operator.schemas import KINDS
 from tests.docs.names import (
     code_of,
     command_fault,
@@ -25,6 +26,7 @@ from tests.docs.names import (
 )
 from tests.docs.pages import ROOT, Page, all_pages, page
 from tools.generate_reference import command_contexts, registry, shipped_errors
+from tools.generate_resources import tables_of
 
 _GRPC_CODES = frozenset(
     {"INVALID_ARGUMENT", "UNAVAILABLE", "RESOURCE_EXHAUSTED", "ABORTED", "DEADLINE_EXCEEDED",
@@ -84,7 +86,16 @@ def test_a_page_names_no_setting_that_is_not_there(found: Page) -> None:
     for code in found.code_spans:
         match = _DOTTED.fullmatch(code)
         if match and match[1] in sections and not _is_file(code):
-            assert code in names or code in stages or code in chart_values()
+            known = code in names or code in stages or code in chart_values()
+            assert known or code in resource_fields()
+
+
+@functools.cache
+def resource_fields() -> frozenset[str]:
+    """Every field of the custom resources, by its dotted name."""
+    return frozenset(
+        row.split("`")[1] for part in map(tables_of, KINDS) for row in part if row.startswith("| `")
+    )
 
 
 @functools.cache

@@ -228,6 +228,8 @@ def test_indexing_leaves_the_work_to_indexers_that_can_have_a_process_of_their_o
     assert set(TARGETS["indexing"]) - set(alone) == {"parsers", "indexer"}
     assert modules_of(settings_for(tmp_path, target="indexing")) == TARGETS["indexing"]
     assert modules_of(settings_for(tmp_path, **SHARED)) == TARGETS["all"]
+    called = modules_of(settings_for(tmp_path, **{"internal.grpc": "127.0.0.1:0"}))
+    assert [name for name in called if name not in TARGETS["all"]] == ["identity", "internal_grpc"]
 
 
 def test_a_catalog_on_another_machine_is_reached_encrypted_unless_somebody_says_otherwise(
@@ -265,7 +267,7 @@ def test_settings_of_the_catalog_that_contradict_each_other_are_refused(
         settings_for(tmp_path, **(SHARED | more))
 
 
-@pytest.mark.parametrize("target", ["all", "gateway"])
+@pytest.mark.parametrize("target", ["gateway"])
 def test_an_internal_listener_that_nobody_calls_is_refused(tmp_path: Path, target: str) -> None:
     with pytest.raises(InvalidSettingsError, match=f"contradicts target {target}"):
         settings_for(tmp_path, target=target, **{"internal.grpc": "127.0.0.1:0"})

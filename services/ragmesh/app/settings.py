@@ -173,7 +173,8 @@ class InternalSettings(Section):
         None,
         description="Internal gRPC address as HOST:PORT; port 0 is any free one. By default "
         "127.0.0.1 and 50061 (embedding), 50062 (retrieval), 50063 (generation), 50064 (cache) "
-        "or 50065 (indexing); other targets have none.",
+        "or 50065 (indexing); other targets have none. The target all has one only if it is set: "
+        "it shows the operator, and nobody else, what indexing does.",
     )
     http: str | None = Field(
         None,
@@ -277,7 +278,7 @@ class Settings(Section):
                 "target indexer needs PostgreSQL and Kafka, which several processes can share; "
                 "with SQLite the target indexing runs the indexer, too"
             )
-        if self.internal.grpc is not None and self.target not in INTERNAL_PORTS:
+        if self.internal.grpc is not None and self.target not in {"all", *INTERNAL_PORTS}:
             raise ValueError(
                 f"internal.grpc contradicts target {self.target}, which no other process calls"
             )
@@ -314,7 +315,13 @@ class Settings(Section):
     @property
     def is_encrypted(self) -> bool:
         """Whether this target and those that it speaks with prove their names (mTLS)."""
-        return self.target != "all" and self.tls.files is not None
+        is_alone = self.target == "all" and self.internal.grpc is None
+        return not is_alone and self.tls.files is not None
+
+    @property
+    def internal_name(self) -> str:
+        """The target that others call this process: of a whole mesh in one they call indexing."""
+        return "indexing" if self.target == "all" else self.target
 
     @property
     def may_listen_beyond(self) -> bool:

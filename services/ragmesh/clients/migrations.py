@@ -41,6 +41,7 @@ IDEMPOTENT_METHODS = tuple(
     f"{_SERVICE}/{method}"
     for method in (
         "EstimateIndexSpec",
+        "ReleaseCollection",
         "GetMigration",
         "ListMigrations",
         "GetGoldenQuestions",
@@ -65,6 +66,13 @@ class MigrationsClient:
         )
         with reading(_INDEXING):
             return migration_from_message(reply.migration)
+
+    async def release_collection(self, caller: Caller, collection: str) -> None:
+        """The custom resource that keeps a collection gives it up; asked twice, it is done once."""
+        await self._migrations.ReleaseCollection(
+            pb.ReleaseCollectionRequest(collection=collection),
+            metadata=self._signer.metadata(caller),
+        )
 
     async def estimate_index(
         self, caller: Caller, collection: str, change: IndexChange

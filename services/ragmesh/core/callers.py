@@ -38,10 +38,22 @@ class Principal:
 
 
 @dataclass(frozen=True, slots=True)
+class Requester:
+    """A custom resource and which of its states asks; an older state than the last is refused."""
+
+    uid: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
 class Machine:
-    """A service of the mesh acting for itself (indexer, operator, gateway)."""
+    """A part of the mesh acting for itself (indexer, operator, gateway)."""
 
     name: str
+    tenant_uid: str = ""
+    """Tenant in which its names are looked up; only the operator acts in one."""
+    requester: Requester | None = None
+    """The custom resource that the operator carries out."""
 
 
 Caller = Principal | Machine

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import Enum
 from itertools import pairwise
 
+from ragmesh.core.callers import Requester
 from ragmesh.core.documents import Chunking
 from ragmesh.core.errors import InvalidError
 
@@ -139,14 +140,6 @@ class IndexChange:
     """None = as it was said last, else the mesh's own."""
     requester: Requester | None = None
     """The custom resource that asks; None when a person does."""
-
-
-@dataclass(frozen=True, slots=True)
-class Requester:
-    """A custom resource and which of its states asks; an older state than the last is refused."""
-
-    uid: str
-    generation: int
 
 
 @dataclass(frozen=True, slots=True)

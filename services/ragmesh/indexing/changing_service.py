@@ -39,6 +39,10 @@ class ChangingService:
             lambda _known: self.migrations.get(caller, collection),
         )
 
+    async def release_collection(self, caller: Caller, collection: str) -> None:
+        """The custom resource that keeps a collection gives it up; asked twice, it is done once."""
+        await self.migrations.release(caller, collection)
+
     async def estimate_index(
         self, caller: Caller, collection: str, change: IndexChange
     ) -> IndexEstimate:

@@ -12,6 +12,7 @@ from ragmesh.core.ids import new_uid
 from ragmesh.core.pages import Page, PageRequest
 from ragmesh.core.vectors import EncoderDescription, made_for
 from ragmesh.indexing.heads import HeadFeed
+from ragmesh.indexing.ownership import refuse_foreign, requester_of
 from ragmesh.indexing.paging import key_of, page_of
 from ragmesh.indexing.ports import Embedder, IndexRegistry
 from ragmesh.indexing.progress import JobBoard
@@ -77,6 +78,8 @@ class Collections:
     async def update(self, caller: Caller, name: str, change: CollectionChange) -> Collection:
         """Change description or default access; a tighter default holds at once."""
         row = await self.read(caller, name)
+        if change.default_access is not None:
+            await self.refuse_kept(caller, row)
         change = CollectionChange(checked_description(change.description), change.default_access)
         async with self.feed.publication() as moved:
             outcome = await self.catalog.change_collection(caller, row, change)
@@ -87,6 +90,7 @@ class Collections:
     async def delete(self, caller: Caller, name: str) -> None:
         """Free the name at once; index, rows and blobs go afterwards."""
         row = await self.read(caller, name)
+        await self.refuse_kept(caller, row)
         outcome = await self.catalog.delete_collection(caller, row)
         self.table.forget(row.tenant_uid, row.name)
         self.feed.wake()
@@ -112,6 +116,12 @@ class Collections:
             )
         self.table.keep(row, read_at_epoch=epoch)
         return row
+
+    async def refuse_kept(self, caller: Caller, row: CollectionRow) -> None:
+        """Raise when a custom resource keeps the collection that the caller does not carry out."""
+        changing = await self.catalog.find_changing(row.uid)
+        if changing is not None:
+            refuse_foreign(requester_of(caller), changing.state.requester, row.name)
 
     async def encoder_of(self, name: str) -> EncoderDescription:
         """The encoder of that name, else EncoderNotFoundError; the default without a name."""

@@ -125,6 +125,11 @@ def wanted_index(name: str, details: Mapping[str, str]) -> Deed:
     return Deed("SetIndexSpec", collection_path(name), details)
 
 
+def released_collection(name: str) -> Deed:
+    """The custom resource that kept a collection gave it up."""
+    return Deed("ReleaseCollection", collection_path(name))
+
+
 def commanded_migration(name: str, command: str, phase: str) -> Deed:
     """Somebody told a migration what to do."""
     return Deed("CommandMigration", collection_path(name), {"command": command, "phase": phase})

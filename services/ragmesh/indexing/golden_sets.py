@@ -30,6 +30,7 @@ class GoldenSets:
         """Keep these instead of any others; every line at fault is named in the refusal."""
         refuse_others(caller)
         row = await self.collections.read(caller, name)
+        await self.collections.refuse_kept(caller, row)
         golden = read_golden(content.encode())
         kept = GoldenQuestions(content, golden.digest, len(golden.questions), self.clock.now())
         deed = kept_golden(name, kept.questions, kept.digest)

@@ -9,6 +9,7 @@ from enum import Enum
 from hashlib import sha256
 from types import MappingProxyType
 
+from ragmesh.core.callers import Requester
 from ragmesh.core.documents import Chunking
 from ragmesh.core.migrations import (
     DEFAULT_POLICY,
@@ -17,7 +18,6 @@ from ragmesh.core.migrations import (
     MetricVerdict,
     MigrationPhase,
     MigrationPolicy,
-    Requester,
 )
 from ragmesh.core.vectors import Fingerprint
 

@@ -13,7 +13,6 @@ from ragmesh.core.errors import (
     DeniedError,
     InvalidError,
     MigrationChangedError,
-    RequesterOutdatedError,
 )
 from ragmesh.core.migrations import (
     IndexChange,
@@ -29,11 +28,12 @@ from ragmesh.core.questions import refuse_controls
 from ragmesh.core.vectors import Fingerprint, SentenceKind
 from ragmesh.indexing.collections import Collections
 from ragmesh.indexing.dead_letters import refuse_others
-from ragmesh.indexing.deeds import commanded_migration, wanted_index
+from ragmesh.indexing.deeds import commanded_migration, released_collection, wanted_index
 from ragmesh.indexing.migration import SPEC_REFUSED
 from ragmesh.indexing.migration_commands import Order, commanded
 from ragmesh.indexing.migration_state import BuildSpec, Change, MigrationState, Observed
 from ragmesh.indexing.migration_stores import Cause, Changing
+from ragmesh.indexing.ownership import refuse_foreign, requester_of
 from ragmesh.indexing.paging import key_of, page_of
 from ragmesh.indexing.route_feed import RouteFeed
 from ragmesh.indexing.stores import Catalog
@@ -76,8 +76,10 @@ class Migrations:
 
     async def want(self, caller: Caller, name: str, change: IndexChange) -> Migration:
         """Keep what the index should be; a migration begins if it is something else."""
+        change = replace(change, requester=change.requester or requester_of(caller))
         changing = await self._changing(caller, name)
         for _ in range(_TRIES):
+            refuse_foreign(change.requester, changing.state.requester, name)
             spec = await self._spec(changing, change)
             wanted = _wanting(changing.state, spec, self._policy(changing, change), change)
             if wanted == changing.state and wanted.version:
@@ -87,6 +89,19 @@ class Migrations:
                 self.migrator.wake()
                 return await self.get(caller, name)
             changing = await self._changing(caller, name)
+        raise _moved_on()
+
+    async def release(self, caller: Caller, name: str) -> None:
+        """Let anybody change the collection again; the resource that kept it says so."""
+        for _ in range(_TRIES):
+            changing = await self._changing(caller, name)
+            state = changing.state
+            if state.requester is None:
+                return
+            refuse_foreign(requester_of(caller), state.requester, name)
+            cause = Cause(caller, released_collection(name))
+            if await self.catalog.want(replace(state, requester=None), cause):
+                return
         raise _moved_on()
 
     async def estimate(self, caller: Caller, name: str, change: IndexChange) -> IndexEstimate:
@@ -186,14 +201,9 @@ def _wanting(
     state: MigrationState, spec: BuildSpec, policy: MigrationPolicy, change: IndexChange
 ) -> MigrationState:
     """The state with the new wish; who asks for something else also ends a hold."""
-    known, asks = state.requester, change.requester
-    if known and asks and known.uid == asks.uid and asks.generation < known.generation:
-        raise RequesterOutdatedError(
-            f"generation {known.generation} of the resource has asked already",
-            metadata={"generation": str(known.generation)},
-        )
     held = state.held if spec.digest == state.wanted.digest else None
-    return replace(state, wanted=spec, policy=policy, held=held, requester=asks or known)
+    requester = change.requester or state.requester
+    return replace(state, wanted=spec, policy=policy, held=held, requester=requester)
 
 
 def _details(spec: BuildSpec) -> dict[str, str]:

@@ -1,14 +1,14 @@
-"""Whose collections a caller names: a user's own tenant, for a machine none."""
+"""Whose collections a caller names: a user's own tenant, for a machine the one it acts in."""
 
 from __future__ import annotations
 
-from ragmesh.core.callers import Caller, Machine, Principal
+from ragmesh.core.callers import Caller, Machine
 from ragmesh.core.errors import DeniedError, UnauthenticatedError
 
 
 def tenant_of(caller: Caller) -> str:
     """The tenant in which the caller's names are looked up."""
-    if isinstance(caller, Machine):
+    if isinstance(caller, Machine) and not caller.tenant_uid:
         raise DeniedError(f"{caller.name} acts for no tenant and cannot name its collections")
     if not caller.tenant_uid:
         raise UnauthenticatedError("the caller has no tenant")
@@ -37,4 +37,5 @@ def subject_of(caller: Caller) -> str:
 
 def is_of_tenant(caller: Caller, tenant_uid: str) -> bool:
     """Whether the caller may see things of the tenant at all."""
-    return not isinstance(caller, Principal) or caller.tenant_uid == tenant_uid
+    acts_everywhere = isinstance(caller, Machine) and not caller.tenant_uid
+    return acts_everywhere or caller.tenant_uid == tenant_uid

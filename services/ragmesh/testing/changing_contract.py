@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Protocol, cast
+
 import pytest
 
-from ragmesh.core.callers import Machine
-from ragmesh.core.documents import Chunking
+from ragmesh.core.callers import Caller, Machine, Requester
+from ragmesh.core.documents import Chunking, CollectionChange, DefaultAccess
 from ragmesh.core.errors import (
+    CollectionKeptError,
     DeniedError,
     GoldenQuestionsMissingError,
     InvalidGoldenQuestionsError,
     MigrationCommandRefusedError,
+    RequesterOutdatedError,
 )
 from ragmesh.core.migrations import (
     Approval,
@@ -28,6 +32,22 @@ WISH = IndexChange(
     chunking=Chunking(max_tokens=100),
     policy=MigrationPolicy(canary=(CanaryStep(5, 60.0),), approval=Approval.MANUAL),
 )
+
+
+def acting(generation: int, uid: str = "keeper") -> Machine:
+    """The operator, carrying out a resource in the tenant of the suite."""
+    return Machine("operator", ADA.tenant_uid, Requester(uid, generation))
+
+
+class Keeping(Protocol):
+    """What the operator asks of a catalog, and no gateway does."""
+
+    async def release_collection(self, caller: Caller, collection: str) -> None: ...
+
+
+def keeping(bench: CatalogBench) -> Keeping:
+    """The catalog as the operator calls it."""
+    return cast("Keeping", bench.catalog)
 
 
 class ChangingContract:
@@ -55,6 +75,41 @@ class ChangingContract:
         same = await bench.catalog.estimate_index(ADA, DOCS.name, IndexChange())
         assert (new.index_version[:3], new.reason) == ("v2-", "")
         assert (same.index_version, same.reason) == ("", "NOTHING_TO_BUILD")
+
+    async def test_what_a_resource_keeps_nobody_else_changes(self, bench: CatalogBench) -> None:
+        await bench.catalog.create_collection(ADA, DOCS)
+        await bench.catalog.want_index(acting(2), DOCS.name, WISH)
+        closed = CollectionChange(default_access=DefaultAccess.RESTRICTED)
+        for write in (
+            bench.catalog.want_index(ADA, DOCS.name, IndexChange()),
+            bench.catalog.update_collection(ADA, DOCS.name, closed),
+            bench.catalog.set_golden_questions(ADA, DOCS.name, golden_lines([("Where?", "a")])),
+            bench.catalog.delete_collection(ADA, DOCS.name),
+            bench.catalog.want_index(acting(9, "another"), DOCS.name, WISH),
+            keeping(bench).release_collection(acting(9, "another"), DOCS.name),
+        ):
+            with pytest.raises(CollectionKeptError, match=r"resource keeper keeps .* change it"):
+                await write
+        await bench.catalog.update_collection(ADA, DOCS.name, CollectionChange("for people"))
+        await bench.catalog.update_collection(acting(2), DOCS.name, closed)
+
+    async def test_an_older_state_of_the_keeper_is_refused(self, bench: CatalogBench) -> None:
+        await bench.catalog.create_collection(ADA, DOCS)
+        await bench.catalog.want_index(acting(2), DOCS.name, WISH)
+        for write in (
+            bench.catalog.want_index(acting(1), DOCS.name, IndexChange()),
+            bench.catalog.delete_collection(acting(1), DOCS.name),
+        ):
+            with pytest.raises(RequesterOutdatedError):
+                await write
+        await bench.catalog.delete_collection(acting(2), DOCS.name)
+
+    async def test_a_released_collection_is_anybodys(self, bench: CatalogBench) -> None:
+        await bench.catalog.create_collection(ADA, DOCS)
+        await bench.catalog.want_index(acting(1), DOCS.name, WISH)
+        for _ in range(2):
+            await keeping(bench).release_collection(acting(1), DOCS.name)
+        await bench.catalog.want_index(ADA, DOCS.name, IndexChange())
 
     async def test_a_command_that_is_out_of_place_is_refused(self, bench: CatalogBench) -> None:
         await bench.catalog.create_collection(ADA, DOCS)

@@ -114,6 +114,8 @@ class FakeIndexing(FakeChanging):
     ) -> Collection:
         """Change description or default access."""
         found = self._collection(caller, name)
+        if change.default_access is not None:
+            self._refuse_kept(caller, name)
         if change.description is not None:
             found.shown = replace(found.shown, description=change.description)
         if change.default_access is not None:
@@ -124,7 +126,9 @@ class FakeIndexing(FakeChanging):
     async def delete_collection(self, caller: Caller, name: str) -> None:
         """Delete it; its name is free when this returns."""
         self._collection(caller, name)
+        self._refuse_kept(caller, name)
         del self.collections[tenant_of(caller), name]
+        self._states.pop((tenant_of(caller), name), None)
         self._audit(caller, deleted_collection(name))
 
     async def resolve_route(self, caller: Caller, name: str, *, affinity: str = "") -> Route:

@@ -26,6 +26,7 @@ from ragmesh.indexing.dead_letters import refuse_others
 from ragmesh.indexing.deeds import commanded_migration, kept_golden, wanted_index
 from ragmesh.indexing.migration_commands import Order, commanded
 from ragmesh.indexing.migration_state import BuildSpec, MigrationState, Observed, Role, Standing
+from ragmesh.indexing.ownership import refuse_foreign, requester_of
 from ragmesh.indexing.paging import key_of, page_of
 from ragmesh.indexing.tenancy import subject_of, tenant_of
 from ragmesh.testing.embedding import fake_fingerprint
@@ -47,12 +48,20 @@ class FakeChanging(FakeMending):
         """Begin, if it is something else."""
         key, found = self._key(caller, collection)
         state = self._state(key, found)
+        asks = change.requester or requester_of(caller)
+        refuse_foreign(asks, state.requester, collection)
         wanted = _spec(found, change)
         if wanted.digest != state.wanted.digest:
             state = replace(state, phase=MigrationPhase.PROVISIONING, started_at=self.clock.now())
-        self._states[key] = replace(state, wanted=wanted)
+        self._states[key] = replace(state, wanted=wanted, requester=asks or state.requester)
         self._audit(caller, wanted_index(collection, {"encoder": wanted.encoder}))
         return self._shown(key, found)
+
+    async def release_collection(self, caller: Caller, collection: str) -> None:
+        """Let anybody change it."""
+        key, found = self._key(caller, collection)
+        self._refuse_kept(caller, collection)
+        self._states[key] = replace(self._state(key, found), requester=None)
 
     async def estimate_index(
         self, caller: Caller, collection: str, change: IndexChange
@@ -105,6 +114,7 @@ class FakeChanging(FakeMending):
     ) -> GoldenQuestions:
         """Keep them."""
         key, _ = self._key(caller, collection)
+        self._refuse_kept(caller, collection)
         golden = read_golden(content.encode())
         kept = GoldenQuestions(content, golden.digest, len(golden.questions), self.clock.now())
         self._golden[key] = kept
@@ -151,6 +161,11 @@ class FakeChanging(FakeMending):
         if key not in self.collections:
             raise CollectionNotFoundError(f"there is no collection {name}")
         return key, self.collections[key]
+
+    def _refuse_kept(self, caller: Caller, name: str) -> None:
+        state = self._states.get((tenant_of(caller), name))
+        if state is not None:
+            refuse_foreign(requester_of(caller), state.requester, name)
 
     def _state(self, key: tuple[str, str], found: FakeCollection) -> MigrationState:
         return self._states.get(key) or MigrationState(found.shown.uid, _spec(found, IndexChange()))

@@ -128,6 +128,8 @@ _WORKER = frozenset({"parsers", "indexer"})
 def modules_of(settings: Settings) -> tuple[str, ...]:
     """The modules of the target that these settings name."""
     names = TARGETS[settings.target]
+    if settings.target == "all" and settings.internal_grpc is not None:  # the operator calls it
+        return ("telemetry", "tls", "identity", *names[2:], "internal_grpc")
     if settings.target == "indexing" and settings.has_shared_work:  # the target indexer's then
         return tuple(name for name in names if name not in _WORKER)
     return names

@@ -16,7 +16,7 @@ async def open_identity(wiring: Wiring) -> AsyncIterator[Identity]:
     settings = wiring.settings
     async with open_keys(
         settings.identity,
-        settings.target,
+        settings.internal_name,
         data_dir=settings.data_dir,
         clock=wiring.clock,
         tasks=wiring.life.tasks,

@@ -160,7 +160,8 @@ async def open_internal_http(wiring: Wiring) -> AsyncIterator[HttpServer | None]
 @asynccontextmanager
 async def open_internal_grpc(wiring: Wiring) -> AsyncIterator[GrpcServer]:
     """The service of this target, for the callers that its guard knows."""
-    target, door = wiring.settings.target, _door(wiring.settings.target)
+    target = wiring.settings.internal_name
+    door = _door(target)
     service = wiring.running[target]
     async with serve(
         wiring.settings.internal_grpc or "",

@@ -56,7 +56,7 @@ async def open_tls(wiring: Wiring) -> AsyncIterator[Tls]:
             for _, files, name in shown_certificates(settings)
         }
         _show_expiry(wiring, list(shown.values()))
-        service = shown.get(settings.tls.name_of(settings.target))
+        service = shown.get(settings.tls.name_of(settings.internal_name))
         yield Tls(settings, service, shown.get(None))
 
 
@@ -67,7 +67,7 @@ def shown_certificates(
     service, door = service_files(settings), settings.gateway.tls.files
     found: list[tuple[str, CertificateFiles, str | None]] = []
     if service is not None:
-        found.append(("certificate", service, settings.tls.name_of(settings.target)))
+        found.append(("certificate", service, settings.tls.name_of(settings.internal_name)))
     if door is not None and settings.target in {"all", "gateway"}:
         found.append(("certificate of the doors", door, None))
     return found

@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ragmesh.api.types.v1 import caller_pb2 as pb
-from ragmesh.core.callers import Caller, Machine, Principal
+from ragmesh.core.callers import Caller, Machine, Principal, Requester
 from ragmesh.core.errors import CallerMalformedError
 
 AUDIENCE = "mesh"
@@ -33,7 +33,15 @@ def claims_to_bytes(caller: Caller, *, issued_at: float) -> bytes:
         expires_at=_timestamp(issued_at + LIFETIME_SECONDS),
     )
     if isinstance(caller, Machine):
-        claims.machine.name = caller.name
+        asks = caller.requester
+        claims.machine.MergeFrom(
+            pb.Machine(
+                name=caller.name,
+                tenant_uid=caller.tenant_uid,
+                requester_uid="" if asks is None else asks.uid,
+                requester_generation=0 if asks is None else asks.generation,
+            )
+        )
     else:
         claims.principal.MergeFrom(
             pb.Principal(
@@ -66,7 +74,13 @@ def claims_from_bytes(content: bytes) -> Claims:
 
 def _caller(message: pb.CallerClaims) -> Caller:
     if message.HasField("machine") and message.machine.name:
-        return Machine(message.machine.name)
+        machine = message.machine
+        asks = machine.requester_uid
+        return Machine(
+            machine.name,
+            machine.tenant_uid,
+            Requester(asks, machine.requester_generation) if asks else None,
+        )
     user = message.principal
     # Without a tenant nothing would limit what the user sees.
     if not message.HasField("principal") or not user.tenant_uid or not user.subject:

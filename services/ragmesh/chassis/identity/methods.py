@@ -77,13 +77,14 @@ METHODS: Mapping[str, Mapping[str, frozenset[Who]]] = MappingProxyType(
             "ReadChunks": _WRITERS,
             "DescribeIndex": _WRITERS,
         },
-        # A machine acts for no tenant, and names of collections mean nothing without one.
+        # Names of collections mean nothing without a tenant, and of all machines only the operator
+        # acts in one; of documents it learns how many there are.
         "ragmesh.api.indexing.v1.CatalogService": {
-            "CreateCollection": _USERS,
-            "GetCollection": _USERS,
+            "CreateCollection": _USERS | {Who.OPERATOR},
+            "GetCollection": _USERS | {Who.OPERATOR},
             "ListCollections": _USERS,
-            "UpdateCollection": _USERS,
-            "DeleteCollection": _USERS,
+            "UpdateCollection": _USERS | {Who.OPERATOR},
+            "DeleteCollection": _USERS | {Who.OPERATOR},
             "ResolveRoute": _USERS,
             "CreateDocuments": _USERS,
             "UpdateDocument": _USERS,
@@ -106,6 +107,7 @@ METHODS: Mapping[str, Mapping[str, frozenset[Who]]] = MappingProxyType(
         },
         "ragmesh.api.indexing.v1.MigrationService": {
             "SetIndexSpec": _OPERATORS,
+            "ReleaseCollection": frozenset({Who.OPERATOR}),
             "GetMigration": _OPERATORS,
             "ListMigrations": _OPERATORS,
             "CommandMigration": _OPERATORS,

@@ -9,6 +9,7 @@ from ragmesh.chassis.messages.collections import chunking_from_message, chunking
 from ragmesh.chassis.messages.enums import EnumNumbers
 from ragmesh.chassis.messages.parts import moment_from_message, moment_to_message
 from ragmesh.chassis.messages.texts import sendable
+from ragmesh.core.callers import Requester
 from ragmesh.core.migrations import (
     DEFAULT_POLICY,
     Approval,
@@ -26,7 +27,6 @@ from ragmesh.core.migrations import (
     MigrationPhase,
     MigrationPolicy,
     OnFailure,
-    Requester,
     RouteBatch,
     RouteShare,
 )

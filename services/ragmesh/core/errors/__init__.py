@@ -101,6 +101,7 @@ from ragmesh.core.errors.indexes import (
     InvalidVectorError,
 )
 from ragmesh.core.errors.migrations import (
+    CollectionKeptError,
     GoldenQuestionsMissingError,
     MigrationChangedError,
     MigrationCommandRefusedError,
@@ -227,6 +228,7 @@ __all__ = [
     "CertificateUntrustedError",
     "CertificateUnusableError",
     "CollectionExistsError",
+    "CollectionKeptError",
     "CollectionNotFoundError",
     "ConflictError",
     "ConnectionsExceededError",

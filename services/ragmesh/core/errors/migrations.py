@@ -28,6 +28,12 @@ class RequesterOutdatedError(PreconditionError):
     reason = "REQUESTER_OUTDATED"
 
 
+class CollectionKeptError(PreconditionError):
+    """A custom resource keeps the collection; its settings are changed there, and nowhere else."""
+
+    reason = "COLLECTION_KEPT"
+
+
 class GoldenQuestionsMissingError(NotFoundError):
     """The collection keeps no golden questions."""
 

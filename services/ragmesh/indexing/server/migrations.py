@@ -80,6 +80,13 @@ class MigrationServicer(pb_grpc.MigrationServiceServicer):
         )
         return pb.SetIndexSpecResponse(migration=migration_to_message(migration))
 
+    async def ReleaseCollection(
+        self, request: pb.ReleaseCollectionRequest, _context: Context
+    ) -> pb.ReleaseCollectionResponse:
+        """Let anybody change a collection again."""
+        await self._service.release_collection(current_caller(), request.collection)
+        return pb.ReleaseCollectionResponse()
+
     async def EstimateIndexSpec(
         self, request: pb.EstimateIndexSpecRequest, _context: Context
     ) -> pb.EstimateIndexSpecResponse:

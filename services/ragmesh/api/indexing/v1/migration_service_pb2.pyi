@@ -72,6 +72,45 @@ class SetIndexSpecRequest(_message.Message):
 Global___SetIndexSpecRequest: _TypeAlias = SetIndexSpecRequest  # noqa: Y015
 
 @_typing.final
+class ReleaseCollectionRequest(_message.Message):
+    """Names a collection."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: _builtins.int
+    collection: _builtins.str
+    """Name of the collection."""
+    def __init__(
+        self,
+        *,
+        collection: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseCollectionRequest: _TypeAlias = ReleaseCollectionRequest  # noqa: Y015
+
+@_typing.final
+class ReleaseCollectionResponse(_message.Message):
+    """Nobody keeps it any more."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseCollectionResponse: _TypeAlias = ReleaseCollectionResponse  # noqa: Y015
+
+@_typing.final
 class EstimateIndexSpecRequest(_message.Message):
     """What an index might be."""
 

@@ -40,6 +40,11 @@ class MigrationServiceStub(object):
                 request_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.SetIndexSpecRequest.SerializeToString,
                 response_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.SetIndexSpecResponse.FromString,
                 _registered_method=True)
+        self.ReleaseCollection = channel.unary_unary(
+                '/ragmesh.api.indexing.v1.MigrationService/ReleaseCollection',
+                request_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.ReleaseCollectionRequest.SerializeToString,
+                response_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.ReleaseCollectionResponse.FromString,
+                _registered_method=True)
         self.EstimateIndexSpec = channel.unary_unary(
                 '/ragmesh.api.indexing.v1.MigrationService/EstimateIndexSpec',
                 request_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.EstimateIndexSpecRequest.SerializeToString,
@@ -103,6 +108,13 @@ class MigrationServiceServicer(object):
 
     def SetIndexSpec(self, request, context):
         """Says what the index of a collection should be; begins a migration if it is not.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseCollection(self, request, context):
+        """Lets anybody change a collection that a custom resource kept; the operator says so for it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -193,6 +205,11 @@ def add_MigrationServiceServicer_to_server(servicer, server):
                     request_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.SetIndexSpecRequest.FromString,
                     response_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.SetIndexSpecResponse.SerializeToString,
             ),
+            'ReleaseCollection': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseCollection,
+                    request_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.ReleaseCollectionRequest.FromString,
+                    response_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.ReleaseCollectionResponse.SerializeToString,
+            ),
             'EstimateIndexSpec': grpc.unary_unary_rpc_method_handler(
                     servicer.EstimateIndexSpec,
                     request_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.EstimateIndexSpecRequest.FromString,
@@ -277,6 +294,33 @@ class MigrationService(object):
             '/ragmesh.api.indexing.v1.MigrationService/SetIndexSpec',
             ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.SetIndexSpecRequest.SerializeToString,
             ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.SetIndexSpecResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseCollection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ragmesh.api.indexing.v1.MigrationService/ReleaseCollection',
+            ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.ReleaseCollectionRequest.SerializeToString,
+            ragmesh_dot_api_dot_indexing_dot_v1_dot_migration__service__pb2.ReleaseCollectionResponse.FromString,
             options,
             channel_credentials,
             insecure,

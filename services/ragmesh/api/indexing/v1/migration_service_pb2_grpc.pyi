@@ -35,6 +35,8 @@ class MigrationServiceStub:
     def __new__(cls, channel: _aio.Channel) -> MigrationServiceAsyncStub: ...
     SetIndexSpec: _grpc.UnaryUnaryMultiCallable[_migration_service_pb2.SetIndexSpecRequest, _migration_service_pb2.SetIndexSpecResponse]
     """Says what the index of a collection should be; begins a migration if it is not."""
+    ReleaseCollection: _grpc.UnaryUnaryMultiCallable[_migration_service_pb2.ReleaseCollectionRequest, _migration_service_pb2.ReleaseCollectionResponse]
+    """Lets anybody change a collection that a custom resource kept; the operator says so for it."""
     EstimateIndexSpec: _grpc.UnaryUnaryMultiCallable[_migration_service_pb2.EstimateIndexSpecRequest, _migration_service_pb2.EstimateIndexSpecResponse]
     """Says what changing an index would build, and what that takes; changes nothing."""
     SetGoldenQuestions: _grpc.UnaryUnaryMultiCallable[_migration_service_pb2.SetGoldenQuestionsRequest, _migration_service_pb2.SetGoldenQuestionsResponse]
@@ -65,6 +67,8 @@ class MigrationServiceAsyncStub(MigrationServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     SetIndexSpec: _aio.UnaryUnaryMultiCallable[_migration_service_pb2.SetIndexSpecRequest, _migration_service_pb2.SetIndexSpecResponse]  # type: ignore[assignment]
     """Says what the index of a collection should be; begins a migration if it is not."""
+    ReleaseCollection: _aio.UnaryUnaryMultiCallable[_migration_service_pb2.ReleaseCollectionRequest, _migration_service_pb2.ReleaseCollectionResponse]  # type: ignore[assignment]
+    """Lets anybody change a collection that a custom resource kept; the operator says so for it."""
     EstimateIndexSpec: _aio.UnaryUnaryMultiCallable[_migration_service_pb2.EstimateIndexSpecRequest, _migration_service_pb2.EstimateIndexSpecResponse]  # type: ignore[assignment]
     """Says what changing an index would build, and what that takes; changes nothing."""
     SetGoldenQuestions: _aio.UnaryUnaryMultiCallable[_migration_service_pb2.SetGoldenQuestionsRequest, _migration_service_pb2.SetGoldenQuestionsResponse]  # type: ignore[assignment]
@@ -98,6 +102,14 @@ class MigrationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_migration_service_pb2.SetIndexSpecResponse, _abc.Awaitable[_migration_service_pb2.SetIndexSpecResponse]]:
         """Says what the index of a collection should be; begins a migration if it is not."""
+
+    @_abc_1.abstractmethod
+    def ReleaseCollection(
+        self,
+        request: _migration_service_pb2.ReleaseCollectionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_migration_service_pb2.ReleaseCollectionResponse, _abc.Awaitable[_migration_service_pb2.ReleaseCollectionResponse]]:
+        """Lets anybody change a collection that a custom resource kept; the operator says so for it."""
 
     @_abc_1.abstractmethod
     def EstimateIndexSpec(

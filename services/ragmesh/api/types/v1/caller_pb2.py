@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!ragmesh/api/types/v1/caller.proto\x12\x14ragmesh.api.types.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x89\x01\n\tPrincipal\x12\x1d\n\ntenant_uid\x18\x01 \x01(\tR\ttenantUid\x12\x18\n\x07subject\x18\x02 \x01(\tR\x07subject\x12\x16\n\x06groups\x18\x03 \x03(\tR\x06groups\x12\x14\n\x05roles\x18\x04 \x03(\tR\x05roles\x12\x15\n\x06key_id\x18\x05 \x01(\tR\x05keyId\"\x1d\n\x07Machine\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\"\xa4\x02\n\x0c\x43\x61llerClaims\x12?\n\tprincipal\x18\x01 \x01(\x0b\x32\x1f.ragmesh.api.types.v1.PrincipalH\x00R\tprincipal\x12\x39\n\x07machine\x18\x02 \x01(\x0b\x32\x1d.ragmesh.api.types.v1.MachineH\x00R\x07machine\x12\x1a\n\x08\x61udience\x18\x03 \x01(\tR\x08\x61udience\x12\x37\n\tissued_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08issuedAt\x12\x39\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiresAtB\x08\n\x06\x63\x61ller\"[\n\x0cSignedCaller\x12\x16\n\x06\x63laims\x18\x01 \x01(\x0cR\x06\x63laims\x12\x15\n\x06key_id\x18\x02 \x01(\tR\x05keyId\x12\x1c\n\tsignature\x18\x03 \x01(\x0cR\tsignatureb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!ragmesh/api/types/v1/caller.proto\x12\x14ragmesh.api.types.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x89\x01\n\tPrincipal\x12\x1d\n\ntenant_uid\x18\x01 \x01(\tR\ttenantUid\x12\x18\n\x07subject\x18\x02 \x01(\tR\x07subject\x12\x16\n\x06groups\x18\x03 \x03(\tR\x06groups\x12\x14\n\x05roles\x18\x04 \x03(\tR\x05roles\x12\x15\n\x06key_id\x18\x05 \x01(\tR\x05keyId\"\x94\x01\n\x07Machine\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n\ntenant_uid\x18\x02 \x01(\tR\ttenantUid\x12#\n\rrequester_uid\x18\x03 \x01(\tR\x0crequesterUid\x12\x31\n\x14requester_generation\x18\x04 \x01(\x04R\x13requesterGeneration\"\xa4\x02\n\x0c\x43\x61llerClaims\x12?\n\tprincipal\x18\x01 \x01(\x0b\x32\x1f.ragmesh.api.types.v1.PrincipalH\x00R\tprincipal\x12\x39\n\x07machine\x18\x02 \x01(\x0b\x32\x1d.ragmesh.api.types.v1.MachineH\x00R\x07machine\x12\x1a\n\x08\x61udience\x18\x03 \x01(\tR\x08\x61udience\x12\x37\n\tissued_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08issuedAt\x12\x39\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiresAtB\x08\n\x06\x63\x61ller\"[\n\x0cSignedCaller\x12\x16\n\x06\x63laims\x18\x01 \x01(\x0cR\x06\x63laims\x12\x15\n\x06key_id\x18\x02 \x01(\tR\x05keyId\x12\x1c\n\tsignature\x18\x03 \x01(\x0cR\tsignatureb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,10 +34,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PRINCIPAL']._serialized_start=93
   _globals['_PRINCIPAL']._serialized_end=230
-  _globals['_MACHINE']._serialized_start=232
-  _globals['_MACHINE']._serialized_end=261
-  _globals['_CALLERCLAIMS']._serialized_start=264
-  _globals['_CALLERCLAIMS']._serialized_end=556
-  _globals['_SIGNEDCALLER']._serialized_start=558
-  _globals['_SIGNEDCALLER']._serialized_end=649
+  _globals['_MACHINE']._serialized_start=233
+  _globals['_MACHINE']._serialized_end=381
+  _globals['_CALLERCLAIMS']._serialized_start=384
+  _globals['_CALLERCLAIMS']._serialized_end=676
+  _globals['_SIGNEDCALLER']._serialized_start=678
+  _globals['_SIGNEDCALLER']._serialized_end=769
 # @@protoc_insertion_point(module_scope)

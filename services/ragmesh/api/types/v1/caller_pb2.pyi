@@ -70,16 +70,28 @@ class Machine(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    TENANT_UID_FIELD_NUMBER: _builtins.int
+    REQUESTER_UID_FIELD_NUMBER: _builtins.int
+    REQUESTER_GENERATION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the part: "indexer", "operator" or "gateway"."""
+    tenant_uid: _builtins.str
+    """Uid of the tenant in which names are looked up; empty for none."""
+    requester_uid: _builtins.str
+    """Uid of the custom resource that the operator carries out; empty for none."""
+    requester_generation: _builtins.int
+    """Generation of that resource; a lower one than the last is refused."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        tenant_uid: _builtins.str = ...,
+        requester_uid: _builtins.str = ...,
+        requester_generation: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "requester_generation", b"requester_generation", "requester_uid", b"requester_uid", "tenant_uid", b"tenant_uid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

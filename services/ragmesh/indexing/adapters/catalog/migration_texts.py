@@ -6,6 +6,7 @@ import json
 from datetime import datetime
 from typing import Any
 
+from ragmesh.core.callers import Requester
 from ragmesh.core.documents import Chunking
 from ragmesh.core.migrations import (
     Approval,
@@ -16,7 +17,6 @@ from ragmesh.core.migrations import (
     MigrationPhase,
     MigrationPolicy,
     OnFailure,
-    Requester,
 )
 from ragmesh.indexing.adapters.catalog.mapping import fingerprint_of, fingerprint_text
 from ragmesh.indexing.migration_state import BuildSpec, MigrationState

@@ -1,0 +1,1 @@
+"""What the operator talks to: one file a technology."""

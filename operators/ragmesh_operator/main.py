@@ -1,0 +1,138 @@
+"""The program `ragmesh-operator`: puts the parts together and runs until a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import kopf
+
+from ragmesh.chassis.clocks import SystemClock
+from ragmesh.chassis.grpc_channels import ChannelOptions, channel
+from ragmesh.chassis.identity.opening import open_identity
+from ragmesh.chassis.lifecycle import Tasks
+from ragmesh.chassis.logs import configure
+from ragmesh.chassis.settings import load
+from ragmesh.chassis.tls.following import followed
+from ragmesh.chassis.tls.mesh import PeerSecurity
+from ragmesh.clients.indexing import IDEMPOTENT_METHODS
+from ragmesh.core.errors import LoopEndedError, RagmeshError
+from ragmesh_operator.acting import OPERATOR
+from ragmesh_operator.adapters.api_server import api_server
+from ragmesh_operator.adapters.kube import KubeResources
+from ragmesh_operator.adapters.mesh import MeshClient
+from ragmesh_operator.handlers import kopf_settings, registry_for
+from ragmesh_operator.operating import Operating
+from ragmesh_operator.settings import Settings
+from ragmesh_operator.working import Pace
+
+_INDEXING = "indexing"
+_log = logging.getLogger(__name__)
+
+
+def main() -> int:
+    """Run the operator; what stops it is one line."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # noqa: TID251 - the core writes lines of its own
+    try:
+        settings = load(
+            Settings,
+            config_file=None,
+            environ=dict(os.environ),  # noqa: TID251 - read here once, and handed down
+            overrides={},
+        )
+        configure(settings.log.form, settings.log.level)
+        asyncio.run(run(settings))
+    except RagmeshError as error:
+        sys.stderr.write(f"{error.reason}: {error.message}\n")
+        return 1
+    return 0
+
+
+def login() -> kopf.ConnectionInfo:
+    """How the API server is reached: as a pod, else as KUBECONFIG says."""
+    around = kopf_settings()
+    found = kopf.login_with_service_account(settings=around)
+    found = found or kopf.login_with_kubeconfig(settings=around)
+    if found is None:
+        raise kopf.LoginError("neither a service account nor a kubeconfig is there")
+    return found
+
+
+async def run(settings: Settings) -> None:
+    """Look after resources until a signal comes or a loop dies."""
+    stop = asyncio.Event()
+    ended: list[LoopEndedError] = []
+
+    def on_end(name: str, error: BaseException | None) -> None:
+        _log.critical("a loop ended", exc_info=error, extra={"loop": name})
+        ended.append(LoopEndedError(f"the loop {name} ended", metadata={"loop": name}))
+        stop.set()
+
+    tasks = Tasks(on_end)
+    await tasks.open()
+    try:
+        async with operating(settings, tasks) as operator:
+            await kopf.operator(
+                registry=registry_for(operator.told, login),
+                settings=kopf_settings(),
+                namespaces=list(settings.namespaces),
+                clusterwide=not settings.namespaces,
+                standalone=True,
+                liveness_endpoint=settings.probe,
+                stop_flag=stop,
+            )
+    finally:
+        await tasks.close()
+    if ended:
+        raise ended[0]
+
+
+@asynccontextmanager
+async def operating(settings: Settings, tasks: Tasks) -> AsyncIterator[Operating]:
+    """The operator with everything it needs, for as long as the block lasts."""
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        mesh = await stack.enter_async_context(mesh_client(settings, tasks))
+        api = await stack.enter_async_context(api_server(login, clock))
+        cluster = KubeResources(api, settings.namespaces, clock)
+        pace = Pace(settings.pace.settled_seconds, settings.pace.moving_seconds)
+        yield await stack.enter_async_context(Operating.opened(mesh, cluster, clock, pace, tasks))
+
+
+@asynccontextmanager
+async def mesh_client(settings: Settings, tasks: Tasks) -> AsyncIterator[MeshClient]:
+    """The catalog, called with the operator's own key and certificate."""
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        identity = await stack.enter_async_context(
+            open_identity(
+                settings.identity,
+                OPERATOR,
+                data_dir=Path(settings.data_dir),
+                clock=clock,
+                tasks=tasks,
+            )
+        )
+        security = None
+        if settings.tls.files is not None:
+            name = settings.tls.name_of(OPERATOR)
+            shown = await stack.enter_async_context(
+                followed(
+                    settings.tls.files,
+                    clock,
+                    tasks,
+                    every_seconds=settings.tls.reread_seconds,
+                    name=name,
+                )
+            )
+            security = PeerSecurity(shown, settings.tls.name_of(_INDEXING))
+        options = ChannelOptions(peer=_INDEXING, idempotent_methods=IDEMPOTENT_METHODS)
+        made = await stack.enter_async_context(
+            channel(settings.mesh.indexing, options=options, security=security)
+        )
+        yield MeshClient(made, identity.signer)

@@ -1,0 +1,178 @@
+"""One look at a collection: see, plan, act, and look again until there is nothing to do; then tell.
+
+Every write carries what it was decided on: the catalog is told the resource and its generation,
+the cluster the version of the resource that was read. A process that slept changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from ragmesh.core.clock import Clock
+from ragmesh.core.errors import (
+    CollectionKeptError,
+    ConflictError,
+    RagmeshError,
+    RequesterOutdatedError,
+)
+from ragmesh_operator.acting import Actor, acting_for, former_keeper
+from ragmesh_operator.planning import SetFinalizer, WantIndex, is_overdue, plan
+from ragmesh_operator.ports import Mesh, Resources
+from ragmesh_operator.reporting import Outcome, Scaling, Trouble, camel, status_of
+from ragmesh_operator.resources import FINALIZER
+from ragmesh_operator.schemas import COLLECTION
+from ragmesh_operator.seeing import Observer
+from ragmesh_operator.statuses import Order
+from ragmesh_operator.values import CollectionResource, Key, Seen, collection_resource
+
+_ROUNDS = 12
+"""More than any plan takes; what never comes to rest is looked at again later."""
+_log = logging.getLogger(__name__)
+
+
+class Scaler(Protocol):
+    """What scales the indexers."""
+
+    def shown(self, wanted: CollectionResource) -> Scaling:
+        """What is known of it, for the status of a collection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a look came to, for whoever plans the next."""
+
+    is_moving: bool = False
+    """Whether something goes on that should be followed closely."""
+    is_gone: bool = False
+    """Whether there is nothing to look at any more."""
+
+
+@dataclass(slots=True)
+class _Pass:
+    """What is known while one look goes on."""
+
+    wanted: CollectionResource
+    seen: Seen | None = None
+    order: Order | None = None
+
+    def take(self, again: CollectionResource, *, applied: int) -> None:
+        """Go on with the resource as it is by now, and with what the mesh has taken of it."""
+        status = again.status.model_copy(update={"applied_generation": applied})
+        self.wanted = replace(again, status=status)
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionReconciler:
+    """Carries RAGCollections out."""
+
+    mesh: Mesh
+    cluster: Resources
+    scaler: Scaler
+    clock: Clock
+
+    async def reconcile(self, key: Key) -> Look:
+        """Bring the mesh to what the resource says, and the status to what the mesh says."""
+        wanted = await self._read(key)
+        if wanted is None:
+            return Look(is_gone=True)
+        now = _Pass(wanted, order=wanted.status.migration.command)
+        try:
+            outcome = await self._carry_out(now)
+        except RequesterOutdatedError:
+            return Look(is_moving=True)  # another process knows a newer state: it tells, not we
+        if outcome is None:
+            return Look(is_gone=True)
+        if now.wanted.deleted_at is None:
+            await self._tell(now.wanted, outcome)
+        migration = None if outcome.seen is None else outcome.seen.migration
+        goes_on = migration is not None and not migration.phase.rests
+        return Look(is_moving=goes_on or not outcome.settled)
+
+    async def let_go(self, last: CollectionResource) -> None:
+        """The resource is gone without a finalizer: whoever likes may change the collection now."""
+        seen = await Observer(self.mesh, self.cluster).see(last)
+        if seen.collection is None:
+            return
+        try:
+            acting = acting_for(last, seen.tenant_uid)
+            await Actor(self.mesh, self.cluster).release(last.key.name, acting)
+        except CollectionKeptError:
+            return  # a resource of the same name keeps it by now
+
+    async def _read(self, key: Key) -> CollectionResource | None:
+        body = await self.cluster.read(key)
+        return None if body is None else collection_resource(body, COLLECTION.plural)
+
+    async def _carry_out(self, now: _Pass) -> Outcome | None:
+        """Plan and act until nothing is left, or something is in the way; None = it is gone."""
+        for _ in range(_ROUNDS):
+            trouble: Trouble | None = None
+            try:
+                if await self._step(now):
+                    return _at_rest(now)
+            except RequesterOutdatedError:
+                raise
+            except CollectionKeptError as error:
+                trouble = None if await self._take_over(now, error) else _trouble(error)
+            except ConflictError:
+                pass  # it was changed meanwhile: as it is now, perhaps nothing is in the way
+            except RagmeshError as error:
+                await self._give_up_overdue(now.wanted)
+                trouble = _trouble(error)
+            if trouble is not None:
+                return Outcome(now.seen, trouble, now.order)
+            again = await self._read(now.wanted.key)
+            if again is None or again.uid != now.wanted.uid:
+                return None
+            now.take(again, applied=now.wanted.status.applied_generation)
+        return Outcome(now.seen, None, now.order)
+
+    async def _step(self, now: _Pass) -> bool:
+        """Look, plan and act once; whether nothing was left to do."""
+        now.seen = await Observer(self.mesh, self.cluster).see(now.wanted)
+        steps = plan(now.wanted, now.seen)
+        actor = Actor(self.mesh, self.cluster)
+        for step in steps:
+            now.order = await actor.act(step, now.wanted, now.seen.tenant_uid) or now.order
+            if isinstance(step, WantIndex):
+                now.take(now.wanted, applied=now.wanted.generation)
+        return not steps
+
+    async def _give_up_overdue(self, wanted: CollectionResource) -> None:
+        if is_overdue(wanted, self.clock.now()) and FINALIZER in wanted.finalizers:
+            gone = SetFinalizer(present=False, incomplete=True)
+            await Actor(self.mesh, self.cluster).act(gone, wanted, "")
+
+    async def _take_over(self, now: _Pass, error: CollectionKeptError) -> bool:
+        """Have the mesh forget a keeper that is gone from the cluster; whether it was one."""
+        keeper = error.metadata.get("requester_uid", "")
+        bodies = await self.cluster.list(COLLECTION.plural)
+        if now.seen is None or any(body["metadata"]["uid"] == keeper for body in bodies):
+            return False
+        acting = former_keeper(keeper, now.seen.tenant_uid)
+        await Actor(self.mesh, self.cluster).release(now.wanted.key.name, acting)
+        return True
+
+    async def _tell(self, wanted: CollectionResource, outcome: Outcome) -> None:
+        if wanted.spec.paused:
+            return
+        status = status_of(wanted, outcome, self.scaler.shown(wanted), self.clock.now())
+        if status == wanted.status:
+            return
+        try:
+            await self.cluster.write_status(wanted.key, wanted.resource_version, status)
+        except ConflictError:
+            _log.debug("a status is written at the next look", extra={"name": wanted.key.name})
+
+
+def _at_rest(now: _Pass) -> Outcome:
+    if now.seen is None or now.seen.tenant_uid:
+        return Outcome(now.seen, None, now.order, settled=True)
+    message = f"there is no tenant {now.wanted.spec.tenant}"
+    return Outcome(now.seen, Trouble("TenantMissing", message, passes=True), now.order)
+
+
+def _trouble(error: RagmeshError) -> Trouble:
+    return Trouble(camel(error.reason), error.message, passes=error.kind.transient)

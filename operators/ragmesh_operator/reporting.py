@@ -1,0 +1,256 @@
+"""What a status says of what was seen; pure. Conditions are as kstatus reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ragmesh.core.migrations import GateVerdict, Migration, MigrationPhase
+from ragmesh_operator.resources import CollectionSpec
+from ragmesh_operator.statuses import (
+    AutoscalingStatus,
+    CollectionStatus,
+    Condition,
+    Documents,
+    Ingestion,
+    MigrationStatus,
+    Order,
+    Quality,
+    Weight,
+)
+from ragmesh_operator.values import CollectionResource, Counts, Seen
+
+READY, RECONCILING, STALLED = "Ready", "Reconciling", "Stalled"
+QUALITY, AUTOSCALING = "QualityOK", "AutoscalingActive"
+SCALES_NOTHING = "NotWanted"
+_UNKNOWN, _TRUE, _FALSE = "Unknown", "True", "False"
+_MOVING = {
+    MigrationPhase.PROVISIONING: "the candidate is being made",
+    MigrationPhase.BACKFILLING: "the candidate is being filled",
+    MigrationPhase.VERIFYING: "the candidate is compared with the catalog",
+    MigrationPhase.EVALUATING: "golden questions are asked of both versions",
+    MigrationPhase.AWAITING_APPROVAL: "somebody must approve: annotate ragmesh.dev/migration",
+    MigrationPhase.CANARY: "a share of the questions goes to the candidate",
+    MigrationPhase.PROMOTING: "all questions are being moved to the candidate",
+    MigrationPhase.ROLLING_BACK: "questions are being moved back",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether an aspect holds, and why."""
+
+    status: str
+    reason: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a resource could not be carried out."""
+
+    reason: str
+    """CamelCase."""
+    message: str
+    passes: bool
+    """Whether trying again may help without anybody changing anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """What is known of the indexers, and what scales them."""
+
+    status: AutoscalingStatus = field(default_factory=AutoscalingStatus)
+    verdict: Verdict = Verdict(_FALSE, SCALES_NOTHING, "autoscaling.provider is none")
+    replicas: int = 0
+    selector: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one look at a collection came to."""
+
+    seen: Seen | None
+    """None = the mesh could not be asked."""
+    trouble: Trouble | None = None
+    order: Order | None = None
+    """The last command."""
+    settled: bool = False
+    """Whether everything was carried out."""
+
+
+def camel(reason: str) -> str:
+    """QUALITY_GATE_FAILED as QualityGateFailed."""
+    return "".join(part.capitalize() for part in reason.split("_"))
+
+
+def status_of(
+    wanted: CollectionResource, outcome: Outcome, scaling: Scaling, now: datetime
+) -> CollectionStatus:
+    """The status of a collection; what could not be seen is as it was."""
+    verdicts = dict(_verdicts(wanted, outcome, scaling))
+    settled = outcome.settled and outcome.trouble is None
+    common = {
+        "conditions": conditions_of(wanted, verdicts, now),
+        "observed_generation": wanted.generation,
+        "applied_generation": wanted.generation if settled else wanted.status.applied_generation,
+        "autoscaling": scaling.status,
+        "replicas": scaling.replicas,
+        "selector": scaling.selector,
+    }
+    seen = outcome.seen
+    if seen is None or seen.migration is None:
+        return wanted.status.model_copy(update=common)
+    return wanted.status.model_copy(
+        update=common | _of_index(seen.migration, outcome.order) | _of_documents(seen.counts)
+    )
+
+
+def _of_index(migration: Migration, order: Order | None) -> dict[str, object]:
+    return {
+        "active_version": migration.serving,
+        "candidate_version": migration.candidate,
+        "route_epoch": migration.route_epoch,
+        "weights": tuple(
+            Weight(version=one.index_version, weight=one.weight) for one in migration.shares
+        ),
+        "migration": _migration_status(migration, order),
+        "quality": tuple(
+            Quality(
+                metric=one.metric,
+                active=one.serving,
+                candidate=one.candidate,
+                ci_low=one.difference_low,
+                verdict=one.verdict.value,
+            )
+            for one in migration.verdicts
+        ),
+    }
+
+
+def _of_documents(counts: Counts) -> dict[str, object]:
+    return {
+        "documents": Documents(
+            accepted=counts.accepted, indexed=counts.indexed, failed=counts.failed
+        ),
+        "ingestion": Ingestion(
+            backlog=counts.waiting,
+            freshness_seconds=counts.oldest_seconds,
+            dead_letters=counts.dead_letters,
+        ),
+    }
+
+
+def conditions_of(
+    wanted: CollectionResource, verdicts: Mapping[str, Verdict], now: datetime
+) -> tuple[Condition, ...]:
+    """Conditions in the order of the verdicts; the time is that of the last change of status."""
+    before = {one.type: one for one in wanted.status.conditions}
+    return tuple(
+        Condition(
+            type=kind,
+            status=verdict.status,  # type: ignore[arg-type]
+            reason=verdict.reason,
+            message=verdict.message,
+            observed_generation=wanted.generation,
+            last_transition_time=before[kind].last_transition_time
+            if kind in before and before[kind].status == verdict.status
+            else now.replace(microsecond=0),
+        )
+        for kind, verdict in verdicts.items()
+    )
+
+
+def _verdicts(
+    wanted: CollectionResource, outcome: Outcome, scaling: Scaling
+) -> Iterator[tuple[str, Verdict]]:
+    ready, moving, stalled = _progress(wanted, outcome)
+    yield READY, ready
+    yield RECONCILING, moving
+    yield STALLED, stalled
+    yield QUALITY, _quality(wanted.spec, outcome.seen)
+    yield AUTOSCALING, scaling.verdict
+
+
+def _progress(wanted: CollectionResource, outcome: Outcome) -> tuple[Verdict, Verdict, Verdict]:
+    """Ready, Reconciling and Stalled, of which exactly one holds."""
+    trouble, seen = outcome.trouble, outcome.seen
+    if trouble is not None and trouble.passes:
+        return _reconciling(trouble.reason, trouble.message)
+    if trouble is not None:
+        return _stalled(trouble.reason, trouble.message)
+    if wanted.spec.paused:
+        return _reconciling("Paused", "spec.paused is true: nothing is written")
+    if seen is None or seen.migration is None or not outcome.settled:
+        return _reconciling("Applying", "what is wanted is being told to the mesh")
+    return _of_migration(seen.migration)
+
+
+def _of_migration(migration: Migration) -> tuple[Verdict, Verdict, Verdict]:
+    if migration.verdict is GateVerdict.INCONCLUSIVE and migration.held is not None:
+        return _stalled("GateInconclusive", migration.message or migration.held.reason)
+    if migration.held is not None:
+        return _stalled("Held", f"{migration.held.by}: {migration.held.reason}")
+    if migration.phase in _MOVING:
+        reason = camel(migration.phase.value)
+        return _reconciling(reason, migration.message or _MOVING[migration.phase])
+    if migration.reason:
+        return _stalled(camel(migration.reason), migration.message)
+    return (
+        Verdict(_TRUE, camel(migration.phase.value), f"{migration.serving} serves"),
+        Verdict(_FALSE, "Settled"),
+        Verdict(_FALSE, "Settled"),
+    )
+
+
+def _reconciling(reason: str, message: str) -> tuple[Verdict, Verdict, Verdict]:
+    return (
+        Verdict(_FALSE, reason, message),
+        Verdict(_TRUE, reason, message),
+        Verdict(_FALSE, "Progressing"),
+    )
+
+
+def _stalled(reason: str, message: str) -> tuple[Verdict, Verdict, Verdict]:
+    return (
+        Verdict(_FALSE, reason, message),
+        Verdict(_FALSE, "Stalled"),
+        Verdict(_TRUE, reason, message),
+    )
+
+
+def _quality(spec: CollectionSpec, seen: Seen | None) -> Verdict:
+    if seen is None or seen.migration is None:
+        return Verdict(_UNKNOWN, "NotSeen")
+    if seen.golden_missing:
+        return Verdict(_UNKNOWN, "GoldenQueriesMissing", "the ConfigMap or its key is not there")
+    migration = seen.migration
+    serves = migration.phase.rests and migration.verdict is GateVerdict.PASS
+    found = {one.metric: one.candidate if serves else one.serving for one in migration.verdicts}
+    low = [
+        f"{one.name} is {found[one.name]:.3f}, below {one.floor:.3f}"
+        for one in spec.evaluation.metrics
+        if one.floor is not None and found.get(one.name, 1.0) < one.floor
+    ]
+    if low:
+        return Verdict(_FALSE, "BelowFloor", "; ".join(low))
+    if migration.verdict is GateVerdict.REFUSED:
+        return Verdict(_FALSE, "CandidateRefused", migration.message)
+    if migration.verdict is GateVerdict.INCONCLUSIVE:
+        return Verdict(_UNKNOWN, "Inconclusive", migration.message)
+    if migration.verdict is GateVerdict.PASS:
+        return Verdict(_TRUE, "Passed")
+    return Verdict(_UNKNOWN, "NotEvaluated")
+
+
+def _migration_status(migration: Migration, order: Order | None) -> MigrationStatus:
+    step = "" if migration.phase.rests else f"{migration.percent}%"
+    return MigrationStatus(
+        phase=camel(migration.phase.value),
+        step=step,
+        started_at=migration.started_at,
+        reason=camel(migration.reason),
+        message=migration.message,
+        command=order,
+    )

@@ -1,0 +1,123 @@
+"""What is wanted and what was seen, as plans read them: frozen values, no technology."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from pydantic import ValidationError
+
+from ragmesh.core.callers import Requester
+from ragmesh.core.documents import Collection
+from ragmesh.core.migrations import Migration
+from ragmesh_operator.resources import CollectionSpec, Part, TenantSpec
+from ragmesh_operator.statuses import CollectionStatus, TenantStatus
+
+SpecT = TypeVar("SpecT", bound=Part)
+StatusT = TypeVar("StatusT", bound=Part)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Key:
+    """Names a resource."""
+
+    plural: str
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resource(Generic[SpecT, StatusT]):
+    """A custom resource as it was last read."""
+
+    key: Key
+    uid: str
+    generation: int
+    resource_version: str
+    spec: SpecT
+    status: StatusT
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    finalizers: tuple[str, ...] = ()
+    deleted_at: datetime | None = None
+    """When somebody asked for its end."""
+
+    @property
+    def requester(self) -> Requester:
+        """How the mesh knows it."""
+        return Requester(self.uid, self.generation)
+
+
+CollectionResource = Resource[CollectionSpec, CollectionStatus]
+TenantResource = Resource[TenantSpec, TenantStatus]
+
+
+def collection_resource(body: Mapping[str, Any], plural: str) -> CollectionResource:
+    """A RAGCollection out of what the API server sent."""
+    return _resource(body, plural, CollectionSpec, CollectionStatus)
+
+
+def tenant_resource(body: Mapping[str, Any], plural: str) -> TenantResource:
+    """A RAGTenant out of what the API server sent."""
+    return _resource(body, plural, TenantSpec, TenantStatus)
+
+
+def _resource(
+    body: Mapping[str, Any], plural: str, spec: type[SpecT], status: type[StatusT]
+) -> Resource[SpecT, StatusT]:
+    metadata = body["metadata"]
+    deleted = metadata.get("deletionTimestamp")
+    try:
+        known = status.model_validate(body.get("status") or {})
+    except ValidationError:  # of another version of the operator; it is derived anew anyway
+        known = status()
+    return Resource(
+        key=Key(plural, metadata["namespace"], metadata["name"]),
+        uid=metadata["uid"],
+        generation=metadata["generation"],
+        resource_version=metadata["resourceVersion"],
+        spec=spec.model_validate(body["spec"]),
+        status=known,
+        annotations=dict(metadata.get("annotations") or {}),
+        finalizers=tuple(metadata.get("finalizers") or ()),
+        deleted_at=None if deleted is None else datetime.fromisoformat(deleted),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenSet:
+    """Golden questions that a ConfigMap holds."""
+
+    content: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many documents of a collection are in which state."""
+
+    accepted: int = 0
+    indexed: int = 0
+    failed: int = 0
+    waiting: int = 0
+    oldest_seconds: int = 0
+    """How long the oldest of those that wait has done so."""
+    dead_letters: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a mesh has of a collection."""
+
+    tenant_uid: str
+    """Empty = there is no such tenant."""
+    collection: Collection | None = None
+    migration: Migration | None = None
+    counts: Counts = field(default_factory=Counts)
+    golden_digest: str = ""
+    """Of the golden questions that it keeps; empty without any."""
+    golden: GoldenSet | None = None
+    """Those that it should keep; None = whatever it has."""
+    golden_missing: bool = False
+    """Whether the ConfigMap or its key is not there."""

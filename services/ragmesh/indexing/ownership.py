@@ -1,0 +1,31 @@
+"""Whose the settings of a collection are: while a custom resource keeps them, nobody else's."""
+
+from __future__ import annotations
+
+from ragmesh.core.callers import Caller, Machine, Requester
+from ragmesh.core.errors import CollectionKeptError, RequesterOutdatedError
+
+
+def requester_of(caller: Caller) -> Requester | None:
+    """The custom resource that the caller carries out; None for people."""
+    return caller.requester if isinstance(caller, Machine) else None
+
+
+def refuse_foreign(asks: Requester | None, kept_by: Requester | None, collection: str) -> None:
+    """Raise unless nobody keeps the collection, or the very resource does that asks.
+
+    Of that resource an older state than the last is refused: an operator that slept may still
+    have writes under way.
+    """
+    if kept_by is None:
+        return
+    if asks is None or asks.uid != kept_by.uid:
+        raise CollectionKeptError(
+            f"the custom resource {kept_by.uid} keeps the collection {collection}: change it there",
+            metadata={"collection": collection, "requester_uid": kept_by.uid},
+        )
+    if asks.generation < kept_by.generation:
+        raise RequesterOutdatedError(
+            f"generation {kept_by.generation} of the resource has asked already",
+            metadata={"generation": str(kept_by.generation)},
+        )
