@@ -64,6 +64,22 @@ dev-status: $(READY) ## Say which of them are up, and where (after `make dev-up`
 dev-down: $(READY) ## Stop them all; what they stored stays in their folder
 	@$(BIN)/python -m tools.dev down $(if $(DEV),--folder "$(DEV)")
 
+.PHONY: cluster-up
+cluster-up: setup ## Start a Kubernetes of one node on this machine, in the background (as root; CLUSTER=folder; the first time programs are built)
+	$(CLUSTERED) up
+
+.PHONY: cluster-status
+cluster-status: $(READY) ## Say what runs in it (after `make cluster-up`)
+	@$(CLUSTERED) status
+
+.PHONY: cluster-load
+cluster-load: $(READY) ## Have an image on its node (ARCHIVE=file, as `make image` prints it)
+	$(CLUSTERED) load "$(ARCHIVE)"
+
+.PHONY: cluster-down
+cluster-down: $(READY) ## Take it away, with all that is in it
+	@$(CLUSTERED) down
+
 ##@ Test
 
 .PHONY: test
@@ -78,7 +94,8 @@ test: setup ## Run the tests, with coverage of services/ (starts and stops what 
 	$(BIN)/coverage report
 
 .PHONY: test-faults
-test-faults: setup tools ## End, kill, freeze, cut and time processes and servers under load, one test at a time (SEED=… for one seed alone; starts and stops what it needs; as root)
+test-faults: setup ## End, kill, freeze, cut and time processes and servers under load, one test at a time (SEED=… for one seed alone; starts and stops what it needs; as root)
+	$(BIN)/python -m tools.programs servers
 	scratch=$$(mktemp -d -p "$$(tools/scratch.sh)"); trap 'rm -rf "$$scratch"' EXIT; \
 	TMPDIR="$$scratch" SEED="$(SEED)" $(BIN)/pytest -m "faults and not soak" $(if $(SEED),tests/faults/real/test_seeds.py)
 
@@ -87,6 +104,12 @@ test-servers: setup ## Run the adapters on real servers: Kafka, Weaviate, Postgr
 	$(BIN)/python -m tools.programs servers
 	scratch=$$(mktemp -d -p "$$(tools/scratch.sh)"); trap 'rm -rf "$$scratch"' EXIT; \
 	TMPDIR="$$scratch" $(BIN)/pytest -m servers tests/servers
+
+.PHONY: test-cluster
+test-cluster: setup ## Install, kill, renew and refuse the chart on a real cluster, beside real servers (as root; that of KUBECONFIG, of `make cluster-up`, or one that it starts and takes away; CLUSTER=folder)
+	$(BIN)/python -m tools.programs cluster servers
+	scratch=$$(mktemp -d -p "$$(tools/scratch.sh)"); trap 'rm -rf "$$scratch"' EXIT; \
+	TMPDIR="$$scratch" $(CLUSTERED) run $(BIN)/pytest -m cluster tests/cluster
 
 .PHONY: test-clients
 test-clients: setup ## Ask a mesh with clients in JavaScript, TypeScript and Go (needs npm; starts and stops the mesh)
@@ -111,7 +134,8 @@ soak-seams: setup ## End every target of a mesh under load, and add and stop rep
 	$(BIN)/pytest -q -m "soak or faults" tests/e2e/test_seams.py tests/soak/soak_seams.py
 
 .PHONY: soak-faults
-soak-faults: setup tools ## Have a mesh on real servers lose processes, servers and wires under load, onto docs/reference/faults.md (SEEDS=200, MINUTES=… at most; goes on where it stopped; as root)
+soak-faults: setup ## Have a mesh on real servers lose processes, servers and wires under load, onto docs/reference/faults.md (SEEDS=200, MINUTES=… at most; goes on where it stopped; as root)
+	$(BIN)/python -m tools.programs servers
 	scratch=$$(mktemp -d -p "$$(tools/scratch.sh)"); trap 'rm -rf "$$scratch"' EXIT; \
 	TMPDIR="$$scratch" $(BIN)/python -m tests.soak.soak_faults --seeds $(or $(SEEDS),200) $(if $(MINUTES),--minutes $(MINUTES))
 
@@ -223,6 +247,8 @@ clean: ## Remove what setup and the tools made; .data and the model cache stay
 
 IMAGE = $(if $(BASE),--base "$(BASE)") $(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(EXTRAS),--extras "$(EXTRAS)") \
   $(if $(RELEASE),--release "$(RELEASE)") $(if $(BUILDER),--builder "$(BUILDER)")
+
+CLUSTERED = $(BIN)/python -m tools.cluster $(if $(CLUSTER),--folder "$(CLUSTER)")
 
 # --- How setup works -------------------------------------------------------------------------
 

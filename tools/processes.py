@@ -7,7 +7,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,6 +104,20 @@ class Process:
 
     def _family(self) -> set[int]:
         return {self.pid, *_descendants(self.pid)} if self.runs else set()
+
+
+def kill_families(pids: Iterable[int]) -> None:
+    """SIGKILL processes that need not be ours, and all they have started; return when all are gone.
+
+    What one leaves to a new parent is not found any more: they go from the leaves to the roots.
+    """
+    families = {pid: [pid, *_descendants(pid)] for pid in pids}
+    members = {one for family in families.values() for one in family}
+    _send(signal.SIGSTOP, set(families))
+    _send(signal.SIGKILL, members - set(families))
+    _send(signal.SIGKILL, set(families))
+    if not await_condition(lambda: all(map(_is_gone, members))):
+        raise TimeoutError(f"processes that cannot be killed: {sorted(members)}")
 
 
 def await_condition(holds: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> bool:

@@ -37,6 +37,8 @@ RUN_PAGES = (
     "docs/how-to/see-usage-and-audit.md",
     "docs/how-to/see-what-a-mesh-does.md",
     "docs/how-to/run-on-real-servers.md",
+    "docs/how-to/test-on-a-cluster.md",
+    "docs/tutorials/on-a-cluster.md",
     "docs/how-to/connect-kafka.md",
     "docs/how-to/connect-postgresql.md",
     "docs/how-to/connect-redis.md",

@@ -9,7 +9,6 @@ folder, and what it started stands in the folder's mesh.json for as long as it r
 from __future__ import annotations
 
 import argparse
-import fcntl
 import json
 import os
 import signal
@@ -25,6 +24,7 @@ from urllib.request import urlopen
 from tools.dev.mesh import DevMesh, running_mesh
 from tools.dev.table import SERVERS
 from tools.generate_protos import ROOT, ToolError
+from tools.keeping import hold, keeper_of
 from tools.mesh_processes import NotReadyError
 from tools.processes import await_condition
 from tools.servers.server import ServerError
@@ -48,7 +48,7 @@ def main() -> int:
 
 def up(folder: Path) -> int:
     """Start a mesh that goes on when this command has ended."""
-    if _keeper(folder) is not None:
+    if keeper_of(folder / "lock") is not None:
         print(f"dev: a mesh runs on {folder} already")
         return status(folder)
     try:
@@ -87,7 +87,11 @@ def keep(folder: Path) -> int:
     """Start a mesh, and stop it when told to."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        with _lock(folder), running_mesh(folder) as mesh, _described(folder, mesh):
+        with (
+            hold(folder / "lock", f"a mesh runs on {folder} already"),
+            running_mesh(folder) as mesh,
+            _described(folder, mesh),
+        ):
             while True:
                 signal.pause()
     except (NotReadyError, ServerError, ToolError, subprocess.CalledProcessError) as error:
@@ -98,7 +102,7 @@ def keep(folder: Path) -> int:
 def status(folder: Path) -> int:
     """Say who is up, and where."""
     state = folder / "mesh.json"
-    if _keeper(folder) is None or not state.exists():
+    if keeper_of(folder / "lock") is None or not state.exists():
         print(f"dev: no mesh runs on {folder}")
         return 1
     told = json.loads(state.read_text())
@@ -110,12 +114,12 @@ def status(folder: Path) -> int:
 
 def down(folder: Path) -> int:
     """Stop what runs, in order; what was stored stays."""
-    keeper = _keeper(folder)
+    keeper = keeper_of(folder / "lock")
     if keeper is None:
         print(f"dev: no mesh runs on {folder}")
         return 0
     os.kill(keeper, signal.SIGTERM)
-    if not await_condition(lambda: _keeper(folder) is None, DOWN_SECONDS):
+    if not await_condition(lambda: keeper_of(folder / "lock") is None, DOWN_SECONDS):
         print(f"dev: process {keeper} does not end", file=sys.stderr)
         return 1
     print(f"dev: stopped; its data stays in {folder}")
@@ -159,30 +163,6 @@ def _described(folder: Path, mesh: DevMesh) -> Iterator[None]:
         yield
     finally:
         state.unlink()
-
-
-@contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """Held by who keeps the mesh of a folder; it says who that is."""
-    with (folder / "lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ToolError(f"a mesh runs on {folder} already") from None
-        file.truncate(0)
-        print(os.getpid(), file=file, flush=True)
-        yield
-
-
-def _keeper(folder: Path) -> int | None:
-    """Who keeps the mesh of a folder, if anybody does."""
-    with (folder / "lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            return int(file.read())
-    return None
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -55,19 +56,22 @@ class GoProgram:
         source = _PINS / "go" / self.module
         return made_once(self.name, source, lambda made: self._build(source, made)) / self.name
 
+    def module_folder(self, module: str) -> Path:
+        """Where the files of a module lie that it is compiled from, whose digest go.sum pins."""
+        words = (find_go(), "mod", "download", "-json", module)
+        source = _PINS / "go" / self.module
+        done = subprocess.run(
+            words, cwd=source, env=_go_environ(), capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            raise ToolError(f"{module} cannot be had: {done.stderr.strip()}")
+        return Path(json.loads(done.stdout)["Dir"])
+
     def _build(self, source: Path, made: Path) -> None:
-        go = find_go()
-        environ = {
-            **os.environ,
-            "PATH": os.pathsep.join((str(go.parent), os.environ["PATH"])),
-            "CGO_ENABLED": "0",
-            "GOFLAGS": "-mod=readonly -buildvcs=false",
-        }
         linked = " ".join(("-s", "-w", *(f"-X {stamp}" for stamp in self.stamps)))
         output = ("-o", made / self.name)
-        _run(
-            [go, "build", "-trimpath", f"-ldflags={linked}", *output, self.package], source, environ
-        )
+        words: list[str | Path] = [find_go(), "build", "-trimpath", f"-ldflags={linked}"]
+        _run([*words, *output, self.package], source, _go_environ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +110,12 @@ class DebianProgram:
         if os.geteuid() != 0 or shutil.which("apt-get") is None:
             raise ToolError(f"{self.name} is not installed (Debian: apt install {self.package})")
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        _run(["apt-get", "update", "-qq"], ROOT, quiet)
         install = ["apt-get", "install", "-qq", "-y", "--no-install-recommends", self.package]
-        _run(install, ROOT, quiet)
+        try:
+            _run(install, ROOT, quiet)
+        except ToolError:  # the lists of what there is are missing or old, and take longest
+            _run(["apt-get", "update", "-qq"], ROOT, quiet)
+            _run(install, ROOT, quiet)
         if (found := self._find()) is None:
             raise ToolError(f"the package {self.package} has no {self.name}")
         return found
@@ -117,6 +124,15 @@ class DebianProgram:
         path = os.pathsep.join((self.folder, os.environ["PATH"], "/usr/sbin"))
         found = shutil.which(self.name, path=path)
         return None if found is None else Path(found)
+
+
+def _go_environ() -> dict[str, str]:
+    return {
+        **os.environ,
+        "PATH": os.pathsep.join((str(find_go().parent), os.environ["PATH"])),
+        "CGO_ENABLED": "0",
+        "GOFLAGS": "-mod=readonly -buildvcs=false",
+    }
 
 
 def link_go_programs(programs: Iterable[Program]) -> Path:

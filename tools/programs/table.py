@@ -39,7 +39,8 @@ HELM_UNITTEST = GoProgram(
 KUBECONFORM = GoProgram("kubeconform", "github.com/yannh/kubeconform/cmd/kubeconform")
 CYCLONUS = GoProgram("cyclonus", "github.com/mattfenwick/cyclonus/cmd/cyclonus")
 KUBE_SCORE = GoProgram("kube-score", "github.com/zegl/kube-score/cmd/kube-score")
-PROMETHEUS = DebianProgram("prometheus", "prometheus")
+# Debian's is built without the discovery of pods.
+PROMETHEUS = GoProgram("prometheus", "github.com/prometheus/prometheus/cmd/prometheus")
 PROMTOOL = DebianProgram("promtool", "prometheus")
 
 KUBE_APISERVER = _kubernetes("kube-apiserver")
@@ -67,7 +68,6 @@ CTR = DebianProgram("ctr", "containerd")
 RUNC = DebianProgram("runc", "runc")
 CNI_BRIDGE = DebianProgram("bridge", "containernetworking-plugins", CNI_FOLDER)
 IPTABLES = DebianProgram("iptables", "iptables")
-CONNTRACK = DebianProgram("conntrack", "conntrack")
 IP = DebianProgram("ip", "iproute2")
 BUILDAH = DebianProgram("buildah", "buildah")
 DEBOOTSTRAP = DebianProgram("debootstrap", "debootstrap")
@@ -78,9 +78,17 @@ GROUPS: Mapping[str, tuple[Program, ...]] = MappingProxyType(
         "charts": (HELM, HELM_UNITTEST, KUBECONFORM, CYCLONUS, KUBE_SCORE, PROMTOOL, COLLECTOR),
         "cluster": (
             *(KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBE_SCHEDULER, KUBELET, KUBE_PROXY),
-            *(KUBECTL, PAUSE, COREDNS, METRICS_SERVER, ARGO_ROLLOUTS, ARGO_KUBECTL, HELM),
-            *(ETCD, CONTAINERD, CTR, RUNC, CNI_BRIDGE, IPTABLES, CONNTRACK, IP),
-            PROMETHEUS,
+            *(
+                PROMETHEUS,
+                KUBECTL,
+                PAUSE,
+                COREDNS,
+                METRICS_SERVER,
+                ARGO_ROLLOUTS,
+                ARGO_KUBECTL,
+                HELM,
+            ),
+            *(ETCD, CONTAINERD, CTR, RUNC, CNI_BRIDGE, IPTABLES, IP),
         ),
         "images": (BUILDAH, DEBOOTSTRAP),
     }

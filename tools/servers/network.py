@@ -19,7 +19,7 @@ from tools.generate_protos import ToolError
 from tools.processes import Command, Process, await_condition
 from tools.programs.table import IP
 
-_NETS = ipaddress.ip_network("198.18.0.0/15")
+NETS = ipaddress.ip_network("198.18.0.0/15")
 """Set aside for tests of networks: nobody's addresses in earnest."""
 
 
@@ -85,10 +85,10 @@ def _free_pair(start: int) -> tuple[str, str]:
     links = json.loads(_ip("-json", "-4", "address"))
     taken = {one["local"] for link in links for one in link["addr_info"]}
     for step in range(64):
-        first = _NETS[(start + step) * 4 % _NETS.num_addresses]
+        first = NETS[(start + step) * 4 % NETS.num_addresses]
         if str(first + 1) not in taken:
             return str(first + 1), str(first + 2)
-    raise ToolError(f"no free net in {_NETS}")
+    raise ToolError(f"no free net in {NETS}")
 
 
 def _await_separation(pid: int) -> None:

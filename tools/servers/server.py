@@ -31,6 +31,8 @@ class Server:
     name: str
     folder: Path
     ports: Mapping[str, int] = field(default_factory=dict)
+    address: str = LOOPBACK
+    """Where it listens, unless it has a network of its own."""
     _network: Network | None = None
     _process: Process | None = None
     _program: str = ""
@@ -68,7 +70,7 @@ class Server:
     @property
     def host(self) -> str:
         """Where it is reached."""
-        return LOOPBACK if self._network is None else self._network.address
+        return self.address if self._network is None else self._network.address
 
     @property
     def log(self) -> Path:
@@ -181,9 +183,9 @@ def _as_user(user: str | None) -> list[str]:
 
 
 @contextmanager
-def running(name: str, folder: Path) -> Iterator[Server]:
+def running(name: str, folder: Path, address: str = LOOPBACK) -> Iterator[Server]:
     """A server that runs for the time of the block."""
-    server = Server(name, folder)
+    server = Server(name, folder, address=address)
     try:
         server.start()
         yield server

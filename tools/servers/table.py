@@ -190,7 +190,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     "postgres": Kind(
         program=programs.POSTGRES,
-        files={"password": PASSWORD},
+        files={"password": PASSWORD, "hba.conf": "host all all all scram-sha-256\n"},
         prepare=(
             *(f"{programs.POSTGRES_FOLDER}/initdb", "--pgdata=$folder/data", "--username=ragmesh"),
             *("--auth=scram-sha-256", "--pwfile=$folder/password", "--locale=C.UTF-8"),
@@ -198,7 +198,7 @@ KINDS: Mapping[str, Kind] = {
         command=(
             *("$program", "-D", "$folder/data", "-p", "$postgres", "-c", "listen_addresses=$host"),
             *("-c", "unix_socket_directories=", "-c", "max_connections=200"),
-            *("-c", "shared_buffers=64MB"),
+            *("-c", "shared_buffers=64MB", "-c", "hba_file=$folder/hba.conf"),
         ),
         user="postgres",
         ports=("postgres",),
@@ -213,6 +213,7 @@ KINDS: Mapping[str, Kind] = {
         command=(
             *("$program", "--bind", "$host", "--port", "$redis", "--dir", "$folder"),
             *("--save", "", "--appendonly", "no", "--daemonize", "no"),
+            *("--protected-mode", "no"),  # it listens where it is told to, and nowhere else
             *("--maxmemory", "128mb", "--maxmemory-policy", "volatile-lru"),
         ),
         ports=("redis",),

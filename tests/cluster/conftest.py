@@ -1,0 +1,135 @@
+"""A real cluster, real servers beside it, and the chart in it.
+
+`make test-cluster` brings the cluster up and says where it is: KUBECONFIG names it, and servers are
+started on CLUSTER_HOST, an address of this machine that pods reach. The image is built and
+imported, unless CLUSTER_IMAGE names one that the cluster can pull.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tests.cluster.releases import Namespace, Release, make_identity
+from tests.folders import folder_in_memory
+from tools.cluster.kubectl import Kubectl
+from tools.cluster.layout import Layout
+from tools.cluster.node import import_image
+from tools.image.builders import find_builder
+from tools.image.building import DEBIAN, have_image
+from tools.image.recipe import Recipe
+from tools.servers.server import Server
+from tools.servers.table import PASSWORD
+
+BACKING = ("kafka", "weaviate", "postgres", "s3", "redis")
+"""Servers of a distributed mesh, those that take longest to start first."""
+
+
+@pytest.fixture(scope="session")
+def kubectl() -> Kubectl:
+    kubeconfig = os.environ.get("KUBECONFIG")
+    assert kubeconfig, "no cluster: run `make test-cluster`, or name one with KUBECONFIG"
+    return Kubectl(Path(kubeconfig))
+
+
+@pytest.fixture(scope="session")
+def host() -> str:
+    """Where servers of this machine are reached from pods."""
+    named = os.environ.get("CLUSTER_HOST")
+    assert named, "CLUSTER_HOST must name an address of this machine that pods reach"
+    return named
+
+
+@pytest.fixture(scope="session")
+def image(kubectl: Kubectl) -> str:
+    """What pods run, which the node has."""
+    if named := os.environ.get("CLUSTER_IMAGE"):
+        return named
+    built = have_image(find_builder("buildah"), Recipe(base=DEBIAN))
+    import_image(Layout(kubectl.kubeconfig.parent.parent), built.archive)
+    return built.reference
+
+
+@pytest.fixture(scope="session")
+def identity(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keys of a mesh, as its operator makes them."""
+    folder = tmp_path_factory.mktemp("identity")
+    make_identity(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def backing(host: str) -> Iterator[dict[str, Server]]:
+    """Real servers, where pods reach them."""
+    with folder_in_memory() as folder, ExitStack() as stack:
+        servers = {name: Server(name, folder / name, address=host) for name in BACKING}
+        for server in servers.values():
+            stack.callback(server.close)
+        with ThreadPoolExecutor(len(servers)) as pool:
+            list(pool.map(Server.start, servers.values()))
+        yield servers
+
+
+@contextmanager
+def _namespace(kubectl: Kubectl) -> Iterator[Namespace]:
+    namespace = Namespace(kubectl, f"ragmesh-{uuid4().hex[:8]}")
+    namespace.create()
+    try:
+        yield namespace
+    finally:
+        namespace.delete()
+
+
+@pytest.fixture
+def namespace(kubectl: Kubectl) -> Iterator[Namespace]:
+    """One in which nothing runs that could do more than Pod Security `restricted` lets it."""
+    with _namespace(kubectl) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def distributed(
+    kubectl: Kubectl, image: str, identity: Path, backing: dict[str, Server]
+) -> Iterator[Release]:
+    """A mesh of each service by itself, on real servers, two pods each."""
+    with _namespace(kubectl) as namespace:
+        namespace.make_secret("identity", files=identity)
+        namespace.make_secret("catalog", password=PASSWORD)
+        namespace.make_secret(
+            "blobs", **{"access-key-id": "ragmesh", "secret-access-key": PASSWORD}
+        )
+        release = Release(namespace, "mesh", image, identity)
+        release.install(distributed_values(backing))
+        yield release
+
+
+def distributed_values(backing: dict[str, Server]) -> dict[str, object]:
+    """What the chart is told of the servers."""
+    s3 = backing["s3"]
+    return {
+        "mode": "distributed",
+        "identity": {"existingSecret": "identity"},
+        "catalog": {"url": backing["postgres"].url, "existingSecret": "catalog", "tls": "off"},
+        "events": {"url": backing["kafka"].url, "replication": 1, "partitions": 4},
+        "blobs": {
+            "url": s3.url,
+            "endpoint": s3.environ["AWS_ENDPOINT_URL"],
+            "region": s3.environ["AWS_REGION"],
+            "existingSecret": "blobs",
+        },
+        "index": {"url": backing["weaviate"].url},
+        "cache": {"url": backing["redis"].url},
+        "workload": SMALL,
+        **{name: SMALL for name in ("embedding", "indexing", "indexer")},
+        "hooks": {"resources": {"requests": {"cpu": "10m", "memory": "64Mi"}}},
+    }
+
+
+SMALL = {"resources": {"requests": {"cpu": "10m", "memory": "64Mi"}}}
+"""So that two pods of each service fit on a small node; bounds stay those of the chart."""

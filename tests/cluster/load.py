@@ -1,0 +1,85 @@
+"""A steady load at a door, which remembers what failed and when."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import httpx
+
+from tests.cluster.releases import Door
+
+RATE = 20
+"""Calls a second."""
+_AT_ONCE = 40
+_SECONDS = 15.0
+_DRAIN_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A call that was not answered, or refused."""
+
+    at: float
+    """Monotonic seconds when it was made."""
+    why: str
+
+
+@dataclass
+class Load:
+    """Searches, as many a second, whatever became of the ones before."""
+
+    door: Door
+    collection: str
+    question: str
+    failures: list[Failure] = field(default_factory=list)
+    made: int = 0
+    _stopped: threading.Event = field(default_factory=threading.Event)
+
+    def since(self, moment: float) -> list[Failure]:
+        """What failed of the calls that were made later."""
+        return [one for one in self.failures if one.at >= moment]
+
+    def run(self) -> None:
+        limits = httpx.Limits(max_connections=_AT_ONCE, keepalive_expiry=5)
+        # A client of a load balancer has many connections, none of them for ever.
+        with (
+            httpx.Client(limits=limits, headers=self.door.headers, timeout=_SECONDS) as client,
+            ThreadPoolExecutor(_AT_ONCE) as pool,
+        ):
+            due = time.monotonic()
+            while not self._stopped.wait(max(0.0, due - time.monotonic())):
+                pool.submit(self._call, client)
+                self.made += 1
+                due += 1 / RATE
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def _call(self, client: httpx.Client) -> None:
+        begun = time.monotonic()
+        path = f"{self.door.url}/collections/{self.collection}/search"
+        try:
+            reply = client.post(path, json={"query": self.question})
+        except httpx.HTTPError as error:
+            self.failures.append(Failure(begun, repr(error)))
+            return
+        if reply.status_code != 200 or not reply.json()["hits"]:
+            self.failures.append(Failure(begun, f"{reply.status_code} {reply.text[:200]}"))
+
+
+@contextmanager
+def steady_load(door: Door, collection: str, question: str) -> Iterator[Load]:
+    """A load for the time of the block; calls under way are waited for at its end."""
+    load = Load(door, collection, question)
+    thread = threading.Thread(target=load.run)
+    thread.start()
+    try:
+        yield load
+    finally:
+        load.stop()
+        thread.join(_DRAIN_SECONDS)

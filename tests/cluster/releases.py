@@ -1,0 +1,198 @@
+"""Namespaces and releases of the chart, and calls to what they serve."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from tools.cluster.kubectl import Kubectl
+from tools.generate_protos import ROOT
+from tools.programs.table import HELM
+
+CHART = ROOT / "charts" / "ragmesh"
+RAGMESH = Path(sys.executable).with_name("ragmesh")
+INSTALL_SECONDS = 240
+DELETE_SECONDS = 60
+SERVICES = ("gateway", "embedding", "retrieval", "generation", "cache", "indexing", "indexer")
+
+Values = Mapping[str, object]
+
+
+class HelmError(Exception):
+    """Helm refuses; the message is what it said."""
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """One of a test's own, which enforces Pod Security `restricted`."""
+
+    kubectl: Kubectl
+    name: str
+
+    def create(self) -> None:
+        self.kubectl.run("create", "namespace", self.name)
+        self.kubectl.run(
+            *("label", "namespace", self.name, "pod-security.kubernetes.io/enforce=restricted")
+        )
+
+    def delete(self) -> None:
+        self.kubectl.run(
+            *("delete", "namespace", self.name, f"--timeout={DELETE_SECONDS}s"),
+            seconds=DELETE_SECONDS + 10,
+        )
+
+    def make_secret(self, name: str, files: Path | None = None, **words: str) -> None:
+        given = [f"--from-literal={key}={word}" for key, word in words.items()]
+        if files is not None:
+            given.append(f"--from-file={files}")
+        self.kubectl.run(*("create", "secret", "generic", name, "-n", self.name), *given)
+
+    def objects(self) -> set[str]:
+        """What people have made in it: kind and name."""
+        kinds = "all,configmaps,secrets,serviceaccounts,pvc,ingresses,networkpolicies,pdb,jobs"
+        told = self.kubectl.run("get", kinds, "-n", self.name, "--output=name").split()
+        ours = {"configmap/kube-root-ca.crt", "serviceaccount/default"}
+        return set(told) - ours
+
+    def pods(self, component: str) -> list[dict[str, Any]]:
+        """Pods of a part of the mesh that are not about to end."""
+        selector = f"app.kubernetes.io/component={component}"
+        items = self.kubectl.read("pods", "-n", self.name, f"--selector={selector}")["items"]
+        return [one for one in items if "deletionTimestamp" not in one["metadata"]]
+
+    def address_of(self, service: str) -> str:
+        """Where a service is reached, on a node."""
+        told = self.kubectl.read("service", service, "-n", self.name)
+        address: str = told["spec"]["clusterIP"]
+        return address
+
+
+@dataclass(frozen=True)
+class Release:
+    """The chart in a namespace."""
+
+    namespace: Namespace
+    name: str
+    image: str
+    identity: Path
+
+    @property
+    def fullname(self) -> str:
+        """What its objects are called."""
+        return f"{self.name}-ragmesh"
+
+    def install(self, values: Values, *words: str, seconds: int = INSTALL_SECONDS) -> str:
+        """`helm install --wait`; what it says."""
+        return self._change("install", values, *words, seconds=seconds)
+
+    def upgrade(self, values: Values, *words: str, seconds: int = INSTALL_SECONDS) -> str:
+        return self._change("upgrade", values, *words, seconds=seconds)
+
+    def uninstall(self) -> None:
+        self.helm("uninstall", self.name, "--wait", f"--timeout={DELETE_SECONDS}s")
+
+    def test(self, seconds: int = 120) -> str:
+        """`helm test`, which uploads, asks and deletes; what it says."""
+        return self.helm("test", self.name, f"--timeout={seconds}s")
+
+    def restart_all(self) -> None:
+        """`kubectl rollout restart` of all services; returns when all pods are new."""
+        names = [f"deployment/{self.fullname}-{service}" for service in SERVICES]
+        self.namespace.kubectl.run("rollout", "restart", *names, "-n", self.namespace.name)
+        for name in names:
+            self.namespace.kubectl.run(
+                *("rollout", "status", name, "-n", self.namespace.name, "--timeout=240s"),
+                seconds=250,
+            )
+
+    def await_pods(self, service: str, number: int) -> None:
+        """Return when so many pods of a service are ready."""
+        name = f"deployment/{self.fullname}-{service}"
+        self.namespace.kubectl.run(
+            *("wait", name, "-n", self.namespace.name, "--timeout=90s"),
+            f"--for=jsonpath={{.status.readyReplicas}}={number}",
+        )
+
+    def helm(self, *words: str, told: str = "") -> str:
+        kubeconfig = f"--kubeconfig={self.namespace.kubectl.kubeconfig}"
+        done = subprocess.run(
+            [HELM.fetch(), *words, kubeconfig, f"--namespace={self.namespace.name}"],
+            input=told,
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_SECONDS + 60,
+        )
+        if done.returncode != 0:
+            raise HelmError(done.stderr)
+        # What hooks print is told as a warning.
+        return done.stdout + done.stderr
+
+    def _change(self, verb: str, values: Values, *words: str, seconds: int) -> str:
+        repository, _, tag = self.image.rpartition(":")
+        image = {"repository": repository, "tag": tag, "pullPolicy": "IfNotPresent"}
+        told = yaml.safe_dump({"image": image, **values})
+        return self.helm(
+            *(verb, self.name, str(CHART), "--values=-", "--wait", f"--timeout={seconds}s"),
+            *words,
+            told=told,
+        )
+
+
+@dataclass(frozen=True)
+class Door:
+    """REST of a mesh, as the holder of a key."""
+
+    url: str
+    key: str
+
+    @classmethod
+    def of(cls, release: Release, service: str | None = None) -> Door:
+        """A door of a release, by a key that may do everything in a tenant of its own."""
+        address = release.namespace.address_of(service or release.fullname)
+        admin = (release.identity / "admin.key").read_text().strip()
+        first = cls(f"http://{address}:8080/api/v1", admin)
+        tenant = f"cluster-{time.monotonic_ns()}"
+        first.call("POST", "/tenants", {"name": tenant})
+        body = {"tenant": tenant, "subject": "tests", "roles": ["read", "write", "admin"]}
+        key = first.call("POST", "/keys", body)["secret"]
+        return cls(first.url, key)
+
+    def call(self, method: str, path: str, body: object | None = None) -> dict[str, Any]:
+        reply = httpx.request(
+            method, f"{self.url}{path}", json=body, headers=self.headers, timeout=90
+        )
+        assert reply.status_code < 300, reply.text
+        told: dict[str, Any] = reply.json() if reply.content else {}
+        return told
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.key}"}
+
+    def fill(self, collection: str, texts: Mapping[str, str]) -> None:
+        """A collection with documents that can be found."""
+        self.call("POST", "/collections", {"name": collection})
+        for name, text in texts.items():
+            body = {"document_id": name, "text": text}
+            self.call("POST", f"/collections/{collection}/documents?wait=60", body)
+
+
+def make_identity(folder: Path) -> None:
+    """What `ragmesh keys create --offline --services` writes."""
+    words = (RAGMESH, "keys", "create", "--offline", "--services", "--into", folder)
+    subprocess.run(words, check=True, capture_output=True)
+
+
+def read_reasons(namespace: Namespace) -> str:
+    """What a cluster says of pods that do not start."""
+    events = namespace.kubectl.read("events", "-n", namespace.name)["items"]
+    return json.dumps([one["message"] for one in events])

@@ -1,0 +1,108 @@
+"""What cannot work ends in a sentence that says what to do, and in nothing half-done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.conftest import SMALL, distributed_values
+from tests.cluster.releases import HelmError, Namespace, Release, read_reasons
+from tools.servers.server import Server
+from tools.servers.table import PASSWORD
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
+
+EMBEDDED = {"identity": {"existingSecret": "identity"}, "embedded": SMALL}
+SHORT = 40
+"""Seconds for an install that cannot end well."""
+
+
+@pytest.fixture
+def release(namespace: Namespace, image: str, identity: Path) -> Release:
+    namespace.make_secret("identity", files=identity)
+    return Release(namespace, "bad", image, identity)
+
+
+def refused(release: Release, values: dict[str, object], *words: str) -> str:
+    """What is said of values that cannot work, by which nothing was made."""
+    before = release.namespace.objects()
+    with pytest.raises(HelmError) as told:
+        release.install(values, *words, seconds=SHORT)
+    assert release.namespace.objects() == before
+    return str(told.value)
+
+
+def test_a_missing_secret_is_named(namespace: Namespace, image: str, identity: Path) -> None:
+    said = refused(Release(namespace, "bad", image, identity), EMBEDDED)
+    assert "the Secret identity is not in the namespace" in said
+
+
+def test_a_misspelt_key_is_named(release: Release) -> None:
+    said = refused(release, {**EMBEDDED, "embeded": {"replicas": 1}})
+    assert "embeded" in said
+
+
+def test_a_cluster_without_a_usual_class_of_volumes_is_told(release: Release) -> None:
+    kubectl = release.namespace.kubectl
+    usual = "storageclass.kubernetes.io/is-default-class"
+    kubectl.run("annotate", "storageclass", "local", f"{usual}=false", "--overwrite")
+    try:
+        said = refused(release, EMBEDDED)
+    finally:
+        kubectl.run("annotate", "storageclass", "local", f"{usual}=true", "--overwrite")
+    assert "embedded.persistence.storageClassName" in said
+
+
+def test_a_broker_that_is_away_is_named_and_nothing_runs(
+    release: Release, backing: dict[str, Server]
+) -> None:
+    namespace = release.namespace
+    namespace.make_secret("catalog", password=PASSWORD)
+    namespace.make_secret("blobs", **{"access-key-id": "ragmesh", "secret-access-key": PASSWORD})
+    values = distributed_values(backing)
+    away = {"url": f"kafka://{backing['kafka'].host}:1", "replication": 1}
+    hooks = {"backoffLimit": 0, "activeDeadlineSeconds": 60}
+    with pytest.raises(HelmError):
+        release.install({**values, "events": away, "hooks": hooks}, seconds=120)
+    job = "job/bad-ragmesh-topics"
+    said = namespace.kubectl.run("logs", job, "-n", namespace.name)
+    assert f"{backing['kafka'].host}:1" in said
+    assert namespace.pods("gateway") == []
+
+
+def test_an_image_that_is_not_there_is_named_and_atomic_takes_it_back(release: Release) -> None:
+    wrong = Release(release.namespace, release.name, "localhost/ragmesh:missing", release.identity)
+    before = wrong.namespace.objects()
+    reasons = ""
+    values = {**EMBEDDED, "embedded": {**SMALL, "persistence": {"enabled": False}}}
+    with pytest.raises(HelmError) as told:
+        wrong.install(values, "--atomic", seconds=SHORT)
+    reasons = read_reasons(wrong.namespace)
+    assert "localhost/ragmesh:missing" in reasons
+    assert (
+        "not ready" in str(told.value)
+        or "timed out" in str(told.value)
+        or "deadline" in str(told.value)
+    )
+    assert wrong.namespace.objects() == before
+
+
+def test_a_quota_that_is_too_small_is_named(release: Release) -> None:
+    namespace = release.namespace
+    namespace.kubectl.run(
+        *("create", "quota", "small", "-n", namespace.name, "--hard=requests.memory=32Mi")
+    )
+    said = refused(release, EMBEDDED)
+    assert "the ResourceQuota small leaves 32Mi for requests.memory" in said
+
+
+def test_a_mode_cannot_be_switched(release: Release, backing: dict[str, Server]) -> None:
+    values = {**EMBEDDED, "embedded": {**SMALL, "persistence": {"enabled": False}}}
+    release.install(values)
+    namespace = release.namespace
+    namespace.make_secret("catalog", password=PASSWORD)
+    namespace.make_secret("blobs", **{"access-key-id": "ragmesh", "secret-access-key": PASSWORD})
+    with pytest.raises(HelmError, match="runs in mode: embedded"):
+        release.upgrade(distributed_values(backing))
+    assert len(namespace.pods("embedded")) == 1

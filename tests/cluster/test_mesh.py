@@ -1,0 +1,122 @@
+"""The chart, installed: it works, bears the death and the renewal of pods, and leaves nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.cluster.conftest import SMALL, distributed_values
+from tests.cluster.load import steady_load
+from tests.cluster.releases import SERVICES, Door, Namespace, Release
+from tests.cluster.talkers import slow_talker
+from tools.processes import await_condition
+from tools.servers.server import Server
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+
+TEXTS = {f"owl-{number}": f"Owl number {number} eats {number} voles a week." for number in range(8)}
+QUESTION = "What do owls eat?"
+SETTLED_SECONDS = 10
+
+
+@pytest.fixture(scope="session")
+def door(distributed: Release) -> Door:
+    door = Door.of(distributed)
+    door.fill("owls", TEXTS)
+    return door
+
+
+# HM-2, HM-8
+def test_an_embedded_mesh_answers_and_leaves_nothing_but_its_volume(
+    namespace: Namespace, image: str, identity: Path
+) -> None:
+    namespace.make_secret("identity", files=identity)
+    before = namespace.objects()
+    release = Release(namespace, "small", image, identity)
+    said = release.install({"identity": {"existingSecret": "identity"}, "embedded": SMALL})
+    assert "helm test small" in said
+    assert "passed: uploaded, cited, deleted, gone" in release.test()
+    release.uninstall()
+    assert await_condition(lambda: len(namespace.objects() - before) <= 1, 60)
+    left = namespace.objects() - before
+    assert all(one.startswith("persistentvolumeclaim/") for one in left), left
+
+
+# HM-2, HM-8, SEC-6
+def test_a_distributed_mesh_on_real_servers_answers(distributed: Release) -> None:
+    begun = time.monotonic()
+    assert "passed: uploaded, cited, deleted, gone" in distributed.test()
+    assert time.monotonic() - begun <= 120
+
+
+# The issue's "kill one pod of each service"
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_killed_pod_costs_two_calls_at_most(
+    service: str, distributed: Release, door: Door
+) -> None:
+    namespace = distributed.namespace
+    victim = namespace.pods(service)[0]["metadata"]["name"]
+    with steady_load(door, "owls", QUESTION) as load:
+        time.sleep(2)
+        killed = time.monotonic()
+        namespace.kubectl.run(
+            *("delete", "pod", victim, "-n", namespace.name),
+            *("--grace-period=0", "--force", "--wait=false"),
+        )
+        time.sleep(SETTLED_SECONDS + 5)
+    failed = load.failures
+    assert len(failed) <= 2, failed
+    assert load.since(killed + SETTLED_SECONDS) == []
+    assert load.made > 200
+    distributed.await_pods(service, 2)
+
+
+def test_renewing_all_pods_fails_no_call_and_cuts_no_stream(
+    distributed: Release, door: Door, backing: dict[str, Server], host: str
+) -> None:
+    with slow_talker(host) as model:
+        slow = {
+            "name": "slow",
+            "kind": "openai",
+            "url": model,
+            "model": "slow",
+            "total_seconds": 110,
+            "token_seconds": 20,
+        }
+        settings = {
+            "internal": {"grace_seconds": 75},
+            "gateway": {"question_seconds": 120},
+            "generation": {"endpoints": [slow]},
+        }
+        distributed.upgrade({**distributed_values(backing), "settings": settings})
+        heard: list[str] = []
+        listener = threading.Thread(target=_listen, args=(door, heard))
+        with steady_load(door, "owls", QUESTION) as load:
+            listener.start()
+            assert await_condition(lambda: bool(heard), 30), "the stream did not begin"
+            distributed.restart_all()
+            listener.join(150)
+        assert load.failures == []
+        assert heard[-1] == "finish", heard[-3:]
+
+
+def test_uninstalling_leaves_nothing(distributed: Release) -> None:
+    namespace = distributed.namespace
+    distributed.uninstall()
+    secrets = {f"secret/{name}" for name in ("identity", "catalog", "blobs")}
+    assert await_condition(lambda: namespace.objects() <= secrets, 60), namespace.objects()
+
+
+def _listen(door: Door, heard: list[str]) -> None:
+    """Ask, and write down what comes, until it ends."""
+    headers = {**door.headers, "accept": "text/event-stream"}
+    body = {"question": QUESTION, "cache": "bypass"}
+    url = f"{door.url}/collections/owls/ask"
+    with httpx.stream("POST", url, json=body, headers=headers, timeout=60) as reply:
+        for line in reply.iter_lines():
+            if line.startswith("event: "):
+                heard.append(line.removeprefix("event: "))

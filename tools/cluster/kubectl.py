@@ -1,0 +1,57 @@
+"""Speaking to a cluster's API, by kubectl."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tools.programs.table import KUBECTL
+
+
+class KubectlError(Exception):
+    """The cluster refuses; the message carries what it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kubectl:
+    """kubectl, as the user of a kubeconfig."""
+
+    kubeconfig: Path
+
+    def run(self, *words: str, told: str | None = None, seconds: float = 120) -> str:
+        """What it prints; a refusal is an error."""
+        done = self._ask(words, told, seconds)
+        if done.returncode != 0:
+            raise KubectlError(f"kubectl {' '.join(words)}: {done.stderr.strip()}")
+        return done.stdout
+
+    def holds(self, *words: str, seconds: float = 10) -> bool:
+        """Whether it agrees."""
+        try:
+            return self._ask(words, None, seconds).returncode == 0
+        except subprocess.TimeoutExpired:
+            return False
+
+    def read(self, *words: str) -> dict[str, Any]:
+        """What it says of objects."""
+        read: dict[str, Any] = json.loads(self.run("get", *words, "--output=json"))
+        return read
+
+    def apply(self, manifests: str, *words: str) -> None:
+        """Have the objects of manifests as they say."""
+        self.run("apply", "--server-side", *words, "--filename=-", told=manifests)
+
+    def _ask(
+        self, words: tuple[str, ...], told: str | None, seconds: float
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [KUBECTL.fetch(), f"--kubeconfig={self.kubeconfig}", *words],
+            input=told or "",
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
