@@ -20,9 +20,9 @@ from ragmesh.indexing.adapters.catalog.filling import open_target
 from ragmesh.indexing.adapters.catalog.opening_postgres import migrate_postgres
 from ragmesh.indexing.adapters.catalog.places import PostgresPlace
 from ragmesh.indexing.adapters.catalog.postgres import engine_of
-from ragmesh.indexing.adapters.object_blobs import ObjectBlobs
+from ragmesh.indexing.adapters.object_blobs import MARK, ObjectBlobs
 from ragmesh.indexing.adapters.object_place import ObjectPlace
-from ragmesh.indexing.adapters.object_store import object_store
+from ragmesh.indexing.adapters.object_store import ObjectStore, object_store
 from ragmesh.indexing.backups.checking import flaws_of
 from ragmesh.indexing.backups.creating import BackupMaker
 from ragmesh.indexing.backups.manifest import Manifest
@@ -53,9 +53,14 @@ async def back_up(where: Places, to: BackupPlace) -> Manifest:
 
 async def restore(where: Places, source: BackupPlace) -> Restored:
     assert isinstance(where.blobs, ObjectPlace)
-    async with open_target(where.catalog) as catalog:
-        files = ObjectTarget(object_store(where.blobs, SystemClock()))
-        return await Restorer(catalog, files).restore(await Backup.open(source))
+    return await restore_into(where.catalog, object_store(where.blobs, SystemClock()), source)
+
+
+async def restore_into(
+    place: Path | PostgresPlace, store: ObjectStore, source: BackupPlace
+) -> Restored:
+    async with open_target(place) as catalog:
+        return await Restorer(catalog, ObjectTarget(store)).restore(await Backup.open(source))
 
 
 @asynccontextmanager
@@ -144,9 +149,14 @@ async def test_files_of_another_mesh_are_not_mixed_with_those_that_are_restored(
         async with filled(old):
             await back_up(old, copy)
         other = place_in(s3_server)
-        await object_store(other, SystemClock()).create("ragmesh-blobs.json", b'{"catalog": "x"}')
+        await object_store(other, SystemClock()).create(MARK, b'{"catalog": "x"}')
         with pytest.raises(RestoreRefusedError, match="another mesh"):
             await restore(Places(second, other), copy)
+        unmarked = object_store(place_in(s3_server), SystemClock())
+        await unmarked.create(f"ab/ab{'0' * 30}", b"of whoever has lost the mark")
+        with pytest.raises(RestoreRefusedError, match="--keep-files"):
+            await restore_into(second, unmarked, copy)
+        assert await unmarked.read(MARK) is None
         assert await rows_of(second) == {}
 
 

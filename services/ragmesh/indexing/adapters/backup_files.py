@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ragmesh.indexing.adapters.object_store import ObjectStore
 
 _KEY = re.compile(r"[0-9a-f]{32}")
+_MARK = "ragmesh-blobs.json"
+"""As `object_blobs` calls it, whose library is for those who have such a server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,11 @@ class FolderTarget:
 
     folder: Path
 
-    async def require_fit(self, catalog_uid: str) -> None:  # noqa: ARG002  (the port's)
+    async def require_fit(self, catalog_uid: str) -> None:
         """A folder does not say whose it is; who else has files in it is refused by their keys."""
+
+    async def begin(self, catalog_uid: str) -> None:  # noqa: ARG002  (the port's)
+        """Make the folder."""
         await asyncio.to_thread(make_folder_durably, self.folder)
 
     async def keys(self) -> AsyncIterator[Sequence[str]]:
@@ -104,21 +109,20 @@ class ObjectTarget:
     store: ObjectStore
 
     async def require_fit(self, catalog_uid: str) -> None:
-        """RestoreRefusedError where another catalog's blobs are; an empty place is marked."""
-        # Its library is for those who have such a server.
-        from ragmesh.indexing.adapters.object_blobs import MARK
-
-        found = await self.store.read(MARK)
+        """RestoreRefusedError where another catalog's blobs are."""
+        found = await self.store.read(_MARK)
         if found is None:
             await self.store.look()
-            if catalog_uid:
-                # Until the catalog is there, no other mesh may sweep what is restored.
-                await self.store.create(MARK, json.dumps({"catalog": catalog_uid}).encode())
         elif _marked(found) != catalog_uid:
             raise RestoreRefusedError(
-                f"{self.store.url} holds files of another mesh, as {MARK} in it says: choose"
+                f"{self.store.url} holds files of another mesh, as {_MARK} in it says: choose"
                 " another prefix with blobs.url"
             )
+
+    async def begin(self, catalog_uid: str) -> None:
+        """Mark the place: until the catalog is there, no other mesh may sweep what is restored."""
+        if catalog_uid:
+            await self.store.create(_MARK, json.dumps({"catalog": catalog_uid}).encode())
 
     async def keys(self) -> AsyncIterator[Sequence[str]]:
         """What is there already."""

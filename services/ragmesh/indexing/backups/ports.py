@@ -83,6 +83,9 @@ class FileTarget(Protocol):
     async def require_fit(self, catalog_uid: str) -> None:
         """RestoreRefusedError where another catalog's blobs are."""
 
+    async def begin(self, catalog_uid: str) -> None:
+        """Make the place ready, and that catalog's."""
+
     def keys(self) -> AsyncIterator[Sequence[str]]:
         """What is there already."""
 

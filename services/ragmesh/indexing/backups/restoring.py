@@ -44,6 +44,7 @@ class Restorer:
         await self.files.require_fit(backup.manifest.catalog_uid)
         if not self.keeps_files:
             await self._require_no_others(named)
+        await self.files.begin(backup.manifest.catalog_uid)
         written = kept = 0
         async for part in backup.files():
             wanted = [(key, content) for key, content in part if bytes.fromhex(key) in named]
