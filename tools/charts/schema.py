@@ -36,7 +36,8 @@ def schema_of(values: Sequence[Value], dependencies: Sequence[str]) -> dict[str,
 def _value_schema(value: Value, tops: Mapping[str, Value]) -> dict[str, Any]:
     described = {"description": value.about} if value.about else {}
     if value.schema:
-        return described | _written(value.schema)
+        told = value.schema.keys() & {"enum", "items", "type"}
+        return described | ({} if told else {"type": type_of(value)}) | _written(value.schema)
     if not value.is_closed:
         return described | {"type": type_of(value)}
     properties: dict[str, Any] = {}

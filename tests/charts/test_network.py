@@ -1,0 +1,137 @@
+"""Who may reach whom, computed from the policies by cyclonus, is what the mesh is made of."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from ragmesh.app.modules import MODULES, TARGETS
+from ragmesh.app.settings import INTERNAL_HTTP_PORT, INTERNAL_PORTS
+from tests.charts.rendering import (
+    Manifest,
+    example,
+    of_kind,
+    pod_of,
+    rendered,
+    workloads,
+    write_manifests,
+)
+from tools.programs.table import CYCLONUS
+
+pytestmark = pytest.mark.charts
+
+DOORS = (8080, 50051)
+PORTS = (*DOORS, INTERNAL_HTTP_PORT, *INTERNAL_PORTS.values())
+STRANGERS = ("ingress/controller", "monitoring/prometheus", "other/somebody", "rag/somebody")
+Edge = tuple[str, str, int]
+
+
+def calls_of(target: str) -> set[str]:
+    """Whom processes of a target dial: what its modules need and it does not run."""
+    running = TARGETS[target]
+    needs = {need for name in running for need in MODULES[name].needs}
+    return {need for need in needs if need not in running and need in INTERNAL_PORTS}
+
+
+def mesh_edges() -> set[Edge]:
+    """Every edge between services, out of the table of the program itself."""
+    return {
+        (f"rag/{target}", f"rag/{called}", INTERNAL_PORTS[called])
+        for target in TARGETS
+        if target != "all"
+        for called in calls_of(target)
+    }
+
+
+def model(manifests: list[Manifest]) -> Mapping[str, object]:
+    """A pod of each workload, the one of `helm test`, and strangers, as cyclonus has them."""
+    labels = {
+        f"rag/{part}": pod_of(workload)["metadata"]["labels"]
+        for part, workload in workloads(manifests).items()
+    }
+    (tester,) = of_kind(manifests, "Pod")
+    labels["rag/test"] = tester["metadata"]["labels"]
+    labels |= {name: {"stranger": name.replace("/", "-")} for name in STRANGERS}
+    pods = [
+        {
+            "Namespace": name.partition("/")[0],
+            "Name": name.partition("/")[2],
+            "Labels": own,
+            "IP": f"10.0.0.{number}",
+            "Containers": [
+                {"Name": f"at-{port}", "Port": port, "PortName": f"at-{port}", "Protocol": "TCP"}
+                for port in PORTS
+            ],
+        }
+        for number, (name, own) in enumerate(sorted(labels.items()), start=1)
+    ]
+    namespaces = {str(pod["Namespace"]) for pod in pods}
+    return {
+        "Resources": {
+            "Namespaces": {name: {"kubernetes.io/metadata.name": name} for name in namespaces},
+            "Pods": pods,
+        },
+        "Probes": [{"Protocol": "TCP", "Port": port} for port in PORTS],
+    }
+
+
+def allowed(manifests: list[Manifest], folder: Path) -> set[Edge]:
+    """Every pair and port that the policies let pass."""
+    policies = folder / "policies"
+    shutil.rmtree(policies, ignore_errors=True)
+    policies.mkdir()
+    # Of a file with several it reads the first.
+    for number, policy in enumerate(of_kind(manifests, "NetworkPolicy")):
+        write_manifests([policy], policies / f"{number}.yaml")
+    probes = folder / "probes.json"
+    probes.write_text(json.dumps(model(manifests)), encoding="utf-8")
+    command = [CYCLONUS.fetch(), "analyze", "--mode", "probe", "--policy-path", policies]
+    ran = subprocess.run(
+        [*command, "--probe-path", probes], capture_output=True, text=True, check=True
+    )
+    tables = re.findall(r"Combined:\n(.*?)\n\n", ran.stdout, re.DOTALL)
+    assert len(tables) >= len(PORTS), ran.stderr
+    return {edge for table, port in zip(tables, PORTS, strict=False) for edge in _read(table, port)}
+
+
+def _read(table: str, port: int) -> Iterator[Edge]:
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    # Lines between rows hold no cells; what follows the names is a mark for each pod.
+    rows = [row for row in rows if "/" in row[0]]
+    names = [row[0] for row in rows]
+    for row in rows:
+        for called, mark in zip(names, row[1:], strict=True):
+            if mark == "." and called != row[0]:
+                yield row[0], called, port
+
+
+def test_pods_reach_whom_the_mesh_says_and_nobody_else(folder: Path) -> None:
+    found = allowed(rendered(example("hardened")), folder)
+    within = {edge for edge in found if edge[1] not in STRANGERS}
+    parts = {f"rag/{target}" for target in TARGETS if target != "all"}
+    assert within == (
+        mesh_edges()
+        | {("ingress/controller", "rag/gateway", port) for port in DOORS}
+        | {("rag/test", "rag/gateway", 50051)}
+        | {("monitoring/prometheus", part, INTERNAL_HTTP_PORT) for part in parts}
+    )
+    assert {edge[0] for edge in found if edge[1] in STRANGERS} <= set(STRANGERS)
+
+
+@pytest.mark.parametrize("name", ["distributed", "argo"])
+def test_internal_ports_are_for_the_mesh_whatever_else_is_open(name: str, folder: Path) -> None:
+    found = allowed(rendered(example(name)), folder)
+    internal = {edge for edge in found if edge[2] not in DOORS and edge[1] not in STRANGERS}
+    assert internal == mesh_edges()
+
+
+def test_doors_are_open_to_everybody_unless_somebody_is_named(folder: Path) -> None:
+    found = allowed(rendered(example("distributed")), folder)
+    callers = {edge[0] for edge in found if edge[1] == "rag/gateway" and edge[2] == 8080}
+    assert set(STRANGERS) <= callers

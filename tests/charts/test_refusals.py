@@ -1,0 +1,164 @@
+"""Values that cannot work are refused before anything is made, in a sentence that says which."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.charts.rendering import Refused, example, laid_over, rendered_text
+
+pytestmark = pytest.mark.charts
+
+SHAPES: dict[str, tuple[dict[str, Any], str]] = {
+    "an unknown value": ({"replicas": 3}, "additional properties 'replicas' not allowed"),
+    "a misspelt value of a service": (
+        {"gateway": {"replica": 3}},
+        "at '/gateway': additional properties 'replica' not allowed",
+    ),
+    "a misspelt value in the middle": (
+        {"image": {"repo": "x"}},
+        "at '/image': additional properties 'repo' not allowed",
+    ),
+    "an unknown mode": ({"mode": "cluster"}, "value must be one of 'embedded', 'distributed'"),
+    "a number as text": ({"gateway": {"replicas": "3"}}, "at '/gateway/replicas'"),
+    "fewer pods than none": ({"gateway": {"replicas": -1}}, "minimum"),
+    "a pull policy that is none": ({"image": {"pullPolicy": "Sometimes"}}, "/image/pullPolicy"),
+    "resources as Kubernetes has none": (
+        {"gateway": {"resources": {"limit": {"cpu": "1"}}}},
+        "additional properties 'limit' not allowed",
+    ),
+    "an amount that is none": (
+        {"gateway": {"resources": {"limits": {"memory": "1 GB"}}}},
+        "/gateway/resources/limits/memory",
+    ),
+    "a toleration of nothing": (
+        {"gateway": {"tolerations": [{"effect": "Never"}]}},
+        "/gateway/tolerations/0/effect",
+    ),
+    "a variable without a name": ({"gateway": {"extraEnv": [{"value": "x"}]}}, "'name'"),
+    "labels that are a list": ({"commonLabels": ["a"]}, "at '/commonLabels'"),
+    "an unknown provider of rollouts": (
+        {"rollout": {"provider": "flagger"}},
+        "at '/rollout/provider'",
+    ),
+    "an unknown strategy": (
+        {"rollout": {"services": {"gateway": "blue"}}},
+        "at '/rollout/services/gateway'",
+    ),
+    "a strategy for a service that is not there": (
+        {"rollout": {"services": {"gatewy": "canary"}}},
+        "gatewy",
+    ),
+    "a canary that takes everything": ({"rollout": {"canary": {"weights": [100]}}}, "/weights/0"),
+    "more errors than calls": ({"rollout": {"analysis": {"errorRate": 2}}}, "/errorRate"),
+    "a Prometheus that is no URL": (
+        {"rollout": {"analysis": {"prometheus": "prometheus:9090"}}},
+        "/rollout/analysis/prometheus",
+    ),
+    "a probe with an unknown time": (
+        {"gateway": {"probes": {"liveness": {"period": 3}}}},
+        "additional properties 'period' not allowed",
+    ),
+    "a Service of an unknown type": ({"service": {"type": "Headless"}}, "at '/service/type'"),
+}
+MEANINGS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "no keys": (
+        "embedded",
+        {"identity": {"existingSecret": ""}},
+        "identity.existingSecret is miss",
+    ),
+    "a server in one process": (
+        "embedded",
+        {"catalog": {"url": "postgresql+asyncpg://u@h/d"}},
+        "catalog.url is set, but mode: embedded",
+    ),
+    "two processes on one volume": (
+        "embedded",
+        {"embedded": {"replicas": 2}},
+        "embedded.replicas must be 1",
+    ),
+    "calls encrypted where there are none": (
+        "embedded",
+        {"tls": {"enabled": True}},
+        "mode: embedded has none",
+    ),
+    "Argo for one process": (
+        "embedded",
+        {"rollout": {"provider": "argo"}},
+        "rollout.provider is argo, and mode: embedded is one process",
+    ),
+    "no server": ("distributed", {"events": {"url": ""}}, "events.url must be kafka://HOST:PORT"),
+    "a password in a URL": (
+        "distributed",
+        {"catalog": {"url": "postgresql+asyncpg://u:secret@h/d"}},
+        "catalog.url must be postgresql+asyncpg://USER@HOST:PORT/DATABASE, without a password",
+    ),
+    "a cache in memory for several": (
+        "distributed",
+        {"cache": {"url": "memory://"}},
+        "cache.url is memory://",
+    ),
+    "more indexers than partitions": (
+        "distributed",
+        {"indexer": {"replicas": 13}},
+        "indexer may have 13 replicas",
+    ),
+    "a secret among settings": (
+        "distributed",
+        {"settings": {"generation": {"endpoints": [{"name": "m", "api_key": "x"}]}}},
+        "is a secret and would stand in a ConfigMap",
+    ),
+    "an end before the longest stream": (
+        "distributed",
+        {"gateway": {"terminationGracePeriodSeconds": 30}},
+        "gateway.terminationGracePeriodSeconds is 30",
+    ),
+    "a canary of one": (  # PD-5
+        "argo",
+        {"embedding": {"replicas": 1}},
+        "a canary of embedding with 1 replica would be all of it",
+    ),
+    "a share that pods cannot express": (  # PD-5
+        "argo",
+        {"rollout": {"canary": {"weights": [5, 50]}}},
+        "rollout.canary.weights begins with 5",
+    ),
+    "shares that shrink": (
+        "argo",
+        {"rollout": {"canary": {"weights": [50, 40]}}},
+        "rollout.canary.weights has 40 after 50",
+    ),
+    "a preview of indexers": (
+        "argo",
+        {"rollout": {"services": {"indexer": "blueGreen"}}},
+        "rollout.services.indexer is blueGreen",
+    ),
+    "questions without a key": (
+        "argo",
+        {"rollout": {"analysis": {"questions": {"existingSecret": ""}}}},
+        "rollout.analysis.questions needs collection",
+    ),
+    "questions without a measure": (
+        "argo",
+        {"rollout": {"analysis": {"questions": {"floors": None}}}},
+        "rollout.analysis.questions holds answers to nothing",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SHAPES)
+def test_values_of_the_wrong_shape_are_refused_by_their_place(case: str) -> None:  # HM-1
+    values, said = SHAPES[case]
+    with pytest.raises(Refused) as caught:
+        rendered_text(laid_over(example("embedded"), values))
+    assert said in caught.value.why
+
+
+@pytest.mark.parametrize("case", MEANINGS)
+def test_values_that_contradict_each_other_are_refused_in_a_sentence(case: str) -> None:  # HM-1
+    base, values, said = MEANINGS[case]
+    with pytest.raises(Refused) as caught:
+        rendered_text(laid_over(example(base), values))
+    assert said in caught.value.why
+    assert "These values cannot work" in caught.value.why
