@@ -24,12 +24,15 @@ _BUILDER = ("services/Dockerfile", "requirements/build.txt", "tools/image/requir
 _BUILT = (
     "LICENSE",
     "README.md",
+    "operators/ragmesh_operator",
     "pyproject.toml",
     "requirements/model.txt",
     "requirements/runtime.in",
     "requirements/runtime.txt",
     "services/ragmesh",
 )
+_SINCE_0_2 = frozenset({"operators/ragmesh_operator"})
+"""What an older release has not: the folder is empty then."""
 _DIGITS = 12
 
 
@@ -67,7 +70,10 @@ def context_of(recipe: Recipe, release: str | None = None) -> Iterator[Context]:
             _take_out(release, source)
         folder = Path(scratch) / "context"
         for path in _BUILT:
-            _copy(source / path, folder / path)
+            if path in _SINCE_0_2 and not (source / path).exists():
+                (folder / path).mkdir(parents=True)
+            else:
+                _copy(source / path, folder / path)
         for path in _BUILDER:
             _copy(ROOT / path, folder / path)
         project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +26,10 @@ class MemoryBuilder:
         return True
 
     def build(self, context: Context, recipe: Recipe, reference: str) -> None:
-        assert (context.folder / "services" / "Dockerfile").exists()
+        dockerfile = (context.folder / "services" / "Dockerfile").read_text()
+        for line in re.findall(r"^COPY (?!--from)(.+)$", dockerfile, re.MULTILINE):
+            for source in line.split()[:-1]:
+                assert (context.folder / source).exists(), source
         self.built.append((reference, recipe))
 
     def import_root(self, root: Path, reference: str) -> None:
@@ -48,6 +52,12 @@ def test_what_was_built_from_equal_files_is_not_built_again(builder: MemoryBuild
     assert [reference for reference, _ in builder.built] == [first.reference]
     assert first.archive.exists()
     assert json.loads(first.sbom.read_text())["bomFormat"] == "CycloneDX"
+
+
+def test_what_the_dockerfile_copies_is_there_for_a_release_from_before_the_operator_too(
+    builder: MemoryBuilder,
+) -> None:
+    assert have_image(builder, Recipe(), "v0.1.0").tag.startswith("0.1.0-")
 
 
 def test_other_arguments_make_another_image_of_another_name(builder: MemoryBuilder) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -109,12 +110,18 @@ def test_an_image_for_a_target_holds_every_library_that_its_modules_import(targe
     locked = read_lock(_text("requirements/runtime.txt"))
     installed = {package.name for package in needed(locked, asked)}
 
-    distributions = packages_distributions()
+    distributions = _distributions()
     imported = {
         canonical(name) for library in _libraries(target) for name in distributions[library]
     }
 
     assert imported <= installed
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    """Which distributions bring a top-level package."""
+    return packages_distributions()
 
 
 def _text(path: str) -> str:
