@@ -47,12 +47,14 @@ def host() -> str:
 
 
 @pytest.fixture(scope="session")
-def image(kubectl: Kubectl) -> str:
+def image() -> str:
     """What pods run, which the node has."""
     if named := os.environ.get("CLUSTER_IMAGE"):
         return named
+    folder = os.environ.get("CLUSTER_FOLDER")
+    assert folder, "CLUSTER_IMAGE must name an image that the nodes have or can pull"
     built = have_image(find_builder("buildah"), Recipe(base=DEBIAN))
-    import_image(Layout(kubectl.kubeconfig.parent.parent), built.archive)
+    import_image(Layout(Path(folder)), built.archive)
     return built.reference
 
 

@@ -101,9 +101,11 @@ def load(layout: Layout, archives: list[Path]) -> int:
 
 def run(layout: Layout, words: list[str]) -> int:
     """Run a command on a cluster: that of KUBECONFIG, else the one that runs, else one for it."""
-    if os.environ.get("KUBECONFIG"):
+    kubeconfig = str(layout.kubeconfig)
+    if os.environ.get("KUBECONFIG", kubeconfig) != kubeconfig:
         return subprocess.run(words, check=False).returncode
-    ours = {**os.environ, "KUBECONFIG": str(layout.kubeconfig), "CLUSTER_HOST": ADDRESS}
+    told = {"KUBECONFIG": kubeconfig, "CLUSTER_HOST": ADDRESS, "CLUSTER_FOLDER": str(layout.folder)}
+    ours = {**os.environ, **told}
     if keeper_of(_lock(layout)) is not None:
         return subprocess.run(words, env=ours, check=False).returncode
     _fetch()
