@@ -13,6 +13,8 @@ from tests.faults.script import ANCHOR, parts_of
 
 _LATE = frozenset({STALE_HEADS})
 MODES = ("hybrid", "dense", "keyword")
+REFUSED = (429, 503, 504)
+"""What a mesh says that is full, late, or lacks a part for a moment."""
 _PAUSE_SECONDS = 0.02
 _TELLS = re.compile(r"Owl (\w+) in edition (\d+), part (\d+)")
 
@@ -77,7 +79,7 @@ async def found_of(
         "filter": {"eq": ["name", name]},
     }
     reply = await doors.call("POST", "/search", json=search)
-    if reply.status_code in (503, 504):
+    if reply.status_code in REFUSED:
         return None
     assert reply.status_code == 200, reply.text
     answer = reply.json()

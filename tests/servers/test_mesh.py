@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import threading
 from collections.abc import Iterator
@@ -14,7 +15,9 @@ import httpx
 import pytest
 
 from tests.e2e.meshes import environment
+from tests.faults.reader import MODES
 from tests.faults.wires import Wire, wire_to
+from tests.servers.revisions import change_under_eyes
 from tests.servers.told import Told, ToldSpan
 from tools.dev.mesh import running_processes
 from tools.dev.replicas import Replica, Replicas
@@ -27,7 +30,7 @@ COUNTS = {
     "cache": 1,
     "embedding": 1,
     "generation": 1,
-    "retrieval": 1,
+    "retrieval": 2,
     "indexing": 1,
     "indexer": 1,
     "gateway": 2,
@@ -37,6 +40,7 @@ ASK = "POST /api/v1/collections/{collection}/ask"
 UPLOAD = "POST /api/v1/collections/{collection}/documents"
 CHANGED = "ragmesh.documents.changed.v1"
 PARENT = "00f067aa0ba902b7"
+UPDATES = 100
 QUEUE_SPANS = 64
 """Of each process, so that a test can fill it."""
 
@@ -214,6 +218,14 @@ def test_without_its_collector_a_mesh_answers_and_counts_what_it_drops(
     told, trace = mesh.told(), uuid4().hex
     mesh.ask(0, "Where does the red buoy lie?", trace)
     told.until(lambda spans: trace in {span.trace_id for span in spans})
+
+
+def test_while_a_document_is_changed_every_answer_shows_one_revision_of_it(mesh: Mesh) -> None:
+    looks = asyncio.run(change_under_eyes(mesh.replicas.of("gateway"), UPDATES))
+    print(f"{dict(looks.answers)}, {len(looks.seen)} revisions seen")
+    assert not looks.foul, looks.foul[:10]
+    assert set(looks.answers) == {*MODES, "ask"}
+    assert min(looks.answers.values()) >= UPDATES, looks.answers
 
 
 @pytest.mark.parametrize("weather", ["slow", "silent", "dead"])
