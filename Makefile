@@ -148,7 +148,7 @@ soak-isolation: setup ## Look as random users of three tenants for what is not t
 	$(BIN)/python -m tests.soak.soak_isolation --combinations $(or $(COMBINATIONS),10000)
 
 .PHONY: soak-overload
-soak-overload: setup ## Offer five times as many searches as a mesh can do, onto docs/reference/overload.md (SECONDS=60, four minutes)
+soak-overload: setup ## Offer five times as many searches as a mesh can do, onto docs/reference/overload.md (SECONDS=60, two minutes)
 	$(BIN)/python -m tests.soak.soak_overload --seconds $(or $(SECONDS),60)
 
 .PHONY: soak-documents

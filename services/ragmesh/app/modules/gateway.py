@@ -15,7 +15,12 @@ from ragmesh.chassis.health import Health
 from ragmesh.chassis.http_servers import HttpOptions, serve_http
 from ragmesh.chassis.requests import apart, current_request_id
 from ragmesh.chassis.telemetry.measures import CountedRefusals
-from ragmesh.chassis.telemetry.signals import IN_FLIGHT, USAGE_DROPPED, USAGE_WAITING
+from ragmesh.chassis.telemetry.signals import (
+    IN_FLIGHT,
+    SEARCH_PLACES,
+    USAGE_DROPPED,
+    USAGE_WAITING,
+)
 from ragmesh.chassis.tls.contexts import server_context
 from ragmesh.gateway.adapters.admin_key_file import AdminKeyFile
 from ragmesh.gateway.adapters.rest.app import make_app
@@ -26,6 +31,7 @@ from ragmesh.gateway.budgets import Budgets
 from ragmesh.gateway.identity import DeveloperIdentity, KeyIdentity
 from ragmesh.gateway.keys import KeyFollower, KnownKeys
 from ragmesh.gateway.limiting.gate import Gate, OnRefusal
+from ragmesh.gateway.limiting.searches import RoomyRetriever, SearchRoom
 from ragmesh.gateway.ports import Books, Identity
 from ragmesh.gateway.quotas import TenantQuotas
 from ragmesh.gateway.revoking import turn_out_refused
@@ -51,6 +57,15 @@ def _gate(wiring: Wiring, known: KnownKeys, on_refusal: OnRefusal) -> Gate:
     if meter is not None:
         meter.observe(IN_FLIGHT, lambda: gate.under_way)
     return gate
+
+
+def _search_room(wiring: Wiring, on_refusal: OnRefusal) -> SearchRoom:
+    """Places for searches, as many as are found without making each other late."""
+    settings, meter = wiring.settings.gateway, wiring.telemetry.meter
+    room = SearchRoom(wiring.clock, most=lambda: settings.in_flight, on_refusal=on_refusal)
+    if meter is not None:
+        meter.observe(SEARCH_PLACES, lambda: float(room.limit))
+    return room
 
 
 @asynccontextmanager
@@ -91,7 +106,9 @@ async def _service(
     settings, refusals = wiring.settings.gateway, CountedRefusals(wiring.telemetry.meter)
     made = GatewayService(
         catalog=await wiring.port("indexing"),
-        retriever=await wiring.port("retrieval"),
+        retriever=RoomyRetriever(
+            await wiring.port("retrieval"), _search_room(wiring, refusals.saw)
+        ),
         generator=await wiring.port("generation"),
         cache=await wiring.port("cache"),
         embedder=await wiring.port("embedding"),

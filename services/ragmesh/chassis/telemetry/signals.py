@@ -188,6 +188,13 @@ EVENTS_HANDLED = Metric(
     ("messaging.destination.name", "messaging.consumer.group.name", "ragmesh.event.outcome"),
     "Attempts to handle an event, by what became of it.",
 )
+EVENT_LAG = Metric(
+    "ragmesh.events.lag",
+    ONE,
+    Instrument.UP_DOWN,
+    ("messaging.destination.name", "messaging.consumer.group.name"),
+    "Events that a consumer group has not finished; each of its members shows all of them.",
+)
 BACKLOG = Metric(
     "ragmesh.indexing.backlog",
     ONE,
@@ -237,6 +244,13 @@ IN_FLIGHT = Metric(
     (),
     "Requests of callers that are under way, probes not among them.",
 )
+SEARCH_PLACES = Metric(
+    "ragmesh.gateway.search_places",
+    ONE,
+    Instrument.GAUGE,
+    (),
+    "Searches that may be under way while more are asked for than are answered in time.",
+)
 LOOP_LAG = Metric(
     "ragmesh.process.loop_lag",
     SECONDS,
@@ -285,6 +299,7 @@ METRICS = (
     LLM_CALLS,
     LLM_COST,
     EVENTS_HANDLED,
+    EVENT_LAG,
     BACKLOG,
     USAGE_WAITING,
     USAGE_DROPPED,
@@ -292,6 +307,7 @@ METRICS = (
     CERTIFICATE_EXPIRY,
     GATE_REFUSALS,
     IN_FLIGHT,
+    SEARCH_PLACES,
     LOOP_LAG,
     SENT,
     DROPPED,
