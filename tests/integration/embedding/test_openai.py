@@ -249,6 +249,25 @@ async def test_who_asks_does_not_wait_for_a_provider_that_is_long_away(
     assert (len(provider.calls), clock.slept) == (1, [])
 
 
+async def test_a_provider_that_was_silent_to_some_makes_no_other_question_wait(
+    opener: Open, provider: FakeProvider, clock: HastyClock
+) -> None:
+    # RL-5
+    async with opener(timeout_seconds=0.3, tries=1) as encoder:
+        await encoder.encode_texts(["known"], Lane.QUERY)
+        provider.fail_always(stall(), area=Area.EMBEDDINGS)
+        for _ in range(3):
+            with pytest.raises(ProviderTimeoutError):
+                await encoder.encode_texts(["asked"], Lane.QUERY)
+        asked = len(provider.calls)
+        with pytest.raises(ProviderUnavailableError):
+            await encoder.encode_texts(["asked"], Lane.QUERY)
+        assert len(provider.calls) == asked
+        provider.heal()
+        await clock.advance(11.0)
+        await encoder.encode_texts(["asked"], Lane.QUERY)
+
+
 async def test_known_texts_go_along_at_first_and_then_now_and_again(
     opener: Open, provider: FakeProvider, clock: HastyClock
 ) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from ragmesh.chassis.provider_breakers import REST_SECONDS
 from ragmesh.core.answers import AnswerStatus, Citation, Delta, Generated, GenerationEvent, Usage
 from ragmesh.core.errors import (
     ProviderOverloadedError,
@@ -18,7 +19,6 @@ from ragmesh.core.errors import (
     ProviderUnavailableError,
     RagmeshError,
 )
-from ragmesh.generation.adapters.breaker import REST_SECONDS
 from ragmesh.generation.adapters.language_model import LanguageModelEngine, ModelRules
 from ragmesh.generation.adapters.languages import no_context_sentence
 from ragmesh.generation.adapters.patience import Patience

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from ragmesh.chassis.provider_breakers import MOST_FAILURES
 from ragmesh.core.answers import RewriteQuery, Rewritten, Turn, Usage
 from ragmesh.core.callers import Principal
 from ragmesh.core.errors import (
@@ -15,7 +16,6 @@ from ragmesh.core.errors import (
     ProviderTimeoutError,
     ProviderUnavailableError,
 )
-from ragmesh.generation.adapters.breaker import MOST_FAILURES
 from ragmesh.generation.adapters.carry_over import CarryOver
 from ragmesh.generation.adapters.model_rewriter import (
     MOST_CHARACTERS,

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 import pytest
+from weaviate.proto.v1 import aggregate_pb2
 
 from ragmesh.chassis.foreign_grpc import Fault, ForeignCallError
 from ragmesh.core.errors import (
@@ -19,6 +20,7 @@ from ragmesh.core.errors import (
 )
 from ragmesh.retrieval.adapters.weaviate.link import WeaviateLink
 from ragmesh.retrieval.adapters.weaviate.server import WeaviateServer
+from ragmesh.testing.clocks import ManualClock
 
 SERVER = WeaviateServer("weaviate.example.org")
 
@@ -28,10 +30,14 @@ class FakeChannel:
 
     def __init__(self, fault: Fault | None = None) -> None:
         self.fault = fault
+        self.calls = 0
 
     def unary_unary(self, _method: str, *_args: Any, **_kwargs: Any) -> Callable[..., Any]:
         async def ask(_request: Any, **_kwargs: Any) -> Any:
-            raise ForeignCallError(self.fault or Fault.REFUSED, "secret words")
+            self.calls += 1
+            if self.fault is None:
+                return aggregate_pb2.AggregateReply()
+            raise ForeignCallError(self.fault, "secret words")
 
         return ask
 
@@ -57,6 +63,37 @@ async def linked(
 
 def meta(version: str) -> Callable[[httpx2.Request], httpx2.Response]:
     return lambda _request: httpx2.Response(200, json={"version": version})
+
+
+@pytest.mark.parametrize("fault", [Fault.AWAY, Fault.LATE])
+async def test_a_server_that_is_silent_again_and_again_is_left_alone_until_a_probe_finds_it(
+    fault: Fault,
+) -> None:
+    # RL-5
+    channel, request = FakeChannel(fault), aggregate_pb2.AggregateRequest()
+    transport = httpx2.MockTransport(meta("1.35.2"))
+    async with httpx2.AsyncClient(transport=transport) as http:
+        link = WeaviateLink(SERVER, cast(Any, channel), http, ManualClock())
+        for _ in range(5):
+            with pytest.raises(StoreUnavailableError) as caught:
+                await link.count(request)
+        assert caught.value.retry_after_seconds == 1.0
+        assert channel.calls == 3
+        channel.fault = None
+        with pytest.raises(StoreUnavailableError):
+            await link.count(request)
+        await link.probe()
+        assert await link.count(request) == 0
+
+
+async def test_a_server_that_refuses_is_not_left_alone() -> None:
+    channel, request = FakeChannel(Fault.REFUSED), aggregate_pb2.AggregateRequest()
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(meta("1.35.2"))) as http:
+        link = WeaviateLink(SERVER, cast(Any, channel), http, ManualClock())
+        for _ in range(5):
+            with pytest.raises(StoreRefusedError):
+                await link.count(request)
+    assert channel.calls == 5
 
 
 @pytest.mark.parametrize("version", ["1.35.2", "1.36.0-rc.0", "1.99"])

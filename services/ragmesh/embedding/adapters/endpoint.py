@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import openai
 
+from ragmesh.chassis.breakers import Breaker
 from ragmesh.chassis.events.retrying import Retry, RetryPolicy
 from ragmesh.chassis.providers import provider_errors
 from ragmesh.core.clock import Clock
-from ragmesh.core.errors import ProviderRefusedError, ProviderReplyError, RagmeshError
+from ragmesh.core.errors import (
+    ProviderRefusedError,
+    ProviderReplyError,
+    ProviderTimeoutError,
+    ProviderUnavailableError,
+    RagmeshError,
+)
 from ragmesh.core.vectors import Lane
 from ragmesh.embedding.settings import EndpointSettings
 
@@ -30,18 +37,23 @@ class Endpoint:
     client: openai.AsyncOpenAI = field(repr=False)
     settings: EndpointSettings
     clock: Clock
+    breaker: Breaker = field(repr=False)
+    """For questions: of passages none is waited for by somebody."""
 
     async def embed(self, texts: Sequence[str], lane: Lane) -> Floats:
         """A row of unit length a text, in their order.
 
         The question's lane waits for no more than one answer's time before the next try: who asks
-        is better told at once when the provider wants to be left alone for longer.
+        is better told at once when the provider wants to be left alone for longer, and does not
+        wait for one that was silent to others.
         """
         patience = self._timeout(lane)
         attempt = 1
         while True:
+            if lane is Lane.QUERY:
+                self.breaker.enter()
             try:
-                return await self._embed_once(texts, lane)
+                return await self._heard(self._embed_once(texts, lane))
             except ProviderRefusedError:
                 raise  # what is wrong with the request stays wrong
             except RagmeshError as error:
@@ -52,6 +64,19 @@ class Endpoint:
                     raise
             await self.clock.sleep(verdict.delay_seconds)
             attempt += 1
+
+    async def _heard(self, asked: Awaitable[Floats]) -> Floats:
+        """The reply; the breaker is told whether there was one."""
+        try:
+            reply = await asked
+        except (ProviderTimeoutError, ProviderUnavailableError):
+            self.breaker.failed()
+            raise
+        except RagmeshError:
+            self.breaker.answered()
+            raise
+        self.breaker.answered()
+        return reply
 
     async def _embed_once(self, texts: Sequence[str], lane: Lane) -> Floats:
         settings = self.settings

@@ -11,6 +11,7 @@ import numpy as np
 import openai
 
 from ragmesh.chassis.executors import Executor, executor
+from ragmesh.chassis.provider_breakers import provider_breaker
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import InvalidSettingsError
 from ragmesh.core.reading import MIN_CHUNK_TOKENS
@@ -157,7 +158,7 @@ async def open_openai_encoder(
                 clock=clock,
             )
         )
-        endpoint = Endpoint(settings.name, client, remote, clock)
+        endpoint = Endpoint(settings.name, client, remote, clock, provider_breaker(clock))
         yield OpenAIEncoder(description, endpoint, counter, probe, threads)
 
 

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from ragmesh.chassis.breakers import Breaker
+from ragmesh.chassis.provider_breakers import provider_breaker
 from ragmesh.core.answers import (
     AnswerStatus,
     Delta,
@@ -20,7 +21,6 @@ from ragmesh.core.answers import (
 )
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import ProviderRefusedError, RagmeshError
-from ragmesh.generation.adapters.breaker import provider_breaker
 from ragmesh.generation.adapters.evidence import weigh
 from ragmesh.generation.adapters.languages import language_of, no_context_sentence
 from ragmesh.generation.adapters.patience import Patience

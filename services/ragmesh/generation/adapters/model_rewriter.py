@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from ragmesh.chassis.breakers import Breaker
+from ragmesh.chassis.provider_breakers import provider_breaker
 from ragmesh.core.answers import RewriteQuery, Rewritten, Turn, Usage
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import InvalidError, ProviderReplyError, RagmeshError
 from ragmesh.core.questions import Question
-from ragmesh.generation.adapters.breaker import provider_breaker
 from ragmesh.generation.adapters.invisible import visible
 from ragmesh.generation.adapters.patience import Patience
 from ragmesh.generation.ports import ChatEndpoint, ChatMessage, ChatPiece, ChatText, Spending

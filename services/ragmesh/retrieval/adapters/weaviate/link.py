@@ -26,7 +26,9 @@ from weaviate.proto.v1 import (
     weaviate_pb2_grpc,
 )
 
+from ragmesh.chassis.breakers import Breaker
 from ragmesh.chassis.callers import Metadata
+from ragmesh.chassis.clocks import SystemClock
 from ragmesh.chassis.foreign_grpc import (
     Fault,
     ForeignCallError,
@@ -35,6 +37,7 @@ from ragmesh.chassis.foreign_grpc import (
     foreign_channel,
 )
 from ragmesh.chassis.requests import remaining_seconds
+from ragmesh.core.clock import Clock
 from ragmesh.core.errors import (
     DeadlineError,
     RagmeshError,
@@ -48,6 +51,10 @@ OLDEST, BEFORE = (1, 35), (2, 0)
 _WRITES_TAKE = 6
 """A write may take so many times as long as a search."""
 _RETRY_SECONDS = 1.0
+_MOST_FAILURES = 3
+"""Calls in a row that wait in vain, after which the server is left alone."""
+_REST_SECONDS = 1.0
+"""Then one call a second tries, and every probe."""
 _KEY_REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _MOST_DETAIL = 300
 _log = logging.getLogger(__name__)
@@ -57,12 +64,18 @@ class WeaviateLink:
     """Asks Weaviate and says in the mesh's words what went wrong; any number of callers."""
 
     def __init__(
-        self, server: WeaviateServer, channel: ForeignChannel, http: httpx2.AsyncClient
+        self,
+        server: WeaviateServer,
+        channel: ForeignChannel,
+        http: httpx2.AsyncClient,
+        clock: Clock | None = None,
     ) -> None:
         self.server = server
         self._http = http
         self._channel = channel
         self._key = ""
+        clock = SystemClock() if clock is None else clock
+        self._breaker = Breaker(clock, _left_alone, _MOST_FAILURES, _REST_SECONDS)
         stub: Any = weaviate_pb2_grpc.WeaviateStub(channel)  # type: ignore[no-untyped-call]
         self._search = stub.Search
         self._aggregate = stub.Aggregate
@@ -111,10 +124,22 @@ class WeaviateLink:
     async def _ask(
         self, call: Callable[..., Awaitable[Any]], request: Message, seconds: float
     ) -> Any:
+        limit = self._limit(seconds)
+        self._breaker.enter()
         try:
-            return await call(request, timeout=self._limit(seconds), metadata=self._metadata)
+            reply = await call(request, timeout=limit, metadata=self._metadata)
         except ForeignCallError as error:
+            self._note(error.fault, had_its_time=limit == seconds)
             raise self._failed(error) from error
+        self._breaker.answered()
+        return reply
+
+    def _note(self, fault: Fault, *, had_its_time: bool) -> None:
+        """Tell the breaker; that a request with little time left got no answer says nothing."""
+        if fault not in (Fault.AWAY, Fault.LATE):
+            self._breaker.answered()
+        elif fault is Fault.AWAY or had_its_time:
+            self._breaker.failed()
 
     @property
     def _metadata(self) -> Metadata:
@@ -223,6 +248,7 @@ class WeaviateLink:
             await self._channel.check(timeout=self._limit(self.server.timeout_seconds))
         except ForeignCallError as error:
             raise self._failed(error) from error
+        self._breaker.answered()
         return version
 
     async def read_key(self) -> None:
@@ -304,6 +330,12 @@ async def weaviate_link(server: WeaviateServer) -> AsyncIterator[WeaviateLink]:
 def quoted(name: str) -> str:
     """A name as a part of a REST path."""
     return quote(name, safe="")
+
+
+def _left_alone(seconds: float) -> StoreUnavailableError:
+    return StoreUnavailableError(
+        "Weaviate has not answered and is left alone", retry_after_seconds=seconds
+    )
 
 
 def _is_success(status: int) -> bool:
