@@ -45,6 +45,8 @@ INTERNAL_PORTS = MappingProxyType(
 )
 """Where the targets that others call listen, and where they are called, by default."""
 INTERNAL_HTTP_PORT = 9090
+_IN_FLIGHT, _IN_FLIGHT_BESIDE_WEAVIATE = 8, 64
+"""Documents of an indexer at the same time. In Weaviate a write waits for the server's flush."""
 
 
 class LogSettings(Section):
@@ -380,6 +382,12 @@ class Settings(Section):
     def blobs_place(self) -> Path | ObjectPlace:
         """Folder of the blobs, or where in an object store they are."""
         return self.blobs.object_place or self.blobs.folder(self.data_dir / "blobs")
+
+    @property
+    def documents_in_flight(self) -> int:
+        """How many documents an indexer works on at the same time."""
+        usual = _IN_FLIGHT if self.index.weaviate is None else _IN_FLIGHT_BESIDE_WEAVIATE
+        return self.indexing.documents_in_flight or usual
 
     @property
     def index_path(self) -> Path | None:

@@ -69,8 +69,12 @@ class IndexingSettings(Section):
     route_fresh_seconds: float = Field(
         5.0, gt=0, le=600, description="Seconds for which a collection's route is remembered."
     )
-    documents_in_flight: int = Field(
-        8, gt=0, le=64, description="Documents that an indexer works on at the same time."
+    documents_in_flight: int | None = Field(
+        None,
+        gt=0,
+        le=256,
+        description="Documents that an indexer works on at the same time; by default 8, and 64 "
+        "where Weaviate keeps the index: there most of them wait for a flush.",
     )
     job_retention_days: float = Field(
         30.0,

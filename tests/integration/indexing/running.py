@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ragmesh.chassis.clocks import SystemClock
+from ragmesh.chassis.events import EventLog
 from ragmesh.chassis.events.sqlite_log import open_sqlite_event_log
 from ragmesh.core.callers import Caller
 from ragmesh.core.documents import Accepted, JobState, Upload, accepted_of
@@ -75,11 +77,17 @@ def _as_it_is(port: Any) -> Any:
 
 @asynccontextmanager
 async def running(
-    folder: Path, *, through: Callable[[Any], Any] = _as_it_is, cache: Any = None
+    folder: Path,
+    *,
+    through: Callable[[Any], Any] = _as_it_is,
+    cache: Any = None,
+    log: EventLog | None = None,
+    without: Collection[str] = (),
 ) -> AsyncIterator[Running]:
     """Everything of one process between the doors and the disk.
 
-    `through` may put something between the pipeline and each of its ports.
+    `through` may put something between the pipeline and each of its ports; a log may be given
+    instead of the one in the folder, and loops be left out.
     """
     clock, embedder = SystemClock(), FakeEmbedder()
     cache = FakeAnswerCache() if cache is None else cache
@@ -91,21 +99,21 @@ async def running(
         indexing = await stack.enter_async_context(
             open_indexing(places(folder), neighbours, IndexingSettings(), clock)
         )
-        log = await stack.enter_async_context(open_sqlite_event_log(folder / "events.db", clock))
+        if log is None:
+            opened = open_sqlite_event_log(folder / "events.db", clock)
+            log = await stack.enter_async_context(opened)
         ledger, blobs = through(indexing.ledger), through(indexing.blobs)
         reader, embedding, writing = map(through, (FakeReader(), embedder, retrieval))
         stages = Stages(ledger, blobs, reader, embedding, writing, clock)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        loops = [
-            tasks.create_task(loop)
-            for loop in (
-                retrieval.follow(indexing.service),
-                Relay(ledger, through(log), clock).run(),
-                Indexer(ledger, writing, stages).run(log, max_in_flight=8),
-                Invalidator(cache).run(log),
-                Reconciler(ledger, blobs, retrieval, clock).run(),
-            )
-        ]
+        made: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
+            "follower": partial(retrieval.follow, indexing.service),
+            "relay": Relay(ledger, through(log), clock).run,
+            "indexer": partial(Indexer(ledger, writing, stages).run, log, max_in_flight=8),
+            "invalidator": partial(Invalidator(cache).run, log),
+            "reconciler": Reconciler(ledger, blobs, retrieval, clock).run,
+        }
+        loops = [tasks.create_task(run()) for name, run in made.items() if name not in without]
         try:
             yield Running(indexing, retrieval, embedder, cache)
         finally:

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from ragmesh.app.cli.findings import Finding, State
+from ragmesh.chassis.events.facts import (
+    ANSWERS_INVALIDATED,
+    DOCUMENTS_BULK_CHANGED,
+    DOCUMENTS_CHANGED,
+)
 from ragmesh.chassis.events.kafka.address import KafkaAddress
 from ragmesh.chassis.events.settings import EventSettings
 from ragmesh.core.errors import RagmeshError, TopicMissingError, TopicShrinkError
+from ragmesh.indexing.worker import INDEXER_GROUP, INVALIDATOR_GROUP
 
 _SUBJECT = "event log"
+_CONSUMED = (
+    (DOCUMENTS_CHANGED, INDEXER_GROUP),
+    (DOCUMENTS_BULK_CHANGED, INDEXER_GROUP),
+    (ANSWERS_INVALIDATED, INVALIDATOR_GROUP),
+)
+"""What is consumed, and by whom."""
 
 
 async def event_log(events: EventSettings, address: KafkaAddress) -> Finding:
@@ -30,4 +42,17 @@ async def event_log(events: EventSettings, address: KafkaAddress) -> Finding:
     if changes:
         message = f"{address} has topics that differ: `ragmesh topics apply --dry-run` tells how"
         return Finding(_SUBJECT, State.NOTE, message)
-    return Finding(_SUBJECT, State.OK, f"{address} has every topic as it is declared")
+    waiting = await _waiting(address)
+    return Finding(
+        _SUBJECT, State.OK, f"{address} has every topic as it is declared; {waiting:,} events wait"
+    )
+
+
+async def _waiting(address: KafkaAddress) -> int:
+    """How many events no indexer has finished."""
+    from ragmesh.chassis.events.kafka.watchdog import Lookout
+
+    lookout, waiting = Lookout(address), 0
+    for topic, group in _CONSUMED:
+        waiting += await lookout.lag_of(address.topic(topic), address.group(group, topic)) or 0
+    return waiting

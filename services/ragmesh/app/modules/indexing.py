@@ -141,7 +141,7 @@ async def open_indexer(wiring: Wiring) -> AsyncIterator[Indexer]:
         clock = wiring.clock
         stages = Stages(catalog.ledger, catalog.blobs, reader, embedder, retrieval, clock, limits)
         indexer = Indexer(catalog.ledger, retrieval, stages)
-        in_flight = wiring.settings.indexing.documents_in_flight
+        in_flight = wiring.settings.documents_in_flight
         tasks = wiring.life.tasks
         work = indexer.run(log, max_in_flight=in_flight)
         await stack.enter_async_context(tasks.running("indexer", work))

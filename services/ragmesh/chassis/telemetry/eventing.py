@@ -19,7 +19,7 @@ from ragmesh.chassis.telemetry.current import (
 )
 from ragmesh.chassis.telemetry.hooks import Attempt
 from ragmesh.chassis.telemetry.metering import Meter
-from ragmesh.chassis.telemetry.signals import EVENTS_HANDLED, SpanKind
+from ragmesh.chassis.telemetry.signals import EVENT_LAG, EVENTS_HANDLED, SpanKind
 from ragmesh.chassis.telemetry.tracing import Span, Tracer
 
 _IN_A_FILE = "ragmesh"
@@ -70,6 +70,11 @@ class EventLogTelemetry:
                 "ragmesh.event.outcome": attempt.outcome,
             }
             self._tracer.end(span, attempt.reason)
+
+    def lags(self, topic: str, group: str, count: int) -> None:
+        """See `EventTelemetry`."""
+        shown = self._meter.count(EVENT_LAG, topic, group)
+        shown.add(count - shown.value)
 
     def _publication(self, event: Event) -> Span | None:
         """The span of an event that belongs to a trace: the one it carries, or the current one."""

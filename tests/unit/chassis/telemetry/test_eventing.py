@@ -13,7 +13,7 @@ from ragmesh.chassis.events.sqlite_log import SqliteEventLog, open_sqlite_event_
 from ragmesh.chassis.telemetry.current import TraceContext, current_trace, within_trace
 from ragmesh.chassis.telemetry.eventing import EventLogTelemetry
 from ragmesh.chassis.telemetry.metering import Meter
-from ragmesh.chassis.telemetry.signals import EVENTS_HANDLED, SpanKind
+from ragmesh.chassis.telemetry.signals import EVENT_LAG, EVENTS_HANDLED, SpanKind
 from ragmesh.chassis.telemetry.tracing import Span, Tracer
 from ragmesh.core.errors import EmptyTextError, UnavailableError
 from ragmesh.testing.clocks import ManualClock
@@ -140,3 +140,11 @@ async def test_an_event_of_no_trace_is_published_as_it_is(tmp_path: Path) -> Non
             await handled(log, handle, done)
     assert kept == [happened("1")]
     assert followed.spans == []
+
+
+def test_how_far_a_group_is_behind_is_shown_as_it_was_seen_last() -> None:
+    followed = Followed()
+    for count in (40, 7):
+        followed.events.lags(TOPIC, GROUP, count)
+    (shown,) = [one for one in followed.meter.read() if one.metric is EVENT_LAG]
+    assert [one.value for one in shown.series] == [7]

@@ -20,6 +20,7 @@ from ragmesh.chassis.events.kafka.offsets import Progress
 from ragmesh.chassis.events.kafka.records import fitting
 from ragmesh.chassis.events.kafka.sending import SEND_SECONDS, Sender
 from ragmesh.chassis.events.kafka.starting import start
+from ragmesh.chassis.events.kafka.watchdog import Lookout
 from ragmesh.chassis.events.port import Event, Handler
 from ragmesh.chassis.events.retrying import RetryPolicy
 from ragmesh.chassis.events.waiting import first_of
@@ -29,6 +30,7 @@ from ragmesh.core.errors import EventLogUnreachableError, RagmeshError, TopicMis
 
 _LOOK_EVERY_SECONDS = 1.0
 _LOOK_MILLISECONDS = 3_000
+_LAG_EVERY_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,18 @@ class KafkaEventLog:
             self._options.times,
         )
         member = Member(membership, held, consumer.interrupt)
-        await first_of(member.run(), consumer.run(), held.bury(self._bury))
+        showing = self._show_lag(topic, group)
+        await first_of(member.run(), consumer.run(), held.bury(self._bury), showing)
+
+    async def _show_lag(self, topic: str, group: str) -> None:
+        """Look from outside how far the group is: one that gets nothing would not notice."""
+        lookout = Lookout(self._address)
+        there = self._address.topic(topic), self._address.group(group, topic)
+        while True:
+            lag = None if self._telemetry is None else await lookout.lag_of(*there)
+            if self._telemetry is not None and lag is not None:
+                self._telemetry.lags(topic, group, lag)
+            await self._clock.sleep(_LAG_EVERY_SECONDS)
 
     def _attempting(self, group: str) -> Attempting | None:
         telemetry = self._telemetry

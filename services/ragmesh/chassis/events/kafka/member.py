@@ -209,7 +209,7 @@ class Member(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka publi
         if not self._watchdog.is_suspicious:
             return False
         lag = await Lookout(self._of.address).lag_of(*self._of.there)
-        if lag == 0:
+        if not lag:  # whether brokers are away, others say
             self._watchdog.progressed()
             return False
         facts = {"topic": self._of.topic, "lag": lag}

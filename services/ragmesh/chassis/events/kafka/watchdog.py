@@ -54,15 +54,15 @@ class Lookout:
     def __init__(self, address: KafkaAddress) -> None:
         self._address = address
 
-    async def lag_of(self, topic: str, group: str) -> int:
-        """How many events of the topic the group has not finished; 0 as well if nobody answers."""
+    async def lag_of(self, topic: str, group: str) -> int | None:
+        """How many events of the topic the group has not finished; None if nobody answers."""
         looking = consumer(self._address, group, request_timeout_ms=int(_LOOK_SECONDS * 500))
         try:
             async with asyncio.timeout(_LOOK_SECONDS):
                 await start(looking)
                 return await self._lag(looking, topic)
         except KAFKA_ERRORS:
-            return 0
+            return None
         finally:
             await looking.stop()
 
