@@ -7,11 +7,12 @@ removed at the end. Exits 1 when an answer misses what the handbook says.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,7 +59,7 @@ class Tour:
 
 
 @contextmanager
-def running_mesh(data_dir: str) -> Iterator[str]:
+def running_mesh(data_dir: str, settings: Mapping[str, str] | None = None) -> Iterator[str]:
     """Start the embedded mesh on free ports; its gRPC address until the block ends."""
     command = [str(RAGMESH), "run", "--target=all", "--data-dir", data_dir, "--json"]
     with (
@@ -66,6 +67,7 @@ def running_mesh(data_dir: str) -> Iterator[str]:
         subprocess.Popen(
             [*command, "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"],
             cwd=ROOT,
+            env={**os.environ, **(settings or {})},
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,

@@ -30,10 +30,15 @@ ROWS: Mapping[str, str] = MappingProxyType(
         "S4": "writing:measure_reading",
         "E": "encoding:measure_encoding",
         "Q3": "kinds:measure_kinds",
+        "W1": "weaviate:measure_weaviate",
         "W2": "stores:measure_stores",
         "P1": "lanes:measure_lanes",
         "upload": "uploads:measure_uploads",
         "V1": "events:measure_events",
+        "indexing": "indexing:measure_indexing",
+        "accepting": "indexing:measure_accepting",
+        "lag": "indexing:measure_lag",
+        "OT-8": "collecting:measure_collecting",
     }
 )
 """Where each benchmark is written; its file is imported when it is run."""

@@ -26,7 +26,7 @@ from ragmesh.core.index import (
 from ragmesh.core.metadata import Metadata
 from ragmesh.core.spans import Span
 from ragmesh.core.vectors import Fingerprint, SentenceVectors, Vector
-from ragmesh.retrieval.adapters.embedded.index import EmbeddedIndex
+from ragmesh.retrieval.ports import VectorIndex
 from tools.bench.chunks import DIMENSION
 from tools.bench.texts import documents
 
@@ -94,11 +94,13 @@ def keeping(label: str) -> Filter | None:
     return Eq(label, True) if label else None
 
 
-async def fill(index: EmbeddedIndex, spec: IndexSpec, corpus: Corpus) -> None:
+async def fill(
+    index: VectorIndex, spec: IndexSpec, corpus: Corpus, at_once: int = _AT_ONCE
+) -> None:
     """Have the index keep and show the corpus."""
     numbers = range(len(corpus.vectors) // A_DOCUMENT)
-    for first in numbers[::_AT_ONCE]:
-        batch = numbers[first : first + _AT_ONCE]
+    for first in numbers[::at_once]:
+        batch = numbers[first : first + at_once]
         digests = await asyncio.gather(
             *(index.write(_document(spec, corpus, number)) for number in batch)
         )

@@ -1,4 +1,4 @@
-"""The embedded index as the benches search it: by meaning and by words, texts and all."""
+"""An index as the benches search it: by meaning and by words, texts and all."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from ragmesh.core.questions import Question
 from ragmesh.core.search import RetrieveQuery
 from ragmesh.core.vectors import Vector
-from ragmesh.retrieval.adapters.embedded.index import EmbeddedIndex
 from ragmesh.retrieval.choosing import Chooser
 from ragmesh.retrieval.fusion import fuse
-from ragmesh.retrieval.ports import RankRequest
+from ragmesh.retrieval.ports import RankRequest, VectorIndex
 from ragmesh.retrieval.service import candidates_for
 from ragmesh.retrieval.wording import Wording
 from tools.bench.corpus import READER, Floats, keeping, number_of
@@ -21,9 +20,9 @@ LIMIT = 10
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """The embedded index and what it is asked."""
+    """An index and what it is asked."""
 
-    index: EmbeddedIndex
+    index: VectorIndex
     uid: str
     questions: Floats
     words: Sequence[str]

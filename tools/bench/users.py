@@ -15,6 +15,7 @@ from random import Random
 from ragmesh.clients.gateway import GatewayClient, gateway_client
 from ragmesh.core.answers import Answer, AnswerStatus, AskQuery
 from ragmesh.core.documents import NewCollection, Upload
+from ragmesh.core.errors import OverloadedError
 from ragmesh.core.questions import Question
 from tools.bench.loads import Latencies, Served, crowd, latencies, serve
 from tools.bench.page import NOT_SAID, Goal, Table
@@ -41,8 +42,8 @@ ABOUT = f"""\
 users ask at chance moments and read for {READING_SECONDS:g} s, so {USERS / READING_SECONDS:g}
 questions a second arrive by schedule for {SECONDS:g} s: once each of them new, once {REPEATED:.0%}
 of them among {KNOWN} that were asked before. Latencies count from the scheduled moment. The limit
-is how many a second are answered when {LIMIT_AT_ONCE} wait at any time, {LIMIT_QUESTIONS} of each
-kind."""
+is how many a second are answered when {LIMIT_AT_ONCE} ask without a pause, and after a refusal
+again when it says so, {LIMIT_QUESTIONS} of each kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +94,16 @@ async def _load(ask: Ask, questions: Iterator[Question]) -> Load:
     async def next_one() -> Answer:
         return await ask(next(questions))
 
+    async def patient_one() -> Answer:
+        while True:
+            try:
+                return await next_one()
+            except OverloadedError as error:
+                await asyncio.sleep(error.retry_after_seconds or 0.0)
+
     served = await serve(next_one, list(_moments()))
     begun = time.perf_counter()
-    await crowd(next_one, LIMIT_QUESTIONS, at_once=LIMIT_AT_ONCE)
+    await crowd(patient_one, LIMIT_QUESTIONS, at_once=LIMIT_AT_ONCE)
     asked = LIMIT_QUESTIONS // LIMIT_AT_ONCE * LIMIT_AT_ONCE
     return Load(served, asked / (time.perf_counter() - begun))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class DevMesh:
 @contextmanager
 def running_mesh(folder: Path) -> Iterator[DevMesh]:
     """Servers, and processes on them, for the time of the block; what they stored stays."""
-    with _running_servers(folder / "servers") as servers:
+    with running_servers(folder / "servers", SERVERS) as servers:
         told = {name: word for server in servers.values() for name, word in server.settings.items()}
         replicas = Replicas.on_free_ports(REPLICAS, told)
         with running_processes(folder, replicas, os.environ) as processes:
@@ -60,8 +60,9 @@ def running_processes(
 
 
 @contextmanager
-def _running_servers(folder: Path) -> Iterator[Mapping[str, Server]]:
-    servers = {name: Server(name, folder / name) for name in SERVERS}
+def running_servers(folder: Path, names: Sequence[str]) -> Iterator[Mapping[str, Server]]:
+    """These servers, each in a folder of its own; what they stored stays."""
+    servers = {name: Server(name, folder / name) for name in names}
     with ExitStack() as stack:
         for server in servers.values():
             stack.callback(server.close)
