@@ -107,7 +107,7 @@ MEANINGS: dict[str, tuple[str, dict[str, Any], str]] = {
     "a secret among settings": (
         "distributed",
         {"settings": {"generation": {"endpoints": [{"name": "m", "api_key": "x"}]}}},
-        "is a secret and would stand in a ConfigMap",
+        "is a secret and would stand in the annotations of pods",
     ),
     "an end before the longest stream": (
         "distributed",
