@@ -7,8 +7,8 @@ import sys
 import time
 
 import pytest
-from tests.cluster.releases import Namespace
 
+from tests.cluster.releases import Namespace
 from tests.cluster.suites import FOLDER, LIBRARIES, pack_suite
 from tools.programs.table import KUBECTL
 
