@@ -21,7 +21,7 @@ from tools.processes import Command, Output, Process
 RAGMESH = Path(sys.executable).with_name("ragmesh")
 START_SECONDS = 300.0
 """One that cannot start says so by ending; a busy machine takes its time."""
-STOP_SECONDS = 30.0
+STOP_SECONDS = 120.0
 
 
 class Arrangement(Protocol):
