@@ -16,7 +16,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from tools.cluster.layout import ADDRESS, BRIDGE, NETWORK, PODS, SERVICES, Layout
+from tools.cluster.layout import ADDRESS, BRIDGE, PODS, SERVICES, Layout
 from tools.generate_protos import ToolError
 from tools.processes import await_condition, kill_families
 from tools.servers.network import NETS
@@ -42,6 +42,8 @@ _GROUPS = Path("/sys/fs/cgroup")
 _DROPPED = Path("/var/log/containers")
 """Links to logs, which kubelet makes here whatever it is told."""
 _REMEMBERED = Path("/var/lib/cni/results")
+_BUNDLES = "io.containerd.runtime.v2.task/k8s.io/*"
+"""What is known of each container; among it the socket of who holds it, outside of the folder."""
 _TRIES = 3
 _BURIAL_SECONDS = 5
 
@@ -167,8 +169,12 @@ def _remove_droppings(layout: Layout) -> None:
     for link in _DROPPED.glob("*") if _DROPPED.exists() else ():
         if link.is_symlink() and str(link.readlink()).startswith(f"{layout.folder}/"):
             link.unlink()
-    for result in _REMEMBERED.glob(f"{NETWORK}-*"):
-        result.unlink()
+    for bundle in (layout.folder / "containerd" / "state").glob(_BUNDLES):
+        for result in _REMEMBERED.glob(f"*-{bundle.name}-*"):
+            result.unlink()
+        address = bundle / "address"
+        if address.exists():
+            Path(address.read_text().removeprefix("unix://")).unlink(missing_ok=True)
 
 
 def _run(*words: str | Path) -> None:
