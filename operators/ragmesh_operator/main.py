@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import aiohttp
 import kopf
 
 from ragmesh.chassis.clocks import SystemClock
@@ -21,13 +22,17 @@ from ragmesh.chassis.settings import load
 from ragmesh.chassis.tls.following import followed
 from ragmesh.chassis.tls.mesh import PeerSecurity
 from ragmesh.clients.indexing import IDEMPOTENT_METHODS
+from ragmesh.core.clock import Clock
 from ragmesh.core.errors import LoopEndedError, RagmeshError
 from ragmesh_operator.acting import OPERATOR
 from ragmesh_operator.adapters.api_server import api_server
+from ragmesh_operator.adapters.backlog import BacklogPage
 from ragmesh_operator.adapters.kube import KubeResources
 from ragmesh_operator.adapters.mesh import MeshClient
+from ragmesh_operator.adapters.workloads import KubeWorkloads
+from ragmesh_operator.autoscaling import Autoscaler, Workload
 from ragmesh_operator.handlers import kopf_settings, registry_for
-from ragmesh_operator.operating import Operating
+from ragmesh_operator.operating import Operating, Sides
 from ragmesh_operator.settings import Settings
 from ragmesh_operator.working import Pace
 
@@ -99,9 +104,33 @@ async def operating(settings: Settings, tasks: Tasks) -> AsyncIterator[Operating
     async with AsyncExitStack() as stack:
         mesh = await stack.enter_async_context(mesh_client(settings, tasks))
         api = await stack.enter_async_context(api_server(login, clock))
-        cluster = KubeResources(api, settings.namespaces, clock)
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        sides = Sides(
+            mesh,
+            KubeResources(api, settings.namespaces, clock),
+            clock,
+            settings.workers.look_seconds,
+        )
         pace = Pace(settings.pace.settled_seconds, settings.pace.moving_seconds)
-        yield await stack.enter_async_context(Operating.opened(mesh, cluster, clock, pace, tasks))
+        scaler = _scaler(settings, KubeWorkloads(api), session, clock)
+        yield await stack.enter_async_context(Operating.opened(sides, pace, tasks, scaler))
+
+
+def _scaler(
+    settings: Settings, workloads: KubeWorkloads, session: aiohttp.ClientSession, clock: Clock
+) -> Autoscaler | None:
+    url, named = settings.mesh.backlog_url, settings.workers.workload
+    if url is None or named is None:
+        return None
+    plural, _, name = named.partition("/")
+    workload = Workload(
+        plural,
+        name,
+        settings.workers.namespace,
+        settings.workers.partitions,
+        settings.workers.documents_per_second,
+    )
+    return Autoscaler(workload, workloads, BacklogPage(session, url), url, clock)
 
 
 @asynccontextmanager

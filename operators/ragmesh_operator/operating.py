@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,20 +10,38 @@ from typing import Any
 
 from ragmesh.chassis.lifecycle import Tasks
 from ragmesh.core.clock import Clock
+from ragmesh.core.errors import RagmeshError
+from ragmesh_operator.autoscaling import NONE, Autoscaler
 from ragmesh_operator.ports import Mesh, Resources
-from ragmesh_operator.reconciling import CollectionReconciler, Look
-from ragmesh_operator.reporting import Scaling
+from ragmesh_operator.reconciling import CollectionReconciler
+from ragmesh_operator.reporting import Scaling, Verdict
 from ragmesh_operator.schemas import COLLECTION
-from ragmesh_operator.values import CollectionResource, Key, collection_resource
+from ragmesh_operator.tenants import TenantReconciler
+from ragmesh_operator.values import CollectionResource, Key, Look, collection_resource
 from ragmesh_operator.working import Pace, Rounds
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """What the operator stands between, and the time that it goes by."""
+
+    mesh: Mesh
+    cluster: Resources
+    clock: Clock
+    scaling_seconds: float = 5.0
 
 
 class NoScaler:
-    """Scales nothing."""
+    """Scales nothing: nobody has said where the indexers are."""
 
-    def shown(self, _wanted: CollectionResource) -> Scaling:
+    def shown(self, wanted: CollectionResource) -> Scaling:
         """That it does not."""
-        return Scaling()
+        if wanted.spec.autoscaling.provider == NONE:
+            return Scaling()
+        sentence = "the operator is not told which workload to scale"
+        return Scaling(verdict=Verdict("False", "WorkloadUnknown", sentence))
 
 
 @dataclass(slots=True)
@@ -30,27 +49,55 @@ class Operating:
     """Hears of resources and has them looked at."""
 
     collections: CollectionReconciler
+    tenants: TenantReconciler
     rounds: Rounds
+    scaler: Autoscaler | None = None
     _gone: dict[Key, CollectionResource] = field(default_factory=dict)
     """Resources that are gone and whose collections are still kept."""
+    _known: dict[Key, CollectionResource] = field(default_factory=dict)
+    """Resources as they were last told: what is wanted of the indexers."""
 
     @classmethod
     @asynccontextmanager
     async def opened(
-        cls, mesh: Mesh, cluster: Resources, clock: Clock, pace: Pace, tasks: Tasks
+        cls, sides: Sides, pace: Pace, tasks: Tasks, scaler: Autoscaler | None
     ) -> AsyncIterator[Operating]:
         """The operator at work."""
-        collections = CollectionReconciler(mesh, cluster, NoScaler(), clock)
+        mesh, cluster, clock = sides.mesh, sides.cluster, sides.clock
+        collections = CollectionReconciler(mesh, cluster, scaler or NoScaler(), clock)
         rounds = Rounds(collections.reconcile, clock, pace)
-        operating = cls(collections, rounds)
+        operating = cls(collections, TenantReconciler(mesh, cluster, clock), rounds, scaler)
         rounds.reconcile = operating.look
-        async with tasks.running("rounds", rounds.run()):
+        async with (
+            tasks.running("rounds", rounds.run()),
+            tasks.running("scaling", operating.scale(sides.scaling_seconds)),
+        ):
             yield operating
+
+    async def scale(self, seconds: float) -> None:
+        """Look after the indexers until cancelled."""
+        while True:
+            await self.collections.clock.sleep(seconds)
+            if self.scaler is None:
+                continue
+            before = self.scaler.known
+            try:
+                await self.scaler.look(self._known.values())
+            except RagmeshError as error:
+                _log.warning("the indexers could not be looked at", extra={"reason": error.reason})
+            if self.scaler.known != before:
+                for key in self._known:
+                    self.rounds.wake(key)
 
     def told(self, key: Key, body: Mapping[str, Any], is_gone: bool) -> None:
         """Something happened to a resource."""
-        if is_gone and key.plural == COLLECTION.plural:
-            self._gone[key] = collection_resource(body, key.plural)
+        if key.plural == COLLECTION.plural:
+            told = collection_resource(body, key.plural)
+            if is_gone:
+                self._gone[key] = told
+                self._known.pop(key, None)
+            else:
+                self._known[key] = told
         self.rounds.wake(key)
 
     async def look(self, key: Key) -> Look:
@@ -59,7 +106,8 @@ class Operating:
         if last is not None:
             await self.collections.let_go(last)
             self._gone.pop(key, None)
-        found = await self.collections.reconcile(key)
+        kind = self.collections if key.plural == COLLECTION.plural else self.tenants
+        found = await kind.reconcile(key)
         if found.is_gone and key not in self._gone:
             self.rounds.forget(key)
         return found

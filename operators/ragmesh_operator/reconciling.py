@@ -25,7 +25,7 @@ from ragmesh_operator.resources import FINALIZER
 from ragmesh_operator.schemas import COLLECTION
 from ragmesh_operator.seeing import Observer
 from ragmesh_operator.statuses import Order
-from ragmesh_operator.values import CollectionResource, Key, Seen, collection_resource
+from ragmesh_operator.values import CollectionResource, Key, Look, Seen, collection_resource
 
 _ROUNDS = 12
 """More than any plan takes; what never comes to rest is looked at again later."""
@@ -37,16 +37,6 @@ class Scaler(Protocol):
 
     def shown(self, wanted: CollectionResource) -> Scaling:
         """What is known of it, for the status of a collection."""
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What a look came to, for whoever plans the next."""
-
-    is_moving: bool = False
-    """Whether something goes on that should be followed closely."""
-    is_gone: bool = False
-    """Whether there is nothing to look at any more."""
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -92,7 +92,7 @@ def status_of(
     verdicts = dict(_verdicts(wanted, outcome, scaling))
     settled = outcome.settled and outcome.trouble is None
     common = {
-        "conditions": conditions_of(wanted, verdicts, now),
+        "conditions": conditions_of(wanted.status.conditions, wanted.generation, verdicts, now),
         "observed_generation": wanted.generation,
         "applied_generation": wanted.generation if settled else wanted.status.applied_generation,
         "autoscaling": scaling.status,
@@ -143,17 +143,17 @@ def _of_documents(counts: Counts) -> dict[str, object]:
 
 
 def conditions_of(
-    wanted: CollectionResource, verdicts: Mapping[str, Verdict], now: datetime
+    known: Sequence[Condition], generation: int, verdicts: Mapping[str, Verdict], now: datetime
 ) -> tuple[Condition, ...]:
     """Conditions in the order of the verdicts; the time is that of the last change of status."""
-    before = {one.type: one for one in wanted.status.conditions}
+    before = {one.type: one for one in known}
     return tuple(
         Condition(
             type=kind,
             status=verdict.status,  # type: ignore[arg-type]
             reason=verdict.reason,
             message=verdict.message,
-            observed_generation=wanted.generation,
+            observed_generation=generation,
             last_transition_time=before[kind].last_transition_time
             if kind in before and before[kind].status == verdict.status
             else now.replace(microsecond=0),
@@ -202,6 +202,14 @@ def _of_migration(migration: Migration) -> tuple[Verdict, Verdict, Verdict]:
         Verdict(_FALSE, "Settled"),
         Verdict(_FALSE, "Settled"),
     )
+
+
+def progress_of(trouble: Trouble | None, reason: str) -> tuple[Verdict, Verdict, Verdict]:
+    """The same of a resource with nothing that goes on by itself."""
+    if trouble is None:
+        return Verdict(_TRUE, reason), Verdict(_FALSE, reason), Verdict(_FALSE, reason)
+    told = _reconciling if trouble.passes else _stalled
+    return told(trouble.reason, trouble.message)
 
 
 def _reconciling(reason: str, message: str) -> tuple[Verdict, Verdict, Verdict]:

@@ -55,7 +55,7 @@ class WorkerSettings(Section):
         1, ge=1, description="Partitions of the documents' topic: more indexers would do nothing."
     )
     documents_per_second: float = Field(
-        2.0, gt=0, description="What one indexer does, until it is seen what it really does."
+        2.0, gt=0, description="Documents that one indexer does in a second."
     )
     look_seconds: float = Field(
         5.0, gt=0, le=60, description="Time between two looks at the backlog."

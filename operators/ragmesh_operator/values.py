@@ -121,3 +121,13 @@ class Seen:
     """Those that it should keep; None = whatever it has."""
     golden_missing: bool = False
     """Whether the ConfigMap or its key is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a look came to, for whoever plans the next."""
+
+    is_moving: bool = False
+    """Whether something goes on that should be followed closely."""
+    is_gone: bool = False
+    """Whether there is nothing to look at any more."""

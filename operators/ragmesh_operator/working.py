@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import RagmeshError
-from ragmesh_operator.reconciling import Look
-from ragmesh_operator.values import Key
+from ragmesh_operator.values import Key, Look
 
 _log = logging.getLogger(__name__)
 _AGAIN_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
+from ragmesh.app.log_settings import LogSettings
 from ragmesh.cache.settings import CacheSettings
 from ragmesh.chassis.addresses import Address
 from ragmesh.chassis.events.settings import EventSettings
 from ragmesh.chassis.identity.settings import IdentitySettings
-from ragmesh.chassis.logs import LogFormat, LogLevel
 from ragmesh.chassis.settings import Section
 from ragmesh.chassis.telemetry.settings import TelemetrySettings
 from ragmesh.chassis.tls.settings import TlsSettings
@@ -47,15 +47,6 @@ INTERNAL_PORTS = MappingProxyType(
 INTERNAL_HTTP_PORT = 9090
 _IN_FLIGHT, _IN_FLIGHT_BESIDE_WEAVIATE = 8, 64
 """Documents of an indexer at the same time. In Weaviate a write waits for the server's flush."""
-
-
-class LogSettings(Section):
-    """How a process tells what it does."""
-
-    form: LogFormat | None = Field(
-        None, description="json or human; by default human at a terminal and json elsewhere."
-    )
-    level: LogLevel = Field("info", description="Least severe records that are shown.")
 
 
 class CatalogSettings(Section):

@@ -58,6 +58,8 @@ class Backlog:
 
     live: int
     bulk: int
+    published: int = 0
+    """Changes of what is found that were ever made; how fast it grows says what workers do."""
 
 
 class IndexState(Enum):

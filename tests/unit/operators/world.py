@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from ragmesh.testing.clocks import ManualClock
 from ragmesh_operator.operating import NoScaler
-from ragmesh_operator.reconciling import CollectionReconciler, Look
-from ragmesh_operator.values import Key
+from ragmesh_operator.reconciling import CollectionReconciler
+from ragmesh_operator.values import Key, Look
 from tests.unit.operators.cluster import FakeCluster, KilledError, Kills
 from tests.unit.operators.mesh import FakeMesh
 

@@ -196,7 +196,15 @@ def _pages(wiring: Wiring) -> Mapping[str, Answer]:
         if catalog is None:
             return Page.of({"status": "starting"}, status=503)
         found = await catalog.ledger.get_backlog()
-        return Page.of({"live": found.live, "bulk": found.bulk})
+        total = found.live + found.bulk
+        return Page.of(
+            {
+                "live": found.live,
+                "bulk": found.bulk,
+                "total": total,
+                "published": found.published,
+            }
+        )
 
     pages: dict[str, Answer] = {METRICS_PATH: wiring.telemetry.metrics_page}
     if wiring.settings.target in {"all", "indexing"}:

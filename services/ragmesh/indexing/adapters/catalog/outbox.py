@@ -16,7 +16,7 @@ from ragmesh.indexing.adapters.catalog.mapping import outbox_row_of
 from ragmesh.indexing.adapters.catalog.migration_tables import follower_work, index_migrations
 from ragmesh.indexing.adapters.catalog.migration_texts import state_of
 from ragmesh.indexing.adapters.catalog.store import Store, batches, rows_of
-from ragmesh.indexing.adapters.catalog.tables import documents, outbox
+from ragmesh.indexing.adapters.catalog.tables import collections, documents, outbox
 from ragmesh.indexing.records import Backlog, OutboxRow, Topic, WorkLane
 
 OVERDUE = timedelta(minutes=15)
@@ -62,6 +62,8 @@ _WAITING = (
 )
 _FOLLOWING = select(func.count()).where(follower_work.c.relayed_at.is_not(None))
 """Documents that were handed out for versions that follow a primary."""
+_PUBLISHED = select(func.coalesce(func.sum(collections.c.sequence), 0))
+"""Each publication takes the next number of its collection."""
 _SETTLE = delete(outbox).where(outbox.c.row_id.in_(bindparam("of_rows", expanding=True)))
 _NOTE_RELAYED = (
     update(documents)
@@ -112,9 +114,11 @@ class SqlOutbox(Store):
             )
             counts = {row["lane"]: row["count"] for row in rows_of(connection, statement)}
             following = connection.execute(_FOLLOWING).scalar_one()
+            published = connection.execute(_PUBLISHED).scalar_one()
             return Backlog(
                 live=counts.get(WorkLane.LIVE.value, 0),
                 bulk=counts.get(WorkLane.BULK.value, 0) + following,
+                published=int(published),
             )
 
         return await self._look(unit)

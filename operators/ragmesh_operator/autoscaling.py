@@ -1,0 +1,244 @@
+"""Keeps as many indexers as what waits asks for: by itself, or by an object of KEDA.
+
+Everything is read anew at each look; only what was seen of the backlog is remembered, and a
+process that starts anew holds until it has seen enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ragmesh.core.clock import Clock
+from ragmesh.core.errors import ConflictError, RagmeshError
+from ragmesh_operator.reporting import Scaling, Verdict
+from ragmesh_operator.resources import Autoscaling
+from ragmesh_operator.scaling import Reading, Rule, Scale
+from ragmesh_operator.statuses import AutoscalingStatus
+from ragmesh_operator.values import CollectionResource
+
+NATIVE, KEDA, NONE = "native", "keda", "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What scales, where it is, and what is known of one of its pods."""
+
+    plural: str
+    """`deployments` or `rollouts`."""
+    name: str
+    namespace: str
+    partitions: int
+    documents_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentScale:
+    """The scale of a workload as it was read."""
+
+    replicas: int
+    selector: str
+    resource_version: str
+
+
+class Workloads(Protocol):
+    """Scales, and whoever else changes them."""
+
+    async def has_keda(self) -> bool:
+        """Whether the cluster serves ScaledObjects."""
+
+    async def foreign_scalers(self, workload: Workload) -> tuple[str, ...]:
+        """Names of autoscalers of the workload that are not this operator's."""
+
+    async def read_scale(self, workload: Workload) -> CurrentScale:
+        """How many there are wanted to be now."""
+
+    async def write_scale(self, workload: Workload, scale: CurrentScale, replicas: int) -> None:
+        """Want so many, unless somebody has changed it since it was read."""
+
+    async def apply_scaled_object(self, workload: Workload, body: Mapping[str, Any]) -> None:
+        """Have KEDA scale the workload."""
+
+    async def delete_scaled_object(self, workload: Workload) -> None:
+        """Have it not, if it does for us."""
+
+
+class BacklogSource(Protocol):
+    """What waits, as indexing tells it."""
+
+    async def read(self, at: float) -> Reading:
+        """What waits now; UnavailableError when nobody answers."""
+
+
+def combined(wanted: Iterable[CollectionResource]) -> Autoscaling | None:
+    """One wish out of those of all collections, which share their indexers; None = no wish.
+
+    The most careful part of each counts: the largest bounds, the shortest lag, the slowest way
+    down. KEDA scales if any collection asks for it.
+    """
+    wishes = [
+        one.spec.autoscaling
+        for one in wanted
+        if one.spec.autoscaling.provider != NONE and one.deleted_at is None and not one.spec.paused
+    ]
+    if not wishes:
+        return None
+    providers = {one.provider for one in wishes}
+    (first, *_) = wishes
+    workers = first.workers.model_copy(
+        update={
+            "min": max(one.workers.min for one in wishes),
+            "max": max(one.workers.max for one in wishes),
+            "target_lag_seconds": min(one.workers.target_lag_seconds for one in wishes),
+        }
+    )
+    down = first.scale_down.model_copy(
+        update={
+            "stabilization_seconds": max(one.scale_down.stabilization_seconds for one in wishes),
+            "step": min(one.scale_down.step for one in wishes),
+        }
+    )
+    chosen = next(one for one in (KEDA, "auto", NATIVE) if one in providers)
+    return Autoscaling(provider=chosen, workers=workers, scale_down=down)
+
+
+def rule_of(wish: Autoscaling, workload: Workload) -> Rule:
+    """The rule for a workload; replicas beyond its partitions would do nothing."""
+    most = min(wish.workers.max, workload.partitions)
+    return Rule(
+        least=min(wish.workers.min, most),
+        most=most,
+        target_lag_seconds=wish.workers.target_lag_seconds,
+        documents_per_second=workload.documents_per_second,
+        stabilization_seconds=wish.scale_down.stabilization_seconds,
+        step=wish.scale_down.step,
+    )
+
+
+def scaled_object(wish: Autoscaling, workload: Workload, backlog_url: str) -> dict[str, Any]:
+    """What KEDA is told: the same rule in its words."""
+    rule = rule_of(wish, workload)
+    return {
+        "apiVersion": "keda.sh/v1alpha1",
+        "kind": "ScaledObject",
+        "metadata": {
+            "name": workload.name,
+            "namespace": workload.namespace,
+            "labels": {"app.kubernetes.io/managed-by": "ragmesh-operator"},
+        },
+        "spec": {
+            "scaleTargetRef": _target(workload),
+            "pollingInterval": 5,
+            "minReplicaCount": rule.least,
+            "maxReplicaCount": rule.most,
+            "advanced": {"horizontalPodAutoscalerConfig": {"behavior": _behaviour(wish)}},
+            "triggers": [
+                {
+                    "type": "metrics-api",
+                    "metricType": "AverageValue",
+                    "metadata": {
+                        "url": backlog_url,
+                        "valueLocation": "total",
+                        "targetValue": f"{rule.share:g}",
+                    },
+                }
+            ],
+        },
+    }
+
+
+def _behaviour(wish: Autoscaling) -> dict[str, Any]:
+    """Up at once, down one step after another, within what an autoscaler takes."""
+    down = wish.scale_down
+    step = {
+        "type": "Pods",
+        "value": down.step,
+        "periodSeconds": max(min(down.stabilization_seconds, 1800), 1),
+    }
+    slow = {
+        "stabilizationWindowSeconds": min(down.stabilization_seconds, 3600),
+        "policies": [step],
+    }
+    return {"scaleUp": {"stabilizationWindowSeconds": 0}, "scaleDown": slow}
+
+
+def _target(workload: Workload) -> dict[str, str]:
+    if workload.plural == "rollouts":
+        return {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": workload.name}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "name": workload.name}
+
+
+@dataclass(slots=True)
+class Autoscaler:
+    """One look after another at a workload."""
+
+    workload: Workload
+    workloads: Workloads
+    backlog: BacklogSource
+    backlog_url: str
+    clock: Clock
+    scale: Scale = field(default_factory=Scale)
+    known: Scaling = field(default_factory=Scaling)
+
+    def shown(self, wanted: CollectionResource) -> Scaling:
+        """What is known, for a collection that asks for it."""
+        return self.known if wanted.spec.autoscaling.provider != NONE else Scaling()
+
+    async def look(self, wanted: Iterable[CollectionResource]) -> None:
+        """Bring the number of indexers to what is asked for."""
+        wish = combined(wanted)
+        if wish is None:
+            await self.workloads.delete_scaled_object(self.workload)
+            self.known = Scaling()
+            return
+        try:
+            self.known = await self._scale(wish)
+        except RagmeshError as error:
+            self.known = _told("Unknown", wish.provider, 0, "WorkloadUnknown", error.message)
+
+    async def _scale(self, wish: Autoscaling) -> Scaling:
+        now = await self.workloads.read_scale(self.workload)
+        others = await self.workloads.foreign_scalers(self.workload)
+        if others:
+            sentence = f"{', '.join(others)} scales {self.workload.name} already"
+            told = _told("False", NONE, now.replicas, "ConflictingScaler", sentence)
+        elif await self._by_keda(wish):
+            body = scaled_object(wish, self.workload, self.backlog_url)
+            await self.workloads.apply_scaled_object(self.workload, body)
+            told = _told("True", KEDA, now.replicas, "ScaledObject", "KEDA scales by the backlog")
+        else:
+            await self.workloads.delete_scaled_object(self.workload)
+            told = await self._natively(wish, now)
+        return Scaling(told.status, told.verdict, now.replicas, now.selector)
+
+    async def _by_keda(self, wish: Autoscaling) -> bool:
+        return wish.provider == KEDA or (
+            wish.provider == "auto" and await self.workloads.has_keda()
+        )
+
+    async def _natively(self, wish: Autoscaling, now: CurrentScale) -> Scaling:
+        reading: Reading | None = None
+        try:
+            reading = await self.backlog.read(self.clock.monotonic())
+        except RagmeshError:
+            reading = None  # nothing is changed on what is not known
+        decision = self.scale.decide(rule_of(wish, self.workload), now.replicas, reading)
+        if decision.replicas != now.replicas:
+            try:
+                await self.workloads.write_scale(self.workload, now, decision.replicas)
+            except ConflictError:
+                return self.known  # somebody changed it meanwhile: looked at again soon
+        if reading is None:
+            sentence = "the backlog cannot be read: the number of indexers stays"
+            return _told("Unknown", NATIVE, now.replicas, decision.reason, sentence)
+        sentence = f"{reading.waiting} documents wait"
+        return _told("True", NATIVE, decision.replicas, decision.reason, sentence)
+
+
+def _told(status: str, provider: str, desired: int, reason: str, message: str) -> Scaling:
+    # The number of waiting documents stands in the message of nothing that is compared.
+    return Scaling(
+        AutoscalingStatus(provider=provider, desired=desired, reason=reason),
+        Verdict(status, reason, "" if reason in {"Stable", "Backlog", "Idle"} else message),
+    )

@@ -1,0 +1,154 @@
+"""One scaler owns the indexers, and what is not known changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from ragmesh.core.errors import ConflictError, UnavailableError
+from ragmesh.testing.clocks import ManualClock
+from ragmesh_operator.autoscaling import Autoscaler, CurrentScale, Workload, combined
+from ragmesh_operator.scaling import Reading
+from ragmesh_operator.schemas import COLLECTION
+from ragmesh_operator.values import CollectionResource, collection_resource
+
+WORKLOAD = Workload("deployments", "ragmesh-indexer", "mesh", 6, 2.0)
+
+
+@dataclass
+class FakeWorkloads:
+    """A workload in memory."""
+
+    replicas: int = 1
+    keda: bool = False
+    others: tuple[str, ...] = ()
+    is_contended: bool = False
+    applied: list[Mapping[str, Any]] = field(default_factory=list)
+    deleted: int = 0
+
+    async def has_keda(self) -> bool:
+        return self.keda
+
+    async def foreign_scalers(self, workload: Workload) -> tuple[str, ...]:
+        return self.others
+
+    async def read_scale(self, workload: Workload) -> CurrentScale:
+        return CurrentScale(self.replicas, "app=indexer", "1")
+
+    async def write_scale(self, workload: Workload, scale: CurrentScale, replicas: int) -> None:
+        if self.is_contended:
+            raise ConflictError("changed")
+        self.replicas = replicas
+
+    async def apply_scaled_object(self, workload: Workload, body: Mapping[str, Any]) -> None:
+        self.applied.append(body)
+
+    async def delete_scaled_object(self, workload: Workload) -> None:
+        self.deleted += 1
+
+
+@dataclass
+class FakeBacklog:
+    """Says what waits, or nothing."""
+
+    waiting: int | None = 0
+
+    async def read(self, at: float) -> Reading:
+        if self.waiting is None:
+            raise UnavailableError("away")
+        return Reading(at, self.waiting, 0)
+
+
+def wanting(provider: str, name: str = "a", **workers: int) -> CollectionResource:
+    body = {
+        "metadata": {
+            "name": name,
+            "namespace": "docs",
+            "uid": name,
+            "generation": 1,
+            "resourceVersion": "1",
+        },
+        "spec": {"autoscaling": {"provider": provider, "workers": workers}},
+    }
+    return collection_resource(body, COLLECTION.plural)
+
+
+def scaler(workloads: FakeWorkloads, backlog: FakeBacklog) -> Autoscaler:
+    return Autoscaler(WORKLOAD, workloads, backlog, "http://indexing/backlog", ManualClock())
+
+
+def condition(made: Autoscaler) -> tuple[str, str]:
+    verdict = made.shown(wanting("auto")).verdict
+    return verdict.status, verdict.reason
+
+
+async def test_what_waits_scales_up_to_the_partitions_and_no_further() -> None:
+    workloads = FakeWorkloads()
+    made = scaler(workloads, FakeBacklog(100_000))
+    await made.look([wanting("native", max=20)])
+    assert workloads.replicas == 6
+    assert condition(made) == ("True", "Backlog")
+
+
+async def test_another_scaler_is_left_alone_and_told() -> None:
+    workloads = FakeWorkloads(others=("HorizontalPodAutoscaler mine",))
+    made = scaler(workloads, FakeBacklog(100_000))
+    await made.look([wanting("auto", max=4)])
+    assert (workloads.replicas, workloads.applied) == (1, [])
+    assert condition(made) == ("False", "ConflictingScaler")
+
+
+async def test_a_backlog_that_nobody_tells_changes_nothing() -> None:
+    workloads = FakeWorkloads(replicas=3)
+    made = scaler(workloads, FakeBacklog(None))
+    await made.look([wanting("native", max=4)])
+    assert workloads.replicas == 3
+    assert condition(made) == ("Unknown", "BacklogUnknown")
+
+
+async def test_auto_is_keda_where_the_cluster_has_it() -> None:
+    workloads = FakeWorkloads(keda=True)
+    made = scaler(workloads, FakeBacklog(100_000))
+    await made.look([wanting("auto", max=20, targetLagSeconds=30)])
+    (body,) = workloads.applied
+    assert workloads.replicas == 1
+    assert body["spec"]["maxReplicaCount"] == 6
+    assert body["spec"]["triggers"][0]["metadata"] == {
+        "url": "http://indexing/backlog",
+        "valueLocation": "total",
+        "targetValue": "60",
+    }
+    assert condition(made) == ("True", "ScaledObject")
+
+
+async def test_who_asks_for_nothing_takes_the_object_of_keda_away() -> None:
+    workloads = FakeWorkloads(replicas=2)
+    made = scaler(workloads, FakeBacklog(100_000))
+    await made.look([wanting("none")])
+    assert (workloads.replicas, workloads.deleted) == (2, 1)
+
+
+async def test_a_scale_that_somebody_changed_is_looked_at_again() -> None:
+    workloads = FakeWorkloads(is_contended=True)
+    made = scaler(workloads, FakeBacklog(100_000))
+    await made.look([wanting("native", max=4)])
+    assert workloads.replicas == 1
+
+
+@pytest.mark.parametrize(
+    ("wishes", "provider", "most"),
+    [
+        ([wanting("native", max=3), wanting("native", "b", max=9)], "native", 9),
+        ([wanting("native", max=3), wanting("keda", "b", max=2)], "keda", 3),
+        ([wanting("none", max=50), wanting("auto", "b", max=2)], "auto", 2),
+    ],
+)
+def test_the_largest_wish_counts(
+    wishes: list[CollectionResource], provider: str, most: int
+) -> None:
+    found = combined(wishes)
+    assert found is not None
+    assert (found.provider, found.workers.max) == (provider, most)

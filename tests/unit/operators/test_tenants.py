@@ -1,0 +1,64 @@
+"""A RAGTenant is a tenant with what the resource says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ragmesh.core.errors import UnavailableError
+from ragmesh.core.tenants import Budget, BudgetAction, TenantChange
+from ragmesh_operator.schemas import TENANT
+from ragmesh_operator.tenants import TenantReconciler
+from ragmesh_operator.values import Key
+from tests.unit.operators.mesh import KEEPER
+from tests.unit.operators.world import World, world
+
+KEY = Key(TENANT.plural, "docs", "acme")
+
+
+async def tenant_world(**spec: Any) -> tuple[World, TenantReconciler]:
+    made = await world()
+    made.cluster.bodies[KEY] = {
+        "metadata": {
+            "name": "acme",
+            "namespace": "docs",
+            "uid": "uid-1",
+            "generation": 1,
+            "resourceVersion": "1",
+        },
+        "spec": spec,
+    }
+    return made, TenantReconciler(made.mesh, made.cluster, made.clock)
+
+
+async def test_a_resource_becomes_a_tenant_with_its_limits() -> None:
+    made, operator = await tenant_world(
+        displayName="Acme", budget={"monthlyDollars": 5, "onExceeded": "Degrade"}
+    )
+    await operator.reconcile(KEY)
+    found = await made.mesh.get_tenant(KEEPER, "acme")
+    assert (found.display_name, found.budget) == ("Acme", Budget(5, BudgetAction.DEGRADE))
+    assert made.cluster.condition(KEY, "Ready") == ("True", "Settled")
+    assert made.cluster.status(KEY)["uid"] == found.uid
+
+
+async def test_what_somebody_changed_comes_back_and_a_second_look_writes_nothing() -> None:
+    made, operator = await tenant_world(quota={"documents": 10})
+    await operator.reconcile(KEY)
+    await made.mesh.update_tenant(KEEPER, "acme", TenantChange(display_name="other"))
+    await operator.reconcile(KEY)
+    assert (await made.mesh.get_tenant(KEEPER, "acme")).display_name == ""
+    before = list(made.cluster.writes)
+    await operator.reconcile(KEY)
+    assert made.cluster.writes == before
+
+
+async def test_a_mesh_that_is_away_is_told_and_waited_for() -> None:
+    made, operator = await tenant_world()
+
+    async def away(*_: object) -> Any:
+        raise UnavailableError("away")
+
+    made.mesh.get_tenant = away  # type: ignore[method-assign]
+    look = await operator.reconcile(KEY)
+    assert look.is_moving
+    assert made.cluster.condition(KEY, "Reconciling") == ("True", "Unavailable")
