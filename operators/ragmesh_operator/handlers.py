@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -51,3 +52,18 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
     settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)
     return settings
+
+
+def hush() -> None:
+    """Have kopf say of whom it speaks, without its own settings in every record."""
+    logging.getLogger("kopf.objects").addFilter(_name_resource)
+
+
+def _name_resource(record: logging.LogRecord) -> bool:
+    told = record.__dict__
+    for name in ("settings", "k8s_skip"):
+        told.pop(name, None)
+    about = told.pop("k8s_ref", None)
+    if about:
+        told["resource"] = f"{about['kind']} {about['namespace']}/{about['name']}"
+    return True

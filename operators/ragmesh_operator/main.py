@@ -31,7 +31,7 @@ from ragmesh_operator.adapters.kube import KubeResources
 from ragmesh_operator.adapters.mesh import MeshClient
 from ragmesh_operator.adapters.workloads import KubeWorkloads
 from ragmesh_operator.autoscaling import Autoscaler, Workload
-from ragmesh_operator.handlers import kopf_settings, registry_for
+from ragmesh_operator.handlers import hush, kopf_settings, registry_for
 from ragmesh_operator.operating import Operating, Sides
 from ragmesh_operator.settings import Settings
 from ragmesh_operator.working import Pace
@@ -51,6 +51,7 @@ def main() -> int:
             overrides={},
         )
         configure(settings.log.form, settings.log.level)
+        hush()
         asyncio.run(run(settings))
     except RagmeshError as error:
         sys.stderr.write(f"{error.reason}: {error.message}\n")

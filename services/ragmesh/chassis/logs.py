@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import re
 import sys
 from datetime import UTC, datetime
-from typing import Literal, TextIO
+from typing import Any, Literal, TextIO
 
 from pythonjsonlogger.core import RESERVED_ATTRS
-from pythonjsonlogger.json import JsonFormatter
+from pythonjsonlogger.defaults import unknown_default
+from pythonjsonlogger.json import JsonEncoder, JsonFormatter
 
 from ragmesh.chassis.requests import current_request_id
 from ragmesh.chassis.telemetry.current import current_trace
@@ -18,7 +20,16 @@ LogFormat = Literal["json", "human"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 # Libraries that tell at INFO what concerns only their own authors.
-_TALKATIVE = ("asyncio", "uvicorn.error", "httpx", "httpcore", "alembic", "httpx2", "openai")
+_TALKATIVE = (
+    "asyncio",
+    "uvicorn.error",
+    "httpx",
+    "httpcore",
+    "alembic",
+    "httpx2",
+    "openai",
+    "kopf",
+)
 # Tells every attempt to reach a broker that is away, many a second; whoever calls it tells once.
 _TOLD_BY_CALLERS = ("aiokafka",)
 # `color_message` is uvicorn's copy of its message for terminals; `taskName` says nothing here.
@@ -69,7 +80,7 @@ class HumanFormatter(logging.Formatter):
         """The line; a traceback follows on lines of its own."""
         moment = datetime.fromtimestamp(record.created, UTC).astimezone()
         fields = [
-            f"{name}={_escaped(str(value))}"
+            f"{name}={_escaped(unknown_default(value))}"
             for name, value in record.__dict__.items()
             if name not in _NOT_SHOWN
         ]
@@ -97,7 +108,16 @@ def _json_lines() -> logging.Formatter:
         rename_fields={"levelname": "level", "name": "logger"},
         reserved_attrs=[*RESERVED_ATTRS, "color_message"],
         json_ensure_ascii=False,
+        json_encoder=_Encoder,
     )
+
+
+class _Encoder(JsonEncoder):
+    def default(self, o: Any) -> Any:
+        """Look into a dataclass without copying it: what a library puts there may have no copy."""
+        if dataclasses.is_dataclass(o) and not isinstance(o, type):
+            return {field.name: getattr(o, field.name) for field in dataclasses.fields(o)}
+        return super().default(o)
 
 
 class _JsonLines(JsonFormatter):
@@ -118,6 +138,14 @@ class _JsonLines(JsonFormatter):
         moment = datetime.fromtimestamp(record.created, UTC)
         log_data["time"] = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         super().add_fields(log_data, record, message_dict)
+
+    def jsonify_log_record(self, log_data: dict[str, object]) -> str:
+        """One line, whatever a library's record carries: what has no JSON is shown by its text."""
+        try:
+            return super().jsonify_log_record(log_data)
+        except (TypeError, ValueError, RecursionError):  # keys that are no text, things in circles
+            texts = {name: unknown_default(value) for name, value in log_data.items()}
+            return super().jsonify_log_record(texts)
 
 
 def _add_origin(record: logging.LogRecord) -> bool:

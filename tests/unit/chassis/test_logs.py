@@ -3,8 +3,10 @@ from __future__ import annotations
 import io
 import json
 import logging
+import queue
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -63,6 +65,50 @@ def test_a_traceback_stays_inside_its_json_record() -> None:
     assert "KeyError" in record["exc_info"]
 
 
+class Speechless:
+    def __repr__(self) -> str:
+        raise RuntimeError("nothing to show")
+
+
+@dataclass
+class Carried:
+    """As libraries put into their records; no part of it can be copied."""
+
+    name: str
+    waiting: Any
+
+
+CARRIED: dict[str, Any] = {
+    "a queue": Carried("q", queue.SimpleQueue()),
+    "a circle": Carried("c", None),
+    "keys that are no text": {("a", 1): 2},
+    "nothing to show": Speechless(),
+}
+CARRIED["a circle"].waiting = CARRIED["a circle"]
+
+
+@pytest.mark.parametrize("form", ["json", "human"])
+@pytest.mark.parametrize("carried", CARRIED)
+def test_a_record_is_told_whatever_a_library_hangs_on_it(
+    form: Any, carried: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stream = io.StringIO()
+    configure(form, "info", stream=stream)
+    log.warning("told", extra={"carried": CARRIED[carried], "job": "j-1"})
+    (line,) = stream.getvalue().splitlines()
+    assert "told" in line
+    assert "j-1" in line
+    assert capsys.readouterr().err == ""  # where logging prints what broke a handler
+
+
+def test_what_can_be_looked_into_is_an_object() -> None:
+    stream = io.StringIO()
+    configure("json", "info", stream=stream)
+    log.warning("told", extra={"carried": Carried("q", Carried("inner", 1))})
+    (record,) = records(stream)
+    assert record["carried"] == {"name": "q", "waiting": {"name": "inner", "waiting": 1}}
+
+
 def test_libraries_and_warnings_go_the_same_way() -> None:
     stream = io.StringIO()
     configure("json", "info", stream=stream)
@@ -80,6 +126,7 @@ def test_records_below_the_level_are_dropped_and_talkative_libraries_hushed() ->
     logging.getLogger("uvicorn.error").info("Started server process")
     logging.getLogger("alembic.runtime.plugins").info("setup plugin")
     logging.getLogger("httpx2").info("HTTP Request: POST")
+    logging.getLogger("kopf.objects").info("Handler 'tell' succeeded.")
     assert stream.getvalue() == ""
     configure("json", "debug", stream=stream)
     log.debug("detail")
