@@ -122,6 +122,18 @@ class Shard:
             async with self._writing():
                 await self.link.insert(batch_pb2.BatchObjectsRequest(objects=messages))
 
+    async def flush(self, id: str) -> None:
+        """Have the server write into its files what it has kept so far; id is of any object.
+
+        It answers a batch before the vectors of that batch have left its memory, and writes them
+        with whatever changes the tenant next: here a removal that it is told only to try.
+        """
+        request = batch_delete_pb2.BatchDeleteRequest(
+            collection=self.collection, tenant=self.tenant, filters=with_ids([id]), dry_run=True
+        )
+        async with self._writing():
+            await self.link.delete(request)
+
     async def remove(self, condition: Condition) -> int:
         """Remove what passes the condition; how many there were."""
         request = batch_delete_pb2.BatchDeleteRequest(

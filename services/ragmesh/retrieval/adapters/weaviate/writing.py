@@ -3,8 +3,8 @@
 What Weaviate was given before a kill may be in its store and missing from any of its indexes, and
 writing it again changes nothing, since an equal object is there. So a write leaves a record when it
 begins; one that finds such a record removes before it inserts, by keys, because conditions and ids
-are looked up in those indexes. It is done when the server's memtables had time to get to disk, and
-each chunk was found by its vector after that.
+are looked up in those indexes. It is done when the server has written the vectors into its files,
+its memtables had time to get to disk, and each chunk was found by its vector after that.
 """
 
 from __future__ import annotations
@@ -67,8 +67,7 @@ class Writer:
         if old is not None:
             await version.chunks.remove_keys(_chunk_ids(version, (uid, revision), most))
         objects = await self._analysed(version, (uid, revision), attributes, write.chunks)
-        await version.chunks.put(objects)
-        await self._confirm(version, objects)
+        await self._keep(version, objects)
         drafts = [chunk.draft for chunk in write.chunks]
         digest = chunks_digest((draft.ordinal, draft.span, draft.text) for draft in drafts)
         record = Record(uid, revision, count, digest, attributes)
@@ -93,8 +92,7 @@ class Writer:
         changed = await asyncio.to_thread(
             lambda: [with_attributes(version.analyzer, one, write.attributes) for one in objects]
         )
-        await version.chunks.put(changed)
-        await self._confirm(version, changed)
+        await self._keep(version, changed)
         await version.revisions.put([replace(record, attributes=write.attributes)])
 
     async def delete(self, version: Version, document_uid: str, below_revision: int) -> int:
@@ -151,24 +149,29 @@ class Writer:
         found = await version.chunks.by_ids(ids, chunk_properties(version.spec), vectors=True)
         return [found[one] for one in ids if one in found]
 
-    async def _confirm(self, version: Version, objects: Sequence[StoredObject]) -> None:
-        """Return when every chunk is found by its vector and its words are ranked."""
+    async def _keep(self, version: Version, objects: Sequence[StoredObject]) -> None:
+        """Return when chunks are found by their vectors, after a kill too, and words are ranked.
+
+        The order is decisive: what is found was in the memory of the server that was told to write
+        it into its files, or has been read from there by one that was started since.
+        """
         lacking = objects
         for _ in range(_ATTEMPTS):
-            await self._wait(lacking)
+            await self._put(version, lacking)
             lacking = await self._not_found(version, objects)
             if not lacking:
                 return
             await version.chunks.remove_keys([one.id for one in lacking])
-            await version.chunks.put(lacking)
         raise StoreRefusedError(
             "Weaviate does not find what it was given to keep",
             retry_after_seconds=self.flush_seconds,
         )
 
-    async def _wait(self, written: Sequence[StoredObject]) -> None:
-        """Let the server's memtables get to disk, if there is anything in them."""
-        if written:
+    async def _put(self, version: Version, objects: Sequence[StoredObject]) -> None:
+        """Put the chunks, have their vectors written, and let the memtables get to disk."""
+        if objects:
+            await version.chunks.put(objects)
+            await version.chunks.flush(objects[0].id)
             await self.clock.sleep(self.flush_seconds)
 
     async def _not_found(
