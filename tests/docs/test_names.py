@@ -114,9 +114,10 @@ def _dotted(section: Mapping[str, Any], place: str) -> Iterator[str]:
 
 @functools.cache
 def said_in_code() -> frozenset[str]:
-    """Every word in capitals that the services or the contracts say to others."""
-    services = (ROOT / "services" / "ragmesh").rglob("*.py")
-    quoted = [_QUOTED.findall(path.read_text(encoding="utf-8")) for path in services]
+    """Every word in capitals that services, contracts or the cluster's tests say to others."""
+    rooms = (ROOT / "services" / "ragmesh", ROOT / "tests" / "cluster")
+    modules = (path for room in rooms for path in room.rglob("*.py"))
+    quoted = [_QUOTED.findall(path.read_text(encoding="utf-8")) for path in modules]
     protos = (ROOT / "protos").rglob("*.proto")
     enums = [_ENUM_VALUE.findall(path.read_text(encoding="utf-8")) for path in protos]
     return frozenset(word for words in (*quoted, *enums) for word in words)
