@@ -49,6 +49,13 @@ RUN_PAGES = (
     "docs/how-to/develop-on-a-cluster.md",
     "docs/how-to/upgrade.md",
     "docs/how-to/install-air-gapped.md",
+    "docs/how-to/size-a-mesh.md",
+    "docs/how-to/go-to-production.md",
+    "docs/how-to/back-up-and-restore.md",
+    "docs/how-to/roll-out-as-a-canary.md",
+    "docs/how-to/roll-out-blue-green.md",
+    "docs/how-to/watch-with-prometheus.md",
+    "docs/how-to/run-the-operator.md",
     "docs/tutorials/change-the-embedding-model.md",
 )
 """In the order in which they run; each may use what an earlier one has made."""

@@ -7,7 +7,9 @@ import re
 import subprocess
 from pathlib import Path
 
+import jsonschema_rs
 import pytest
+import yaml
 
 from ragmesh.app.settings import Settings
 from ragmesh.chassis.settings import load
@@ -16,10 +18,11 @@ from tests.docs import plain_curl
 from tests.docs.conftest import RUN_PAGES, Runner
 from tests.docs.console import PATIENCE_SECONDS, Step, difference, is_known, steps_of
 from tests.docs.mesh import COMMAND, HTTP, DocsMesh
-from tests.docs.pages import ROOT, all_pages, page
+from tests.docs.pages import ROOT, Block, all_pages, page
 
 PLAIN_LANGUAGES = frozenset({"json", "mermaid", "python", "sql", "text", "yaml", ""})
-"""Blocks that nobody types; `yaml` is loaded as settings, `python` is compiled."""
+"""Blocks that nobody types; `yaml` is loaded as settings or as values of the chart, `python` is
+compiled."""
 _OF_THE_CLIENT = re.compile(r"\b(?:mesh|quick|once)\.(\w+)\(")
 _SECRET_FILE = re.compile(r"(password_file|\w+_id_file|\w*key_file): \S+")
 _MAY_PREPARE = re.compile(r"make (setup|quickstart)")
@@ -94,8 +97,25 @@ def test_what_must_be_prepared_is_no_more_than_the_setup() -> None:
                     assert _MAY_PREPARE.fullmatch(step.command), f"{each.name}:{block.line}"
 
 
+def _yaml_blocks() -> list[Block]:
+    return [block for each in all_pages() for block in each.blocks if block.language == "yaml"]
+
+
+def _is_of_the_chart(block: Block) -> bool:
+    """Whether it is a part of a values file: its first key is none of the settings."""
+    return next(iter(yaml.safe_load(block.text))) not in Settings.model_fields
+
+
+def test_every_file_of_values_on_the_pages_holds_values_of_the_chart() -> None:
+    blocks = [block for block in _yaml_blocks() if _is_of_the_chart(block)]
+    assert blocks
+    schema = json.loads((ROOT / "charts/ragmesh/values.schema.json").read_text(encoding="utf-8"))
+    for block in blocks:
+        jsonschema_rs.validate(schema, yaml.safe_load(block.text))
+
+
 def test_every_settings_file_of_the_pages_is_one(tmp_path: Path) -> None:
-    blocks = [block for each in all_pages() for block in each.blocks if block.language == "yaml"]
+    blocks = [block for block in _yaml_blocks() if not _is_of_the_chart(block)]
     assert blocks
     for block in blocks:
         path, secret = tmp_path / "mesh.yaml", tmp_path / "secret"

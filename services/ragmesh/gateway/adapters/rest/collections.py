@@ -10,6 +10,7 @@ from fastapi import APIRouter, Response
 from ragmesh.chassis.callers import current_principal
 from ragmesh.core.documents import CollectionChange
 from ragmesh.core.errors import (
+    CollectionKeptError,
     CollectionExistsError,
     CollectionNotFoundError,
     ControlCharactersError,
@@ -33,7 +34,7 @@ from ragmesh.gateway.adapters.rest.refusals import BODY, CHANGE, COLLECTION, PAG
 
 _TEXTS = (ControlCharactersError,)
 _FIELDS = (InvalidNameError, InvalidMetadataError, EncoderNotFoundError, *_TEXTS)
-_INDEX = (EncoderNotFoundError, DeniedError, MigrationChangedError)
+_INDEX = (EncoderNotFoundError, DeniedError, MigrationChangedError, CollectionKeptError)
 # Asked again with its idempotency key, what was made and deleted since is not found.
 _MAKING = (CollectionExistsError, CollectionNotFoundError)
 
@@ -79,7 +80,7 @@ class CollectionRoutes:
             methods=["DELETE"],
             status_code=204,
             response_class=Response,
-            responses=problems(*COLLECTION, *CHANGE),
+            responses=problems(*COLLECTION, *CHANGE, CollectionKeptError),
             summary="Delete a collection",
         )
         return router

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from ragmesh.chassis.callers import current_principal
 from ragmesh.core.errors import (
+    CollectionKeptError,
     ControlCharactersError,
     DeniedError,
     EncoderNotFoundError,
@@ -139,7 +140,7 @@ class MigrationRoutes:
             f"{one}/golden-questions",
             self.keep_golden,
             response_model=GoldenReply,
-            responses=problems(*_CHANGED, InvalidGoldenQuestionsError),
+            responses=problems(*_CHANGED, InvalidGoldenQuestionsError, CollectionKeptError),
             summary="Keep golden questions",
         )
         get(

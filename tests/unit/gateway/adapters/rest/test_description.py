@@ -55,9 +55,13 @@ AT_THE_START = {
 }
 """What keeps a process from starting, or ends it."""
 ON_THE_COMMAND_LINE = {
+    "BACKUP_DAMAGED",
+    "BACKUP_NOT_FOUND",
+    "BACKUP_UNSETTLED",
     "INCOMPARABLE_EVALUATIONS",
     "INVALID_EVALUATION",
     "PATH_UNREADABLE",
+    "RESTORE_REFUSED",
     "TOPIC_WOULD_SHRINK",
 }
 BEHIND_AN_UPLOAD = {
