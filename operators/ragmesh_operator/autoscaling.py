@@ -29,8 +29,8 @@ class Workload:
     """`deployments` or `rollouts`."""
     name: str
     namespace: str
-    partitions: int
-    documents_per_second: float
+    partitions: int = 1
+    documents_per_second: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

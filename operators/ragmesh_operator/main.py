@@ -1,7 +1,12 @@
-"""The program `ragmesh-operator`: puts the parts together and runs until a signal."""
+"""The program `ragmesh-operator`: puts the parts together and runs until a signal.
+
+ragmesh-operator                                      looks after resources
+ragmesh-operator leave --deployment NAMESPACE/NAME    stops it, and takes its finalizers away
+"""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import logging
 import os
@@ -32,6 +37,7 @@ from ragmesh_operator.adapters.mesh import MeshClient
 from ragmesh_operator.adapters.workloads import KubeWorkloads
 from ragmesh_operator.autoscaling import Autoscaler, Workload
 from ragmesh_operator.handlers import hush, kopf_settings, registry_for
+from ragmesh_operator.leaving import Leaving
 from ragmesh_operator.operating import Operating, Sides
 from ragmesh_operator.settings import Settings
 from ragmesh_operator.working import Pace
@@ -41,7 +47,8 @@ _log = logging.getLogger(__name__)
 
 
 def main() -> int:
-    """Run the operator; what stops it is one line."""
+    """Run the operator, or have it leave; what stops it is one line."""
+    asked = arguments().parse_args()
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # noqa: TID251 - the core writes lines of its own
     try:
         settings = load(
@@ -52,11 +59,49 @@ def main() -> int:
         )
         configure(settings.log.form, settings.log.level)
         hush()
-        asyncio.run(run(settings))
+        if asked.command == "leave":
+            asyncio.run(leave(settings, asked.deployment, asked.seconds))
+        else:
+            asyncio.run(run(settings))
     except RagmeshError as error:
         sys.stderr.write(f"{error.reason}: {error.message}\n")
         return 1
     return 0
+
+
+def arguments() -> argparse.ArgumentParser:
+    """What may be asked of the program."""
+    parser = argparse.ArgumentParser(
+        "ragmesh-operator",
+        description="Looks after resources of a cluster; settings are variables (RAGMESH_…).",
+    )
+    commands = parser.add_subparsers(dest="command")
+    leaving = commands.add_parser(
+        "leave", help="take the finalizers from all resources, so that nothing waits for it"
+    )
+    leaving.add_argument(
+        "--deployment",
+        type=_deployment,
+        metavar="NAMESPACE/NAME",
+        help="of the operator, which is stopped first: it would put them back",
+    )
+    leaving.add_argument("--seconds", type=float, default=25.0, help="for how long to try")
+    return parser
+
+
+def _deployment(text: str) -> Workload:
+    namespace, slash, name = text.partition("/")
+    if not (namespace and slash and name):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAMESPACE/NAME")
+    return Workload("deployments", name, namespace)
+
+
+async def leave(settings: Settings, own: Workload | None, seconds: float) -> None:
+    """Have nothing in the cluster wait for the operator."""
+    clock = SystemClock()
+    async with api_server(login, clock) as api:
+        cluster = KubeResources(api, settings.namespaces, clock)
+        await Leaving(cluster, KubeWorkloads(api), clock).leave(own, seconds)
 
 
 def login() -> kopf.ConnectionInfo:

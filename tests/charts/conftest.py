@@ -6,23 +6,36 @@ from pathlib import Path
 
 import pytest
 
-from tests.charts.rendering import EXAMPLES, Manifest, example, rendered
+from tests.charts.rendering import (
+    CHART,
+    OPERATOR_CHART,
+    Example,
+    Manifest,
+    examples,
+    rendered,
+)
 
-NAMES = tuple(path.name.removesuffix("-values.yaml") for path in sorted(EXAMPLES.iterdir()))
-"""Examples of values that are kept beside the chart."""
+EXAMPLES = (*examples(CHART), *examples(OPERATOR_CHART))
+"""Values that are kept beside charts."""
 
 
-@pytest.fixture(params=NAMES)
-def name(request: pytest.FixtureRequest) -> str:
-    """Each example."""
-    found: str = request.param
+@pytest.fixture(params=EXAMPLES, ids=str)
+def example_of_any(request: pytest.FixtureRequest) -> Example:
+    """Each example of each chart."""
+    found: Example = request.param
     return found
 
 
 @pytest.fixture
-def manifests(name: str) -> list[Manifest]:
+def any_manifests(example_of_any: Example) -> list[Manifest]:
     """What Helm makes of it."""
-    return rendered(example(name))
+    return rendered(example_of_any.values, chart=example_of_any.chart)
+
+
+@pytest.fixture(params=examples(CHART), ids=str)
+def manifests(request: pytest.FixtureRequest) -> list[Manifest]:
+    """What Helm makes of each example of a mesh."""
+    return rendered(request.param.values)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from tools.generate_reference import ROOT
 from tools.programs.table import HELM
 
 CHART = ROOT / "charts" / "ragmesh"
-EXAMPLES = CHART / "ci"
+OPERATOR_CHART = ROOT / "charts" / "ragmesh-operator"
 Manifest = dict[str, Any]
 PODS = frozenset({"DaemonSet", "Deployment", "Job", "Pod", "Rollout", "StatefulSet", "CronJob"})
 WORKLOADS = frozenset({"DaemonSet", "Deployment", "Rollout", "StatefulSet"})
@@ -29,12 +29,37 @@ class Refused(Exception):  # noqa: N818 - told as what happened, not as a defect
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Values that are kept beside a chart."""
+
+    name: str
+    chart: Path
+
+    @property
+    def path(self) -> Path:
+        """Where they are."""
+        return self.chart / "ci" / f"{self.name}-values.yaml"
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What they say."""
+        found: dict[str, Any] = yaml.safe_load(self.path.read_text(encoding="utf-8"))
+        return found
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def examples(chart: Path) -> tuple[Example, ...]:
+    """All of a chart."""
+    names = (path.name.removesuffix("-values.yaml") for path in sorted((chart / "ci").iterdir()))
+    return tuple(Example(name, chart) for name in names)
+
+
 def example(name: str) -> dict[str, Any]:
-    """Values that are kept beside the chart."""
-    found: dict[str, Any] = yaml.safe_load(
-        (EXAMPLES / f"{name}-values.yaml").read_text(encoding="utf-8")
-    )
-    return found
+    """Values that are kept beside the chart of the mesh."""
+    return Example(name, CHART).values
 
 
 def laid_over(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,14 +74,14 @@ def laid_over(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any
     return joined
 
 
-def rendered_text(values: Mapping[str, Any], *options: str) -> str:
+def rendered_text(values: Mapping[str, Any], *options: str, chart: Path = CHART) -> str:
     """What `helm template` prints; Refused with its sentence when it does not."""
-    return _rendered(json.dumps(values, sort_keys=True), options)
+    return _rendered(json.dumps(values, sort_keys=True), options, chart)
 
 
 @functools.lru_cache(maxsize=64)
-def _rendered(values: str, options: tuple[str, ...]) -> str:
-    command = (str(HELM.fetch()), "template", "ragmesh", str(CHART), "--namespace", "rag")
+def _rendered(values: str, options: tuple[str, ...], chart: Path) -> str:
+    command = (str(HELM.fetch()), "template", "ragmesh", str(chart), "--namespace", "rag")
     ran = subprocess.run(
         (*command, "--values", "-", *options),
         input=values,
@@ -69,9 +94,9 @@ def _rendered(values: str, options: tuple[str, ...]) -> str:
     return ran.stdout
 
 
-def rendered(values: Mapping[str, Any], *options: str) -> list[Manifest]:
+def rendered(values: Mapping[str, Any], *options: str, chart: Path = CHART) -> list[Manifest]:
     """The manifests, hooks and tests among them."""
-    found = yaml.load_all(rendered_text(values, *options), Loader=yaml.CSafeLoader)
+    found = yaml.load_all(rendered_text(values, *options, chart=chart), Loader=yaml.CSafeLoader)
     return [manifest for manifest in found if manifest]
 
 

@@ -9,9 +9,10 @@ import pytest
 
 from tests.charts.rendering import (
     CHART,
+    OPERATOR_CHART,
+    Example,
     Manifest,
     component,
-    example,
     main_container,
     of_kind,
     pod_of,
@@ -54,9 +55,9 @@ _MEANT = (
 
 @pytest.mark.parametrize("version", supported_versions())
 def test_kubernetes_of_every_supported_version_takes_it(
-    manifests: list[Manifest], version: str, folder: Path
+    any_manifests: list[Manifest], version: str, folder: Path
 ) -> None:
-    path = write_manifests(manifests, folder / "manifests.yaml")
+    path = write_manifests(any_manifests, folder / "manifests.yaml")
     location = f"{fetch_schemas()}/{version}/{LOCATION}"
     ran = subprocess.run(
         [KUBECONFORM.fetch(), "-strict", "-schema-location", location, path],
@@ -67,23 +68,24 @@ def test_kubernetes_of_every_supported_version_takes_it(
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
-def test_it_is_what_was_last_looked_at(name: str) -> None:
-    golden = GOLDEN / f"{name}.yaml"
+def test_it_is_what_was_last_looked_at(example_of_any: Example) -> None:
+    golden = GOLDEN / f"{example_of_any.name}.yaml"
     kept = golden.read_text(encoding="utf-8") if golden.exists() else ""
-    assert rendered_text(example(name)) == kept, "look at it, then `python -m tests.charts.golden`"
+    now = rendered_text(example_of_any.values, chart=example_of_any.chart)
+    assert now == kept, "look at it, then `python -m tests.charts.golden`"
 
 
-def test_rendering_again_changes_no_byte(name: str) -> None:
-    command: list[str | Path] = [HELM.fetch(), "template", "ragmesh", CHART, "--namespace", "rag"]
-    values = CHART / "ci" / f"{name}-values.yaml"
-    ran = subprocess.run([*command, "--values", values], capture_output=True, text=True, check=True)
-    assert ran.stdout == rendered_text(example(name))
+def test_rendering_again_changes_no_byte(example_of_any: Example) -> None:
+    one = example_of_any
+    command: list[str | Path] = [HELM.fetch(), "template", "ragmesh", one.chart]
+    command += ["--namespace", "rag", "--values", one.path]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ran.stdout == rendered_text(one.values, chart=one.chart)
 
 
-def test_helm_finds_nothing_to_say(name: str) -> None:
-    values = CHART / "ci" / f"{name}-values.yaml"
+def test_helm_finds_nothing_to_say(example_of_any: Example) -> None:
     ran = subprocess.run(
-        [HELM.fetch(), "lint", "--strict", CHART, "--values", values],
+        [HELM.fetch(), "lint", "--strict", example_of_any.chart, "--values", example_of_any.path],
         capture_output=True,
         text=True,
         check=False,
@@ -91,8 +93,8 @@ def test_helm_finds_nothing_to_say(name: str) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
-def test_kube_score_finds_nothing_critical(manifests: list[Manifest], folder: Path) -> None:
-    path = write_manifests(manifests, folder / "scored.yaml")
+def test_kube_score_finds_nothing_critical(any_manifests: list[Manifest], folder: Path) -> None:
+    path = write_manifests(any_manifests, folder / "scored.yaml")
     ignored = [option for test in _MEANT for option in ("--ignore-test", test)]
     ran = subprocess.run(
         [KUBE_SCORE.fetch(), "score", "--output-format", "ci", *ignored, path],
@@ -104,8 +106,8 @@ def test_kube_score_finds_nothing_critical(manifests: list[Manifest], folder: Pa
     assert critical == [], ran.stderr
 
 
-def test_no_pod_may_do_what_restricted_forbids(manifests: list[Manifest]) -> None:
-    for pod in pods(manifests):
+def test_no_pod_may_do_what_restricted_forbids(any_manifests: list[Manifest]) -> None:
+    for pod in pods(any_manifests):
         spec = pod["spec"]
         assert spec["securityContext"]["runAsNonRoot"]
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -146,8 +148,8 @@ def test_a_budget_lets_one_pod_go_at_a_time(manifests: list[Manifest]) -> None:
     assert all(budget["maxUnavailable"] == 1 for budget in budgets.values())
 
 
-def test_every_object_says_to_which_release_it_belongs(manifests: list[Manifest]) -> None:
-    for manifest in manifests:
+def test_every_object_says_to_which_release_it_belongs(any_manifests: list[Manifest]) -> None:
+    for manifest in any_manifests:
         labels = manifest["metadata"]["labels"]
         assert labels["app.kubernetes.io/instance"] == "ragmesh", manifest["metadata"]["name"]
         assert labels["app.kubernetes.io/part-of"] == "ragmesh"
@@ -155,4 +157,6 @@ def test_every_object_says_to_which_release_it_belongs(manifests: list[Manifest]
 
 def test_the_versions_that_are_checked_are_those_that_the_chart_supports() -> None:
     oldest = supported_versions()[0].rpartition(".")[0]
-    assert f'kubeVersion: ">={oldest}.0-0"' in (CHART / "Chart.yaml").read_text(encoding="utf-8")
+    for chart in (CHART, OPERATOR_CHART):
+        told = (chart / "Chart.yaml").read_text(encoding="utf-8")
+        assert f'kubeVersion: ">={oldest}.0-0"' in told

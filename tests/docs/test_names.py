@@ -100,9 +100,10 @@ def resource_fields() -> frozenset[str]:
 
 @functools.cache
 def chart_values() -> frozenset[str]:
-    """Every value of the chart, by its dotted name."""
-    values = yaml.safe_load((ROOT / "charts/ragmesh/values.yaml").read_text(encoding="utf-8"))
-    return frozenset(_dotted(values, ""))
+    """Every value of a chart, by its dotted name."""
+    files = (ROOT / "charts").glob("*/values.yaml")
+    values = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in files)
+    return frozenset(name for one in values for name in _dotted(one, ""))
 
 
 def _dotted(section: Mapping[str, Any], place: str) -> Iterator[str]:

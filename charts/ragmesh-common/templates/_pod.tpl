@@ -76,7 +76,9 @@ metadata:
   labels:
     {{- include "ragmesh-common.podLabels" (dict "root" .root "component" $workload.component "labels" $values.podLabels) | nindent 4 }}
   annotations:
-    {{- toYaml $workload.annotations | nindent 4 }}
+    {{- with $workload.annotations }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
     kubectl.kubernetes.io/default-container: ragmesh
     {{- with $values.podAnnotations }}
     {{- toYaml . | nindent 4 }}
@@ -99,6 +101,9 @@ spec:
   {{- end }}
   containers:
     - name: ragmesh
+      {{- with $workload.command }}
+      command: {{ toJson . }}
+      {{- end }}
       args:
         {{- toYaml $workload.args | nindent 8 }}
       ports:
@@ -109,9 +114,11 @@ spec:
       resources:
         {{- toYaml $values.resources | nindent 8 }}
       {{- include "ragmesh-common.probes" . | nindent 6 }}
+      {{- with $values.preStopSeconds }}
       lifecycle:
         # Until every node has taken the pod out of its Services.
-        preStop: {sleep: {seconds: {{ $values.preStopSeconds | int }}}}
+        preStop: {sleep: {seconds: {{ . | int }}}}
+      {{- end }}
     {{- with $values.extraContainers }}
     {{- toYaml . | nindent 4 }}
     {{- end }}

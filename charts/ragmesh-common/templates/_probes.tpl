@@ -16,7 +16,7 @@ startupProbe:
   {{- end }}
   {{- toYaml $probes.startup | nindent 2 }}
 readinessProbe:
-  httpGet: {path: /readyz, port: {{ $probed.port }}, scheme: {{ $probed.scheme }}}
+  httpGet: {path: {{ $probed.readiness | default "/readyz" }}, port: {{ $probed.port }}, scheme: {{ $probed.scheme }}}
   {{- toYaml $probes.readiness | nindent 2 }}
 livenessProbe:
   httpGet: {path: /healthz, port: {{ $probed.port }}, scheme: {{ $probed.scheme }}}

@@ -18,6 +18,9 @@ name: {{ .workload.name }}
 updateStrategy: {type: RollingUpdate}
 podManagementPolicy: Parallel
 serviceName: {{ .workload.service }}
+{{- else if .workload.alone -}}
+# Never two at a time.
+strategy: {type: Recreate}
 {{- else -}}
 minReadySeconds: {{ .workload.values.minReadySeconds | int }}
 {{- if .workload.rollout }}
@@ -39,7 +42,8 @@ kind: {{ $reference.kind }}
 metadata:
   {{- include "ragmesh-common.metadata" (dict "root" .root "component" $workload.component "name" $workload.name "labels" $values.labels "annotations" $values.annotations) | nindent 2 }}
 spec:
-  {{- if not (or $values.autoscaling.enabled $values.autoscaling.external) }}
+  {{- $scaling := $values.autoscaling | default dict }}
+  {{- if not (or $scaling.enabled $scaling.external) }}
   replicas: {{ $values.replicas | int }}
   {{- end }}
   revisionHistoryLimit: {{ $values.revisionHistoryLimit | int }}

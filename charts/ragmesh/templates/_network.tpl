@@ -1,29 +1,3 @@
-{{/* Ports in a URL, as JSON: a list of url, and the ports that it means when it names none. */}}
-{{- define "ragmesh.portsOf" -}}
-{{- $usual := index . 1 -}}
-{{- $authority := regexReplaceAll "^[a-z0-9+]+://([^/?#]*@)?" (index . 0) "" | regexFind "^[^/?#]*" -}}
-{{- $ports := list -}}
-{{- range splitList "," $authority -}}
-{{- $named := regexFind "(:[0-9]+)+$" . | splitList ":" | compact -}}
-{{- range $place, $port := $usual -}}
-{{- $ports = append $ports (ternary (index (concat $named $usual) $place | toString | int) ($port | int) (lt $place (len $named))) -}}
-{{- end -}}
-{{- end -}}
-{{- $ports | uniq | toJson -}}
-{{- end -}}
-
-{{/* A rule that lets traffic to these ports pass; peers that are empty are everybody. */}}
-{{- define "ragmesh.rule" -}}
-- ports:
-    {{- range .ports }}
-    - {port: {{ . | int }}, protocol: TCP}
-    {{- end }}
-  {{- with .peers }}
-  {{ $.side }}:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
-{{- end -}}
-
 {{- define "ragmesh.podsOf" -}}
 - podSelector:
     matchLabels:
@@ -43,20 +17,20 @@
 {{- end -}}
 {{- end -}}
 {{- range $callers }}
-{{ include "ragmesh.rule" (dict "side" "from" "ports" (list $listens.grpc) "peers" (include "ragmesh.podsOf" (dict "root" $root "component" .) | fromYamlArray)) }}
+{{ include "ragmesh-common.rule" (dict "side" "from" "ports" (list $listens.grpc) "peers" (include "ragmesh.podsOf" (dict "root" $root "component" .) | fromYamlArray)) }}
 {{- end }}
 {{- if hasKey $listens "http" }}
-{{ include "ragmesh.rule" (dict "side" "from" "ports" (list $listens.http $listens.grpc) "peers" $policy.doorFrom) }}
+{{ include "ragmesh-common.rule" (dict "side" "from" "ports" (list $listens.http $listens.grpc) "peers" $policy.doorFrom) }}
 {{- if $policy.doorFrom }}
 {{- $own := list "test" -}}
 {{- if and (eq $root.Values.rollout.provider "argo") $root.Values.rollout.analysis.questions.existingConfigMap -}}{{- $own = append $own "golden-questions" -}}{{- end -}}
 {{- range $own }}
-{{ include "ragmesh.rule" (dict "side" "from" "ports" (list $listens.grpc) "peers" (include "ragmesh.podsOf" (dict "root" $root "component" .) | fromYamlArray)) }}
+{{ include "ragmesh-common.rule" (dict "side" "from" "ports" (list $listens.grpc) "peers" (include "ragmesh.podsOf" (dict "root" $root "component" .) | fromYamlArray)) }}
 {{- end }}
 {{- end }}
 {{- end }}
 {{- if or $policy.metricsFrom $values.serviceMonitor.enabled }}
-{{ include "ragmesh.rule" (dict "side" "from" "ports" (list (include "ragmesh.internalPort" $root)) "peers" ($policy.metricsFrom | default (list (dict "namespaceSelector" dict)))) }}
+{{ include "ragmesh-common.rule" (dict "side" "from" "ports" (list (include "ragmesh.internalPort" $root)) "peers" ($policy.metricsFrom | default (list (dict "namespaceSelector" dict)))) }}
 {{- end }}
 {{- end -}}
 
@@ -73,11 +47,11 @@
     {{- toYaml . | nindent 4 }}
   {{- end }}
 {{- range $row.calls }}
-{{ include "ragmesh.rule" (dict "side" "to" "ports" (list (index $table .).listens.grpc) "peers" (include "ragmesh.podsOf" (dict "root" $root "component" .) | fromYamlArray)) }}
+{{ include "ragmesh-common.rule" (dict "side" "to" "ports" (list (index $table .).listens.grpc) "peers" (include "ragmesh.podsOf" (dict "root" $root "component" .) | fromYamlArray)) }}
 {{- end }}
 {{- range $store := $row.stores | default list }}
 {{- with include "ragmesh.storePorts" (list $root $store) | fromJsonArray }}
-{{ include "ragmesh.rule" (dict "side" "to" "ports" . "peers" (index $policy.storesTo $store)) }}
+{{ include "ragmesh-common.rule" (dict "side" "to" "ports" . "peers" (index $policy.storesTo $store)) }}
 {{- end }}
 {{- end }}
 {{- $named := list -}}
@@ -94,13 +68,13 @@
 {{- end -}}
 {{- $ports := list -}}
 {{- range $named -}}
-{{- $ports = concat $ports (include "ragmesh.portsOf" (list . (list (ternary 443 80 (hasPrefix "https:" .)))) | fromJsonArray) -}}
+{{- $ports = concat $ports (include "ragmesh-common.portsOf" (list . (list (ternary 443 80 (hasPrefix "https:" .)))) | fromJsonArray) -}}
 {{- end }}
 {{- with $ports | uniq }}
-{{ include "ragmesh.rule" (dict "side" "to" "ports" . "peers" $policy.modelsTo) }}
+{{ include "ragmesh-common.rule" (dict "side" "to" "ports" . "peers" $policy.modelsTo) }}
 {{- end }}
 {{- with ($settings.telemetry | default dict).otlp_endpoint }}
-{{ include "ragmesh.rule" (dict "side" "to" "ports" (include "ragmesh.portsOf" (list . (list 4317)) | fromJsonArray) "peers" $policy.collectorTo) }}
+{{ include "ragmesh-common.rule" (dict "side" "to" "ports" (include "ragmesh-common.portsOf" (list . (list 4317)) | fromJsonArray) "peers" $policy.collectorTo) }}
 {{- end }}
 {{- end -}}
 
@@ -108,13 +82,13 @@
 {{- $root := index . 0 -}}{{- $store := index . 1 -}}
 {{- $v := $root.Values -}}
 {{- $url := (index $v $store).url | default "" -}}
-{{- if eq $store "catalog" -}}{{- include "ragmesh.portsOf" (list $url (list 5432)) -}}
-{{- else if eq $store "events" -}}{{- include "ragmesh.portsOf" (list $url (list 9092)) -}}
-{{- else if eq $store "index" -}}{{- include "ragmesh.portsOf" (list $url (list 8080 50051)) -}}
-{{- else if hasPrefix "redis" $url -}}{{- include "ragmesh.portsOf" (list $url (list 6379)) -}}
+{{- if eq $store "catalog" -}}{{- include "ragmesh-common.portsOf" (list $url (list 5432)) -}}
+{{- else if eq $store "events" -}}{{- include "ragmesh-common.portsOf" (list $url (list 9092)) -}}
+{{- else if eq $store "index" -}}{{- include "ragmesh-common.portsOf" (list $url (list 8080 50051)) -}}
+{{- else if hasPrefix "redis" $url -}}{{- include "ragmesh-common.portsOf" (list $url (list 6379)) -}}
 {{- else if has $store (list "blobs" "backup") -}}
 {{- with (index $v $store).endpoint | default (ternary $v.blobs.endpoint "" (and (eq $store "backup") (hasPrefix "s3://" $url))) -}}
-{{- include "ragmesh.portsOf" (list . (list (ternary 443 80 (hasPrefix "https:" .)))) -}}
+{{- include "ragmesh-common.portsOf" (list . (list (ternary 443 80 (hasPrefix "https:" .)))) -}}
 {{- else -}}[443]{{- end -}}
 {{- else -}}[]{{- end -}}
 {{- end -}}
