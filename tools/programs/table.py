@@ -74,7 +74,10 @@ DEBOOTSTRAP = DebianProgram("debootstrap", "debootstrap")
 
 GROUPS: Mapping[str, tuple[Program, ...]] = MappingProxyType(
     {
-        "servers": (KAFKA, WEAVIATE, POSTGRES, REDIS, VERSITYGW, COLLECTOR),
+        "servers": (
+            *(KAFKA, WEAVIATE, POSTGRES, REDIS, VERSITYGW, COLLECTOR),
+            *(KUBE_APISERVER, KUBECTL, HELM, ETCD),  # for the operator, without a cluster
+        ),
         "charts": (HELM, HELM_UNITTEST, KUBECONFORM, CYCLONUS, KUBE_SCORE, PROMTOOL, COLLECTOR),
         "cluster": (
             *(KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBE_SCHEDULER, KUBELET, KUBE_PROXY),

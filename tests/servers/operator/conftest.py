@@ -9,14 +9,16 @@ from pathlib import Path
 import pytest
 
 from ragmesh_operator.schemas import KINDS, definition
-from tests.servers.operator.api_server import KubeServer, kube_server
+from tests.charts.rendering import OPERATOR_CHART, Example, Manifest, of_kind, rendered
+from tests.servers.operator.api_server import OPERATOR, KubeServer, kube_server
 from tests.servers.operator.processes import (
     RunningMesh,
+    RunningOperator,
     running_mesh,
     scattering_endpoint,
-    start_operator,
 )
-from tools.processes import Process
+
+CLUSTER = Example("operator", OPERATOR_CHART)
 
 
 @pytest.fixture(scope="session")
@@ -43,16 +45,34 @@ def mesh(servers_folder: Path) -> Iterator[RunningMesh]:
 
 
 @pytest.fixture(scope="session")
-def operator_log(servers_folder: Path) -> Path:
-    return servers_folder / "operator.log"
-
-
-@pytest.fixture
-def operator(kube: KubeServer, mesh: RunningMesh, operator_log: Path) -> Iterator[Process]:
-    process = start_operator(mesh, kube.kubeconfig(), operator_log)
+def operator(
+    kube: KubeServer, mesh: RunningMesh, servers_folder: Path
+) -> Iterator[RunningOperator]:
+    """One that may do what the chart allows it, and no more."""
+    roles = of_kind(rendered(CLUSTER.values, chart=CLUSTER.chart), "ClusterRole")
+    made = kube.apply(*roles, *(_bound(role) for role in roles))
+    assert made.returncode == 0, made.stderr
+    running = RunningOperator(mesh, kube.kubeconfig(OPERATOR), servers_folder / "operator.log")
+    running.start()
     try:
-        yield process
+        yield running
     finally:
-        if process.runs:
-            process.kill()
-        print(operator_log.read_text()[-6000:])
+        running.kill()
+        told = running.log.read_text()
+        print(told[-6000:])
+    assert [line for line in told.splitlines() if not line.startswith("{")] == []
+
+
+def _bound(role: Manifest) -> Manifest:
+    reference = {
+        "apiGroup": "rbac.authorization.k8s.io",
+        "kind": "ClusterRole",
+        "name": role["metadata"]["name"],
+    }
+    return {
+        "apiVersion": role["apiVersion"],
+        "kind": "ClusterRoleBinding",
+        "metadata": role["metadata"],
+        "roleRef": reference,
+        "subjects": [{"kind": "User", "name": "operator"}],
+    }

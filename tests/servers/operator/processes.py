@@ -75,29 +75,58 @@ def running_mesh(folder: Path, encoders: str) -> Iterator[RunningMesh]:
             process.popen.stdout.close()
 
 
-def start_operator(mesh: RunningMesh, kubeconfig: Path, log: Path, **more: str) -> Process:
-    """An operator between an API server and a mesh."""
-    environ = {
-        **os.environ,
-        "KUBECONFIG": str(kubeconfig),
-        "RAGMESH_DATA_DIR": str(mesh.data_dir),
-        "RAGMESH_MESH__INDEXING": mesh.ready["internal_grpc"],
-        "RAGMESH_PROBE": "http://127.0.0.1:0/healthz",
-        "RAGMESH_PACE__SETTLED_SECONDS": "3",
-        "RAGMESH_PACE__MOVING_SECONDS": "0.3",
-        **more,
-    }
-    with log.open("a") as out:
-        return Process.start(Command([str(BIN / "ragmesh-operator")], environ, out, out))
+@dataclass
+class RunningOperator:
+    """An operator between an API server and a mesh, that can be killed and started again."""
+
+    mesh: RunningMesh
+    kubeconfig: Path
+    log: Path
+    process: Process | None = None
+
+    def environ(self) -> dict[str, str]:
+        """Variables that it is started with."""
+        return {
+            **os.environ,
+            "KUBECONFIG": str(self.kubeconfig),
+            "RAGMESH_DATA_DIR": str(self.mesh.data_dir),
+            "RAGMESH_MESH__INDEXING": self.mesh.ready["internal_grpc"],
+            "RAGMESH_PROBE": "http://127.0.0.1:0/healthz",
+            "RAGMESH_PACE__SETTLED_SECONDS": "3",
+            "RAGMESH_PACE__MOVING_SECONDS": "0.3",
+        }
+
+    def start(self) -> None:
+        """Start one; it goes on in the same log."""
+        with self.log.open("a") as out:
+            command = Command([str(BIN / "ragmesh-operator")], self.environ(), out, out)
+            self.process = Process.start(command)
+
+    def kill(self) -> None:
+        """End it without a word."""
+        if self.process is not None and self.process.runs:
+            self.process.kill()
+        self.process = None
+
+    def leave(self) -> subprocess.CompletedProcess[str]:
+        """Have it let go of what it holds."""
+        return subprocess.run(
+            [BIN / "ragmesh-operator", "leave"],
+            env=self.environ(),
+            capture_output=True,
+            text=True,
+            timeout=40,
+            check=False,
+        )
 
 
 class _Scattering(BaseHTTPRequestHandler):
-    """Answers every text with another vector each time."""
+    """Answers texts with vectors that have nothing to do with what they mean."""
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         texts = asked["input"] if isinstance(asked["input"], list) else [asked["input"]]
-        rows = [{"index": at, "embedding": _scattered()} for at, _ in enumerate(texts)]
+        rows = [{"index": at, "embedding": _scattered(text)} for at, text in enumerate(texts)]
         usage = {"prompt_tokens": 1, "total_tokens": 1}
         reply = {"object": "list", "model": asked["model"], "data": rows, "usage": usage}
         content = json.dumps(reply).encode()
@@ -111,8 +140,9 @@ class _Scattering(BaseHTTPRequestHandler):
         """Nothing."""
 
 
-def _scattered() -> list[float]:
-    found = [random.gauss(0, 1) for _ in range(_DIMENSION)]
+def _scattered(text: str) -> list[float]:
+    chance = random.Random(text)
+    found = [chance.gauss(0, 1) for _ in range(_DIMENSION)]
     length = math.sqrt(sum(one * one for one in found))
     return [one / length for one in found]
 

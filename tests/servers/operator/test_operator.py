@@ -1,44 +1,118 @@
-"""The operator on a real API server, with a real mesh of one process."""
+"""The operator on a real API server, with the rights of its chart, beside a mesh of one process."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
+import time
 
 import pytest
 
 from tests.servers.operator.api_server import KubeServer
-from tests.servers.operator.processes import RunningMesh
-from tools.processes import Process
+from tests.servers.operator.processes import RunningMesh, RunningOperator
+from tests.servers.operator.resources import collection, patch, reason, status, wait
+from tools.generate_protos import ROOT
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
+GOLDEN = ROOT / "examples" / "golden.jsonl"
 
 
-def collection(name: str, **spec: Any) -> dict[str, Any]:
-    """A RAGCollection."""
-    return {
-        "apiVersion": "ragmesh.dev/v1alpha1",
-        "kind": "RAGCollection",
-        "metadata": {"name": name, "namespace": "default"},
-        "spec": spec,
-    }
-
-
-def wait(kube: KubeServer, name: str, condition: str, seconds: int = 60) -> None:
-    """Return once kubectl says that the condition holds."""
-    said = kube.kubectl(
-        "wait", f"--for=condition={condition}", f"ragc/{name}", f"--timeout={seconds}s"
+@pytest.fixture(scope="module")
+def handbook(kube: KubeServer, mesh: RunningMesh, operator: RunningOperator) -> str:
+    """A collection with documents, and with questions that it is judged by."""
+    made = kube.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "golden", "namespace": "default"},
+            "data": {"golden.jsonl": GOLDEN.read_text(encoding="utf-8")},
+        },
+        collection(
+            "handbook",
+            encoder="exact",
+            evaluation={"goldenQueries": {"configMapRef": {"name": "golden"}}},
+            migration={"canary": {"steps": []}, "soak": "2s"},
+        ),
     )
-    assert said.returncode == 0, said.stderr + json.dumps(kube.get("ragc", name))
+    assert made.returncode == 0, made.stderr
+    wait(kube, "handbook", "Ready")
+    mesh.cli("documents", "add", ROOT / "examples" / "handbook", "-c", "handbook")
+    return "handbook"
 
 
 def test_a_resource_becomes_a_collection_that_is_ready(
-    kube: KubeServer, mesh: RunningMesh, operator: Process, operator_log: Path
+    kube: KubeServer, mesh: RunningMesh, handbook: str
 ) -> None:
-    assert kube.apply(collection("first", encoder="exact")).returncode == 0
-    wait(kube, "first", "Ready", 90)
-    assert "first" in mesh.cli("collections", "list")
-    shown = kube.kubectl("get", "ragc", "first").stdout
+    assert handbook in mesh.cli("collections", "list")
+    shown = kube.kubectl("get", "ragc", handbook).stdout
     assert "ACTIVE" in shown
-    assert "v1-" in shown
+    assert status(kube, handbook)["activeVersion"] in shown
+
+
+def test_a_worse_encoder_is_refused_and_the_index_before_answers_on(
+    kube: KubeServer, handbook: str
+) -> None:
+    before = status(kube, handbook)["activeVersion"]
+    patch(kube, handbook, encoder="scattered")
+    wait(kube, handbook, "Stalled")
+    found = status(kube, handbook)
+    assert reason(kube, handbook, "Stalled") == "QualityGateFailed"
+    assert reason(kube, handbook, "QualityOK") == "CandidateRefused"
+    assert found["activeVersion"] == before
+    assert found["weights"] == [{"version": before, "weight": 100}]
+
+
+def test_an_encoder_that_is_no_worse_takes_over(kube: KubeServer, handbook: str) -> None:
+    before = status(kube, handbook)["activeVersion"]
+    patch(kube, handbook, encoder="fast")
+    wait(kube, handbook, "Ready")
+    found = status(kube, handbook)
+    assert found["activeVersion"] != before
+    assert reason(kube, handbook, "QualityOK") == "Passed"
+    assert found["weights"] == [{"version": found["activeVersion"], "weight": 100}]
+
+
+def test_what_was_asked_of_a_killed_operator_is_done_by_the_next(
+    kube: KubeServer, mesh: RunningMesh, operator: RunningOperator
+) -> None:
+    kube.apply(collection("orphan", encoder="exact"))
+    operator.kill()
+    patch(kube, "orphan", defaultAccess="restricted")
+    operator.start()
+    wait(kube, "orphan", "Ready")
+    found = kube.get("ragc", "orphan")
+    assert found["status"]["appliedGeneration"] == found["metadata"]["generation"]
+    assert "restricted" in mesh.cli("collections", "describe", "orphan")
+
+
+def test_a_deleted_resource_takes_its_documents_along_if_it_says_so(
+    kube: KubeServer, mesh: RunningMesh, operator: RunningOperator
+) -> None:
+    kube.apply(
+        collection("passing", encoder="exact", deletionPolicy="Delete"),
+        collection("staying", encoder="exact"),
+    )
+    for name in ("passing", "staying"):
+        wait(kube, name, "Ready")
+        said = kube.kubectl("delete", "ragc", name, "--timeout=30s")
+        assert said.returncode == 0, said.stderr
+    there = mesh.cli("collections", "list")
+    assert "passing" not in there
+    assert "staying" in there
+
+
+def test_an_operator_that_leaves_holds_no_deletion_up(
+    kube: KubeServer, mesh: RunningMesh, operator: RunningOperator
+) -> None:
+    kube.apply(collection("left", encoder="exact", deletionPolicy="Delete"))
+    wait(kube, "left", "Ready")
+    assert "ragmesh.dev/collection" in kube.get("ragc", "left")["metadata"]["finalizers"]
+    operator.kill()
+    try:
+        began = time.monotonic()
+        said = operator.leave()
+        assert said.returncode == 0, said.stderr
+        assert time.monotonic() - began < 30
+        gone = kube.kubectl("delete", "ragc", "left", "--timeout=10s")
+        assert gone.returncode == 0, gone.stderr
+        assert "left" in mesh.cli("collections", "list")
+    finally:
+        operator.start()
