@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -68,6 +71,50 @@ def test_an_encoder_that_is_no_worse_takes_over(kube: KubeServer, handbook: str)
     assert found["activeVersion"] != before
     assert reason(kube, handbook, "QualityOK") == "Passed"
     assert found["weights"] == [{"version": found["activeVersion"], "weight": 100}]
+
+
+def test_it_owns_its_status_and_finalizer_and_leaves_all_else_to_others(  # OP-3
+    kube: KubeServer, operator: RunningOperator
+) -> None:
+    kube.apply(collection("shared", encoder="exact", deletionPolicy="Delete"))
+    noted = kube.kubectl("annotate", "ragc", "shared", "team=search")
+    assert noted.returncode == 0, noted.stderr
+    wait(kube, "shared", "Ready")
+    metadata = kube.get("ragc", "shared", "--show-managed-fields")["metadata"]
+    assert metadata["annotations"]["team"] == "search"
+    own, others = set[str](), set[str]()
+    for entry in metadata["managedFields"]:
+        is_own = entry["manager"] == "ragmesh-operator"
+        (own if is_own else others).update(leaves(entry["fieldsV1"]))
+    assert not own & others
+    places = {".".join(leaf.split(".")[:2]) for leaf in own}
+    assert {place for place in places if not place.startswith("f:status.")} == {
+        "f:metadata.f:finalizers"
+    }
+
+
+def leaves(fields: dict[str, Any], above: str = "") -> Iterator[str]:
+    """Dotted names of the fields that a manager owns."""
+    for name, inner in fields.items():
+        place = f"{above}.{name}" if above else name
+        if inner:
+            yield from leaves(inner, place)
+        else:
+            yield place
+
+
+def test_a_status_that_somebody_wrote_over_is_mended(  # OP-4
+    kube: KubeServer, handbook: str
+) -> None:
+    before = status(kube, handbook)["activeVersion"]
+    lie = json.dumps({"status": {"activeVersion": "v1-lie"}})
+    said = kube.kubectl(
+        *("patch", "ragc", handbook, "--subresource=status", "--type=merge", "--patch", lie)
+    )
+    assert said.returncode == 0, said.stderr
+    mended = f"--for=jsonpath={{.status.activeVersion}}={before}"
+    said = kube.kubectl("wait", mended, f"ragc/{handbook}", "--timeout=30s")
+    assert said.returncode == 0, said.stderr
 
 
 def test_what_was_asked_of_a_killed_operator_is_done_by_the_next(
