@@ -26,7 +26,7 @@ from tools.processes import Command, Process, await_condition
 from tools.programs.table import ETCD, KUBE_APISERVER, KUBECTL
 
 ADMIN = "admin-token"
-OPERATOR = "operator-token"
+OPERATOR, NARROW = "operator-token", "narrow-token"
 START_SECONDS = 90.0
 
 
@@ -118,7 +118,7 @@ def _apiserver(folder: Path, etcd: int, port: int) -> list[str]:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     (folder / "sa.key").write_bytes(pem)
-    tokens = f'{ADMIN},admin,1,"system:masters"\n{OPERATOR},operator,2\n'
+    tokens = f'{ADMIN},admin,1,"system:masters"\n{OPERATOR},operator,2\n{NARROW},narrow,3\n'
     (folder / "tokens.csv").write_text(tokens)
     return [
         str(KUBE_APISERVER.fetch()),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from ragmesh_operator.schemas import KINDS, definition
 from tests.charts.rendering import OPERATOR_CHART, Example, Manifest, of_kind, rendered
-from tests.servers.operator.api_server import OPERATOR, KubeServer, kube_server
+from tests.servers.operator.api_server import NARROW, OPERATOR, KubeServer, kube_server
 from tests.servers.operator.processes import (
     RunningMesh,
     RunningOperator,
@@ -19,6 +20,7 @@ from tests.servers.operator.processes import (
 )
 
 CLUSTER = Example("operator", OPERATOR_CHART)
+NAMESPACED = Example("operator-namespaced", OPERATOR_CHART)
 
 
 @pytest.fixture(scope="session")
@@ -49,30 +51,53 @@ def operator(
     kube: KubeServer, mesh: RunningMesh, servers_folder: Path
 ) -> Iterator[RunningOperator]:
     """One that may do what the chart allows it, and no more."""
-    roles = of_kind(rendered(CLUSTER.values, chart=CLUSTER.chart), "ClusterRole")
-    made = kube.apply(*roles, *(_bound(role) for role in roles))
-    assert made.returncode == 0, made.stderr
-    running = RunningOperator(mesh, kube.kubeconfig(OPERATOR), servers_folder / "operator.log")
-    running.start()
-    try:
+    allow(kube, "operator", rendered(CLUSTER.values, chart=CLUSTER.chart))
+    log = servers_folder / "operator.log"
+    with running_operator(RunningOperator(mesh, kube.kubeconfig(OPERATOR), log)) as running:
         yield running
+
+
+@pytest.fixture
+def narrow_operator(
+    kube: KubeServer, mesh: RunningMesh, operator: RunningOperator, servers_folder: Path
+) -> Iterator[RunningOperator]:
+    """One of two namespaces that has no right beyond them, while the other is away."""
+    values = NAMESPACED.values
+    places = (*values["namespaces"], values["workers"]["namespace"])
+    made = kube.apply(*(namespace(name) for name in places))
+    assert made.returncode == 0, made.stderr
+    allow(kube, "narrow", rendered(values, chart=NAMESPACED.chart))
+    operator.kill()
+    log = servers_folder / "narrow.log"
+    narrow = RunningOperator(mesh, kube.kubeconfig(NARROW), log, tuple(values["namespaces"]))
+    with running_operator(narrow) as running:
+        yield running
+    operator.start()
+
+
+@contextmanager
+def running_operator(operator: RunningOperator) -> Iterator[RunningOperator]:
+    """An operator for the time of a block; each line that it tells is a record."""
+    operator.start()
+    try:
+        yield operator
     finally:
-        running.kill()
-        told = running.log.read_text()
+        operator.kill()
+        told = operator.log.read_text()
         print(told[-6000:])
     assert [line for line in told.splitlines() if not line.startswith("{")] == []
 
 
-def _bound(role: Manifest) -> Manifest:
-    reference = {
-        "apiGroup": "rbac.authorization.k8s.io",
-        "kind": "ClusterRole",
-        "name": role["metadata"]["name"],
-    }
-    return {
-        "apiVersion": role["apiVersion"],
-        "kind": "ClusterRoleBinding",
-        "metadata": role["metadata"],
-        "roleRef": reference,
-        "subjects": [{"kind": "User", "name": "operator"}],
-    }
+def allow(kube: KubeServer, user: str, manifests: list[Manifest]) -> None:
+    """Give a user the rights that manifests give to a service account, but those on its release."""
+    bindings = of_kind(manifests, "RoleBinding", "ClusterRoleBinding")
+    subjects = [{"kind": "User", "name": user}]
+    roles = of_kind(manifests, "Role", "ClusterRole")
+    own = [one for one in (*roles, *bindings) if one["metadata"].get("namespace") != "rag"]
+    made = kube.apply(*(one | {"subjects": subjects} if "roleRef" in one else one for one in own))
+    assert made.returncode == 0, made.stderr
+
+
+def namespace(name: str) -> Manifest:
+    """A namespace."""
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}

@@ -82,6 +82,7 @@ class RunningOperator:
     mesh: RunningMesh
     kubeconfig: Path
     log: Path
+    namespaces: tuple[str, ...] = ()
     process: Process | None = None
 
     def environ(self) -> dict[str, str]:
@@ -90,6 +91,7 @@ class RunningOperator:
             **os.environ,
             "KUBECONFIG": str(self.kubeconfig),
             "RAGMESH_DATA_DIR": str(self.mesh.data_dir),
+            "RAGMESH_NAMESPACES": json.dumps(self.namespaces),
             "RAGMESH_MESH__INDEXING": self.mesh.ready["internal_grpc"],
             "RAGMESH_PROBE": "http://127.0.0.1:0/healthz",
             "RAGMESH_PACE__SETTLED_SECONDS": "3",

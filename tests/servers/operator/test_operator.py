@@ -163,3 +163,18 @@ def test_an_operator_that_leaves_holds_no_deletion_up(
         assert "left" in mesh.cli("collections", "list")
     finally:
         operator.start()
+
+
+def test_an_operator_of_some_namespaces_needs_no_right_beyond_them(  # OP-9
+    kube: KubeServer, narrow_operator: RunningOperator
+) -> None:
+    within = collection("within", encoder="exact", deletionPolicy="Delete")
+    within["metadata"]["namespace"] = "team-b"
+    assert kube.apply(within, collection("beyond", encoder="exact")).returncode == 0
+    said = kube.kubectl(
+        *("wait", "--for=condition=Ready", "ragc/within", "--namespace=team-b", "--timeout=60s")
+    )
+    assert said.returncode == 0, said.stderr
+    assert "status" not in kube.get("ragc", "beyond")
+    gone = kube.kubectl("delete", "ragc", "within", "--namespace=team-b", "--timeout=30s")
+    assert gone.returncode == 0, gone.stderr
