@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ragmesh.core.callers import ADMINS_ONLY, Principal
 from ragmesh.retrieval.adapters.weaviate.heads import MOST_CHECKED, Heads
 from ragmesh.retrieval.adapters.weaviate.revisions import Record
@@ -69,6 +71,20 @@ def test_a_write_that_has_only_begun_shows_nothing() -> None:
     heads, publisher = Heads(), Publisher(index_spec())
     heads.hear(publisher.publish("a"))
     looked(heads, 0.0, record("a", digest=""))
+    assert heads.missing == 1
+
+
+def test_a_revision_that_was_replaced_is_shown_until_its_successor_is_heard_of() -> None:
+    heads, publisher = Heads(), Publisher(index_spec())
+    heads.hear(publisher.publish("a"))
+    looked(heads, 0.0, record("a"))
+    heads.doubt(uid_of("a"))  # this replica has deleted what the next revision replaces
+    looked(heads, 0.0, replace(record("a"), retired_at=1.0))
+    with heads.moment() as moment:
+        assert moment.shows(READER, uid_of("a"), 1)
+    assert heads.missing == 0
+    heads.doubt(uid_of("a"))
+    looked(heads, 0.0)  # removed for good
     assert heads.missing == 1
 
 

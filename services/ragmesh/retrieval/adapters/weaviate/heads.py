@@ -130,10 +130,9 @@ class Heads:
             if ruling is None or ruling.revision != revision:
                 continue
             record = records.get(owner)
-            held = record is not None and record.is_held
             self._count(uid, -1)
             self._unchecked.pop(uid, None)
-            if held and record is not None:
+            if record is not None and record.is_readable:
                 self._known_missing(uid, None)
                 self._rulings[uid] = Ruling(revision, ruling.access, record.chunk_count)
             else:

@@ -55,6 +55,15 @@ class Record:
         return bool(self.digest) and not self.is_retired
 
     @property
+    def is_readable(self) -> bool:
+        """Whether it is whole, in force or not yet removed for good.
+
+        A replica may hear of the revision that took its place later than the store does, and reads
+        this one until then.
+        """
+        return bool(self.digest)
+
+    @property
     def is_retired(self) -> bool:
         """Whether it was deleted."""
         return self.retired_at > 0.0

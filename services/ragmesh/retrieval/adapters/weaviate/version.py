@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ragmesh.core.index import IndexSpec
@@ -9,9 +10,13 @@ from ragmesh.retrieval.adapters.analysis import Analyzer
 from ragmesh.retrieval.adapters.weaviate.counts import WordCounts
 from ragmesh.retrieval.adapters.weaviate.heads import Heads
 from ragmesh.retrieval.adapters.weaviate.link import WeaviateLink
-from ragmesh.retrieval.adapters.weaviate.revisions import Revisions
+from ragmesh.retrieval.adapters.weaviate.revisions import Record, Revisions
 from ragmesh.retrieval.adapters.weaviate.schema import REVISIONS, chunks_collection
 from ragmesh.retrieval.adapters.weaviate.shard import Shard
+from ragmesh.retrieval.adapters.weaviate.together import together
+
+_MOST_BY_KEY = 16
+"""Records that one look reads one by one; more are not written in the same moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,4 +47,14 @@ class Version:
         """Ask the store about heads of which it is not known whether their chunks are there."""
         asked = self.heads.to_check(now)
         if asked:
-            self.heads.checked(asked, await self.revisions.of(asked), now)
+            self.heads.checked(asked, await self._records(asked), now)
+
+    async def _records(self, owners: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], Record]:
+        """The records of these revisions, as far as they are there.
+
+        While a record is written anew, indexes lose sight of it for a moment; its key does not.
+        """
+        seen = await self.revisions.of(owners)
+        unseen = [owner for owner in owners if owner not in seen][:_MOST_BY_KEY]
+        read = await together(self.revisions.get(*owner) for owner in unseen)
+        return {**seen, **{(one.document_uid, one.revision): one for one in read if one}}
