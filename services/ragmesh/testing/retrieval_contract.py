@@ -315,7 +315,7 @@ class DurableIndexContract(VectorIndexContract):
         await index.write(document_write(spec, "a", "new cat", revision=2))
         await index.delete(spec.index_version_uid, uid_of("a"), below_revision=2)
         index = await reopen()
-        # Whoever has heard of the first revision only may see it for a while: not as one that is held.
+        # Who heard of the first revision only may see it for a while, but it is not held.
         listed = (await index.list_digests(spec.index_version_uid, PageRequest())).items
         assert [(one.document_uid, one.revision) for one in listed] == [(uid_of("a"), 2)]
         await index.apply_heads(publisher.publish("a", revision=1))
