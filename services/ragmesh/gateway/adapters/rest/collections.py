@@ -10,8 +10,8 @@ from fastapi import APIRouter, Response
 from ragmesh.chassis.callers import current_principal
 from ragmesh.core.documents import CollectionChange
 from ragmesh.core.errors import (
-    CollectionKeptError,
     CollectionExistsError,
+    CollectionKeptError,
     CollectionNotFoundError,
     ControlCharactersError,
     DeniedError,
