@@ -8,6 +8,7 @@ import pytest
 
 from tests.cluster.conftest import SMALL, distributed_values
 from tests.cluster.releases import HelmError, Namespace, Release, read_reasons
+from tools.processes import await_condition
 from tools.servers.server import Server
 from tools.servers.table import PASSWORD
 
@@ -85,7 +86,8 @@ def test_an_image_that_is_not_there_is_named_and_atomic_takes_it_back(release: R
         or "timed out" in str(told.value)
         or "deadline" in str(told.value)
     )
-    assert wrong.namespace.objects() == before
+    left = wrong.namespace.objects
+    assert await_condition(lambda: left() == before, 60), left() - before  # pods end in their time
 
 
 def test_a_quota_that_is_too_small_is_named(release: Release) -> None:

@@ -30,9 +30,10 @@ from ragmesh.gateway.limiting.gate import OnRefusal, unheard
 from ragmesh.gateway.limiting.quotas import GATEWAY
 from ragmesh.gateway.ports import Retriever
 
-FEWEST = 4
-"""Searches at a time that are never refused."""
-_FIRST = 10.0
+FEWEST = 16
+"""Searches at a time that are let in however long they take, a key four fifths of them: what a few
+users ask in the second in which a replica of retrieval ends or starts is no crowd."""
+_FIRST = 16.0
 _KEY_SHARE, _TENANT_SHARE = 4, 8
 """Alone, a key may hold four fifths of the places. They are fewer than the gate's, and most are
 work that has begun."""
