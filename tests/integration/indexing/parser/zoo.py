@@ -11,6 +11,8 @@ from tests.unit.indexing.parser.reads import FILES
 from tests.unit.indexing.parser.samples import drawn_pdf, grid, pdf, placed
 
 EXAMPLES = Path(__file__).resolve().parents[4] / "examples"
+_MADE = {"node_modules", "generated", "built"}
+"""Folders that the examples' own tools make."""
 
 TEXTS = {
     "ru": "Паром отправляется в полдень и возвращается на закате. Собаки едут бесплатно. ",
@@ -51,7 +53,7 @@ ENCODINGS = {
 def zoo() -> Iterator[SourceFile]:
     """Every example, every sample of the warm-up, and texts and pages in every encoding."""
     for path in sorted(EXAMPLES.rglob("*")):
-        if path.is_file():
+        if path.is_file() and not _MADE.intersection(path.parts):
             yield SourceFile(path.read_bytes(), path.name)
     yield from samples()
     for path in sorted(FILES.iterdir()):
