@@ -31,11 +31,6 @@ VERSITYGW = GoProgram("versitygw", "github.com/versity/versitygw/cmd/versitygw")
 COLLECTOR = GoProgram("collector", ".")
 
 HELM = GoProgram("helm", "helm.sh/helm/v3/cmd/helm", stamps=_RENDERED_FOR)
-HELM_UNITTEST = GoProgram(
-    "helm-unittest",
-    "github.com/helm-unittest/helm-unittest/cmd/helm-unittest",
-    stamps=_RENDERED_FOR,
-)
 KUBECONFORM = GoProgram("kubeconform", "github.com/yannh/kubeconform/cmd/kubeconform")
 CYCLONUS = GoProgram("cyclonus", "github.com/mattfenwick/cyclonus/cmd/cyclonus")
 KUBE_SCORE = GoProgram("kube-score", "github.com/zegl/kube-score/cmd/kube-score")
@@ -78,7 +73,7 @@ GROUPS: Mapping[str, tuple[Program, ...]] = MappingProxyType(
             *(KAFKA, WEAVIATE, POSTGRES, REDIS, VERSITYGW, COLLECTOR),
             *(KUBE_APISERVER, KUBECTL, HELM, ETCD),  # for the operator, without a cluster
         ),
-        "charts": (HELM, HELM_UNITTEST, KUBECONFORM, CYCLONUS, KUBE_SCORE, PROMTOOL, COLLECTOR),
+        "charts": (HELM, KUBECONFORM, CYCLONUS, KUBE_SCORE, PROMTOOL, COLLECTOR),
         "cluster": (
             *(KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBE_SCHEDULER, KUBELET, KUBE_PROXY),
             *(
