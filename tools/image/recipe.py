@@ -6,6 +6,7 @@ Equal inputs have equal names, so that nothing is built twice and no two images 
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import subprocess
 import tomllib
@@ -64,10 +65,10 @@ class Context:
 def context_of(recipe: Recipe, release: str | None = None) -> Iterator[Context]:
     """The context of this tree, or of a tagged release, for as long as it is being built."""
     with TemporaryDirectory(prefix="ragmesh-image-") as scratch:
-        source = ROOT
+        source, revision = ROOT, _git("rev-parse", "HEAD")
         if release is not None:
-            source = Path(scratch) / "release"
-            _take_out(release, source)
+            source, revision = Path(scratch) / "release", _commit_of(release)
+            _take_out(revision, source)
         folder = Path(scratch) / "context"
         for path in _BUILT:
             if path in _SINCE_0_2 and not (source / path).exists():
@@ -80,7 +81,7 @@ def context_of(recipe: Recipe, release: str | None = None) -> Iterator[Context]:
         yield Context(
             folder=folder,
             version=project["version"],
-            revision=_git("rev-parse", f"{release or 'HEAD'}^{{commit}}"),
+            revision=revision,
             digest=digest_of(folder, recipe),
         )
 
@@ -104,10 +105,23 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
-def _take_out(release: str, folder: Path) -> None:
+def _commit_of(release: str) -> str:
+    """The commit of a release: of its tag or, in a clone without tags, of its message."""
+    tagged = _said(["git", "rev-parse", "--quiet", "--verify", f"refs/tags/{release}^{{commit}}"])
+    if tagged.returncode == 0:
+        return tagged.stdout.strip()
+    message = f"^Release {re.escape(release.removeprefix('v'))}$"
+    if commit := _git("log", "-1", "--format=%H", "--extended-regexp", f"--grep={message}"):
+        return commit
+    raise ToolError(
+        f"this clone does not reach back to {release}: git fetch --tags, and --unshallow if need be"
+    )
+
+
+def _take_out(commit: str, folder: Path) -> None:
     folder.mkdir()
     archive = folder.with_suffix(".tar")
-    _git("archive", "--output", str(archive), release)
+    _git("archive", "--output", str(archive), commit)
     shutil.unpack_archive(archive, folder, filter="data")
 
 

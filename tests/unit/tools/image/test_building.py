@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from tests.unit.tools.image.archives import write_archive
-from tools.image import building
+from tools.generate_protos import ROOT, ToolError
+from tools.image import building, recipe
 from tools.image.building import KEPT, Image, have_image
 from tools.image.recipe import NAME, Context, Recipe, digest_of
 
@@ -45,6 +47,34 @@ def builder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryBuilder:
     return MemoryBuilder()
 
 
+@pytest.fixture
+def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository of one commit, the release 0.1.0, in which nobody knew of an operator."""
+    folder = tmp_path / "history"
+    for path in ("LICENSE", "README.md", "requirements/runtime.in", "services/ragmesh/__init__.py"):
+        _write(folder / path, "of 0.1.0")
+    for path in ("services/Dockerfile", "tools/image/requirements.py"):
+        _write(folder / path, (ROOT / path).read_text(encoding="utf-8"))
+    for path in ("requirements/build.txt", "requirements/model.txt", "requirements/runtime.txt"):
+        _write(folder / path, "")
+    _write(folder / "pyproject.toml", '[project]\nversion = "0.1.0"\n')
+    _git(folder, "init", "--quiet")
+    _git(folder, "add", ".")
+    _git(folder, "commit", "--quiet", "--message=Release 0.1.0")
+    monkeypatch.setattr(recipe, "ROOT", folder)
+    return folder
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def _git(folder: Path, *words: str) -> None:
+    who = ("-c", "user.name=nobody", "-c", "user.email=nobody@example.org")
+    subprocess.run(["git", *who, *words], cwd=folder, check=True)
+
+
 def test_what_was_built_from_equal_files_is_not_built_again(builder: MemoryBuilder) -> None:
     first, second = (have_image(builder, Recipe()) for _ in range(2))
 
@@ -55,9 +85,28 @@ def test_what_was_built_from_equal_files_is_not_built_again(builder: MemoryBuild
 
 
 def test_what_the_dockerfile_copies_is_there_for_a_release_from_before_the_operator_too(
+    builder: MemoryBuilder, history: Path
+) -> None:
+    _git(history, "tag", "v0.1.0")
+    _git(history, "commit", "--quiet", "--allow-empty", "--message=Begin 0.2.0")
+
+    assert have_image(builder, Recipe(), "v0.1.0").tag.startswith("0.1.0-")
+
+
+def test_a_release_is_known_by_its_message_where_tags_were_not_fetched(
+    builder: MemoryBuilder, history: Path
+) -> None:
+    _git(history, "commit", "--quiet", "--allow-empty", "--message=Say what a Release 0.1.0 is")
+
+    assert have_image(builder, Recipe(), "v0.1.0").tag.startswith("0.1.0-")
+
+
+@pytest.mark.usefixtures("history")
+def test_a_release_that_the_clone_does_not_reach_is_told_with_what_to_fetch(
     builder: MemoryBuilder,
 ) -> None:
-    assert have_image(builder, Recipe(), "v0.1.0").tag.startswith("0.1.0-")
+    with pytest.raises(ToolError, match=r"back to v0\.0\.9: git fetch --tags"):
+        have_image(builder, Recipe(), "v0.0.9")
 
 
 def test_other_arguments_make_another_image_of_another_name(builder: MemoryBuilder) -> None:
