@@ -51,8 +51,10 @@ def builder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryBuilder:
 def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository of one commit, the release 0.1.0, in which nobody knew of an operator."""
     folder = tmp_path / "history"
-    for path in ("LICENSE", "README.md", "requirements/runtime.in", "services/ragmesh/__init__.py"):
+    for path in ("LICENSE", "README.md", "requirements/runtime.in"):
         _write(folder / path, "of 0.1.0")
+    for room in ("", "core/", "chassis/", "embedding/"):
+        _write(folder / "services" / "ragmesh" / room / "__init__.py", "")
     for path in ("services/Dockerfile", "tools/image/requirements.py"):
         _write(folder / path, (ROOT / path).read_text(encoding="utf-8"))
     for path in ("requirements/build.txt", "requirements/model.txt", "requirements/runtime.txt"):
