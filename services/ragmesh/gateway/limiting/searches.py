@@ -7,6 +7,9 @@ kind of search is measured by its own, so that a small collection is no measure 
 the cache answers and what a language model takes its time for are not counted: they say nothing of
 how busy the index is.
 
+All of this is for crowds. As long as no more come than were answered before, slowness is no reason
+to refuse: replicas end and start, or the machine does something else, and it passes.
+
 Places are shared as those of the gate are: in a crowd a key may hold so many times as many as are
 free, a tenant twice that, so that whoever comes beside a flood finds one.
 
@@ -27,12 +30,15 @@ from ragmesh.core.clock import Clock
 from ragmesh.core.errors import OverloadedError
 from ragmesh.core.search import Retrieval, RetrieveQuery
 from ragmesh.gateway.limiting.gate import OnRefusal, unheard
+from ragmesh.gateway.limiting.pace import Pace
 from ragmesh.gateway.limiting.quotas import GATEWAY
 from ragmesh.gateway.ports import Retriever
 
-FEWEST = 16
-"""Searches at a time that are let in however long they take, a key four fifths of them: what a few
-users ask in the second in which a replica of retrieval ends or starts is no crowd."""
+FEWEST = 4
+"""Searches at a time that are let in however long they take."""
+UNHURRIED = 40
+"""Searches at a time that are let in as long as no more come than are borne: while replicas end and
+start, each may take a second or two, and those who ask are better off waiting for it."""
 _FIRST = 16.0
 _KEY_SHARE, _TENANT_SHARE = 4, 8
 """Alone, a key may hold four fifths of the places. They are fewer than the gate's, and most are
@@ -90,16 +96,19 @@ class SearchRoom:
         """Searches under way by key and by tenant."""
         self._alone: OrderedDict[Hashable, float] = OrderedDict()
         self._window = _Window(clock.monotonic())
+        self._pace = Pace(clock)
         self._full_since: float | None = None
         self._refused_at = -math.inf
         self._probe_at = -math.inf
 
     @property
     def limit(self) -> int:
-        """How many may be under way, while there is a crowd."""
+        """How many may be under way."""
+        if self._pace.is_borne:
+            return min(max(UNHURRIED, int(self._limit)), self._most())
         if self._is_probing(self._clock.monotonic()):
             return _ALONE
-        return max(FEWEST, min(int(self._limit), self._most()))
+        return min(int(self._limit), self._most())
 
     @contextmanager
     def place(self, kind: Hashable, caller: Caller) -> Iterator[None]:
@@ -108,6 +117,7 @@ class SearchRoom:
         OverloadedError when there is a crowd, and as many are under way as may be.
         """
         began, holders = self._clock.monotonic(), _holders(caller)
+        self._pace.came()
         self._refuse_crowd(began, holders)
         self._under_way += 1
         self._held.update(holders)
@@ -115,6 +125,7 @@ class SearchRoom:
         self._window.most = max(self._window.most, beside)
         try:
             yield
+            self._pace.answered()
             self._learn(kind, self._clock.monotonic() - began, beside)
         finally:
             self._under_way -= 1
@@ -146,6 +157,7 @@ class SearchRoom:
         elif not is_crowd or now - self._probe_at > _PROBE_EVERY_SECONDS:
             self._probe_at = now
         self._refused_at = now
+        self._pace.refused()
         self._on_refusal(OverloadedError.reason, GATEWAY)
         raise OverloadedError(
             "as many searches are under way as are answered in time",
