@@ -90,14 +90,20 @@ class Operating:
                     self.rounds.wake(key)
 
     def told(self, key: Key, body: Mapping[str, Any], is_gone: bool) -> None:
-        """Something happened to a resource."""
+        """Something happened to a resource.
+
+        A status is looked at when its turn comes. Counts change all the time while documents come
+        in: whoever looked again after each status of its own would write without an end.
+        """
         if key.plural == COLLECTION.plural:
-            told = collection_resource(body, key.plural)
+            told, before = collection_resource(body, key.plural), self._known.get(key)
             if is_gone:
                 self._gone[key] = told
                 self._known.pop(key, None)
             else:
                 self._known[key] = told
+                if before is not None and told.asks_as(before):
+                    return
         self.rounds.wake(key)
 
     async def look(self, key: Key) -> Look:

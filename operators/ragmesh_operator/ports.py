@@ -11,7 +11,7 @@ from ragmesh.core.documents import Collection, CollectionChange, NewCollection
 from ragmesh.core.migrations import GoldenQuestions, IndexChange, Migration, MigrationCommand
 from ragmesh.core.tenants import NewTenant, Tenant, TenantChange
 from ragmesh_operator.resources import Part
-from ragmesh_operator.values import Counts, Key
+from ragmesh_operator.values import Key
 
 
 class Mesh(Protocol):
@@ -32,8 +32,6 @@ class Mesh(Protocol):
     ) -> Collection: ...
 
     async def delete_collection(self, caller: Machine, name: str) -> None: ...
-
-    async def count_documents(self, caller: Machine, collection: str) -> Counts: ...
 
     async def get_migration(self, caller: Machine, collection: str) -> Migration: ...
 

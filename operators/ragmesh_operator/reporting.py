@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from ragmesh.core.documents import Collection
 from ragmesh.core.migrations import GateVerdict, Migration, MigrationPhase
 from ragmesh_operator.resources import CollectionSpec
 from ragmesh_operator.statuses import (
@@ -19,7 +20,7 @@ from ragmesh_operator.statuses import (
     Quality,
     Weight,
 )
-from ragmesh_operator.values import CollectionResource, Counts, Seen
+from ragmesh_operator.values import CollectionResource, Seen
 
 READY, RECONCILING, STALLED = "Ready", "Reconciling", "Stalled"
 QUALITY, AUTOSCALING = "QualityOK", "AutoscalingActive"
@@ -100,11 +101,10 @@ def status_of(
         "selector": scaling.selector,
     }
     seen = outcome.seen
-    if seen is None or seen.migration is None:
+    if seen is None or seen.migration is None or seen.collection is None:
         return wanted.status.model_copy(update=common)
-    return wanted.status.model_copy(
-        update=common | _of_index(seen.migration, outcome.order) | _of_documents(seen.counts)
-    )
+    index, documents = _of_index(seen.migration, outcome.order), _of_documents(seen.collection, now)
+    return wanted.status.model_copy(update=common | index | documents)
 
 
 def _of_index(migration: Migration, order: Order | None) -> dict[str, object]:
@@ -129,15 +129,18 @@ def _of_index(migration: Migration, order: Order | None) -> dict[str, object]:
     }
 
 
-def _of_documents(counts: Counts) -> dict[str, object]:
+def _of_documents(found: Collection, now: datetime) -> dict[str, object]:
+    since = now if found.pending_since is None else found.pending_since
     return {
         "documents": Documents(
-            accepted=counts.accepted, indexed=counts.indexed, failed=counts.failed
+            accepted=found.documents,
+            indexed=found.indexed_documents,
+            failed=found.failed_documents,
         ),
         "ingestion": Ingestion(
-            backlog=counts.waiting,
-            freshness_seconds=counts.oldest_seconds,
-            dead_letters=counts.dead_letters,
+            backlog=found.pending_documents,
+            freshness_seconds=max(int((now - since).total_seconds()), 0),
+            dead_letters=found.dead_letters,
         ),
     }
 

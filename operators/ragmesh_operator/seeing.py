@@ -37,7 +37,6 @@ class Observer:
                 seen,
                 collection=await self.mesh.get_collection(acting, name),
                 migration=await self.mesh.get_migration(acting, name),
-                counts=await self.mesh.count_documents(acting, name),
                 golden_digest=await self._kept(acting, name) if golden else "",
             )
         except CollectionNotFoundError:

@@ -48,6 +48,15 @@ class Resource(Generic[SpecT, StatusT]):
         """How the mesh knows it."""
         return Requester(self.uid, self.generation)
 
+    def asks_as(self, other: Resource[SpecT, StatusT]) -> bool:
+        """Whether it differs in nothing but its status, which asks for nothing."""
+        return (
+            (self.uid, self.generation, self.deleted_at)
+            == (other.uid, other.generation, other.deleted_at)
+            and self.finalizers == other.finalizers
+            and self.annotations == other.annotations
+        )
+
 
 CollectionResource = Resource[CollectionSpec, CollectionStatus]
 TenantResource = Resource[TenantSpec, TenantStatus]
@@ -94,19 +103,6 @@ class GoldenSet:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
-    """How many documents of a collection are in which state."""
-
-    accepted: int = 0
-    indexed: int = 0
-    failed: int = 0
-    waiting: int = 0
-    oldest_seconds: int = 0
-    """How long the oldest of those that wait has done so."""
-    dead_letters: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Seen:
     """What a mesh has of a collection."""
 
@@ -114,7 +110,6 @@ class Seen:
     """Empty = there is no such tenant."""
     collection: Collection | None = None
     migration: Migration | None = None
-    counts: Counts = field(default_factory=Counts)
     golden_digest: str = ""
     """Of the golden questions that it keeps; empty without any."""
     golden: GoldenSet | None = None

@@ -6,7 +6,6 @@ from ragmesh.chassis.requests import serving
 from ragmesh.clients.indexing import IndexingClient
 from ragmesh.core.callers import Machine
 from ragmesh.core.migrations import MigrationCommand
-from ragmesh_operator.values import Counts
 
 
 class MeshClient(IndexingClient):
@@ -19,8 +18,3 @@ class MeshClient(IndexingClient):
         with serving(key) as request:
             request.idempotency_key = key
             await self.command_migration(caller, collection, command, reason=reason)
-
-    async def count_documents(self, caller: Machine, collection: str) -> Counts:
-        """How many documents of the collection are in which state."""
-        found = await self.get_collection(caller, collection)
-        return Counts(accepted=found.documents, indexed=found.documents)

@@ -81,6 +81,16 @@ class Collection:
     updated_at: datetime
     warnings: tuple[str, ...] = ()
     """Sentences for whoever has just made it; nobody else is told."""
+    indexed_documents: int = 0
+    """Documents of which a revision can be found."""
+    pending_documents: int = 0
+    """Documents whose newest state is not searchable yet; deletions under way are counted in."""
+    failed_documents: int = 0
+    """Documents whose newest revision failed."""
+    dead_letters: int = 0
+    """Dead letters of those documents that nobody has replayed."""
+    pending_since: datetime | None = None
+    """When the oldest of what waits was accepted; None = nothing waits."""
 
 
 @dataclass(frozen=True, slots=True)

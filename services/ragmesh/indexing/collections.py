@@ -17,7 +17,7 @@ from ragmesh.indexing.paging import key_of, page_of
 from ragmesh.indexing.ports import Embedder, IndexRegistry
 from ragmesh.indexing.progress import JobBoard
 from ragmesh.indexing.routing import CollectionTable, pick
-from ragmesh.indexing.rows import CollectionDraft, CollectionRow
+from ragmesh.indexing.rows import CollectionDraft, CollectionRow, DocumentCounts
 from ragmesh.indexing.stores import Catalog
 from ragmesh.indexing.tenancy import tenant_of
 from ragmesh.indexing.validation import (
@@ -51,15 +51,15 @@ class Collections:
         row = await self.catalog.create_collection(caller, draft)
         self.table.forget(tenant_uid, row.name)
         await self._provision(caller, row)
-        made = row.collection(documents=0, chunks=0)
+        made = row.collection(DocumentCounts())
         return replace(made, warnings=_warnings(encoder, draft.language))
 
     async def get(self, caller: Caller, name: str) -> Collection:
         """The collection with what the caller may count."""
         row = await self.read(caller, name)
-        documents, chunks = await self.catalog.count_documents(caller, row)
+        counts = await self.catalog.count_documents(caller, row)
         await self.feed.settled()
-        return row.collection(documents=documents, chunks=chunks)
+        return row.collection(counts)
 
     async def list(self, caller: Caller, page: PageRequest) -> Page[Collection]:
         """The tenant's collections in order of name."""
@@ -71,8 +71,7 @@ class Collections:
         found = page_of(listing, page, rows, lambda row: row.name)
         items = []
         for row in found.items:
-            documents, chunks = await self.catalog.count_documents(caller, row)
-            items.append(row.collection(documents=documents, chunks=chunks))
+            items.append(row.collection(await self.catalog.count_documents(caller, row)))
         return Page(tuple(items), found.next_token)
 
     async def update(self, caller: Caller, name: str, change: CollectionChange) -> Collection:

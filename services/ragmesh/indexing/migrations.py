@@ -109,17 +109,17 @@ class Migrations:
         changing = await self._changing(caller, name)
         spec = await self._spec(changing, change)
         row = await self.collections.read(caller, name)
-        documents, chunks = await self.catalog.count_documents(caller, row)
+        counts = await self.catalog.count_documents(caller, row)
         reason = await self._refusal(changing, spec)
         return IndexEstimate(
             index_version="" if reason else f"v{changing.next_number}-{spec.digest[:8]}",
             encoder=spec.encoder,
             chunking=spec.chunking,
             language=spec.language,
-            documents=documents,
-            chunks=chunks,
-            vector_bytes=chunks * _bytes_a_chunk(spec.fingerprint),
-            seconds=documents / self.documents_per_second,
+            documents=counts.documents,
+            chunks=counts.chunks,
+            vector_bytes=counts.chunks * _bytes_a_chunk(spec.fingerprint),
+            seconds=counts.documents / self.documents_per_second,
             reason=reason,
         )
 

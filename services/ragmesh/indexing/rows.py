@@ -52,6 +52,20 @@ class ServingVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentCounts:
+    """Documents of a collection by where they are on their way, as far as a caller may see them."""
+
+    documents: int = 0
+    chunks: int = 0
+    """Published chunks of the serving index version."""
+    indexed: int = 0
+    pending: int = 0
+    failed: int = 0
+    dead_letters: int = 0
+    pending_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CollectionRow:
     """A live collection with the index versions that serve it."""
 
@@ -70,7 +84,7 @@ class CollectionRow:
     created_at: datetime
     updated_at: datetime
 
-    def collection(self, *, documents: int, chunks: int) -> Collection:
+    def collection(self, counts: DocumentCounts) -> Collection:
         """The collection as the doors show it."""
         return Collection(
             uid=self.uid,
@@ -83,10 +97,15 @@ class CollectionRow:
             default_access=self.default_access,
             sortable=self.sortable,
             index_version=self.serving[0].name,
-            documents=documents,
-            chunks=chunks,
+            documents=counts.documents,
+            chunks=counts.chunks,
             created_at=self.created_at,
             updated_at=self.updated_at,
+            indexed_documents=counts.indexed,
+            pending_documents=counts.pending,
+            failed_documents=counts.failed,
+            dead_letters=counts.dead_letters,
+            pending_since=counts.pending_since,
         )
 
     def route(self, version: ServingVersion) -> Route:

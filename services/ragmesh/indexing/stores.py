@@ -37,6 +37,7 @@ from ragmesh.indexing.rows import (
     Candidate,
     CollectionDraft,
     CollectionRow,
+    DocumentCounts,
     DocumentRow,
     JobRow,
     Move,
@@ -60,8 +61,8 @@ class CollectionStore(Protocol):
     ) -> tuple[CollectionRow, ...]:
         """Live collections in order of name."""
 
-    async def count_documents(self, caller: Caller, collection: CollectionRow) -> tuple[int, int]:
-        """How many documents and published chunks of them the caller may see."""
+    async def count_documents(self, caller: Caller, collection: CollectionRow) -> DocumentCounts:
+        """How many documents that the caller may see are in which state, in one pass."""
 
     async def change_collection(
         self, caller: Caller, collection: CollectionRow, change: CollectionChange

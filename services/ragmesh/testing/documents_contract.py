@@ -168,6 +168,28 @@ class DocumentsContract:
         assert document.metadata == Metadata()
         assert document.generation > 1
 
+    async def test_a_collection_tells_what_waits_and_what_failed(self, bench: CatalogBench) -> None:
+        catalog = bench.catalog
+        found, failed, waiting = [
+            await bench.upload(name, access=access)
+            for name, access in (("a", None), ("b", Access(("board",))), ("c", None))
+        ]
+        await bench.finish(found.job_id)
+        await bench.fail(failed.job_id)
+        mine, theirs = [await catalog.get_collection(who, "docs") for who in (ADA, MIA)]
+        assert (mine.documents, mine.indexed_documents, mine.pending_documents) == (3, 1, 1)
+        assert (mine.failed_documents, mine.dead_letters) == (1, 1)
+        assert mine.pending_since == (await catalog.get_document(ADA, "docs", "c")).updated_at
+        assert (theirs.documents, theirs.indexed_documents, theirs.pending_documents) == (2, 1, 1)
+        assert (theirs.failed_documents, theirs.dead_letters) == (0, 0)
+        await bench.finish(waiting.job_id)
+        await catalog.delete_document(ADA, "docs", "a")
+        going = await catalog.get_collection(ADA, "docs")
+        assert (going.documents, going.pending_documents) == (2, 1)
+        await catalog.delete_document(ADA, "docs", "b")
+        (listed,) = (await catalog.list_collections(ADA, ALL)).items
+        assert (listed.documents, listed.failed_documents, listed.pending_documents) == (1, 0, 2)
+
     async def test_a_hidden_document_is_not_there(self, bench: CatalogBench) -> None:
         accepted = await bench.upload("a", access=Access(("board",)))
         await bench.upload("b", access=Access(("sales",)))

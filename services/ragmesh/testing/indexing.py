@@ -96,8 +96,7 @@ class FakeIndexing(FakeChanging):
     async def get_collection(self, caller: Caller, name: str) -> Collection:
         """One collection with the counts that the caller may see."""
         found = self._collection(caller, name)
-        seen = [d.row for d in self._seen(caller, found) if not d.row.deleted]
-        return replace(found.shown, documents=len(seen), chunks=sum(row.chunks for row in seen))
+        return self._counted(found, [document.row for document in self._seen(caller, found)])
 
     async def list_collections(self, caller: Caller, page: PageRequest) -> Page[Collection]:
         """Collections by name."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from ragmesh.chassis.events.facts import DOCUMENTS_CHANGED
 from ragmesh.core.callers import Caller
 from ragmesh.core.clock import Clock
-from ragmesh.core.documents import DocumentState, Failure, JobState
+from ragmesh.core.documents import Collection, DocumentState, Failure, JobState
 from ragmesh.core.errors import CollectionNotFoundError, DeadLetterNotFoundError
 from ragmesh.core.ids import new_uid
 from ragmesh.core.mending import DeadLetter, Origin, Repaired, Replayed
@@ -16,10 +16,13 @@ from ragmesh.core.pages import Page, PageRequest
 from ragmesh.indexing.dead_letters import refuse_count, refuse_others
 from ragmesh.indexing.deeds import repaired_collection, replayed_letter
 from ragmesh.indexing.paging import key_of, page_of
+from ragmesh.indexing.rows import DocumentRow
 from ragmesh.indexing.tenancy import tenant_of
 from ragmesh.indexing.worker import INDEXER_GROUP
-from ragmesh.testing.indexing_jobs import FakeJobs
+from ragmesh.testing.indexing_jobs import FakeCollection, FakeJobs
 from ragmesh.testing.indexing_tenants import FakeTenants
+
+_UNDER_WAY = {DocumentState.RECEIVED, DocumentState.INDEXING, DocumentState.DELETING}
 
 
 @dataclass
@@ -115,6 +118,23 @@ class FakeMending(FakeJobs, FakeTenants):
             raise CollectionNotFoundError(f"there is no collection {collection}")
         self._audit(caller, repaired_collection(collection))
         return Repaired(compared=sum(not d.row.deleted for d in found.documents.values()))
+
+    def _counted(self, found: FakeCollection, rows: Sequence[DocumentRow]) -> Collection:
+        """The collection with the counts of these documents."""
+        there = [row for row in rows if not row.deleted]
+        waiting = [row.updated_at for row in rows if row.state in _UNDER_WAY]
+        named = {(found.shown.name, row.document_id) for row in rows}
+        letters = [one.letter for one in self._alive(found.shown.tenant_uid).values()]
+        return replace(
+            found.shown,
+            documents=len(there),
+            chunks=sum(row.chunks for row in there),
+            indexed_documents=sum(row.chunks > 0 for row in there),
+            pending_documents=len(waiting),
+            failed_documents=sum(row.state is DocumentState.FAILED for row in there),
+            dead_letters=sum((one.collection, one.document_id) in named for one in letters),
+            pending_since=min(waiting, default=None),
+        )
 
     def _alive(self, tenant: str) -> dict[str, _Buried]:
         return {

@@ -8,7 +8,6 @@ from ragmesh.core.migrations import GoldenQuestions, IndexChange, Migration, Mig
 from ragmesh.core.tenants import NewTenant
 from ragmesh.testing.clocks import ManualClock
 from ragmesh.testing.indexing import FakeIndexing
-from ragmesh_operator.values import Counts
 from tests.unit.operators.cluster import Kills
 
 KEEPER = Machine("operator")
@@ -26,10 +25,6 @@ class FakeMesh(FakeIndexing):
 
     async def open_tenant(self, name: str = "default") -> str:
         return (await self.create_tenant(KEEPER, NewTenant(name))).uid
-
-    async def count_documents(self, caller: Caller, collection: str) -> Counts:
-        found = await self.get_collection(caller, collection)
-        return Counts(accepted=found.documents, indexed=found.documents)
 
     async def create_collection(self, caller: Caller, new: NewCollection) -> Collection:
         self._begin("create", new.name)

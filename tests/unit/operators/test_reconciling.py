@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ragmesh.core.callers import Machine, Principal, Requester
-from ragmesh.core.documents import CollectionChange, DefaultAccess
+from ragmesh.core.documents import CollectionChange, DefaultAccess, Upload, accepted_of
 from ragmesh.core.errors import CollectionKeptError, UnavailableError
 from ragmesh.core.migrations import IndexChange
 from ragmesh.testing.migrations import golden_lines
@@ -61,6 +61,24 @@ async def test_a_second_look_writes_nothing() -> None:
     await made.clock.advance(3600)
     await made.look(key)
     assert made.written == before
+
+
+async def test_the_status_tells_how_many_documents_there_are_and_what_waits() -> None:
+    made = await world()
+    key = made.cluster.create("handbook", {})
+    await made.look(key)
+    ((tenant_uid, _name),) = made.mesh.collections
+    ada = Principal(tenant_uid, "ada", frozenset(), frozenset({"admin"}))
+    uploads = [Upload(b"text", name) for name in ("a", "b", "c", "d")]
+    sent = await made.mesh.create_documents(ada, "handbook", uploads)
+    first, second, *_ = map(accepted_of, sent)
+    await made.mesh.finish(first.job_id)
+    await made.mesh.fail(second.job_id)
+    await made.clock.advance(90)
+    await made.look(key)
+    status = made.cluster.status(key)
+    assert status["documents"] == {"accepted": 4, "indexed": 1, "failed": 1}
+    assert status["ingestion"] == {"backlog": 2, "freshnessSeconds": 90, "deadLetters": 1}
 
 
 async def test_a_change_of_the_resource_is_told_with_its_generation() -> None:

@@ -74,7 +74,7 @@ def create(  # noqa: PLR0913 - one parameter an option
 @collections.command("list")
 @client_options
 def list_(client: Client) -> None:
-    """List collections by name, with their counts of documents and chunks."""
+    """List collections by name, with their counts of documents and chunks, and what waits."""
 
     async def show(mesh: Mesh) -> None:
         async for collection in each(mesh.list_collections):
@@ -162,6 +162,11 @@ def _show(client: Client, collection: Collection) -> None:
 
 def _line(collection: Collection) -> str:
     counts = f"{collection.documents} documents, {collection.chunks} chunks"
+    for count, what in (
+        (collection.pending_documents, "pending"),
+        (collection.failed_documents, "failed"),
+    ):
+        counts += f", {count} {what}" if count else ""
     description = f"  {one_line(collection.description)}" if collection.description else ""
     return f"{collection.name:<24} {counts}{description}"
 

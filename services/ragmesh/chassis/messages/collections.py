@@ -97,6 +97,13 @@ def collection_to_message(collection: Collection) -> catalog_pb2.Collection:
         created_at=moment_to_message(collection.created_at),
         updated_at=moment_to_message(collection.updated_at),
         warnings=collection.warnings,
+        indexed_documents=collection.indexed_documents,
+        pending_documents=collection.pending_documents,
+        failed_documents=collection.failed_documents,
+        dead_letters=collection.dead_letters,
+        pending_since=None
+        if collection.pending_since is None
+        else moment_to_message(collection.pending_since),
     )
 
 
@@ -120,6 +127,13 @@ def collection_from_message(message: catalog_pb2.Collection) -> Collection:
         created_at=moment_from_message(message.created_at, field="collection.created_at"),
         updated_at=moment_from_message(message.updated_at, field="collection.updated_at"),
         warnings=tuple(message.warnings),
+        indexed_documents=message.indexed_documents,
+        pending_documents=message.pending_documents,
+        failed_documents=message.failed_documents,
+        dead_letters=message.dead_letters,
+        pending_since=moment_from_message(message.pending_since, field="collection.pending_since")
+        if message.HasField("pending_since")
+        else None,
     )
 
 

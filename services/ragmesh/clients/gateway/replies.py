@@ -141,6 +141,11 @@ def collection_of(message: collection_pb.Collection) -> Collection:
         created_at=_moment(message.created_at),
         updated_at=_moment(message.updated_at),
         warnings=tuple(message.warnings),
+        indexed_documents=message.indexed_documents,
+        pending_documents=message.pending_documents,
+        failed_documents=message.failed_documents,
+        dead_letters=message.dead_letters,
+        pending_since=_moment(message.pending_since) if message.HasField("pending_since") else None,
     )
 
 

@@ -129,6 +129,13 @@ def collection_message(collection: Collection) -> collection_pb.Collection:
         created_at=_timestamp(collection.created_at),
         updated_at=_timestamp(collection.updated_at),
         warnings=collection.warnings,
+        indexed_documents=collection.indexed_documents,
+        pending_documents=collection.pending_documents,
+        failed_documents=collection.failed_documents,
+        dead_letters=collection.dead_letters,
+        pending_since=None
+        if collection.pending_since is None
+        else _timestamp(collection.pending_since),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.metadata import version
 
 import pytest
@@ -120,6 +121,15 @@ def test_collections_of_every_page_are_listed(program: Program) -> None:
     said = program("collections", "list")
     assert [line.split()[0] for line in said.out.splitlines()] == ["a", "b", "c"]
     assert "0 documents, 0 chunks  about a" in said.out
+
+
+def test_what_waits_and_what_failed_is_listed_where_there_is_any(
+    program: Program, mesh: FakeMesh
+) -> None:
+    program("collections", "create", "notes")
+    busy = replace(mesh.collections["notes"], pending_documents=7, failed_documents=2)
+    mesh.collections["notes"] = busy
+    assert "0 documents, 0 chunks, 7 pending, 2 failed" in program("collections", "list").out
 
 
 def test_the_version_is_the_installed_one(program: Program) -> None:

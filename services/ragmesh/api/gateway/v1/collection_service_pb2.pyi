@@ -63,6 +63,11 @@ class Collection(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    INDEXED_DOCUMENTS_FIELD_NUMBER: _builtins.int
+    PENDING_DOCUMENTS_FIELD_NUMBER: _builtins.int
+    FAILED_DOCUMENTS_FIELD_NUMBER: _builtins.int
+    DEAD_LETTERS_FIELD_NUMBER: _builtins.int
+    PENDING_SINCE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name, unique in its tenant: [a-z][a-z0-9-]{0,62}."""
     uid: _builtins.str
@@ -81,6 +86,14 @@ class Collection(_message.Message):
     """Documents that the caller may see."""
     chunks: _builtins.int
     """Chunks of those documents in the serving index version."""
+    indexed_documents: _builtins.int
+    """Documents of which a revision can be found."""
+    pending_documents: _builtins.int
+    """Documents whose newest state is not searchable yet; deletions under way are counted in."""
+    failed_documents: _builtins.int
+    """Documents whose newest revision failed."""
+    dead_letters: _builtins.int
+    """Dead letters of those documents that nobody has replayed."""
     @_builtins.property
     def chunking(self) -> _document_pb2.Chunking:
         """How documents are split."""
@@ -101,6 +114,10 @@ class Collection(_message.Message):
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What whoever makes it should know, in sentences; only in the answer to its creation."""
 
+    @_builtins.property
+    def pending_since(self) -> _timestamp_pb2.Timestamp:
+        """When the oldest of what waits was accepted; missing when nothing waits."""
+
     def __init__(
         self,
         *,
@@ -118,10 +135,15 @@ class Collection(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         warnings: _abc.Iterable[_builtins.str] | None = ...,
+        indexed_documents: _builtins.int = ...,
+        pending_documents: _builtins.int = ...,
+        failed_documents: _builtins.int = ...,
+        dead_letters: _builtins.int = ...,
+        pending_since: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["chunking", b"chunking", "created_at", b"created_at", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chunking", b"chunking", "created_at", b"created_at", "pending_since", b"pending_since", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunking", b"chunking", "chunks", b"chunks", "created_at", b"created_at", "default_access", b"default_access", "description", b"description", "documents", b"documents", "encoder", b"encoder", "index_version", b"index_version", "language", b"language", "name", b"name", "sortable", b"sortable", "uid", b"uid", "updated_at", b"updated_at", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunking", b"chunking", "chunks", b"chunks", "created_at", b"created_at", "dead_letters", b"dead_letters", "default_access", b"default_access", "description", b"description", "documents", b"documents", "encoder", b"encoder", "failed_documents", b"failed_documents", "index_version", b"index_version", "indexed_documents", b"indexed_documents", "language", b"language", "name", b"name", "pending_documents", b"pending_documents", "pending_since", b"pending_since", "sortable", b"sortable", "uid", b"uid", "updated_at", b"updated_at", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -65,6 +65,16 @@ class CollectionReply(BaseModel):
     index_version: str
     documents: int
     chunks: int
+    indexed_documents: int = Field(description="Documents of which a revision can be found.")
+    pending_documents: int = Field(
+        description="Documents whose newest state is not searchable yet; deletions under way are "
+        "counted in."
+    )
+    failed_documents: int = Field(description="Documents whose newest revision failed.")
+    dead_letters: int = Field(description="Dead letters of them that nobody has replayed.")
+    pending_since: datetime | None = optional(
+        "When the oldest of what waits was accepted; missing when nothing waits."
+    )
     created_at: datetime
     updated_at: datetime
     warnings: list[str]
@@ -90,6 +100,11 @@ class CollectionReply(BaseModel):
             index_version=collection.index_version,
             documents=collection.documents,
             chunks=collection.chunks,
+            indexed_documents=collection.indexed_documents,
+            pending_documents=collection.pending_documents,
+            failed_documents=collection.failed_documents,
+            dead_letters=collection.dead_letters,
+            pending_since=collection.pending_since,
             created_at=collection.created_at,
             updated_at=collection.updated_at,
             warnings=list(collection.warnings),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ragmesh.core.callers import Access, Caller
@@ -23,6 +23,7 @@ from ragmesh.core.errors import (
 )
 from ragmesh.indexing.adapters.catalog.auditing import audit
 from ragmesh.indexing.adapters.catalog.claiming import forget_collection
+from ragmesh.indexing.adapters.catalog.counting import count_documents
 from ragmesh.indexing.adapters.catalog.jobs import end_jobs
 from ragmesh.indexing.adapters.catalog.key_tables import deleted_tenants
 from ragmesh.indexing.adapters.catalog.locking import hold_collection, keep_tenant
@@ -36,13 +37,11 @@ from ragmesh.indexing.adapters.catalog.saving import changed_row, tighten
 from ragmesh.indexing.adapters.catalog.selecting import (
     collections_of,
     select_collections,
-    visible_to,
 )
-from ragmesh.indexing.adapters.catalog.store import Store, insert_all, row_of, rows_of
+from ragmesh.indexing.adapters.catalog.store import Store, insert_all, rows_of
 from ragmesh.indexing.adapters.catalog.tables import (
     collections,
     documents,
-    heads,
     index_versions,
     jobs,
     outbox,
@@ -50,7 +49,7 @@ from ragmesh.indexing.adapters.catalog.tables import (
 )
 from ragmesh.indexing.deeds import changed_collection, created_collection, deleted_collection
 from ragmesh.indexing.records import IndexState, WorkLane
-from ragmesh.indexing.rows import CollectionDraft, CollectionRow, Move, Outcome
+from ragmesh.indexing.rows import CollectionDraft, CollectionRow, DocumentCounts, Move, Outcome
 
 _NAMED = select_collections().where(
     collections.c.tenant_uid == bindparam("of_tenant"), collections.c.name == bindparam("of_name")
@@ -119,29 +118,11 @@ class SqlCollections(Store):
 
         return await self._read(unit)
 
-    async def count_documents(self, caller: Caller, collection: CollectionRow) -> tuple[int, int]:
-        """How many documents and published chunks of them the caller may see."""
+    async def count_documents(self, caller: Caller, collection: CollectionRow) -> DocumentCounts:
+        """How many documents that the caller may see are in which state, in one pass."""
 
-        def unit(connection: Connection) -> tuple[int, int]:
-            statement = (
-                select(
-                    func.count(documents.c.uid).label("documents"),
-                    func.coalesce(func.sum(heads.c.chunk_count), 0).label("chunks"),
-                )
-                .join(collections, collections.c.uid == documents.c.collection_uid)
-                .outerjoin(
-                    heads,
-                    (heads.c.document_uid == documents.c.uid)
-                    & (heads.c.index_version_uid == collection.serving[0].uid),
-                )
-                .where(
-                    documents.c.collection_uid == collection.uid,
-                    documents.c.deleted.is_(False),
-                    visible_to(caller),
-                )
-            )
-            row = row_of(connection, statement)
-            return int(row["documents"]), int(row["chunks"])
+        def unit(connection: Connection) -> DocumentCounts:
+            return count_documents(connection, caller, collection)
 
         return await self._read(unit)
 
