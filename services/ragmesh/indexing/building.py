@@ -41,6 +41,7 @@ from ragmesh.indexing.service import IndexingService
 from ragmesh.indexing.settings import IndexingSettings
 from ragmesh.indexing.sharing import Alone, Lease, Probe, Signals
 from ragmesh.indexing.stores import Catalog
+from ragmesh.indexing.tallies import Tallies
 from ragmesh.indexing.tenants import Tenants
 from ragmesh.indexing.verifying import Verifier
 
@@ -188,7 +189,10 @@ def compose(
     feeds = _feeds(opened, neighbours.cache, settings)
     feed = feeds.heads
     table = CollectionTable(clock, fresh_seconds=settings.route_fresh_seconds)
-    collections = Collections(catalog, neighbours.embedder, neighbours.index, feed, board, table)
+    tallies = Tallies(catalog.count_documents, clock)
+    collections = Collections(
+        catalog, neighbours.embedder, neighbours.index, feed, board, table, tallies
+    )
     file_bytes = settings.max_file_bytes or DEFAULT_FILE_BYTES
     limits = UploadLimits(file_bytes, settings.max_batch_documents)
     ledger = CatalogLedger(catalog, feed, board)

@@ -19,6 +19,7 @@ from ragmesh.indexing.progress import JobBoard
 from ragmesh.indexing.routing import CollectionTable, pick
 from ragmesh.indexing.rows import CollectionDraft, CollectionRow, DocumentCounts
 from ragmesh.indexing.stores import Catalog
+from ragmesh.indexing.tallies import Tallies
 from ragmesh.indexing.tenancy import tenant_of
 from ragmesh.indexing.validation import (
     checked_collection,
@@ -40,6 +41,7 @@ class Collections:
     feed: HeadFeed
     board: JobBoard
     table: CollectionTable
+    tallies: Tallies
 
     async def create(self, caller: Caller, new: NewCollection) -> Collection:
         """Make the collection with its first index version, ready to be written and asked."""
@@ -57,7 +59,7 @@ class Collections:
     async def get(self, caller: Caller, name: str) -> Collection:
         """The collection with what the caller may count."""
         row = await self.read(caller, name)
-        counts = await self.catalog.count_documents(caller, row)
+        counts = await self.tallies.count(caller, row)
         await self.feed.settled()
         return row.collection(counts)
 
@@ -71,7 +73,7 @@ class Collections:
         found = page_of(listing, page, rows, lambda row: row.name)
         items = []
         for row in found.items:
-            items.append(row.collection(await self.catalog.count_documents(caller, row)))
+            items.append(row.collection(await self.tallies.count(caller, row)))
         return Page(tuple(items), found.next_token)
 
     async def update(self, caller: Caller, name: str, change: CollectionChange) -> Collection:
