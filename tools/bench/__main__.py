@@ -39,6 +39,8 @@ ROWS: Mapping[str, str] = MappingProxyType(
         "accepting": "indexing:measure_accepting",
         "lag": "indexing:measure_lag",
         "OT-8": "collecting:measure_collecting",
+        "migration": "migration:measure_migration",
+        "reconcile": "reconciling:measure_reconciling",
     }
 )
 """Where each benchmark is written; its file is imported when it is run."""

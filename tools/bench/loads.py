@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 Call = Callable[[], Awaitable[object]]
@@ -45,7 +45,7 @@ class Served:
     """Empty when it was answered."""
 
 
-async def serve(call: Call, moments: Sequence[float]) -> list[Served]:
+async def serve(call: Call, moments: Iterable[float]) -> list[Served]:
     """Begin a call at each of these seconds from now; return when the last of them has ended."""
     # Not the loop's own clock, which counts milliseconds.
     begun = time.perf_counter()

@@ -64,6 +64,11 @@ class KubeServer:
             check=False,
         )
 
+    def read(self, path: str) -> dict[str, Any]:
+        """What the server says at a path, without a process between."""
+        body: dict[str, Any] = json.loads(_asked(f"{self.url}{path}").read())
+        return body
+
     def apply(self, *objects: Mapping[str, Any]) -> subprocess.CompletedProcess[str]:
         """Have the objects, as a user would."""
         items = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
@@ -138,11 +143,14 @@ def _apiserver(folder: Path, etcd: int, port: int) -> list[str]:
     ]
 
 
+def _asked(url: str) -> Any:
+    asked = Request(url, headers={"Authorization": f"Bearer {ADMIN}"})
+    return urlopen(asked, context=ssl._create_unverified_context(), timeout=2)
+
+
 def _is_ready(url: str) -> bool:
-    context = ssl._create_unverified_context()
-    asked = Request(f"{url}/readyz", headers={"Authorization": f"Bearer {ADMIN}"})
     try:
-        with urlopen(asked, context=context, timeout=2) as reply:
+        with _asked(f"{url}/readyz") as reply:
             return bool(reply.status == 200)
     except (URLError, OSError):
         return False

@@ -10,9 +10,9 @@ import selectors
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from tools.processes import Command, Process
 
 BIN = Path(sys.executable).parent
 START_SECONDS = 90.0
+FAST = {"RAGMESH_PACE__SETTLED_SECONDS": "3", "RAGMESH_PACE__MOVING_SECONDS": "0.3"}
 _DIMENSION = 384
 
 
@@ -84,6 +85,7 @@ class RunningOperator:
     log: Path
     namespaces: tuple[str, ...] = ()
     process: Process | None = None
+    pace: Mapping[str, str] = field(default_factory=lambda: FAST)
 
     def environ(self) -> dict[str, str]:
         """Variables that it is started with."""
@@ -94,8 +96,7 @@ class RunningOperator:
             "RAGMESH_NAMESPACES": json.dumps(self.namespaces),
             "RAGMESH_MESH__INDEXING": self.mesh.ready["internal_grpc"],
             "RAGMESH_PROBE": "http://127.0.0.1:0/healthz",
-            "RAGMESH_PACE__SETTLED_SECONDS": "3",
-            "RAGMESH_PACE__MOVING_SECONDS": "0.3",
+            **self.pace,
         }
 
     def start(self) -> None:
@@ -150,12 +151,12 @@ def _scattered(text: str) -> list[float]:
 
 
 @contextmanager
-def scattering_endpoint() -> Iterator[str]:
+def scattering_endpoint(host: str = "127.0.0.1") -> Iterator[str]:
     """The URL of an encoder that is no good."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Scattering)
+    server = ThreadingHTTPServer((host, 0), _Scattering)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/v1"
+        yield f"http://{host}:{server.server_port}/v1"
     finally:
         server.shutdown()
         server.server_close()
