@@ -133,11 +133,15 @@ class ObjectTarget:
     async def put_back(self, key: str, content: bytes) -> bool:
         """Have the blob there under its key; whether it was not."""
         path = f"{_checked(key)[:2]}/{key}"
-        if await self.store.create(path, content):
+        # What is sent in parts is written whatever is there: ask before.
+        is_conditional = len(content) <= self.store.conditional_bytes
+        if is_conditional and await self.store.create(path, content):
             return True
-        if await self.store.read(path) == content:
+        found = await self.store.read(path)
+        if found == content:
             return False
-        await self.store.delete([path])
+        if found is not None:
+            await self.store.delete([path])
         await self.store.create(path, content)
         return True
 

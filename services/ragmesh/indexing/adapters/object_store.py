@@ -44,6 +44,9 @@ _REFUSED = frozenset({"400", "401", "403", "404", "405", "501"})
 class ObjectStore:
     """What lies below one URL, by path; every error is one of ours."""
 
+    conditional_bytes = PART_BYTES
+    """What is larger is written over whatever is there."""
+
     def __init__(self, store: Any, place: ObjectPlace, clock: Clock) -> None:
         self._store = store
         self.url = place.url
@@ -51,7 +54,7 @@ class ObjectStore:
         self._breaker = Breaker(clock, self._left_alone, rest_seconds=_REST_SECONDS)
 
     async def create(self, path: str, content: bytes) -> bool:
-        """Write what is not there yet; False when something is."""
+        """Write what is not there yet; False when something is, unless it is sent in parts."""
         try:
             async with self._asking():
                 if len(content) > PART_BYTES:

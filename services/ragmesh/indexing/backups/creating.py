@@ -181,9 +181,12 @@ class _Draft:
         await self.place.remove([part.name for part in gone])
 
     async def take_back(self) -> None:
-        """Remove what was written, as well as it can be: without a manifest it is nothing."""
+        """Remove what was written, as well as it can be: without a manifest it is nothing.
+
+        The manifest, too: a store may have taken it although its answer was lost.
+        """
         with suppress(RagmeshError):
-            await self.place.remove([part.name for part in self.parts])
+            await self.place.remove([MANIFEST, *(part.name for part in self.parts)])
 
     def manifest(self, copy: _CatalogCopy, product: str, ended_at: datetime) -> Manifest:
         """What was copied."""

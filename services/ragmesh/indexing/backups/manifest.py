@@ -109,7 +109,10 @@ class Manifest:
             )
         if seal != _seal(told):
             raise BackupDamagedError(f"{MANIFEST} of {place} is not as it was written")
-        return _read(told)
+        try:
+            return _read(told)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BackupDamagedError(f"{MANIFEST} of {place} lacks what it must say") from error
 
 
 def _told(manifest: Manifest) -> dict[str, Any]:

@@ -8,13 +8,16 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import tarfile
+import zlib
 from collections.abc import Sequence
 from hashlib import sha256
 
 from ragmesh.core.errors import BackupDamagedError
 from ragmesh.indexing.backups.ports import Row
 
+_KEY = re.compile(r"[0-9a-f]{32}")
 _LEVEL = 1
 """Of compression: more takes longer than to write what it saves."""
 
@@ -31,7 +34,7 @@ def unpack_rows(name: str, content: bytes) -> list[Row]:
     try:
         text = gzip.decompress(content).decode("utf-8", "surrogatepass")
         return [json.loads(line) for line in text.split("\n") if line]
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise BackupDamagedError(f"{name} cannot be read") from error
 
 
@@ -51,9 +54,12 @@ def unpack_files(name: str, content: bytes) -> list[tuple[str, bytes]]:
     try:
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
             opened = [(entry.name, archive.extractfile(entry)) for entry in archive]
-            return [(key, file.read()) for key, file in opened if file is not None]
+            files = [(key, file.read()) for key, file in opened if file is not None]
     except tarfile.TarError as error:
         raise BackupDamagedError(f"{name} cannot be read") from error
+    if not all(_KEY.fullmatch(key) for key, _ in files):
+        raise BackupDamagedError(f"{name} holds something that is no file of a mesh")
+    return files
 
 
 def digest_of(content: bytes) -> str:

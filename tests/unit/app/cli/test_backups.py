@@ -6,6 +6,8 @@ import asyncio
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.unit.app.cli.conftest import Program
 from tests.unit.indexing.world import world
 
@@ -52,6 +54,19 @@ def test_a_damaged_backup_is_told_part_by_part_and_exits_1(
     assert f"damaged: {part.name} of {place} is not as it was written\n" in said.out
     said = program("backup", "verify", str(place), "--json")
     assert (said.code, len(json.loads(said.out)["flaws"])) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "to", ["https://store.example/bucket", "S3://bucket/x", "s3:/bucket", "s3://", "file://folder"]
+)
+def test_a_url_that_is_no_place_is_refused_and_never_the_name_of_a_folder(
+    program: Program, tmp_path: Path, to: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for command in ("create", "verify", "restore"):
+        said = program("backup", command, to, "--data-dir", f"{tmp_path}/data")
+        assert said.err.startswith(f"ragmesh: INVALID_SETTINGS: {to} names no place for backups")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_who_names_no_backup_learns_where_one_is(program: Program, tmp_path: Path) -> None:

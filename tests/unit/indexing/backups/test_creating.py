@@ -13,6 +13,7 @@ from ragmesh.core.errors import (
     BackupUnsettledError,
     NewerFormatError,
     StorageFullError,
+    StoreUnavailableError,
 )
 from ragmesh.indexing.backups import creating
 from ragmesh.indexing.backups.checking import flaws_of
@@ -89,9 +90,25 @@ async def test_a_place_that_is_full_keeps_nothing_that_looks_like_a_backup(room:
     place = MemoryPlace(room=room)
     with pytest.raises(StorageFullError):
         await maker_of(mesh_of(2)).make(place)
-    assert set(place.files) <= {MANIFEST}  # half of one may be there, where it was the last
-    with pytest.raises((BackupNotFoundError, BackupDamagedError)):
+    assert place.files == {}
+    with pytest.raises(BackupNotFoundError):
         await Backup.open(place)
+
+
+class Silent(MemoryPlace):
+    """Takes a manifest, and its answer is lost."""
+
+    async def create(self, name: str, content: bytes) -> None:
+        await super().create(name, content)
+        if name == MANIFEST:
+            raise StoreUnavailableError("no answer")
+
+
+async def test_no_manifest_is_left_of_a_backup_whose_parts_are_taken_back() -> None:
+    place = Silent()
+    with pytest.raises(StoreUnavailableError):
+        await maker_of(mesh_of(2)).make(place)
+    assert place.files == {}
 
 
 async def made_backup() -> MemoryPlace:
@@ -119,6 +136,26 @@ async def test_a_manifest_that_was_changed_is_not_believed() -> None:
         place.files[MANIFEST] = content
         with pytest.raises(BackupDamagedError):
             await Backup.open(place)
+
+
+@pytest.mark.parametrize("lacking", ["uid", "position", "tables"])
+async def test_a_sealed_manifest_that_lacks_something_is_damaged(lacking: str) -> None:
+    place = await made_backup()
+    told = json.loads(place.files[MANIFEST])
+    del told[lacking]
+    place.files[MANIFEST] = _sealed(told)
+    with pytest.raises(BackupDamagedError, match="lacks what it must say"):
+        await Backup.open(place)
+
+
+def test_parts_that_nobody_of_us_wrote_are_damaged() -> None:
+    packed = bytearray(pack_rows([["a", 1]] * 100))
+    packed[12] ^= 0xFF
+    with pytest.raises(BackupDamagedError):
+        unpack_rows("part", bytes(packed))
+    for name in ("../../escaped", "Z" * 32, ""):
+        with pytest.raises(BackupDamagedError):
+            unpack_files("part", pack_files([(name, b"")]))
 
 
 async def test_a_file_that_the_manifest_no_longer_counts_is_missed() -> None:

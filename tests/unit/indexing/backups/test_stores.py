@@ -22,7 +22,12 @@ from ragmesh.core.errors import (
 )
 from ragmesh.core.metadata import Metadata
 from ragmesh.core.pages import PageRequest
-from ragmesh.indexing.adapters.backup_files import FolderTarget, StoredFiles, require_folder
+from ragmesh.indexing.adapters.backup_files import (
+    FolderTarget,
+    ReadingOwner,
+    StoredFiles,
+    require_folder,
+)
 from ragmesh.indexing.adapters.backup_places import FolderPlace
 from ragmesh.indexing.adapters.blobs import open_file_blobs
 from ragmesh.indexing.adapters.catalog.copying import open_source
@@ -262,6 +267,15 @@ async def test_a_catalog_of_another_schema_is_not_copied(tmp_path: Path) -> None
         async with open_source(path):
             pass
     engine.dispose()
+
+
+async def test_files_that_are_read_together_may_each_ask_whose_they_are(tmp_path: Path) -> None:
+    async with filled(tmp_path / "source"):  # it holds the lock: the copy has one connection
+        catalog = places(tmp_path / "source").catalog
+        assert isinstance(catalog, Path)
+        async with open_source(catalog) as source:
+            owner = ReadingOwner(source)
+            assert len(set(await asyncio.gather(*(owner.identify() for _ in range(8))))) == 1
 
 
 async def test_what_is_not_there_is_not_backed_up_as_empty(tmp_path: Path) -> None:

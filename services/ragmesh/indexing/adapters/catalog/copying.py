@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -175,9 +175,16 @@ async def open_source(place: Path | PostgresPlace) -> AsyncIterator[SqlSource]:
 @dataclass(frozen=True, slots=True)
 class _SqliteFile:
     engine: Any
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """There is one connection, and files that are read at the same time may each ask it."""
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Run]:
+        async with self._turn, self._opened() as run:
+            yield run
+
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[Run]:
         connection = await asyncio.to_thread(self.engine.connect)
 
         async def run(unit: Unit[T]) -> T:
