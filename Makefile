@@ -109,7 +109,7 @@ test-servers: setup ## Run the adapters on real servers: Kafka, Weaviate, Postgr
 test-cluster: setup ## Install, kill, renew and refuse the chart on a real cluster, beside real servers (as root; that of KUBECONFIG, of `make cluster-up`, or one that it starts and takes away; CLUSTER=folder)
 	$(BIN)/python -m tools.programs cluster servers
 	scratch=$$(mktemp -d -p "$$(tools/scratch.sh)"); trap 'rm -rf "$$scratch"' EXIT; \
-	TMPDIR="$$scratch" $(CLUSTERED) run $(BIN)/pytest -m cluster tests/cluster
+	TMPDIR="$$scratch" $(CLUSTERED) run $(BIN)/pytest -rs -m cluster tests/cluster
 
 .PHONY: test-clients
 test-clients: setup ## Ask a mesh with clients in JavaScript, TypeScript and Go (needs npm; starts and stops the mesh)

@@ -105,17 +105,27 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
-def _commit_of(release: str) -> str:
+def find_commit(release: str) -> str | None:
     """The commit of a release: of its tag or, in a clone without tags, of its message."""
     tagged = _said(["git", "rev-parse", "--quiet", "--verify", f"refs/tags/{release}^{{commit}}"])
     if tagged.returncode == 0:
         return tagged.stdout.strip()
     message = f"^Release {re.escape(release.removeprefix('v'))}$"
-    if commit := _git("log", "-1", "--format=%H", "--extended-regexp", f"--grep={message}"):
-        return commit
-    raise ToolError(
-        f"this clone does not reach back to {release}: git fetch --tags, and --unshallow if need be"
-    )
+    return _git("log", "-1", "--format=%H", "--extended-regexp", f"--grep={message}") or None
+
+
+def is_shallow() -> bool:
+    """Whether this clone lacks the beginning of the history."""
+    return _git("rev-parse", "--is-shallow-repository") == "true"
+
+
+def _commit_of(release: str) -> str:
+    if (commit := find_commit(release)) is None:
+        raise ToolError(
+            f"this clone does not reach back to {release}: git fetch --tags, and --unshallow if "
+            "need be"
+        )
+    return commit
 
 
 def _take_out(commit: str, folder: Path) -> None:

@@ -109,6 +109,15 @@ class DebianProgram:
             return found
         if os.geteuid() != 0 or shutil.which("apt-get") is None:
             raise ToolError(f"{self.name} is not installed (Debian: apt install {self.package})")
+        # apt refuses a second one beside it: several of us wait for each other.
+        with locked(_kept() / "debian.lock"):
+            if self._find() is None:
+                self._install()
+        if (found := self._find()) is None:
+            raise ToolError(f"the package {self.package} has no {self.name}")
+        return found
+
+    def _install(self) -> None:
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         install = ["apt-get", "install", "-qq", "-y", "--no-install-recommends", self.package]
         try:
@@ -116,9 +125,6 @@ class DebianProgram:
         except ToolError:  # the lists of what there is are missing or old, and take longest
             _run(["apt-get", "update", "-qq"], ROOT, quiet)
             _run(install, ROOT, quiet)
-        if (found := self._find()) is None:
-            raise ToolError(f"the package {self.package} has no {self.name}")
-        return found
 
     def _find(self) -> Path | None:
         path = os.pathsep.join((self.folder, os.environ["PATH"], "/usr/sbin"))
@@ -149,15 +155,13 @@ def link_go_programs(programs: Iterable[Program]) -> Path:
 
 def made_once(name: str, source: Path, make: Make) -> Path:
     """The folder that `make` fills from `source`: whole, or not there; by one process at a time."""
-    kept = cache_folder() / "tools"
-    folder = kept / f"{name}-{_digest(source)}"
+    folder = _kept() / f"{name}-{_digest(source)}"
     if folder.exists():
         return folder
-    kept.mkdir(parents=True, exist_ok=True)
-    with locked(kept / f"{name}.lock"):
+    with locked(_kept() / f"{name}.lock"):
         if not folder.exists():
             print(f"tools: making {name}, once", flush=True)
-            with tempfile.TemporaryDirectory(dir=kept) as scratch:
+            with tempfile.TemporaryDirectory(dir=_kept()) as scratch:
                 made = Path(scratch) / name
                 made.mkdir()
                 make(made)
@@ -170,6 +174,13 @@ class Make(Protocol):
 
     def __call__(self, made: Path, /) -> None:
         """Fill it."""
+
+
+def _kept() -> Path:
+    """The folder of all that was made."""
+    folder = cache_folder() / "tools"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _digest(source: Path) -> str:

@@ -111,6 +111,21 @@ def test_a_release_that_the_clone_does_not_reach_is_told_with_what_to_fetch(
         have_image(builder, Recipe(), "v0.0.9")
 
 
+def test_a_clone_that_lacks_the_beginning_of_the_history_says_so(
+    history: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not recipe.is_shallow()
+    assert recipe.find_commit("v0.1.0") is not None
+
+    _git(history, "commit", "--quiet", "--allow-empty", "--message=Begin 0.2.0")
+    shallow = tmp_path / "shallow"
+    _git(tmp_path, "clone", "--quiet", "--depth=1", history.as_uri(), str(shallow))
+    monkeypatch.setattr(recipe, "ROOT", shallow)
+
+    assert recipe.is_shallow()
+    assert recipe.find_commit("v0.1.0") is None
+
+
 def test_other_arguments_make_another_image_of_another_name(builder: MemoryBuilder) -> None:
     names = {have_image(builder, Recipe(weights=weights)).tag for weights in ("exact", "none")}
 
