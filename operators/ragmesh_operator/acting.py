@@ -35,7 +35,8 @@ from ragmesh_operator.values import CollectionResource, collection_resource
 
 OPERATOR = "operator"
 _EVER = 2**63 - 1
-_MENDS = (CreateCollection, WantIndex, SetAccess)
+MENDS = (CreateCollection, WantIndex, SetAccess)
+"""Steps that are an occurrence where everything was carried out already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +57,12 @@ class Actor:
             await self._set_finalizer(wanted, step)
         else:
             await self._tell_mesh(step, acting_for(wanted, tenant_uid), wanted.key.name)
-        if isinstance(step, _MENDS) and wanted.status.applied_generation == wanted.generation:
-            told = f"{type(step).__name__}: the mesh had something else than the resource says"
-            await self.cluster.tell(wanted.key, wanted.uid, Occurrence("DriftCorrected", told))
         return None
+
+    async def tell_drift(self, step: Action, wanted: CollectionResource) -> None:
+        """Say that the mesh had changed although the resource had not."""
+        told = f"{type(step).__name__}: the mesh had something else than the resource says"
+        await self.cluster.tell(wanted.key, wanted.uid, Occurrence("DriftCorrected", told))
 
     async def release(self, name: str, acting: Machine) -> None:
         """Let anybody change a collection; one that is gone is nobody's."""

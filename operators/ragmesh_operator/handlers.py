@@ -26,8 +26,8 @@ def registry_for(listener: Listener, login: Callable[[], kopf.ConnectionInfo]) -
         return login()
 
     for kind in KINDS:
-
-        def tell(event: Any, plural: str = kind.plural, **_: Any) -> None:
+        # A coroutine: kopf calls any other function in a thread, and listeners are of the loop's.
+        async def tell(event: Any, plural: str = kind.plural, **_: Any) -> None:
             body = event["object"]
             metadata = body["metadata"]
             key = Key(plural, metadata["namespace"], metadata["name"])

@@ -10,7 +10,7 @@ from typing import Any
 
 from ragmesh.chassis.lifecycle import Tasks
 from ragmesh.core.clock import Clock
-from ragmesh.core.errors import RagmeshError
+from ragmesh.core.errors import InvalidError, RagmeshError
 from ragmesh_operator.autoscaling import NONE, Autoscaler
 from ragmesh_operator.ports import Mesh, Resources
 from ragmesh_operator.reconciling import CollectionReconciler
@@ -56,6 +56,8 @@ class Operating:
     """Resources that are gone and whose collections are still kept."""
     _known: dict[Key, CollectionResource] = field(default_factory=dict)
     """Resources as they were last told: what is wanted of the indexers."""
+    _has_listed: bool = False
+    """Whether none that was there before is unknown."""
 
     @classmethod
     @asynccontextmanager
@@ -82,6 +84,7 @@ class Operating:
                 continue
             before = self.scaler.known
             try:
+                await self._list_once()
                 await self.scaler.look(self._known.values())
             except RagmeshError as error:
                 _log.warning("the indexers could not be looked at", extra={"reason": error.reason})
@@ -95,16 +98,31 @@ class Operating:
         A status is looked at when its turn comes. Counts change all the time while documents come
         in: whoever looked again after each status of its own would write without an end.
         """
-        if key.plural == COLLECTION.plural:
-            told, before = collection_resource(body, key.plural), self._known.get(key)
-            if is_gone:
-                self._gone[key] = told
-                self._known.pop(key, None)
-            else:
-                self._known[key] = told
-                if before is not None and told.asks_as(before):
-                    return
-        self.rounds.wake(key)
+        try:
+            is_new = key.plural != COLLECTION.plural or self._learn(key, body, is_gone)
+        except InvalidError:
+            is_new = True  # what is wrong with it, its look says
+        if is_new:
+            self.rounds.wake(key)
+
+    def _learn(self, key: Key, body: Mapping[str, Any], is_gone: bool) -> bool:
+        """Keep a collection as it was told; whether anything but its status is new."""
+        told, before = collection_resource(body, key.plural), self._known.get(key)
+        if is_gone:
+            self._gone[key] = told
+            self._known.pop(key, None)
+            return True
+        self._known[key] = told
+        return before is None or not told.asks_as(before)
+
+    async def _list_once(self) -> None:
+        """Know all resources: a wish that is not told yet is no wish that is gone."""
+        if self._has_listed:
+            return
+        for body in await self.collections.cluster.list(COLLECTION.plural):
+            metadata = body["metadata"]
+            self.told(Key(COLLECTION.plural, metadata["namespace"], metadata["name"]), body, False)
+        self._has_listed = True
 
     async def look(self, key: Key) -> Look:
         """Look at one resource, or let go of one that is gone."""
@@ -113,7 +131,13 @@ class Operating:
             await self.collections.let_go(last)
             self._gone.pop(key, None)
         kind = self.collections if key.plural == COLLECTION.plural else self.tenants
+        before = self._known.get(key)
         found = await kind.reconcile(key)
-        if found.is_gone and key not in self._gone:
-            self.rounds.forget(key)
+        if not found.is_gone or key in self._gone:
+            return found
+        known = self._known.get(key)
+        if known is not None and before is not None and known.uid == before.uid:
+            self._gone[key] = self._known.pop(key)  # nobody told: it went while nobody watched
+            return Look(is_moving=True)
+        self.rounds.forget(key)
         return found

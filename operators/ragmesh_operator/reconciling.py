@@ -17,7 +17,7 @@ from ragmesh.core.errors import (
     RagmeshError,
     RequesterOutdatedError,
 )
-from ragmesh_operator.acting import Actor, acting_for, former_keeper
+from ragmesh_operator.acting import MENDS, Actor, acting_for, former_keeper
 from ragmesh_operator.planning import SetFinalizer, WantIndex, is_overdue, plan
 from ragmesh_operator.ports import Mesh, Resources
 from ragmesh_operator.reporting import Outcome, Scaling, Trouble, camel, status_of
@@ -46,6 +46,8 @@ class _Pass:
     wanted: CollectionResource
     seen: Seen | None = None
     order: Order | None = None
+    applied: int = 0
+    """Generation that the mesh had taken before."""
 
     def take(self, again: CollectionResource, *, applied: int) -> None:
         """Go on with the resource as it is by now, and with what the mesh has taken of it."""
@@ -67,7 +69,8 @@ class CollectionReconciler:
         wanted = await self._read(key)
         if wanted is None:
             return Look(is_gone=True)
-        now = _Pass(wanted, order=wanted.status.migration.command)
+        status = wanted.status
+        now = _Pass(wanted, order=status.migration.command, applied=status.applied_generation)
         try:
             outcome = await self._carry_out(now)
         except RequesterOutdatedError:
@@ -78,7 +81,7 @@ class CollectionReconciler:
             await self._tell(now.wanted, outcome)
         migration = None if outcome.seen is None else outcome.seen.migration
         goes_on = migration is not None and not migration.phase.rests
-        return Look(is_moving=goes_on or not outcome.settled)
+        return Look(is_moving=goes_on or outcome.may_pass)
 
     async def let_go(self, last: CollectionResource) -> None:
         """The resource is gone without a finalizer: whoever likes may change the collection now."""
@@ -105,7 +108,9 @@ class CollectionReconciler:
             except RequesterOutdatedError:
                 raise
             except CollectionKeptError as error:
-                trouble = None if await self._take_over(now, error) else _trouble(error)
+                if not await self._take_over(now, error):
+                    trouble = _trouble(error)
+                    await self._leave_to_others(now.wanted)
             except ConflictError:
                 pass  # it was changed meanwhile: as it is now, perhaps nothing is in the way
             except RagmeshError as error:
@@ -126,13 +131,23 @@ class CollectionReconciler:
         actor = Actor(self.mesh, self.cluster)
         for step in steps:
             now.order = await actor.act(step, now.wanted, now.seen.tenant_uid) or now.order
+            if isinstance(step, MENDS) and now.applied == now.wanted.generation:
+                await actor.tell_drift(step, now.wanted)
             if isinstance(step, WantIndex):
                 now.take(now.wanted, applied=now.wanted.generation)
         return not steps
 
     async def _give_up_overdue(self, wanted: CollectionResource) -> None:
-        if is_overdue(wanted, self.clock.now()) and FINALIZER in wanted.finalizers:
-            gone = SetFinalizer(present=False, incomplete=True)
+        if is_overdue(wanted, self.clock.now()):
+            await self._let_end(wanted, SetFinalizer(present=False, incomplete=True))
+
+    async def _leave_to_others(self, wanted: CollectionResource) -> None:
+        """What another resource keeps has never been of this one: nothing is left to clean up."""
+        if wanted.deleted_at is not None:
+            await self._let_end(wanted, SetFinalizer(present=False))
+
+    async def _let_end(self, wanted: CollectionResource, gone: SetFinalizer) -> None:
+        if FINALIZER in wanted.finalizers:
             await Actor(self.mesh, self.cluster).act(gone, wanted, "")
 
     async def _take_over(self, now: _Pass, error: CollectionKeptError) -> bool:

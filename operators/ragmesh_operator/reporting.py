@@ -80,6 +80,11 @@ class Outcome:
     settled: bool = False
     """Whether everything was carried out."""
 
+    @property
+    def may_pass(self) -> bool:
+        """Whether something is left to do that may be done soon, with nobody changing anything."""
+        return not self.settled and (self.trouble is None or self.trouble.passes)
+
 
 def camel(reason: str) -> str:
     """QUALITY_GATE_FAILED as QualityGateFailed."""

@@ -47,7 +47,7 @@ class TenantReconciler:
         except RagmeshError as error:
             trouble = Trouble(camel(error.reason), error.message, passes=error.kind.transient)
         await self._tell(wanted, trouble, uid)
-        return Look(is_moving=trouble is not None)
+        return Look(is_moving=trouble is not None and trouble.passes)
 
     async def _settle(self, wanted: TenantResource) -> Tenant:
         caller, name = Machine(OPERATOR), wanted.key.name

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from ragmesh.core.callers import Requester
 from ragmesh.core.documents import Collection
+from ragmesh.core.errors import InvalidError
 from ragmesh.core.migrations import Migration
 from ragmesh_operator.resources import CollectionSpec, Part, TenantSpec
 from ragmesh_operator.statuses import CollectionStatus, TenantStatus
@@ -63,12 +64,12 @@ TenantResource = Resource[TenantSpec, TenantStatus]
 
 
 def collection_resource(body: Mapping[str, Any], plural: str) -> CollectionResource:
-    """A RAGCollection out of what the API server sent."""
+    """A RAGCollection out of what the API server sent; InvalidError if it is not understood."""
     return _resource(body, plural, CollectionSpec, CollectionStatus)
 
 
 def tenant_resource(body: Mapping[str, Any], plural: str) -> TenantResource:
-    """A RAGTenant out of what the API server sent."""
+    """A RAGTenant out of what the API server sent; InvalidError if it is not understood."""
     return _resource(body, plural, TenantSpec, TenantStatus)
 
 
@@ -81,12 +82,16 @@ def _resource(
         known = status.model_validate(body.get("status") or {})
     except ValidationError:  # of another version of the operator; it is derived anew anyway
         known = status()
+    try:
+        asked = spec.model_validate(body["spec"])
+    except ValidationError as error:  # the cluster has definitions of another version
+        raise InvalidError(f"{metadata['name']} is not understood: {error}") from error
     return Resource(
         key=Key(plural, metadata["namespace"], metadata["name"]),
         uid=metadata["uid"],
         generation=metadata["generation"],
         resource_version=metadata["resourceVersion"],
-        spec=spec.model_validate(body["spec"]),
+        spec=asked,
         status=known,
         annotations=dict(metadata.get("annotations") or {}),
         finalizers=tuple(metadata.get("finalizers") or ()),

@@ -54,8 +54,10 @@ class Rounds:
         self._changed.set()
 
     def forget(self, key: Key) -> None:
-        """It is gone."""
-        self._entries.pop(key, None)
+        """It is gone, unless something was told of it since the look began."""
+        entry = self._entries.get(key)
+        if entry is not None and not entry.woken:
+            del self._entries[key]
 
     @property
     def keys(self) -> frozenset[Key]:

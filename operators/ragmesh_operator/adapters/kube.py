@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ragmesh.core.clock import Clock
-from ragmesh.core.errors import ConflictError, InvalidError, NotFoundError
+from ragmesh.core.errors import DeniedError, InvalidError, NotFoundError
 from ragmesh.core.ids import new_uid
 from ragmesh_operator.adapters.api_server import APPLY, JSON_PATCH, MANAGER, MERGE, ApiServer
 from ragmesh_operator.ports import Occurrence
@@ -17,6 +18,7 @@ from ragmesh_operator.values import Key
 
 _KIND = {one.plural: one.kind for one in KINDS}
 _PAGE = "500"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +137,10 @@ class KubeResources:
         }
         try:
             await self.api.call("POST", f"/api/v1/namespaces/{key.namespace}/events", body=event)
-        except (NotFoundError, ConflictError):  # the namespace is going
-            return
+        except (NotFoundError, DeniedError) as error:
+            # A namespace that is going takes no more of them, and what is told must not hold it up.
+            facts = {"told": what.reason, "reason": error.reason, "detail": error.message}
+            _log.warning("an event could not be made", extra=facts)
 
 
 def path_of(key: Key) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from ragmesh.core.errors import InvalidError, NotFoundError
+import pytest
+
+from ragmesh.core.errors import DeniedError, InvalidError, NotFoundError
 from ragmesh.testing.clocks import ManualClock
 from ragmesh_operator.adapters.api_server import APPLY, JSON_PATCH, MERGE, ApiServer
 from ragmesh_operator.adapters.kube import KubeResources
@@ -104,6 +106,16 @@ async def test_an_event_names_its_resource() -> None:
     ((method, path, _, body),) = recorder.written
     assert (method, path) == ("POST", "/api/v1/namespaces/docs/events")
     assert (body["type"], body["involvedObject"]["uid"]) == ("Warning", "uid-1")
+
+
+async def test_a_namespace_that_is_going_takes_no_event_and_holds_nothing_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    going = DeniedError("the API server answered 403: it is being terminated")
+    kube, recorder = resources({"/api/v1/namespaces/docs/events": going})
+    await kube.tell(KEY, "uid-1", Occurrence("CleanupIncomplete", "sentence", is_warning=True))
+    assert recorder.written == []
+    assert [record.__dict__["told"] for record in caplog.records] == ["CleanupIncomplete"]
 
 
 async def test_an_annotation_that_changed_between_is_left_alone() -> None:

@@ -1,0 +1,145 @@
+"""What nobody told the operator it finds at its next look; nothing ends it, and nothing hangs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from ragmesh.core.callers import Principal
+from ragmesh.core.errors import InvalidError
+from ragmesh.core.migrations import IndexChange
+from ragmesh_operator.autoscaling import Autoscaler
+from ragmesh_operator.operating import Operating
+from ragmesh_operator.tenants import TenantReconciler
+from ragmesh_operator.values import Key, Look
+from ragmesh_operator.working import Rounds
+from tests.unit.operators.test_autoscaling import FakeBacklog, FakeWorkloads, scaler
+from tests.unit.operators.world import World, world
+
+_TURNS = 50
+
+
+def operating(made: World, by: Autoscaler | None = None) -> Operating:
+    tenants = TenantReconciler(made.mesh, made.cluster, made.clock)
+    found = Operating(made.operator, tenants, Rounds(made.operator.reconcile, made.clock), by)
+    found.rounds.reconcile = found.look
+    return found
+
+
+async def let_run(task: asyncio.Task[None]) -> None:
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
+    assert not task.done(), task
+
+
+async def test_a_collection_whose_resource_went_unseen_is_released() -> None:
+    made = await world()
+    operator = operating(made)
+    key = made.cluster.create("handbook", {"autoscaling": {"provider": "native"}})
+    operator.told(key, made.cluster.bodies[key], False)
+    await operator.look(key)
+    del made.cluster.bodies[key]
+    while (await operator.look(key)).is_moving:
+        pass
+    (tenant_uid, _name) = next(iter(made.mesh.collections))
+    admin = Principal(tenant_uid, "ada", roles=frozenset({"admin"}))
+    await made.mesh.want_index(admin, "handbook", IndexChange())
+    assert key not in operator._known
+
+
+async def test_a_resource_that_is_made_while_its_namesake_goes_is_looked_at() -> None:
+    made = await world()
+    operator = operating(made)
+    key = made.cluster.create("handbook", {}, uid="first")
+    operator.told(key, made.cluster.bodies[key], False)
+    read = made.cluster.read
+
+    async def read_late(asked: Key) -> Mapping[str, Any] | None:
+        """Answers what was there when it was asked; meanwhile one of the same name is made."""
+        found = await read(asked)
+        if found is None and asked not in made.cluster.bodies:
+            made.cluster.create("handbook", {}, uid="second")
+            operator.told(key, made.cluster.bodies[key], False)
+        return found
+
+    task = asyncio.create_task(operator.rounds.run())
+    try:
+        await let_run(task)
+        gone = made.cluster.bodies.pop(key)
+        made.cluster.read = read_late  # type: ignore[method-assign]
+        operator.told(key, gone, True)
+        await let_run(task)
+        assert made.cluster.condition(key, "Ready")[0] == "True"
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_spec_of_another_version_of_the_definition_ends_nobody() -> None:
+    made = await world()
+    operator = operating(made)
+    strange = made.cluster.create("strange", {})
+    made.cluster.bodies[strange]["spec"]["invented"] = True
+    plain = made.cluster.create("plain", {})
+    task = asyncio.create_task(operator.rounds.run())
+    try:
+        for key in (strange, plain):
+            operator.told(key, made.cluster.bodies[key], False)
+        await let_run(task)
+        assert made.cluster.condition(plain, "Ready")[0] == "True"
+        assert "status" not in made.cluster.bodies[strange]
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_fresh_operator_leaves_its_scaled_object_until_it_knows_the_resources() -> None:
+    made = await world()
+    made.cluster.create("handbook", {"autoscaling": {"provider": "keda"}})
+    workloads = FakeWorkloads(keda=True)
+    operator = operating(made, scaler(workloads, FakeBacklog()))
+    task = asyncio.create_task(operator.scale(5.0))
+    try:
+        await let_run(task)
+        await made.clock.advance(5.0)
+        await let_run(task)
+        assert (workloads.deleted, len(workloads.applied)) == (0, 1)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_deletion_ends_where_another_resource_keeps_the_collection() -> None:
+    made = await world()
+    first = made.cluster.create("handbook", {}, uid="first")
+    await made.look(first)
+    other = Key(first.plural, "elsewhere", "handbook")
+    body = {**made.cluster.bodies[first]}
+    body["metadata"] = dict(body["metadata"], namespace="elsewhere", uid="second")
+    body["spec"] = dict(body["spec"], deletionPolicy="Delete")
+    body.pop("status")
+    made.cluster.bodies[other] = body
+    await made.look(other)
+    assert made.cluster.condition(other, "Stalled") == ("True", "CollectionKept")
+    made.cluster.delete(other)
+    await made.look(other)
+    assert other not in made.cluster.bodies
+    assert made.mesh.collections
+    assert made.cluster.condition(first, "Ready")[0] == "True"
+
+
+async def test_what_the_resource_says_anew_is_no_drift() -> None:
+    made = await world()
+    key = made.cluster.create("handbook", {})
+    await made.look(key)
+    made.cluster.edit(key, defaultAccess="restricted")
+    await made.look(key)
+    assert made.cluster.told == []
+
+
+async def test_what_cannot_pass_by_itself_is_not_tried_all_the_time() -> None:
+    made = await world()
+    key = made.cluster.create("handbook", {})
+    made.mesh.error = InvalidError("it cannot be")
+    assert await made.look(key) == Look(is_moving=False)
