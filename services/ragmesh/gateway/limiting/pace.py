@@ -16,6 +16,8 @@ _FIRST = 10.0
 """Searches in a span that are believed to be borne before it is known."""
 _CROWD = 2.5
 """So many times what is borne are a crowd: a gateway that stands in for another sees twice."""
+_STILL = 1.5
+"""As long as so many times come it stays one: few searches a span come and end unevenly."""
 _FORGETTING = 0.05
 """What is borne falls by this share, of what it was too high, in a span with refusals."""
 
@@ -39,13 +41,16 @@ class Pace:
         self._before = 0
         """How many came in the span before."""
         self._borne = _FIRST
+        self._is_crowd = False
 
     @property
     def is_borne(self) -> bool:
         """Whether no more come than are known to be borne, or little more."""
         self._turn()
         left = self._now.number + 1 - self._clock.monotonic() / _SPAN_SECONDS
-        return self._now.came + left * self._before <= _CROWD * self._borne
+        come = self._now.came + left * self._before
+        self._is_crowd = come > (_STILL if self._is_crowd else _CROWD) * self._borne
+        return not self._is_crowd
 
     def came(self) -> None:
         """A search was asked for."""

@@ -11,7 +11,8 @@ All of this is for crowds. As long as no more come than were answered before, sl
 to refuse: replicas end and start, or the machine does something else, and it passes.
 
 Places are shared as those of the gate are: in a crowd a key may hold so many times as many as are
-free, a tenant twice that, so that whoever comes beside a flood finds one.
+free, a tenant twice that, and the last one is for a key that has none, so that whoever comes beside
+a flood finds one.
 
 The rule of the limit is that of Netflix's gradient limit and of Envoy's adaptive concurrency, whose
 window of few requests is ours: without it, a crowd that never ends would be the measure of itself.
@@ -41,8 +42,8 @@ UNHURRIED = 40
 start, each may take a second or two, and those who ask are better off waiting for it."""
 _FIRST = 16.0
 _KEY_SHARE, _TENANT_SHARE = 4, 8
-"""Alone, a key may hold four fifths of the places. They are fewer than the gate's, and most are
-work that has begun."""
+"""Alone, a key may hold four fifths of the places, and never the last. They are fewer than the
+gate's, and most are work that has begun."""
 _ALONE = 2
 """Searches at a time, this one among them, that tell how long one takes."""
 _TOLERANCE = 1.5
@@ -142,6 +143,8 @@ class SearchRoom:
     def _has_place(self, holders: tuple[str, str]) -> bool:
         free = self.limit - self._under_way
         key, tenant = (self._held[holder] for holder in holders)
+        if free == 1 and key:
+            return False  # of few places the shares alone leave none to whoever else comes
         return key < _KEY_SHARE * free and tenant < _TENANT_SHARE * free
 
     def _refuse_crowd(self, now: float, holders: tuple[str, str]) -> None:

@@ -112,8 +112,9 @@ def test_of_five_times_what_can_be_done_nearly_all_that_can_is_done_in_time(
     assert len(shop.told) == len(shop.refused)
 
 
-def test_beside_a_crowd_of_one_whoever_else_comes_finds_a_place() -> None:
-    shop = Shop(2).serve(by_chance(300, 10))
+@pytest.mark.parametrize("processors", [1, 2])
+def test_beside_a_crowd_of_one_whoever_else_comes_finds_a_place(processors: int) -> None:
+    shop = Shop(processors).serve(by_chance(300, 10))
     room = shop.room
     with ExitStack() as inside:
         with suppress(OverloadedError):
@@ -122,6 +123,15 @@ def test_beside_a_crowd_of_one_whoever_else_comes_finds_a_place() -> None:
         inside.enter_context(room.place("small", EVE))
         with pytest.raises(OverloadedError):
             inside.enter_context(room.place("small", ANN))
+
+
+def test_a_crowd_that_was_noticed_stays_one_though_few_searches_come_and_end_unevenly() -> None:
+    crowd = 3 * 2 / SECONDS["large"]
+    shop = Shop(2).serve(by_chance(crowd, 40, ("large",)))
+    shop.taken.clear()
+    shop.serve(by_chance(crowd, 60, ("large",)))
+    late = sum(seconds > 8 * 1.3 * SECONDS["large"] for seconds in shop.taken)
+    assert late <= 0.25 * len(shop.taken)
 
 
 def test_below_what_can_be_done_nobody_is_refused() -> None:
