@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.charts.rendering import Refused, example, laid_over, rendered_text
+from tests.charts.rendering import Refused, example, laid_over, of_kind, rendered, rendered_text
 
 pytestmark = pytest.mark.charts
 
@@ -109,6 +109,44 @@ MEANINGS: dict[str, tuple[str, dict[str, Any], str]] = {
         {"settings": {"generation": {"endpoints": [{"name": "m", "api_key": "x"}]}}},
         "is a secret and would stand in the annotations of pods",
     ),
+    **{
+        f"a password in {place}": (
+            "distributed",
+            {place.split(".")[0]: {place.split(".")[1]: url}},
+            f"{place} has a password",
+        )
+        for place, url in (
+            ("cache.url", "redis://:of-redis@redis.backing:6379/0"),
+            ("events.url", "kafka://mesh:of-kafka@kafka.backing:9092"),
+            ("index.url", "weaviate://mesh:of-weaviate@weaviate.backing"),
+            ("blobs.endpoint", "http://mesh:of-s3@s3.backing:9490"),
+        )
+    },
+    "a password in a URL of settings": (
+        "distributed",
+        {"settings": {"telemetry": {"otlp_endpoint": "http://mesh:of-otlp@collector:4317"}}},
+        "settings.telemetry.otlp_endpoint has a password",
+    ),
+    "no pod that may be away, in per cent": (
+        "distributed",
+        {"gateway": {"podDisruptionBudget": {"maxUnavailable": "0%"}}},
+        "gateway.podDisruptionBudget.maxUnavailable is 0",
+    ),
+    "no pod too many, in per cent": (
+        "distributed",
+        {"gateway": {"maxSurge": "0%"}},
+        "gateway.maxSurge is 0",
+    ),
+    "a label of selectors on everything": (
+        "distributed",
+        {"commonLabels": {"app.kubernetes.io/component": "rag"}},
+        "commonLabels sets app.kubernetes.io/component",
+    ),
+    "a label of selectors on pods": (
+        "distributed",
+        {"gateway": {"podLabels": {"app.kubernetes.io/instance": "rag"}}},
+        "gateway.podLabels sets app.kubernetes.io/instance",
+    ),
     "an end before the longest stream": (
         "distributed",
         {"gateway": {"terminationGracePeriodSeconds": 30}},
@@ -162,3 +200,14 @@ def test_values_that_contradict_each_other_are_refused_in_a_sentence(case: str) 
         rendered_text(laid_over(example(base), values))
     assert said in caught.value.why
     assert "These values cannot work" in caught.value.why
+
+
+def test_a_quota_of_any_unit_is_compared_with_what_the_release_needs() -> None:
+    units = {"2": 2.0, "500m": 0.5, "1E": 1e18, "1Pi": 2.0**50, "1Ei": 2.0**60, "3k": 3e3}
+    told = {
+        f"of-{at}": f'{{{{ include "ragmesh.thousandths" "{one}" }}}}'
+        for at, one in enumerate(units)
+    }
+    shown = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "shown"}, "data": told}
+    (found,) = of_kind(rendered(example("embedded") | {"extraObjects": [shown]}), "ConfigMap")
+    assert [float(one) / 1000 for one in found["data"].values()] == list(units.values())

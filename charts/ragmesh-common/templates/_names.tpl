@@ -58,3 +58,14 @@ annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
+
+{{/* Faults, as a list: given labels that would be the selectors' own. A list of their place and of them. */}}
+{{- define "ragmesh-common.selectorFaults" -}}
+{{- $place := index . 0 -}}
+{{- $given := index . 1 | default dict -}}
+{{- range list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" }}
+{{- if hasKey $given . }}
+- {{ printf "%s sets %s, by which the chart finds its pods: choose another name" $place . | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}

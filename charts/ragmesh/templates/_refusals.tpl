@@ -14,6 +14,12 @@ is told at once.
 
 {{- define "ragmesh.faults.shape" -}}
 {{- $v := .Values -}}
+{{- include "ragmesh-common.selectorFaults" (list "commonLabels" $v.commonLabels) }}
+{{- range $place, $url := dict "events.url" $v.events.url "index.url" $v.index.url "cache.url" $v.cache.url "blobs.endpoint" $v.blobs.endpoint "backup.endpoint" $v.backup.endpoint }}
+{{- if include "ragmesh.hasPassword" $url }}
+- {{ printf "%s has a password, which would stand in the annotations of pods: put it into a Secret, as the values below %s say" $place (splitList "." $place | first) | quote }}
+{{- end }}
+{{- end }}
 {{- if not $v.identity.existingSecret }}
 - {{ printf "identity.existingSecret is missing: run `ragmesh keys create --offline --services --into identity`, then `kubectl create secret generic ragmesh-identity --from-file=identity --namespace %s`, and set identity.existingSecret=ragmesh-identity" .Release.Namespace | quote }}
 {{- end }}
@@ -98,6 +104,9 @@ cache.redis.prefix: is the value cache.prefix
 - {{ printf "%s.%s is not to be set: it %s" $place $name $why | quote }}
 {{- end }}
 {{- end -}}
+{{- range include "ragmesh.passwordsIn" (list $place $settings) | fromYamlArray }}
+- {{ printf "%s has a password, which would stand in the annotations of pods: leave it out, and have a file of `existingSecret` say it where a setting takes one" . | quote }}
+{{- end }}
 {{- range include "ragmesh.secretsIn" (list $place $settings) | fromYamlArray }}
 - {{ printf "%s is a secret and would stand in the annotations of pods: put it into a Secret, name that with `existingSecret` of the workload, and set %s_file to /etc/ragmesh/keys/KEY" . . | quote }}
 {{- end }}
@@ -110,6 +119,24 @@ cache.redis.prefix: is the value cache.prefix
 {{- $keys := index . 1 -}}
 {{- if and (kindIs "map" $node) (hasKey $node (first $keys)) -}}
 {{- if eq (len $keys) 1 -}}true{{- else -}}{{- include "ragmesh.reaches" (list (index $node (first $keys)) (rest $keys)) -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Whether a text is a URL that has a password. */}}
+{{- define "ragmesh.hasPassword" -}}
+{{- if regexMatch "^[a-z0-9+]+://[^/?#@]*:[^/?#]*@" (toString .) -}}true{{- end -}}
+{{- end -}}
+
+{{/* Places of URLs in settings that have a password. */}}
+{{- define "ragmesh.passwordsIn" -}}
+{{- $place := index . 0 -}}
+{{- $node := index . 1 -}}
+{{- if kindIs "map" $node -}}
+{{- range $key, $value := $node -}}{{ include "ragmesh.passwordsIn" (list (printf "%s.%s" $place $key) $value) }}{{- end -}}
+{{- else if kindIs "slice" $node -}}
+{{- range $position, $value := $node -}}{{ include "ragmesh.passwordsIn" (list (printf "%s[%d]" $place $position) $value) }}{{- end -}}
+{{- else if and (kindIs "string" $node) (include "ragmesh.hasPassword" $node) }}
+- {{ $place }}
 {{- end -}}
 {{- end -}}
 
@@ -137,6 +164,7 @@ cache.redis.prefix: is the value cache.prefix
 {{- range $name := (include "ragmesh.names" . | fromYaml).names -}}
 {{- $workload := include "ragmesh.workload" (list $root $name) | fromYaml -}}
 {{- $values := $workload.values -}}
+{{- include "ragmesh-common.selectorFaults" (list (printf "%s.podLabels" $name) $values.podLabels) }}
 {{- $most := int (ternary $values.autoscaling.maxReplicas $values.replicas (or $values.autoscaling.enabled $values.autoscaling.external)) -}}
 {{- if eq $name "embedded" }}
 {{- if or (ne (int $values.replicas) 1) $values.autoscaling.enabled $values.autoscaling.external }}
@@ -161,10 +189,10 @@ cache.redis.prefix: is the value cache.prefix
 {{- if lt (int $workload.terminationGracePeriodSeconds) (int $workload.shortestEnding) }}
 - {{ printf "%s.terminationGracePeriodSeconds is %d, and its pods may need %d to end what is under way: leave it out, or lower internal.grace_seconds in settings" $name (int $workload.terminationGracePeriodSeconds) (int $workload.shortestEnding) | quote }}
 {{- end }}
-{{- if and $values.podDisruptionBudget.enabled (eq (toString $values.podDisruptionBudget.maxUnavailable) "0") }}
+{{- if and $values.podDisruptionBudget.enabled (has (toString $values.podDisruptionBudget.maxUnavailable) (list "0" "0%")) }}
 - {{ printf "%s.podDisruptionBudget.maxUnavailable is 0: no node with one of its pods could ever be emptied; set 1" $name | quote }}
 {{- end }}
-{{- if eq (toString $values.maxSurge) "0" }}
+{{- if has (toString $values.maxSurge) (list "0" "0%") }}
 - {{ printf "%s.maxSurge is 0: as no pod may be away, none could ever be renewed; set 1" $name | quote }}
 {{- end }}
 {{- end -}}
@@ -246,7 +274,7 @@ cache.redis.prefix: is the value cache.prefix
 {{- define "ragmesh.thousandths" -}}
 {{- $text := toString . -}}
 {{- $unit := regexFind "[A-Za-z]*$" $text -}}
-{{- $factors := dict "m" 1 "" 1e3 "k" 1e6 "M" 1e9 "G" 1e12 "T" 1e15 "Ki" 1.024e6 "Mi" 1.048576e9 "Gi" 1.073741824e12 "Ti" 1.099511627776e15 -}}
+{{- $factors := dict "m" 1 "" 1e3 "k" 1e6 "M" 1e9 "G" 1e12 "T" 1e15 "P" 1e18 "E" 1e21 "Ki" 1.024e6 "Mi" 1.048576e9 "Gi" 1.073741824e12 "Ti" 1.099511627776e15 "Pi" 1.125899906842624e18 "Ei" 1.152921504606846976e21 -}}
 {{- mulf (trimSuffix $unit $text | float64) (index $factors $unit | default 1e3) | printf "%.0f" -}}
 {{- end -}}
 
