@@ -119,10 +119,13 @@ def test_no_pod_may_do_what_restricted_forbids(any_manifests: list[Manifest]) ->
             assert {"requests", "limits"} <= container["resources"].keys()
 
 
-def test_no_pod_is_told_of_services_or_given_a_token(manifests: list[Manifest]) -> None:
+def test_no_pod_is_told_of_services_or_given_a_token_but_who_asks_for_rollouts(
+    manifests: list[Manifest],
+) -> None:
     for pod in pods(manifests):
+        asks = component(pod) == "await-rollouts"
         assert pod["spec"]["enableServiceLinks"] is False
-        assert pod["spec"]["automountServiceAccountToken"] is False
+        assert pod["spec"]["automountServiceAccountToken"] is asks
 
 
 def test_every_workload_is_probed_three_times(manifests: list[Manifest]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import runpy
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 
 from ragmesh.app.settings import Settings
 from tests.charts.rendering import (
+    CHART,
     Manifest,
     component,
     example,
@@ -145,6 +147,63 @@ def test_a_new_chart_version_alone_rolls_nothing(name: str) -> None:
     for workload in workloads(rendered(example(name))).values():
         labels: Mapping[str, str] = pod_of(workload)["metadata"]["labels"]
         assert not {"helm.sh/chart", "app.kubernetes.io/version"} & labels.keys()
+
+
+def test_helm_waits_for_every_rollout_and_may_ask_for_nothing_else(argo: list[Manifest]) -> None:
+    names = sorted(one["metadata"]["name"] for one in of_kind(argo, "Rollout"))  # PD-3
+    (job,) = (one for one in of_kind(argo, "Job") if component(one) == "await-rollouts")
+    assert (
+        job["metadata"]["annotations"]["helm.sh/hook"] == "post-install,post-upgrade,post-rollback"
+    )
+    assert main_container(pod_of(job))["args"][1:] == names
+    (role,) = of_kind(argo, "Role")
+    assert role["rules"] == [
+        {
+            "apiGroups": ["argoproj.io"],
+            "resources": ["rollouts"],
+            "resourceNames": names,
+            "verbs": ["get"],
+        }
+    ]
+    values = laid_over(example("argo"), {"rollout": {"await": False}})
+    assert not [one for one in rendered(values) if component(one) == "await-rollouts"]
+
+
+GOES_ON, WELL, BADLY = None, True, False
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        pytest.param({}, GOES_ON, id="not seen yet"),
+        pytest.param({"observedGeneration": "6", "phase": "Healthy"}, GOES_ON, id="of before"),
+        pytest.param({"observedGeneration": "7", "phase": "Progressing"}, GOES_ON, id="starting"),
+        pytest.param(
+            {"phase": "Paused", "pauseConditions": [{"reason": "CanaryPauseStep"}]},
+            GOES_ON,
+            id="settling",
+        ),
+        pytest.param({"phase": "Healthy"}, WELL, id="takes all calls"),
+        pytest.param(
+            {"phase": "Paused", "pauseConditions": [{"reason": "BlueGreenPause"}]},
+            WELL,
+            id="waits for people",
+        ),
+        pytest.param({"phase": "Degraded", "message": "RolloutAborted"}, BADLY, id="given up"),
+        pytest.param(
+            {"phase": "Paused", "pauseConditions": [{"reason": "InconclusiveAnalysisRun"}]},
+            BADLY,
+            id="could not be judged",
+        ),
+    ],
+)
+def test_what_helm_says_of_a_rollout_is_what_became_of_it(
+    status: dict[str, Any], expected: bool | None
+) -> None:
+    judged = runpy.run_path(str(CHART / "files" / "await_rollouts.py"))["verdict"]  # PD-3
+    seen = {"observedGeneration": "7", **status} if status else status
+    told = judged({"metadata": {"generation": 7}, "status": seen})
+    assert (told and told[0]) is expected
 
 
 def test_the_least_share_is_what_one_pod_of_all_takes(argo: list[Manifest]) -> None:

@@ -46,7 +46,7 @@ def found(name):
         return type(error).__name__
 print(found("kubernetes.default.svc.cluster.local"))
 print(reached("kubernetes.default", 443))
-print(reached("prometheus.monitoring", 9090))
+print(reached("prometheus-operated.monitoring", 9090))
 print(found("example.org"))
 print(reached("192.0.2.1", 80))
 """
