@@ -6,7 +6,12 @@ from dataclasses import dataclass
 
 from ragmesh.core.callers import Machine
 from ragmesh.core.clock import Clock
-from ragmesh.core.errors import ConflictError, NotFoundError, RagmeshError
+from ragmesh.core.errors import (
+    ConflictError,
+    NotFoundError,
+    RagmeshError,
+    TenantExistsError,
+)
 from ragmesh.core.tenants import Budget, BudgetAction, NewTenant, Quota, Tenant, TenantChange
 from ragmesh_operator.acting import OPERATOR
 from ragmesh_operator.ports import Mesh, Resources
@@ -60,7 +65,24 @@ class TenantReconciler:
         there = TenantChange(found.display_name, found.quota, found.budget, found.retention_days)
         if change == there:
             return found
+        await self._refuse_younger(wanted)
         return await self.mesh.update_tenant(caller, name, change)
+
+    async def _refuse_younger(self, wanted: TenantResource) -> None:
+        """Raise when an elder resource of the same name says what the tenant is.
+
+        A mesh has one tenant of a name, and a cluster a resource in each namespace: two that said
+        different things would change it to and fro for ever.
+        """
+        bodies = await self.cluster.list(TENANT.plural)
+        named = [body["metadata"] for body in bodies if body["metadata"]["name"] == wanted.key.name]
+        first = min(
+            named, key=lambda one: (one["creationTimestamp"], one["namespace"]), default=None
+        )
+        if first is not None and first["uid"] != wanted.uid:
+            raise TenantExistsError(
+                f"the RAGTenant {wanted.key.name} of the namespace {first['namespace']} is older"
+            )
 
     async def _tell(self, wanted: TenantResource, trouble: Trouble | None, uid: str) -> None:
         verdicts = dict(

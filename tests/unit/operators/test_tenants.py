@@ -22,6 +22,7 @@ async def tenant_world(**spec: Any) -> tuple[World, TenantReconciler]:
             "name": "acme",
             "namespace": "docs",
             "uid": "uid-1",
+            "creationTimestamp": "2026-01-01T00:00:00Z",
             "generation": 1,
             "resourceVersion": "1",
         },
@@ -50,6 +51,26 @@ async def test_what_somebody_changed_comes_back_and_a_second_look_writes_nothing
     before = list(made.cluster.writes)
     await operator.reconcile(KEY)
     assert made.cluster.writes == before
+
+
+async def test_of_two_resources_of_one_name_the_elder_counts_and_the_other_says_so() -> None:
+    made, operator = await tenant_world(quota={"documents": 10})
+    younger = Key(KEY.plural, "elsewhere", KEY.name)
+    metadata = made.cluster.bodies[KEY]["metadata"] | {
+        "namespace": younger.namespace,
+        "uid": "uid-2",
+        "creationTimestamp": "2026-01-02T00:00:00Z",
+    }
+    made.cluster.bodies[younger] = {"metadata": metadata, "spec": {"quota": {"documents": 99}}}
+    for key in (KEY, younger, KEY):
+        await operator.reconcile(key)
+        assert (await made.mesh.get_tenant(KEEPER, "acme")).quota.documents == 10
+    assert made.cluster.condition(KEY, "Ready") == ("True", "Settled")
+    assert made.cluster.condition(younger, "Stalled") == ("True", "TenantExists")
+    del made.cluster.bodies[KEY]
+    await operator.reconcile(younger)
+    assert (await made.mesh.get_tenant(KEEPER, "acme")).quota.documents == 99
+    assert made.cluster.condition(younger, "Ready") == ("True", "Settled")
 
 
 async def test_a_mesh_that_is_away_is_told_and_waited_for() -> None:
