@@ -43,6 +43,8 @@ MOST_FAILURES = 2
 """In a row, after which the cache is passed by without being asked."""
 REST_SECONDS = 1.0
 """Then one caller a second tries whether it is back."""
+TRIAL_SECONDS = 0.02
+"""How long that one waits for it: what is known to hang costs nobody more."""
 
 
 class CacheClient:
@@ -137,11 +139,10 @@ class CacheClient:
 
     async def _ask(self, method: Any, request: Any, caller: Caller | None) -> Any:
         """The reply, unless the cache is away or slow: then it is left alone for a moment."""
+        patience = TRIAL_SECONDS if self._breaker.is_open else self._patience_seconds
         self._breaker.enter()
         try:
-            reply = await method(
-                request, timeout=self._patience_seconds, metadata=self._signer.metadata(caller)
-            )
+            reply = await method(request, timeout=patience, metadata=self._signer.metadata(caller))
         except RagmeshError as error:
             if error.kind.transient:
                 self._breaker.failed()
