@@ -264,6 +264,7 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a misspelt value": ({"mesh": {"index": "x"}}, "additional properties 'index' not allowed"),
     "too long a pause": ({"pace": {"settledSeconds": 61}}, "/pace/settledSeconds"),
+    "a name that is none": ({"fullnameOverride": "The_Operator"}, "objects would be called"),
     "a label of selectors on pods": (
         {"podLabels": {"app.kubernetes.io/component": "x"}},
         "podLabels sets app.kubernetes.io/component",

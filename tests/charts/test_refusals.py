@@ -137,6 +137,17 @@ MEANINGS: dict[str, tuple[str, dict[str, Any], str]] = {
         {"gateway": {"maxSurge": "0%"}},
         "gateway.maxSurge is 0",
     ),
+    "a name that is none": (
+        "distributed",
+        {"fullnameOverride": "2mesh"},
+        "objects would be called 2mesh",
+    ),
+    "a name that no label can hold": ("distributed", {"nameOverride": "a" * 64}, "nameOverride is"),
+    "settings beside the settings": (
+        "distributed",
+        {"gateway": {"podAnnotations": {"ragmesh.dev/settings": "x"}}},
+        "gateway.podAnnotations sets ragmesh.dev/settings",
+    ),
     "a label of selectors on everything": (
         "distributed",
         {"commonLabels": {"app.kubernetes.io/component": "rag"}},

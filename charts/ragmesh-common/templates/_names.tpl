@@ -69,3 +69,14 @@ annotations:
 {{- end }}
 {{- end }}
 {{- end -}}
+
+{{/* Faults, as a list: names that an API server takes for no name. */}}
+{{- define "ragmesh-common.nameFaults" -}}
+{{- $fullname := include "ragmesh-common.fullname" . -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $fullname) }}
+- {{ printf "objects would be called %s, and a name has lower-case letters, digits and hyphens and begins with a letter: set fullnameOverride" $fullname | quote }}
+{{- end }}
+{{- if and .Values.nameOverride (not (regexMatch "^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$" .Values.nameOverride)) }}
+- {{ printf "nameOverride is %s, which no label can hold: it has at most 63 letters, digits, hyphens, dots and underscores" .Values.nameOverride | quote }}
+{{- end }}
+{{- end -}}

@@ -14,6 +14,7 @@ is told at once.
 
 {{- define "ragmesh.faults.shape" -}}
 {{- $v := .Values -}}
+{{- include "ragmesh-common.nameFaults" . }}
 {{- include "ragmesh-common.selectorFaults" (list "commonLabels" $v.commonLabels) }}
 {{- range $place, $url := dict "events.url" $v.events.url "index.url" $v.index.url "cache.url" $v.cache.url "blobs.endpoint" $v.blobs.endpoint "backup.endpoint" $v.backup.endpoint }}
 {{- if include "ragmesh.hasPassword" $url }}
@@ -165,6 +166,9 @@ cache.redis.prefix: is the value cache.prefix
 {{- $workload := include "ragmesh.workload" (list $root $name) | fromYaml -}}
 {{- $values := $workload.values -}}
 {{- include "ragmesh-common.selectorFaults" (list (printf "%s.podLabels" $name) $values.podLabels) }}
+{{- if hasKey ($values.podAnnotations | default dict) "ragmesh.dev/settings" }}
+- {{ printf "%s.podAnnotations sets ragmesh.dev/settings, which the chart makes out of %s.settings: set them there" $name $name | quote }}
+{{- end }}
 {{- $most := int (ternary $values.autoscaling.maxReplicas $values.replicas (or $values.autoscaling.enabled $values.autoscaling.external)) -}}
 {{- if eq $name "embedded" }}
 {{- if or (ne (int $values.replicas) 1) $values.autoscaling.enabled $values.autoscaling.external }}
