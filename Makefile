@@ -97,7 +97,7 @@ test: setup ## Run the tests, with coverage of services/ (starts and stops what 
 test-faults: setup ## End, kill, freeze, cut and time processes and servers under load, one test at a time (SEED=… for one seed alone; starts and stops what it needs; as root)
 	$(BIN)/python -m tools.programs servers
 	scratch=$$(mktemp -d -p "$$(tools/scratch.sh)"); trap 'rm -rf "$$scratch"' EXIT; \
-	TMPDIR="$$scratch" SEED="$(SEED)" $(BIN)/pytest -m "faults and not soak" $(if $(SEED),tests/faults/real/test_seeds.py)
+	TMPDIR="$$scratch" SEED="$(SEED)" $(BIN)/pytest -m "faults and not soak" $(if $(SEED),tests/faults/real/test_seeds.py,$(FAULTED))
 
 .PHONY: test-servers
 test-servers: setup ## Run the adapters on real servers: Kafka, Weaviate, PostgreSQL, Redis, S3, a collector (starts and stops them; as root)
@@ -249,6 +249,10 @@ IMAGE = $(if $(BASE),--base "$(BASE)") $(if $(WEIGHTS),--weights "$(WEIGHTS)") $
   $(if $(RELEASE),--release "$(RELEASE)") $(if $(BUILDER),--builder "$(BUILDER)")
 
 CLUSTERED = $(BIN)/python -m tools.cluster $(if $(CLUSTER),--folder "$(CLUSTER)")
+
+# Where tests of faults are: to collect the thousands of others takes as long as some of them. The
+# mesh on real servers, which stays until the end, comes last.
+FAULTED = tests/e2e tests/integration tests/faults
 
 # --- How setup works -------------------------------------------------------------------------
 
