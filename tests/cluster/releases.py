@@ -22,6 +22,8 @@ CHART = ROOT / "charts" / "ragmesh"
 RAGMESH = Path(sys.executable).with_name("ragmesh")
 INSTALL_SECONDS = 240
 DELETE_SECONDS = 60
+END_SECONDS = 120
+"""Of a namespace: the cluster looks again after half of the longest time that its pods may take."""
 SERVICES = ("gateway", "embedding", "retrieval", "generation", "cache", "indexing", "indexer")
 
 Values = Mapping[str, object]
@@ -46,8 +48,8 @@ class Namespace:
 
     def delete(self) -> None:
         self.kubectl.run(
-            *("delete", "namespace", self.name, f"--timeout={DELETE_SECONDS}s"),
-            seconds=DELETE_SECONDS + 10,
+            *("delete", "namespace", self.name, f"--timeout={END_SECONDS}s"),
+            seconds=END_SECONDS + 10,
         )
 
     def make_secret(self, name: str, files: Path | None = None, **words: str) -> None:
