@@ -40,6 +40,10 @@ _NO_QUESTIONS = (
     "the collection keeps no golden questions that a document answers; keep some and resume, or "
     "approve it by hand"
 )
+_NOTHING_FOUND = (
+    "neither version finds a document of any golden question: most likely the questions name ids "
+    "that the documents of the collection do not have; mend them and resume, or approve it by hand"
+)
 _HALF_BLIND = frozenset({"STALE_HEADS", "INDEX_INCOMPLETE"})
 """Marks of a search that did not see everything; it says nothing about the version."""
 _VERDICTS = MappingProxyType(
@@ -77,14 +81,7 @@ class Gate:
             return GateFinding(GateVerdict.INCONCLUSIVE, message=_NO_QUESTIONS)
         before = await self._evaluate(serving, golden)
         after = await self._evaluate(candidate, golden)
-        comparison = compare(before, after)
-        rules = Rules(allowed=policy.max_regression, min_questions=policy.min_questions)
-        judgement = judge(after, rules, comparison)
-        finding = GateFinding(
-            _VERDICTS[judgement.verdict],
-            _verdicts(comparison, judgement),
-            _message(judgement),
-        )
+        finding = _finding(before, after, policy)
         await self._keep("migration", before, after, finding)
         return finding
 
@@ -148,6 +145,22 @@ class Gate:
             at=self.clock.now(),
         )
         await self.evaluations.record_evaluation(before.collection, record)
+
+
+def _finding(before: Evaluation, after: Evaluation, policy: MigrationPolicy) -> GateFinding:
+    if _finds_nothing(before) and _finds_nothing(after):
+        return GateFinding(GateVerdict.INCONCLUSIVE, message=_NOTHING_FOUND)
+    comparison = compare(before, after)
+    rules = Rules(allowed=policy.max_regression, min_questions=policy.min_questions)
+    judgement = judge(after, rules, comparison)
+    verdicts = _verdicts(comparison, judgement)
+    return GateFinding(_VERDICTS[judgement.verdict], verdicts, _message(judgement))
+
+
+def _finds_nothing(evaluation: Evaluation) -> bool:
+    """Whether no question that could be measured found anything: then all versions are alike."""
+    measured = [one.scores for one in evaluation.results if one.scores]
+    return bool(measured) and not any(any(scores.values()) for scores in measured)
 
 
 def _verdicts(comparison: Comparison, judgement: Judgement) -> tuple[MetricVerdict, ...]:

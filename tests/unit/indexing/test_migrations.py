@@ -313,6 +313,19 @@ async def test_without_golden_questions_it_waits_until_somebody_approves(tmp_pat
     assert done.verdict is GateVerdict.INCONCLUSIVE
 
 
+async def test_golden_questions_about_documents_that_are_not_there_decide_nothing(
+    tmp_path: Path,
+) -> None:
+    async with small(tmp_path, golden=False) as made:
+        await made.keep_golden(("walrus", "beluga", "narwhal"))
+        await made.want(NEW, FAST)
+        for _ in range(4):
+            waiting = await made.turn()
+        assert waiting.verdict is GateVerdict.INCONCLUSIVE
+        assert waiting.held is not None
+        assert "ids that the documents of the collection do not have" in waiting.message
+
+
 async def test_a_manual_policy_waits_for_approval_although_the_gate_passed(tmp_path: Path) -> None:
     async with small(tmp_path) as made:
         await made.want(NEW, replace(FAST, approval=Approval.MANUAL))
