@@ -79,7 +79,8 @@ def backing(host: str) -> Iterator[dict[str, Server]]:
 
 
 @contextmanager
-def _namespace(kubectl: Kubectl) -> Iterator[Namespace]:
+def own_namespace(kubectl: Kubectl) -> Iterator[Namespace]:
+    """One that is gone after the block."""
     namespace = Namespace(kubectl, f"ragmesh-{uuid4().hex[:8]}")
     namespace.create()
     try:
@@ -91,7 +92,7 @@ def _namespace(kubectl: Kubectl) -> Iterator[Namespace]:
 @pytest.fixture
 def namespace(kubectl: Kubectl) -> Iterator[Namespace]:
     """One in which nothing runs that could do more than Pod Security `restricted` lets it."""
-    with _namespace(kubectl) as made:
+    with own_namespace(kubectl) as made:
         yield made
 
 
@@ -100,7 +101,7 @@ def distributed(
     kubectl: Kubectl, image: str, identity: Path, backing: dict[str, Server]
 ) -> Iterator[Release]:
     """A mesh of each service by itself, on real servers, two pods each."""
-    with _namespace(kubectl) as namespace:
+    with own_namespace(kubectl) as namespace:
         namespace.make_secret("identity", files=identity)
         namespace.make_secret("catalog", password=PASSWORD)
         namespace.make_secret(

@@ -18,7 +18,7 @@ from tools.cluster.kubectl import Kubectl
 from tools.generate_protos import ROOT
 from tools.programs.table import HELM
 
-CHART = ROOT / "charts" / "ragmesh"
+CHARTS = ROOT / "charts"
 RAGMESH = Path(sys.executable).with_name("ragmesh")
 INSTALL_SECONDS = 240
 DELETE_SECONDS = 60
@@ -48,7 +48,8 @@ class Namespace:
 
     def delete(self) -> None:
         self.kubectl.run(
-            *("delete", "namespace", self.name, f"--timeout={END_SECONDS}s"),
+            *("delete", "namespace", self.name, "--ignore-not-found"),
+            f"--timeout={END_SECONDS}s",
             seconds=END_SECONDS + 10,
         )
 
@@ -80,17 +81,18 @@ class Namespace:
 
 @dataclass(frozen=True)
 class Release:
-    """The chart in a namespace."""
+    """A chart in a namespace."""
 
     namespace: Namespace
     name: str
     image: str
     identity: Path
+    chart: str = "ragmesh"
 
     @property
     def fullname(self) -> str:
         """What its objects are called."""
-        return f"{self.name}-ragmesh"
+        return f"{self.name}-{self.chart}"
 
     def install(self, values: Values, *words: str, seconds: int = INSTALL_SECONDS) -> str:
         """`helm install --wait`; what it says."""
@@ -100,7 +102,8 @@ class Release:
         return self._change("upgrade", values, *words, seconds=seconds)
 
     def uninstall(self) -> None:
-        self.helm("uninstall", self.name, "--wait", f"--timeout={DELETE_SECONDS}s")
+        words = ("--wait", "--ignore-not-found", f"--timeout={DELETE_SECONDS}s")
+        self.helm("uninstall", self.name, *words)
 
     def test(self, seconds: int = 120) -> str:
         """`helm test`, which uploads, asks and deletes; what it says."""
@@ -143,7 +146,14 @@ class Release:
         image = {"repository": repository, "tag": tag, "pullPolicy": "IfNotPresent"}
         told = yaml.safe_dump({"image": image, **values})
         return self.helm(
-            *(verb, self.name, str(CHART), "--values=-", "--wait", f"--timeout={seconds}s"),
+            *(
+                verb,
+                self.name,
+                str(CHARTS / self.chart),
+                "--values=-",
+                "--wait",
+                f"--timeout={seconds}s",
+            ),
             *words,
             told=told,
         )
@@ -159,14 +169,22 @@ class Door:
     @classmethod
     def of(cls, release: Release, service: str | None = None) -> Door:
         """A door of a release, by a key that may do everything in a tenant of its own."""
-        address = release.namespace.address_of(service or release.fullname)
-        admin = (release.identity / "admin.key").read_text().strip()
-        first = cls(f"http://{address}:8080/api/v1", admin)
+        first = cls.of_admin(release, service)
         tenant = f"cluster-{time.monotonic_ns()}"
         first.call("POST", "/tenants", {"name": tenant})
+        return first.of_tenant(tenant)
+
+    def of_tenant(self, tenant: str) -> Door:
+        """The same door, by a key that may do everything in a tenant that is there."""
         body = {"tenant": tenant, "subject": "tests", "roles": ["read", "write", "admin"]}
-        key = first.call("POST", "/keys", body)["secret"]
-        return cls(first.url, key)
+        return Door(self.url, self.call("POST", "/keys", body)["secret"])
+
+    @classmethod
+    def of_admin(cls, release: Release, service: str | None = None) -> Door:
+        """A door of a release, by the key that a mesh begins with."""
+        address = release.namespace.address_of(service or release.fullname)
+        admin = (release.identity / "admin.key").read_text().strip()
+        return cls(f"http://{address}:8080/api/v1", admin)
 
     def call(self, method: str, path: str, body: object | None = None) -> dict[str, Any]:
         reply = httpx.request(
@@ -186,6 +204,19 @@ class Door:
         for name, text in texts.items():
             body = {"document_id": name, "text": text}
             self.call("POST", f"/collections/{collection}/documents?wait=60", body)
+
+    def upload(self, collection: str, *paths: Path) -> None:
+        """Files by their names, indexed."""
+        url = f"{self.url}/collections/{collection}/documents?wait=60"
+        for path in paths:
+            reply = httpx.post(
+                url,
+                data={"document_id": path.name},
+                files={"file": (path.name, path.read_bytes())},
+                headers=self.headers,
+                timeout=90,
+            )
+            assert reply.status_code < 300, reply.text
 
 
 def make_identity(folder: Path) -> None:
