@@ -135,7 +135,9 @@ async def test_a_frozen_broker_is_told_and_gone_on_with(kafka_server: Server) ->
     await apply(place.address, await planned(place.address, TopicSize(2, 1)))
     inbox = Inbox()
     async with place.log(QUICK) as log, watched(log), consuming(log, inbox):
-        await until_reason(log, "")
+        # A member by now: who is joining while the broker freezes has its session to wait for.
+        await append(log, [happened("before")])
+        await until(lambda: "before" in inbox.keys)
         kafka_server.freeze()
         try:
             with pytest.raises(UnavailableError):
