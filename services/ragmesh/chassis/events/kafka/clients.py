@@ -12,7 +12,10 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
+from ragmesh.chassis.events.kafka import connections
 from ragmesh.chassis.events.kafka.address import Encryption, KafkaAddress
+
+connections.install()
 
 PRODUCER = MappingProxyType(
     {
