@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from aiokafka import conn
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 
 class Connection(conn.AIOKafkaConnection):  # type: ignore[misc]  # aiokafka has no types
@@ -19,6 +19,8 @@ class Connection(conn.AIOKafkaConnection):  # type: ignore[misc]  # aiokafka has
         """See aiokafka; KafkaConnectionError when the transport is closed."""
         try:
             return super().send(request, expect_response)
+        except KafkaError:  # is a RuntimeError too
+            raise
         except RuntimeError as error:
             self.close(reason=conn.CloseReason.CONNECTION_BROKEN)
             raise KafkaConnectionError(f"the connection is closed: {error}") from error

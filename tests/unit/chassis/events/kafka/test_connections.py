@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from aiokafka import conn
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import IncompatibleBrokerVersion, KafkaConnectionError
 from aiokafka.protocol.metadata import MetadataRequest
 
 from ragmesh.chassis.events.kafka import clients
@@ -30,14 +30,32 @@ class Reading:
     def done(self) -> bool:
         return True
 
+    def at_eof(self) -> bool:
+        return False
+
+
+def connected(writer: ClosedByUvloop) -> Any:
+    """A connection as every client of this project makes it."""
+    assert clients.CONSUMER  # importing how they are made is what decides it
+    connection: Any = conn.AIOKafkaConnection("127.0.0.1", 9092)
+    connection._writer, connection._reader, connection._read_task = writer, Reading(), Reading()
+    connection._versions = {}
+    return connection
+
+
+async def test_what_aiokafka_says_itself_of_a_broker_stays_what_it_is() -> None:
+    connection = connected(ClosedByUvloop())
+    connection._versions = None
+    with pytest.raises(IncompatibleBrokerVersion):
+        connection.send(MetadataRequest([]))
+    connection.close()
+
 
 async def test_a_transport_that_is_closed_is_a_broken_connection_and_no_defect() -> None:
-    assert clients.CONSUMER
-    connection: Any = conn.AIOKafkaConnection("127.0.0.1", 9092)
     closed: list[Any] = []
     writer = ClosedByUvloop()
-    connection._writer, connection._reader, connection._read_task = writer, Reading(), Reading()
-    connection._versions, connection._on_close_cb = {}, lambda _one, reason: closed.append(reason)
+    connection = connected(writer)
+    connection._on_close_cb = lambda _one, reason: closed.append(reason)
 
     with pytest.raises(KafkaConnectionError, match="is closed"):
         connection.send(MetadataRequest([]))
