@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from aiokafka import conn
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaConnectionError
 
 
 class Connection(conn.AIOKafkaConnection):  # type: ignore[misc]  # aiokafka has no types
@@ -19,9 +19,9 @@ class Connection(conn.AIOKafkaConnection):  # type: ignore[misc]  # aiokafka has
         """See aiokafka; KafkaConnectionError when the transport is closed."""
         try:
             return super().send(request, expect_response)
-        except KafkaError:  # is a RuntimeError too
-            raise
         except RuntimeError as error:
+            if type(error) is not RuntimeError:  # errors of aiokafka are kinds of it
+                raise
             self.close(reason=conn.CloseReason.CONNECTION_BROKEN)
             raise KafkaConnectionError(f"the connection is closed: {error}") from error
 

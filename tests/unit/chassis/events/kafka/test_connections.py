@@ -39,13 +39,13 @@ def connected(writer: ClosedByUvloop) -> Any:
     assert clients.CONSUMER  # importing how they are made is what decides it
     connection: Any = conn.AIOKafkaConnection("127.0.0.1", 9092)
     connection._writer, connection._reader, connection._read_task = writer, Reading(), Reading()
-    connection._versions = {}
+    connection._versions = {MetadataRequest.API_KEY: (0, 1)}
     return connection
 
 
 async def test_what_aiokafka_says_itself_of_a_broker_stays_what_it_is() -> None:
     connection = connected(ClosedByUvloop())
-    connection._versions = None
+    connection._versions = {}
     with pytest.raises(IncompatibleBrokerVersion):
         connection.send(MetadataRequest([]))
     connection.close()
