@@ -15,9 +15,7 @@ from ragmesh_operator.tenants import TenantReconciler
 from ragmesh_operator.values import Key, Look
 from ragmesh_operator.working import Rounds
 from tests.unit.operators.test_autoscaling import FakeBacklog, FakeWorkloads, scaler
-from tests.unit.operators.world import World, world
-
-_TURNS = 50
+from tests.unit.operators.world import World, let_run, world
 
 
 def operating(made: World, by: Autoscaler | None = None) -> Operating:
@@ -25,12 +23,6 @@ def operating(made: World, by: Autoscaler | None = None) -> Operating:
     found = Operating(made.operator, tenants, Rounds(made.operator.reconcile, made.clock), by)
     found.rounds.reconcile = found.look
     return found
-
-
-async def let_run(task: asyncio.Task[None]) -> None:
-    for _ in range(_TURNS):
-        await asyncio.sleep(0)
-    assert not task.done(), task
 
 
 async def test_a_collection_whose_resource_went_unseen_is_released() -> None:

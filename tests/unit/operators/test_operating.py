@@ -8,14 +8,7 @@ from ragmesh_operator.operating import Operating
 from ragmesh_operator.tenants import TenantReconciler
 from ragmesh_operator.values import Key, Look
 from ragmesh_operator.working import Rounds
-from tests.unit.operators.world import world
-
-_TURNS = 20
-
-
-async def _let_look() -> None:
-    for _ in range(_TURNS):
-        await asyncio.sleep(0)
+from tests.unit.operators.world import let_run, world
 
 
 async def test_a_status_alone_has_nobody_look_again() -> None:
@@ -33,14 +26,14 @@ async def test_a_status_alone_has_nobody_look_again() -> None:
     task = asyncio.create_task(rounds.run())
     try:
         operating.told(key, body, False)
-        await _let_look()
+        await let_run(task)
         assert looked == [key]
         operating.told(key, body | {"status": {"documents": {"accepted": 7}}}, False)
-        await _let_look()
+        await let_run(task)
         assert looked == [key]
         for metadata in ({"generation": 2}, {"annotations": {"ragmesh.dev/migration": "hold"}}):
             operating.told(key, body | {"metadata": body["metadata"] | metadata}, False)
-            await _let_look()
+            await let_run(task)
         assert looked == [key] * 3
     finally:
         task.cancel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
 from ragmesh.testing.clocks import ManualClock
@@ -10,6 +11,8 @@ from ragmesh_operator.reconciling import CollectionReconciler
 from ragmesh_operator.values import Key, Look
 from tests.unit.operators.cluster import FakeCluster, KilledError, Kills
 from tests.unit.operators.mesh import FakeMesh
+
+_TURNS = 50
 
 
 @dataclass
@@ -50,3 +53,10 @@ class World:
 async def world() -> World:
     """A world with the tenant `default`."""
     return World()
+
+
+async def let_run(task: asyncio.Task[None]) -> None:
+    """Let a task that never ends do all that it can do without a clock."""
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
+    assert not task.done(), task
