@@ -7,6 +7,7 @@ stores that forget at the end of the process leave it out and skip what needs it
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -35,10 +36,12 @@ from ragmesh.testing.retrieval_finding import (
     INDEXER,
     SALES,
     SORTABLE,
+    chunks_of,
     created,
     find,
     found,
     publish,
+    rank_request,
 )
 from ragmesh.testing.retrieval_wording import WordingContract
 
@@ -267,6 +270,19 @@ class KeepingContract:
         for keyword in (False, True):
             chunks = await find(index, spec, keyword=keyword)
             assert [chunk.document_id for chunk in chunks] == ["a", "k", "m", "z"]
+
+    async def test_which_of_equal_texts_are_found_does_not_depend_on_what_was_written_first(
+        self, index: VectorIndex
+    ) -> None:
+        spec, publisher = await created(index)
+        ids = [f"d{number:02}" for number in range(40)]
+        await publish(index, document_write(spec, "best", "cat"), publisher)
+        for document_id in reversed(ids):
+            await publish(index, document_write(spec, document_id, "one cat"), publisher)
+        for keyword in (False, True):
+            request = replace(rank_request(keyword=keyword), candidates=5)
+            chunks = await chunks_of(index, spec, request)
+            assert [chunk.document_id for chunk in chunks] == ["best", *ids[:4]]
 
     async def test_a_chunk_comes_back_as_it_was_written(self, index: VectorIndex) -> None:
         spec, publisher = await created(index)

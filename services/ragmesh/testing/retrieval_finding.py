@@ -24,17 +24,15 @@ INDEXER = Machine("indexer")
 SORTABLE = (SortableField("year", SortKind.NUMBER, 0), SortableField("at", SortKind.DATETIME, 1))
 
 
-async def find(
-    index: VectorIndex,
-    spec: IndexSpec,
+def rank_request(
     question: str = "cat",
     *,
     caller: Caller = EVERYBODY,
     node: Filter | None = None,
     keyword: bool = False,
-) -> list[StoredChunk]:
-    """Everything that one ranking finds, best first."""
-    request = RankRequest(
+) -> RankRequest:
+    """Asks for everything that one ranking finds."""
+    return RankRequest(
         caller=caller,
         wording=Wording.parse(question) if keyword else Wording(question),
         vector=None if keyword else hashed_vector(question),
@@ -42,6 +40,17 @@ async def find(
         filter=node,
         candidates=1_000,
     )
+
+
+async def find(
+    index: VectorIndex, spec: IndexSpec, question: str = "cat", **asked: Any
+) -> list[StoredChunk]:
+    """Everything that one ranking finds, best first."""
+    return await chunks_of(index, spec, rank_request(question, **asked))
+
+
+async def chunks_of(index: VectorIndex, spec: IndexSpec, request: RankRequest) -> list[StoredChunk]:
+    """What the request finds, best first."""
     async with index.read(spec.index_version_uid) as view:
         ranked = await view.rank(request)
         places = [place for ranking in ranked.rankings for place in ranking.places]

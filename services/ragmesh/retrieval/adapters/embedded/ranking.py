@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,14 @@ from ragmesh.retrieval.adapters.keyword_queries import (
     keyword_query,
     terms_of,
 )
-from ragmesh.retrieval.adapters.ranked import DECIMALS, ranking
+from ragmesh.retrieval.adapters.ranked import (
+    DECIMALS,
+    DENSE,
+    KEYWORD,
+    MOST_TIED,
+    ranking,
+    reach,
+)
 from ragmesh.retrieval.ports import Candidate, Rankings, RankRequest
 
 FEW_ROWS = 2_000
@@ -69,7 +76,10 @@ class Ranker:
     def scan(
         self, prepared: Sequence[Prepared], checkpoint: Callable[[], None]
     ) -> list[tuple[int, ...]]:
-        """The best rows for each vector, best first; all share the product with each segment."""
+        """The best rows for each vector and those that tie with the last one wanted, best first.
+
+        All share the product with each segment.
+        """
         best: list[dict[int, float]] = [{} for _ in prepared]
         for number, segment in enumerate(self.snapshot.segments):
             checkpoint()
@@ -81,10 +91,7 @@ class Ranker:
             rows = scan(segment, [one for _, one in asked])
             for (found, _), more in zip(asked, rows, strict=True):
                 found.update(more)
-        return [
-            tuple(heapq.nlargest(one.wanted, rows, key=rows.__getitem__))
-            for one, rows in zip(prepared, best, strict=True)
-        ]
+        return [_leading(rows, one.wanted) for one, rows in zip(prepared, best, strict=True)]
 
     def finish(self, prepared: Prepared, alike: Sequence[int]) -> Rankings:
         """The rankings asked for, with the rows that the scan found alike."""
@@ -96,9 +103,9 @@ class Ranker:
         if vector is not None:
             # Not the scan's own numbers: in the last digit they depend on who was scanned beside.
             scores = {row: candidates[row].similarity for row in alike}
-            rankings.append(ranking("dense", scores, candidates, request.candidates))
+            rankings.append(ranking(DENSE, scores, candidates, request.candidates))
         if request.keyword:
-            rankings.append(ranking("keyword", words, candidates, request.candidates))
+            rankings.append(ranking(KEYWORD, words, candidates, request.candidates))
         return Rankings(tuple(rankings), candidates, terms)
 
     def _terms(self, question: str) -> tuple[QueryTerm, ...]:
@@ -114,7 +121,7 @@ class Ranker:
         self, request: RankRequest, terms: Sequence[QueryTerm], selection: Selection
     ) -> dict[int, float]:
         """Score by row of the best rows that hold what the wording asks for."""
-        query, wanted = keyword_query(self.analyzer, request.wording, terms), request.candidates
+        query = keyword_query(self.analyzer, request.wording, terms)
         if query.finds_nothing or selection.rows == 0:
             return {}
         searcher = self.snapshot.searcher
@@ -124,29 +131,43 @@ class Ranker:
                 for segment, mask in zip(self.snapshot.segments, selection.masks, strict=True)
                 for row in segment.rows[mask].tolist()
             ]
-            hits = search_among(searcher, self.schema, query, rows, wanted)
-            return _first(self._permitted(hits, selection), wanted)
-        most = searcher.doc_freq("every", "1")
-        everything = selection.rows == searcher.num_docs
-        limit = wanted if everything else _WIDENING * wanted
+            look = partial(search_among, searcher, self.schema, query, rows)
+            limit = request.candidates + 1
+        else:
+            look = partial(search, searcher, self.schema, query)
+            everything = selection.rows == searcher.num_docs
+            limit = request.candidates + 1 if everything else _WIDENING * request.candidates
+        return self._widening(look, selection, limit, request.candidates)
+
+    def _widening(
+        self,
+        look: Callable[[int], Sequence[KeywordHit]],
+        selection: Selection,
+        limit: int,
+        wanted: int,
+    ) -> dict[int, float]:
+        """Look for more until there are as many as wanted, and one behind all that tie with it."""
+        most = self.snapshot.searcher.doc_freq("every", "1")
         while True:
             checkpoint()
-            hits = search(searcher, self.schema, query, limit)
+            hits = look(limit)
             found = self._permitted(hits, selection)
-            if len(found) >= wanted or len(hits) < limit or limit >= most:
-                return _first(found, wanted)
+            reached = reach(KEYWORD, [hit.score for hit in found], wanted)
+            is_whole = len(hits) < limit or limit >= most
+            if is_whole or wanted <= reached < len(found) or reached >= wanted + MOST_TIED:
+                return {hit.row: hit.score for hit in found[:reached]}
             limit *= _WIDENING
 
-    def _permitted(self, hits: Sequence[KeywordHit], selection: Selection) -> dict[int, float]:
+    def _permitted(self, hits: Sequence[KeywordHit], selection: Selection) -> list[KeywordHit]:
         rows = np.array([hit.row for hit in hits], np.int64)
         segments, positions = self.snapshot.locate(rows)
-        return {
-            hit.row: hit.score
+        return [
+            hit
             for hit, segment, position in zip(
                 hits, segments.tolist(), positions.tolist(), strict=True
             )
             if segment >= 0 and selection.masks[segment][position]
-        }
+        ]
 
     def _candidates(self, rows: Sequence[int], query: Scores | None) -> dict[int, Candidate]:
         snapshot = self.snapshot
@@ -178,12 +199,14 @@ def _similarities(
     if query is None:
         return [0.0] * len(places)
     exact = segment.vectors[places].astype(np.float64) @ query
-    found: list[float] = np.clip(exact, -1.0, 1.0).round(DECIMALS).tolist()
+    found: list[float] = np.clip(exact, -1.0, 1.0).round(DECIMALS[DENSE]).tolist()
     return found
 
 
-def _first(scores: Mapping[int, float], count: int) -> dict[int, float]:
-    return dict(islice(scores.items(), count))
+def _leading(scores: dict[int, float], wanted: int) -> tuple[int, ...]:
+    """The best of these rows and those that tie with the last one wanted, best first."""
+    rows = heapq.nlargest(wanted + MOST_TIED, scores, key=scores.__getitem__)
+    return tuple(rows[: reach(DENSE, [scores[row] for row in rows], wanted)])
 
 
 def _unit(values: bytes) -> Scores:

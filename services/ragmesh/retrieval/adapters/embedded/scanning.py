@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ragmesh.retrieval.adapters.embedded.coarse import CoarseRows, Estimate
 from ragmesh.retrieval.adapters.embedded.segments import Mask, Segment
+from ragmesh.retrieval.adapters.ranked import DENSE, MOST_TIED, tie
 
 Scores = npt.NDArray[np.float32]
 Positions = npt.NDArray[np.int64]
@@ -18,6 +19,7 @@ Scored = Iterator[tuple[int, float]]
 
 _SPARSE = 0.2
 """Below this share of the rows, gathering them is cheaper than scanning all."""
+_TIE = tie(DENSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,10 @@ class Scan:
 
 
 def scan(segment: Segment, scans: Sequence[Scan]) -> list[dict[int, float]]:
-    """The best rows for each with their scores; those that need all rows share a product."""
+    """The best rows for each with their scores; those that need all rows share a product.
+
+    Rows that tie with the last one wanted are among them, so there may be more than wanted.
+    """
     few = [one.permitted < max(_SPARSE * len(segment), one.wanted) for one in scans]
     many = [one for one, is_few in zip(scans, few, strict=True) if not is_few]
     found = iter(_among_all(segment, many))
@@ -80,7 +85,7 @@ def _possible(estimate: Estimate, scan: Scan) -> Positions:
     estimates = estimate.cosines
     _leave_out(estimates, scan)
     last = np.partition(estimates, len(estimates) - scan.wanted)[len(estimates) - scan.wanted]
-    return np.flatnonzero(estimates >= last - 2 * estimate.bound)
+    return np.flatnonzero(estimates >= last - 2 * estimate.bound - _TIE)
 
 
 def _best_of(segment: Segment, positions: Positions, scan: Scan) -> Scored:
@@ -112,6 +117,10 @@ def _products(segment: Segment, vectors: Sequence[Scores]) -> Sequence[Scores]:
 
 
 def _top(scores: Scores, count: int) -> Positions:
+    """The best, and those that tie with the last of them."""
     if count >= len(scores):
         return np.arange(len(scores))
-    return np.argpartition(scores, len(scores) - count)[len(scores) - count :]
+    last = np.partition(scores, len(scores) - count)[len(scores) - count]
+    tied = np.flatnonzero(scores >= last - _TIE)
+    surplus = len(tied) - count - MOST_TIED
+    return tied if surplus <= 0 else tied[np.argpartition(scores[tied], surplus)[surplus:]]

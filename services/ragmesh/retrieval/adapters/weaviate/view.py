@@ -25,7 +25,7 @@ from ragmesh.retrieval.adapters.keyword_queries import (
     keyword_query,
     terms_of,
 )
-from ragmesh.retrieval.adapters.ranked import DECIMALS, ranking
+from ragmesh.retrieval.adapters.ranked import DECIMALS, DENSE, KEYWORD, ranking, reach
 from ragmesh.retrieval.adapters.weaviate.conditions import (
     Always,
     Condition,
@@ -48,7 +48,8 @@ MOST_CANDIDATES = 1_000
 """A search looks no further, however few of them are published."""
 _WIDENING = 4
 _SPARE = 4
-"""At first a quarter more is asked for than is wanted: some are of revisions just replaced."""
+"""At first a quarter and one more are asked for than are wanted: some are of revisions just
+replaced, and one behind the last shows that all who tie with it are there."""
 _OWN = ("document_uid", "revision", "document_id", "ordinal")
 _UNIT = 10
 """Weaviate takes whole weights of fields."""
@@ -108,7 +109,7 @@ class WeaviateView:
         async def search(condition: Condition | None, limit: int) -> list[Found]:
             return await self.version.chunks.nearest(vector, condition, _OWN, limit)
 
-        return await self._visible(request, permission, search)
+        return await self._visible(DENSE, request, permission, search)
 
     async def _worded(
         self,
@@ -132,16 +133,17 @@ class WeaviateView:
             return await self.version.chunks.worded(asked, condition, properties, limit)
 
         narrow = narrowed(permission, holding_phrases(query.phrases))
-        return await self._visible(request, narrow, search, query.phrases)
+        return await self._visible(KEYWORD, request, narrow, search, query.phrases)
 
     async def _visible(
         self,
+        name: str,
         request: RankRequest,
         permission: Pushed,
         search: Callable[[Condition | None, int], Awaitable[list[Found]]],
         phrases: Sequence[Phrase] = (),
     ) -> list[Found]:
-        """The best of what is published, as many as are wanted if there are so many."""
+        """The best of what is published: those wanted, and all that tie with the last of them."""
         if isinstance(permission, Always):
             if not permission.passes:
                 return []
@@ -150,7 +152,7 @@ class WeaviateView:
             condition = permission
         wanted = request.candidates
         most = max(MOST_CANDIDATES, wanted)
-        limit = min(most, wanted + wanted // _SPARE)
+        limit = min(most, wanted + 1 + wanted // _SPARE)
         while True:
             hits = await search(condition, limit)
             shown = [
@@ -158,8 +160,9 @@ class WeaviateView:
                 for hit in hits
                 if self._shows(request.caller, hit.stored) and _holds_all(hit.stored, phrases)
             ]
-            if len(shown) >= wanted or len(hits) < limit or limit >= most:
-                return shown[:wanted]
+            reached = reach(name, [hit.score for hit in shown], wanted)
+            if wanted <= reached < len(shown) or len(hits) < limit or limit >= most:
+                return shown[:reached]
             limit = min(most, _WIDENING * limit)
 
     def _shows(self, caller: Caller, stored: StoredObject) -> bool:
@@ -185,10 +188,10 @@ class WeaviateView:
         rankings = []
         if request.vector is not None:
             scores = {place: candidates[place].similarity for place in self._placed(alike)}
-            rankings.append(ranking("dense", scores, candidates, request.candidates))
+            rankings.append(ranking(DENSE, scores, candidates, request.candidates))
         if request.keyword:
             scores = self._placed(worded)
-            rankings.append(ranking("keyword", scores, candidates, request.candidates))
+            rankings.append(ranking(KEYWORD, scores, candidates, request.candidates))
         return Rankings(tuple(rankings), candidates, tuple(terms))
 
     def _candidate(self, stored: StoredObject, similarities: Mapping[str, float]) -> Candidate:
@@ -198,7 +201,7 @@ class WeaviateView:
             self._place(stored.id),
             of["document_id"],
             int(of["ordinal"]),
-            round(similarity, DECIMALS),
+            round(similarity, DECIMALS[DENSE]),
         )
 
     def _placed(self, hits: Iterable[Found]) -> dict[int, float]:
