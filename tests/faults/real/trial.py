@@ -95,9 +95,9 @@ async def run_trial(mesh: RealMesh, seed: int, faults: Sequence[tuple[str, Fault
         ]
         await asyncio.gather(*(users.begin() for users in tenants))
         await _load(Scene(mesh, tenants, Random(seed)), [fault for _, fault in faults])
-        for users in tenants:
-            async with stored_by(mesh) as stored:
-                await _judge(users, stored, verdict)
+        async with asyncio.TaskGroup() as group:
+            for users in tenants:
+                group.create_task(_judge(users, mesh, verdict))
     verdict.seconds = time.monotonic() - began
     return verdict
 
@@ -143,8 +143,13 @@ async def _strays(stored: Stored, verdict: Verdict) -> list[str]:
 # -- what is left ----------------------------------------------------------------
 
 
-async def _judge(users: Users, stored: Stored, verdict: Verdict) -> None:
+async def _judge(users: Users, mesh: RealMesh, verdict: Verdict) -> None:
     """Wait until all is at rest, and compare it with what may be."""
+    async with stored_by(mesh) as stored:
+        await _judge_by(users, stored, verdict)
+
+
+async def _judge_by(users: Users, stored: Stored, verdict: Verdict) -> None:
     place = await stored.place(users.tenant, COLLECTION)
     found = await _at_rest(users, stored, place)
     late = time.monotonic() + LAST_SECONDS
