@@ -31,7 +31,10 @@ class Failure:
 
 @dataclass
 class Load:
-    """Searches, as many a second, whatever became of the ones before."""
+    """Searches, as many a second, whatever became of the ones before.
+
+    `{number}` in the question is that of the call, so that none is answered from the cache.
+    """
 
     door: Door
     collection: str
@@ -53,18 +56,18 @@ class Load:
         ):
             due = time.monotonic()
             while not self._stopped.wait(max(0.0, due - time.monotonic())):
-                pool.submit(self._call, client)
+                pool.submit(self._call, client, self.question.format(number=self.made))
                 self.made += 1
                 due += 1 / RATE
 
     def stop(self) -> None:
         self._stopped.set()
 
-    def _call(self, client: httpx.Client) -> None:
+    def _call(self, client: httpx.Client, question: str) -> None:
         begun = time.monotonic()
         path = f"{self.door.url}/collections/{self.collection}/search"
         try:
-            reply = client.post(path, json={"query": self.question})
+            reply = client.post(path, json={"query": question})
             is_answered = reply.status_code == 200 and bool(reply.json()["hits"])
         except (httpx.HTTPError, ValueError, KeyError) as error:  # in a pool nobody hears of others
             self.failures.append(Failure(begun, repr(error)))

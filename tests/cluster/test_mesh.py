@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 TEXTS = {f"owl-{number}": f"Owl number {number} eats {number} voles a week." for number in range(8)}
 QUESTION = "What do owls eat?"
+QUESTIONS = "What does owl number {number} eat?"
 SETTLED_SECONDS = 10
 
 
@@ -60,7 +61,7 @@ def test_a_killed_pod_costs_two_calls_at_most(
 ) -> None:
     namespace = distributed.namespace
     victim = namespace.pods(service)[0]["metadata"]["name"]
-    with steady_load(door, "owls", QUESTION) as load:
+    with steady_load(door, "owls", QUESTIONS) as load:
         time.sleep(2)
         killed = time.monotonic()
         namespace.kubectl.run(
@@ -95,7 +96,7 @@ def test_renewing_all_pods_fails_no_call_and_cuts_no_stream(
         distributed.upgrade({**distributed_values(backing), "settings": settings})
         heard: list[str] = []
         listener = threading.Thread(target=_listen, args=(door, heard))
-        with steady_load(door, "owls", QUESTION) as load:
+        with steady_load(door, "owls", QUESTIONS) as load:
             listener.start()
             assert await_condition(lambda: bool(heard), 30), "the stream did not begin"
             distributed.restart_all()
