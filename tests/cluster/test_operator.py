@@ -25,7 +25,6 @@ from tools.processes import await_condition
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
 SAMPLES = ROOT / "k8s" / "samples"
-GOLDEN = ROOT / "examples" / "golden.jsonl"
 HANDBOOK = tuple(sorted((ROOT / "examples" / "handbook").iterdir()))
 MODEL, WORSE = "all-MiniLM-L6-v2", "scattered"
 ACME = "acme"
@@ -190,14 +189,8 @@ def test_the_samples_become_a_collection_that_is_ready_and_counts_its_documents(
 
 
 def test_a_worse_encoder_is_refused_and_a_better_one_takes_over(operated: Operated) -> None:
-    golden = {"name": "handbook-golden"}
+    golden = {"name": "handbook-golden"}  # that of the samples
     operated.apply(
-        {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": golden,
-            "data": {"golden.jsonl": GOLDEN.read_text(encoding="utf-8")},
-        },
         collection(
             "guide",
             encoder=WORSE,

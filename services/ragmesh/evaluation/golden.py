@@ -49,6 +49,11 @@ class GoldenQuestion:
         """Whether some document answers it."""
         return any(grade > 0 for grade in self.relevant.values())
 
+    @property
+    def judges_searches(self) -> bool:
+        """Whether a search by itself is right or wrong by it: that knows nothing said before."""
+        return self.answerable and not self.history
+
 
 @dataclass(frozen=True, slots=True)
 class GoldenSet:

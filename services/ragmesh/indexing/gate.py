@@ -91,7 +91,7 @@ class Gate:
         if kept is None:
             return None
         golden = read_golden(kept.content.encode())
-        asked = tuple(one for one in golden.questions if one.answerable and not one.history)
+        asked = tuple(one for one in golden.questions if one.judges_searches)
         return GoldenSet(asked, golden.digest)
 
     async def _evaluate(self, version: IndexVersion, golden: GoldenSet) -> Evaluation:
