@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Sequence
 from functools import cache
@@ -31,6 +32,11 @@ ENCRYPTED = (
 SHAPES = {
     "embedded": ("embedded", ()),
     "embedded, scraped": ("embedded", ("workload.serviceMonitor.enabled=true",)),
+    "embedded, operated": ("embedded", ("operator.enabled=true",)),
+    "embedded, operated and encrypted": (
+        "embedded",
+        ("operator.enabled=true,tls.enabled=true,tls.existingSecrets.indexing=indexing",),
+    ),
     "distributed": ("distributed", ()),
     "distributed, encrypted": ("distributed", ENCRYPTED),
     "distributed, backed up": (
@@ -45,7 +51,11 @@ MOUNT = "/etc/ragmesh"
 def rendered(shape: str, more: tuple[str, ...] = ()) -> Sequence[dict[str, Any]]:
     """The objects of a release."""
     mode, sets = SHAPES[shape]
-    options = [word for one in (*sets, *more) for word in ("--set", one)]
+    options = [
+        word
+        for one in (*sets, *more)
+        for word in ("--set-json" if one.startswith("extraObjects=") else "--set", one)
+    ]
     values = CHART / "ci" / f"{mode}-values.yaml"
     release = ["template", "r", str(CHART), "--namespace", "docs", "-f", str(values)]
     command = [str(HELM.fetch()), *release, *options]
@@ -134,6 +144,62 @@ def test_policies_let_a_service_be_called_by_those_who_need_it_and_by_nobody_els
         assert _components(policies[target]["spec"]["egress"], "to") == set(needs)
 
 
+def test_one_process_listens_and_proves_itself_for_an_operator_only_when_asked() -> None:
+    alone, operated = (
+        workloads(shape)["embedded"]["spec"]["template"]["spec"]
+        for shape in ("embedded", "embedded, operated")
+    )
+    assert _ports(operated) - _ports(alone) == {INTERNAL_PORTS["indexing"]}
+    assert _secret_keys(operated) - _secret_keys(alone) == {"indexing.key", "public-keys.json"}
+    # What is under way there may take as long to end as at a door.
+    assert operated["terminationGracePeriodSeconds"] > alone["terminationGracePeriodSeconds"]
+    found = yaml.safe_load(settings_files("embedded, operated")["embedded"])["internal"]
+    assert found == {
+        "grpc": f"0.0.0.0:{INTERNAL_PORTS['indexing']}",
+        "trusted_network": True,
+    }
+
+
+def _ports(pod: dict[str, Any]) -> set[int]:
+    return {port["containerPort"] for port in pod["containers"][0]["ports"]}
+
+
+def _secret_keys(pod: dict[str, Any]) -> set[str]:
+    """What it reads of Secrets."""
+    sources = next(
+        one["projected"]["sources"] for one in pod["volumes"] if one["name"] == "secrets"
+    )
+    return {item["key"] for source in sources for item in source["secret"]["items"]}
+
+
+def test_one_process_shows_an_operator_the_certificate_of_indexing() -> None:
+    issued = ("tls.certManager.enabled=true,tls.certManager.issuerRef.name=ca",)
+    shape = "embedded, operated and encrypted"
+    given = ("tls.existingSecrets.indexing=", *issued)
+    (certificate,) = [one for one in rendered(shape, given) if one["kind"] == "Certificate"]
+    assert certificate["spec"]["dnsNames"] == ["indexing.ragmesh.internal"]
+    volumes = workloads(shape, given)["embedded"]["spec"]["template"]["spec"]["volumes"]
+    sources = next(one["projected"]["sources"] for one in volumes if one["name"] == "secrets")
+    assert certificate["spec"]["secretName"] in {one["secret"]["name"] for one in sources}
+
+
+@pytest.mark.parametrize("shape", ["embedded, operated", "distributed"])
+def test_an_operator_is_told_an_address_that_a_service_has(shape: str) -> None:
+    told = '{{ include "ragmesh.operatorAddress" . }}'
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "told"}}
+    more = f"extraObjects={json.dumps([{**body, 'data': {'address': told}}])}"
+    objects = rendered(shape, ("operator.enabled=true", more))
+    (address,) = [one["data"]["address"] for one in objects if one["kind"] == "ConfigMap"]
+    ports = {
+        f"{one['metadata']['name']}.docs:{port['port']}"
+        for one in objects
+        if one["kind"] == "Service"
+        for port in one["spec"]["ports"]
+    }
+    assert address in ports
+    assert address.endswith(f":{INTERNAL_PORTS['indexing']}")
+
+
 def _components(rules: Sequence[dict[str, Any]], side: str) -> set[str]:
     return {
         peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"]
@@ -190,8 +256,6 @@ def test_a_change_renews_the_pods_that_it_concerns_and_no_others(
 
 def test_each_pod_is_given_its_own_key_and_no_other() -> None:
     for name, found in workloads("distributed").items():
-        volumes = found["spec"]["template"]["spec"]["volumes"]
-        sources = next(one["projected"]["sources"] for one in volumes if one["name"] == "secrets")
-        keys = {item["key"] for source in sources for item in source["secret"]["items"]}
+        keys = _secret_keys(found["spec"]["template"]["spec"])
         assert {key for key in keys if key.endswith(".key")} == {f"{name}.key"}
         assert "admin.key" not in keys

@@ -14,8 +14,11 @@ import pytest
 from ragmesh.app.modules import MODULES, TARGETS
 from ragmesh.app.settings import INTERNAL_HTTP_PORT, INTERNAL_PORTS
 from tests.charts.rendering import (
+    OPERATOR_CHART,
+    Example,
     Manifest,
     example,
+    laid_over,
     of_kind,
     pod_of,
     rendered,
@@ -26,9 +29,13 @@ from tools.programs.table import CYCLONUS
 
 pytestmark = pytest.mark.charts
 
+OPERATOR = Example("operator", OPERATOR_CHART)
 DOORS = (8080, 50051)
+INDEXING = INTERNAL_PORTS["indexing"]
 PORTS = (*DOORS, INTERNAL_HTTP_PORT, *INTERNAL_PORTS.values())
 STRANGERS = ("ingress/controller", "monitoring/prometheus", "other/somebody", "rag/somebody")
+OPERATORS = ("rag/operator", "other/operator")
+OUTSIDE = (*STRANGERS, *OPERATORS)
 Edge = tuple[str, str, int]
 
 
@@ -50,7 +57,7 @@ def mesh_edges() -> set[Edge]:
 
 
 def model(manifests: list[Manifest]) -> Mapping[str, object]:
-    """A pod of each workload, the one of `helm test`, and strangers, as cyclonus has them."""
+    """A pod of each workload, the one of `helm test`, operators and strangers, for cyclonus."""
     labels = {
         f"rag/{part}": pod_of(workload)["metadata"]["labels"]
         for part, workload in workloads(manifests).items()
@@ -58,6 +65,8 @@ def model(manifests: list[Manifest]) -> Mapping[str, object]:
     (tester,) = of_kind(manifests, "Pod")
     labels["rag/test"] = tester["metadata"]["labels"]
     labels |= {name: {"stranger": name.replace("/", "-")} for name in STRANGERS}
+    operator = workloads(rendered(OPERATOR.values, chart=OPERATOR.chart))["operator"]
+    labels |= {name: pod_of(operator)["metadata"]["labels"] for name in OPERATORS}
     pods = [
         {
             "Namespace": name.partition("/")[0],
@@ -113,7 +122,7 @@ def _read(table: str, port: int) -> Iterator[Edge]:
 
 def test_pods_reach_whom_the_mesh_says_and_nobody_else(folder: Path) -> None:
     found = allowed(rendered(example("hardened")), folder)
-    within = {edge for edge in found if edge[1] not in STRANGERS}
+    within = {edge for edge in found if edge[1] not in OUTSIDE}
     parts = {f"rag/{target}" for target in TARGETS if target != "all"}
     assert within == (
         mesh_edges()
@@ -121,14 +130,46 @@ def test_pods_reach_whom_the_mesh_says_and_nobody_else(folder: Path) -> None:
         | {("rag/test", "rag/gateway", 50051)}
         | {("monitoring/prometheus", part, INTERNAL_HTTP_PORT) for part in parts}
     )
-    assert {edge[0] for edge in found if edge[1] in STRANGERS} <= set(STRANGERS)
+    assert {edge[0] for edge in found if edge[1] in OUTSIDE} <= set(OUTSIDE)
 
 
 @pytest.mark.parametrize("name", ["distributed", "argo"])
 def test_internal_ports_are_for_the_mesh_whatever_else_is_open(name: str, folder: Path) -> None:
     found = allowed(rendered(example(name)), folder)
-    internal = {edge for edge in found if edge[2] not in DOORS and edge[1] not in STRANGERS}
-    assert internal == mesh_edges()
+    assert internal(found) == mesh_edges()
+
+
+def internal(found: set[Edge]) -> set[Edge]:
+    """Edges to ports that are nobody's from outside."""
+    return {edge for edge in found if edge[2] not in DOORS and edge[1] not in OUTSIDE}
+
+
+@pytest.mark.parametrize(
+    ("name", "edges"),
+    [
+        ("embedded", {("rag/operator", "rag/embedded", INDEXING)}),
+        (
+            "distributed",
+            {("rag/operator", "rag/indexing", port) for port in (INDEXING, INTERNAL_HTTP_PORT)},
+        ),
+    ],
+)
+def test_an_operator_beside_the_mesh_calls_its_catalog_once_it_is_let_in(
+    name: str, edges: set[Edge], folder: Path
+) -> None:
+    values = laid_over(example(name), {"operator": {"enabled": True}})
+    services = mesh_edges() if name == "distributed" else set()
+    assert internal(allowed(rendered(values), folder)) - services == edges
+
+
+def test_an_operator_elsewhere_is_let_in_by_its_namespace_and_no_other(folder: Path) -> None:
+    there = {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "other"}},
+        "podSelector": {"matchLabels": {"app.kubernetes.io/name": "ragmesh-operator"}},
+    }
+    values = laid_over(example("embedded"), {"operator": {"enabled": True, "from": [there]}})
+    found = internal(allowed(rendered(values), folder))
+    assert found == {("other/operator", "rag/embedded", INDEXING)}
 
 
 def test_doors_are_open_to_everybody_unless_somebody_is_named(folder: Path) -> None:

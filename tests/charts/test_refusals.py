@@ -78,10 +78,25 @@ MEANINGS: dict[str, tuple[str, dict[str, Any], str]] = {
         {"embedded": {"replicas": 2}},
         "embedded.replicas must be 1",
     ),
+    "an operator and no keys": (
+        "operated",
+        {"identity": {"existingSecret": ""}},
+        "identity.existingSecret is missing",
+    ),
+    "calls of an operator encrypted by nobody": (
+        "operated",
+        {"tls": {"certManager": {"enabled": True}}},
+        "tls.certManager.issuerRef.name is missing",
+    ),
+    "the port of the operator among settings": (
+        "operated",
+        {"settings": {"internal": {"grpc": "0.0.0.0:50065"}}},
+        "settings.internal.grpc is not to be set: it is a port of the pod",
+    ),
     "calls encrypted where there are none": (
         "embedded",
         {"tls": {"enabled": True}},
-        "mode: embedded has none",
+        "mode: embedded has none without operator.enabled",
     ),
     "Argo for one process": (
         "embedded",

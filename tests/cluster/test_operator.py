@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.cluster.conftest import SMALL, own_namespace
 from tests.cluster.releases import Door, Namespace, Release
@@ -31,7 +30,6 @@ ACME = "acme"
 """The tenant of the samples."""
 AT_ONCE = {"canary": {"steps": []}, "soak": "2s"}
 INDEXING = 50065
-KEYS = "/etc/ragmesh/keys"
 
 
 @dataclass(frozen=True)
@@ -111,54 +109,30 @@ def operated(kubectl: Kubectl, image: str, identity: Path, host: str) -> Iterato
         for namespace in (rag, here):
             namespace.make_secret("identity", files=identity)
         mesh = Release(rag, "mesh", image, identity)
-        mesh.install(mesh_values(url))
-        kubectl.apply(yaml.safe_dump(indexing_service(mesh)), "-n", rag.name)
+        mesh.install(mesh_values(url, operator=here.name))
         operator = Release(here, "operator", image, identity, chart="ragmesh-operator")
         # What is of the whole cluster does not go with a namespace.
         stack.callback(operator.uninstall)
-        operator.install(operator_values(f"indexing.{rag.name}"))
+        operator.install(operator_values(f"{mesh.fullname}-embedded-internal.{rag.name}"))
         made = Operated(mesh, operator, team)
         for sample in ("tenant", "golden", "collection"):
             made.kubectl("apply", f"--filename={SAMPLES / sample}.yaml")
         yield made
 
 
-def mesh_values(url: str) -> dict[str, object]:
-    """A mesh of one pod that the operator may call, with an encoder that is no good."""
+def mesh_values(url: str, *, operator: str) -> dict[str, object]:
+    """A mesh of one pod that this namespace may operate, with an encoder that is no good."""
     worse = {"url": url, "model": WORSE, "dimension": 384, "max_tokens": 256}
     encoders = [
         {"name": MODEL, "kind": "exact"},
         {"name": WORSE, "kind": "openai", "endpoint": worse},
     ]
-    variables = {
-        "INTERNAL__GRPC": f"0.0.0.0:{INDEXING}",
-        "INTERNAL__TRUSTED_NETWORK": "true",
-        "IDENTITY__KEY_FILE": f"{KEYS}/indexing.key",
-        "IDENTITY__PUBLIC_KEYS_FILE": f"{KEYS}/public-keys.json",
-    }
-    keys = {"secretName": "identity", "defaultMode": 0o440}
+    namespace = {"matchLabels": {"kubernetes.io/metadata.name": operator}}
     return {
         "identity": {"existingSecret": "identity"},
+        "operator": {"enabled": True, "from": [{"namespaceSelector": namespace}]},
         "settings": {"embedding": {"encoders": encoders}},
-        "embedded": {
-            **SMALL,
-            "extraEnv": [
-                {"name": f"RAGMESH_{name}", "value": value} for name, value in variables.items()
-            ],
-            "extraVolumes": [{"name": "keys", "secret": keys}],
-            "extraVolumeMounts": [{"name": "keys", "mountPath": KEYS, "readOnly": True}],
-        },
-    }
-
-
-def indexing_service(mesh: Release) -> dict[str, object]:
-    """Where the operator calls a mesh of one pod."""
-    labels = {"app.kubernetes.io/instance": mesh.name, "app.kubernetes.io/component": "embedded"}
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": "indexing"},
-        "spec": {"clusterIP": "None", "selector": labels, "ports": [{"port": INDEXING}]},
+        "embedded": SMALL,
     }
 
 

@@ -18,6 +18,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from ragmesh.app.modules import MODULES, TARGETS, modules_of
 from ragmesh.app.modules.internal import NEEDS
+from ragmesh.app.modules.tls import shown_certificates
 from ragmesh.app.run import Ready, run_target
 from ragmesh.app.settings import Settings, Target
 from ragmesh.app.wiring import CLIENTS
@@ -296,6 +297,18 @@ async def test_a_network_of_the_mesh_alone_may_be_listened_on_without_certificat
     trusted = {"internal.trusted_network": True}
     await run_and_look(cache_settings(tmp_path, **(everywhere | trusted)), look)
     assert (seen[0].internal_grpc or "").startswith("0.0.0.0:")
+
+
+def test_one_process_shows_an_operator_that_it_is_indexing_and_nobody_else(
+    tmp_path: Path,
+) -> None:
+    files = {f"tls.{name}_file": tmp_path / name for name in ("certificate", "key", "ca")}
+    called = settings_for(tmp_path, **files, **{"internal.grpc": "0.0.0.0:0"})
+    assert [(what, name) for what, _, name in shown_certificates(called)] == [
+        ("certificate", "indexing.ragmesh.internal")
+    ]
+    assert called.may_listen_beyond
+    assert shown_certificates(settings_for(tmp_path, **files)) == []
 
 
 def test_peers_are_where_targets_listen_by_default() -> None:

@@ -57,6 +57,30 @@ names: [cache, embedding, gateway, generation, indexer, indexing, retrieval]
 
 {{- define "ragmesh.internalPort" -}}9090{{- end -}}
 
+{{/*
+What other processes know a workload by, in keys and certificates: a whole mesh in one is indexing to an
+operator, and to nobody else.
+*/}}
+{{- define "ragmesh.calledAs" -}}
+{{- $root := index . 0 -}}{{- $component := index . 1 -}}
+{{- if ne $component "embedded" -}}{{ $component }}{{- else if $root.Values.operator.enabled -}}indexing{{- end -}}
+{{- end -}}
+
+{{/* The port at which other processes call a workload; nothing if none does. */}}
+{{- define "ragmesh.calledPort" -}}
+{{- $called := include "ragmesh.calledAs" . -}}
+{{- $row := index (include "ragmesh.table" (index . 0) | fromYaml) $called | default dict -}}
+{{- $listens := $row.listens | default dict -}}
+{{- if not (hasKey $listens "http") -}}{{- with $listens.grpc -}}{{ . | int }}{{- end -}}{{- end -}}
+{{- end -}}
+
+{{/* Where an operator calls the mesh, from any namespace. */}}
+{{- define "ragmesh.operatorAddress" -}}
+{{- $component := ternary "embedded" "indexing" (eq .Values.mode "embedded") -}}
+{{- $workload := include "ragmesh.workload" (list . $component) | fromYaml -}}
+{{ $workload.service }}.{{ .Release.Namespace }}:{{ include "ragmesh.calledPort" (list . $component) }}
+{{- end -}}
+
 {{/* The values of a workload: those of all, with its own laid over them. */}}
 {{- define "ragmesh.values" -}}
 {{- $root := index . 0 -}}
@@ -79,7 +103,9 @@ names: [cache, embedding, gateway, generation, indexer, indexing, retrieval]
 {{- $listens := $row.listens | default dict -}}
 {{- $settings := include "ragmesh.settings" (list $root $component $row $values) -}}
 {{- $parsed := $settings | fromYaml -}}
-{{- $doors := ternary 2 1 (hasKey $listens "http") -}}
+{{- /* A port of its own for other processes, beside those of the doors. */}}
+{{- $called := ternary (include "ragmesh.calledPort" .) "" (hasKey $listens "http") -}}
+{{- $doors := add (ternary 2 1 (hasKey $listens "http")) (ternary 0 1 (empty $called)) -}}
 {{- $internal := $parsed.internal | default dict -}}
 {{- $ending := add (int $values.preStopSeconds) (int ($internal.drain_seconds | default 0)) (mul $doors (int ($internal.grace_seconds | default 10))) 15 -}}
 {{- $encrypted := ternary $root.Values.tls.door.enabled $root.Values.tls.enabled (hasKey $listens "http") -}}
@@ -92,7 +118,7 @@ args: [run, --target={{ $row.target }}, --config, /etc/ragmesh/settings/ragmesh.
 listens: {{ toJson $listens }}
 {{- /* Its doors answer probes as well, so one process needs the internal listener for metrics only. */}}
 {{- $metered := hasKey $internal "http" }}
-ports: {{ merge (ternary (dict "internal" (include "ragmesh.internalPort" $root | int)) dict $metered) $listens | toJson }}
+ports: {{ merge (ternary (dict "internal" (include "ragmesh.internalPort" $root | int)) dict $metered) (ternary dict (dict "indexing" (int $called)) (empty $called)) $listens | toJson }}
 probed: {{ ternary (dict "port" "internal" "scheme" "HTTP") (dict "port" "http" "scheme" (ternary "HTTPS" "HTTP" $encrypted)) (ne $component "embedded") | toJson }}
 startup: {{ if not $listens }}http{{ else if $encrypted }}tcp{{ else }}grpc{{ end }}
 terminationGracePeriodSeconds: {{ $values.terminationGracePeriodSeconds | default $ending }}

@@ -19,6 +19,13 @@
 {{- range $callers }}
 {{ include "ragmesh-common.rule" (dict "side" "from" "ports" (list $listens.grpc) "peers" (include "ragmesh.podsOf" (dict "root" $root "component" .) | fromYamlArray)) }}
 {{- end }}
+{{- if and $root.Values.operator.enabled (eq (include "ragmesh.calledAs" (list $root $component)) "indexing") }}
+{{- $own := dict "podSelector" (dict "matchLabels" (dict "app.kubernetes.io/name" "ragmesh-operator")) -}}
+{{- /* It scales indexers by what waits, which indexing tells with its metrics. */}}
+{{- $ports := ternary (list) (list (include "ragmesh.internalPort" $root)) (eq $component "embedded") -}}
+{{- $ports = prepend $ports (include "ragmesh.calledPort" (list $root $component)) }}
+{{ include "ragmesh-common.rule" (dict "side" "from" "ports" $ports "peers" ($root.Values.operator.from | default (list $own))) }}
+{{- end }}
 {{- if hasKey $listens "http" }}
 {{ include "ragmesh-common.rule" (dict "side" "from" "ports" (list $listens.http $listens.grpc) "peers" $policy.doorFrom) }}
 {{- if $policy.doorFrom }}

@@ -52,13 +52,13 @@ is told at once.
 {{- if and $v.backup.enabled (eq (trimSuffix "/" $v.backup.url) (trimSuffix "/" $v.blobs.url)) }}
 - "backup.url is blobs.url: keep backups where what damages the files does not reach them"
 {{- end }}
-{{- if and $v.tls.enabled $v.tls.certManager.enabled (not $v.tls.certManager.issuerRef.name) }}
-- "tls.certManager.issuerRef.name is missing: name the issuer of cert-manager that signs the certificates of the services"
-{{- end }}
 {{- else if $v.backup.enabled }}
 - "backup.enabled needs mode: distributed: the volume of mode: embedded is with its one pod; run `ragmesh backup create` in that, as docs/how-to/back-up-and-restore.md says"
-{{- else if $v.tls.enabled }}
-- "tls.enabled encrypts calls between services, and mode: embedded has none: set tls.door.enabled for the public doors, or mode: distributed"
+{{- else if and $v.tls.enabled (not $v.operator.enabled) }}
+- "tls.enabled encrypts calls between services, and mode: embedded has none without operator.enabled: set tls.door.enabled for the public doors, or mode: distributed"
+{{- end }}
+{{- if and $v.tls.enabled $v.tls.certManager.enabled (not $v.tls.certManager.issuerRef.name) }}
+- "tls.certManager.issuerRef.name is missing: name the issuer of cert-manager that signs the certificates of the services"
 {{- end }}
 {{- end -}}
 
@@ -234,7 +234,7 @@ cache.redis.prefix: is the value cache.prefix
 {{- with $values.existingSecret -}}{{- $_ := set $wanted . (index $wanted . | default list) -}}{{- end -}}
 {{- end -}}
 {{- if $root.Values.tls.certManager.enabled -}}
-{{- range $name := (include "ragmesh.names" . | fromYaml).names -}}{{- $wanted = omit $wanted (printf "%s-%s-tls" (include "ragmesh-common.fullname" $root) $name) -}}{{- end -}}
+{{- range $name := (include "ragmesh.names" . | fromYaml).names -}}{{- $wanted = omit $wanted (printf "%s-%s-tls" (include "ragmesh-common.fullname" $root) (include "ragmesh.calledAs" (list $root $name))) -}}{{- end -}}
 {{- $wanted = omit $wanted (printf "%s-door-tls" (include "ragmesh-common.fullname" $root)) -}}
 {{- end -}}
 {{- range $secret, $keys := $wanted -}}

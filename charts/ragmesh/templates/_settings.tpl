@@ -40,11 +40,16 @@ so that a change rolls those pods that it concerns.
 {{- $host := $v.listenHost -}}
 {{- $secrets := "/etc/ragmesh/secrets" -}}
 data_dir: /var/lib/ragmesh
-{{- if include "ragmesh.hasInternal" . }}
+{{- $called := include "ragmesh.calledAs" . -}}
+{{- $port := include "ragmesh.calledPort" . -}}
+{{- $metered := include "ragmesh.hasInternal" . -}}
+{{- if or $metered $port }}
 internal:
+  {{- if $metered }}
   http: {{ printf "%s:%s" $host (include "ragmesh.internalPort" $root) | quote }}
-  {{- if not (has $component (list "embedded" "gateway" "indexer")) }}
-  grpc: {{ printf "%s:%d" $host (int $row.listens.grpc) | quote }}
+  {{- end }}
+  {{- if $port }}
+  grpc: {{ printf "%s:%s" $host $port | quote }}
   {{- end }}
   {{- if ne $component "embedded" }}
   drain_seconds: 5
@@ -65,11 +70,11 @@ identity:
   {{- if hasKey ($row.listens | default dict) "http" }}
   admin_key_file: {{ $secrets }}/identity/admin.key.sha256
   {{- end }}
-  {{- if ne $component "embedded" }}
+  {{- if $called }}
   key_file: {{ $secrets }}/identity/service.key
   public_keys_file: {{ $secrets }}/identity/public-keys.json
   {{- end }}
-{{- if and $v.tls.enabled (ne $component "embedded") }}
+{{- if and $v.tls.enabled $called }}
 tls:
   certificate_file: {{ $secrets }}/tls/tls.crt
   key_file: {{ $secrets }}/tls/tls.key
@@ -199,12 +204,13 @@ that a process reads at its start only.
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- if ne $component "embedded" -}}
-{{- $files = append $files (dict "secret" $v.identity.existingSecret "key" (printf "%s.key" $component) "path" "identity/service.key") -}}
+{{- with include "ragmesh.calledAs" . -}}
+{{- $files = append $files (dict "secret" $v.identity.existingSecret "key" (printf "%s.key" .) "path" "identity/service.key") -}}
 {{- $files = append $files (dict "secret" $v.identity.existingSecret "key" "public-keys.json" "path" "identity/public-keys.json") -}}
 {{- if $v.tls.enabled -}}
+{{- $shown := include "ragmesh.serviceSecret" (list $root .) -}}
 {{- range list "tls.crt" "tls.key" "ca.crt" -}}
-{{- $files = append $files (dict "secret" (include "ragmesh.serviceSecret" (list $root $component)) "key" . "path" (printf "tls/%s" .)) -}}
+{{- $files = append $files (dict "secret" $shown "key" . "path" (printf "tls/%s" .)) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -74,7 +74,7 @@ def shown_certificates(
 
 
 def service_files(settings: Settings) -> CertificateFiles | None:
-    """The certificate that this target shows to others; a mesh in one process has no others."""
+    """The certificate that this target shows to others; one process has none but an operator."""
     return settings.tls.files if settings.is_encrypted else None
 
 
