@@ -14,6 +14,7 @@ import pytest
 from tests.servers.talks import TALKS
 from tools.generate_protos import ROOT
 from tools.processes import await_condition
+from tools.servers.network import wire_of
 from tools.servers.server import Server, running
 from tools.servers.table import KINDS
 
@@ -101,7 +102,7 @@ def test_a_server_whose_preparation_was_killed_is_prepared_anew(
 
 def test_a_killed_runner_leaves_no_server_and_no_network_behind(servers_folder: Path) -> None:
     folder = servers_folder / "killed"
-    wires = _wires()
+    wire = Path("/sys/class/net") / wire_of(folder / "weaviate")
     with subprocess.Popen(
         [sys.executable, "-c", _RUNNER, folder],
         cwd=ROOT,
@@ -112,9 +113,9 @@ def test_a_killed_runner_leaves_no_server_and_no_network_behind(servers_folder: 
         assert runner.stdout is not None
         assert runner.stdout.readline() == "True\n"
         assert _living_in(folder)
-        assert len(_wires() - wires) == 1
+        assert wire.exists()
         runner.send_signal(signal.SIGKILL)
-    assert await_condition(lambda: not _living_in(folder) and not _wires() - wires)
+    assert await_condition(lambda: not _living_in(folder) and not wire.exists())
 
 
 def _living_in(folder: Path) -> list[int]:
@@ -127,7 +128,3 @@ def _is_told(process: Path, folder: Path) -> bool:
         return f"HOME={folder}".encode() in (process / "environ").read_bytes()
     except OSError:  # it has ended meanwhile
         return False
-
-
-def _wires() -> set[str]:
-    return {path.name for path in Path("/sys/class/net").glob("rm-*")}

@@ -38,8 +38,7 @@ class Network:
         if os.geteuid() != 0:
             raise ToolError("only root can give a server a network of its own")
         IP.fetch()
-        digest = hashlib.sha256(str(folder).encode()).hexdigest()
-        near, far = _free_pair(int(digest[:8], 16))
+        near, far = _free_pair(int(_digest(folder)[:8], 16))
         holder = Process.start(
             Command(
                 words=("sleep", "infinity"),
@@ -49,7 +48,7 @@ class Network:
                 within=("unshare", "--net"),
             )
         )
-        network = cls(holder, far, f"rm-{digest[:12]}")
+        network = cls(holder, far, wire_of(folder))
         try:
             _await_separation(holder.pid)
             network._connect(f"{near}/30", f"{far}/30")
@@ -78,6 +77,15 @@ class Network:
             ("link", "set", "eth0", "up"),
         ):
             _ip(*command, inside=self.inside())
+
+
+def wire_of(folder: Path) -> str:
+    """What our end of the wire to the server of a folder is called."""
+    return f"rm-{_digest(folder)[:12]}"
+
+
+def _digest(folder: Path) -> str:
+    return hashlib.sha256(str(folder).encode()).hexdigest()
 
 
 def _free_pair(start: int) -> tuple[str, str]:
