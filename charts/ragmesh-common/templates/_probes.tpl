@@ -1,7 +1,8 @@
 {{/*
 Three questions, three probes (docs/explanation/health.md). Startup asks the listener that opens
 last, once models are loaded; it is asked by gRPC where it is not encrypted, for kubelet shows no
-certificate. Readiness is the process's own judgement, with hysteresis, and liveness its event loop.
+certificate. Readiness is the process's own judgement, which what others do does not take back, and
+liveness its event loop.
 */}}
 {{- define "ragmesh-common.probes" -}}
 {{- $probes := .workload.values.probes -}}

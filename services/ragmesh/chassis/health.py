@@ -6,7 +6,9 @@ Three questions have three answers; docs/explanation/health.md says what hangs o
   is what balancers read: one that refused calls because of somebody behind it would turn the
   outage of one service into the outage of all, and each recovery into a chain of waits.
 - Can this service do its work? Not while a dependency is away that it cannot work without.
-- Is this process ready? While it takes calls and at least one of its services can work.
+- Is this process ready? From when one of its services could work for the first time until it stops.
+  What goes away later goes away for all replicas alike: were they all unready, nobody would be left
+  to say what is away.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from ragmesh.chassis.patience import own_seconds
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import RagmeshError
 
@@ -89,6 +92,8 @@ class Health:
         self._listeners: list[Listener] = []
         self._looking = asyncio.Lock()
         """Held while dependencies are probed."""
+        self._has_worked = False
+        """Whether a service could work, after any round of probes so far."""
 
     @asynccontextmanager
     async def watching(self, dependency: Dependency) -> AsyncIterator[None]:
@@ -98,6 +103,7 @@ class Health:
         """
         self._standings[dependency.name] = Standing()
         self._dependencies.append(dependency)
+        self._has_worked = False  # it never has with this
         try:
             yield
         finally:
@@ -108,8 +114,11 @@ class Health:
     @property
     def ready(self) -> bool:
         """Whether work should be sent here."""
-        works = any(self.works(name) for name in self._services) or not self._services
-        return works and not self._stopping.is_set()
+        return (self._has_worked or self._can_work) and not self._stopping.is_set()
+
+    @property
+    def _can_work(self) -> bool:
+        return any(self.works(name) for name in self._services) or not self._services
 
     def works(self, service: str) -> bool:
         """Whether everything is there that the service cannot do without."""
@@ -140,6 +149,7 @@ class Health:
             before = dict(self._standings)
             async with self._looking, asyncio.TaskGroup() as group:
                 probes = [group.create_task(self._probe(one)) for one in self._dependencies]
+            self._has_worked |= self._can_work
             if any(self._standings[name].good is not was.good for name, was in before.items()):
                 for listener in list(self._listeners):
                     await listener()
@@ -151,7 +161,7 @@ class Health:
         """Make one probe; whether it was too late to be sure of what was good so far."""
         reason = detail = ""
         try:
-            async with asyncio.timeout(self._rule.timeout_seconds):
+            async with own_seconds(self._rule.timeout_seconds):
                 await dependency.probe()
         except TimeoutError:
             reason, detail = _LATE, "it did not answer in time"

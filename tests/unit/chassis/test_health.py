@@ -67,19 +67,41 @@ def test_it_rises_after_two_good_probes_in_a_row_and_not_before() -> None:
 async def test_a_service_stops_and_comes_back_with_what_it_needs() -> None:
     clock, peer = ManualClock(), Peer()
     health = Health([ASK], clock, dependencies=[Dependency("peer", peer.probe, (ASK,))], rule=RULE)
-    assert not health.ready  # nothing is known yet
     async with probing(health, clock):
-        assert health.ready
         peer.away = True
         await clock.advance(2.0)
         assert health.works(ASK)
         await clock.advance(1.0)
         assert not health.works(ASK)
+        peer.away = False
+        await clock.advance(1.0)
+        assert not health.works(ASK)
+        await clock.advance(1.0)
+        assert health.works(ASK)
+
+
+async def test_a_process_is_ready_once_it_can_work_and_not_before() -> None:
+    clock, peer = ManualClock(), Peer()
+    peer.away = True
+    health = Health([ASK], clock, dependencies=[Dependency("peer", peer.probe, (ASK,))], rule=RULE)
+    assert not health.ready  # nothing is known yet
+    async with probing(health, clock):
         assert not health.ready
         peer.away = False
         await clock.advance(1.0)
         assert not health.ready
         await clock.advance(1.0)
+        assert health.ready
+
+
+async def test_a_process_stays_ready_when_what_it_needs_goes_away() -> None:
+    clock, peer = ManualClock(), Peer()
+    health = Health([ASK], clock, dependencies=[Dependency("peer", peer.probe, (ASK,))], rule=RULE)
+    async with probing(health, clock):
+        peer.away = True
+        await clock.advance(5.0)
+        assert not health.works(ASK)
+        assert health.dependencies() == {"peer": "down"}
         assert health.ready
 
 
