@@ -84,6 +84,17 @@ def test_new_pods_are_judged_only_after_callers_have_turned_to_them(argo: list[M
         assert int(step["pause"]["duration"].removesuffix("s")) > age
 
 
+def test_promoted_pods_are_judged_only_after_callers_have_turned_to_them(
+    argo: list[Manifest],
+) -> None:
+    told = rollout(argo, "gateway")["strategy"]["blueGreen"]["postPromotionAnalysis"]["args"]
+    (delay,) = (one["value"] for one in told if one["name"] == "delay")
+    (pause, *_) = rollout(argo, "retrieval")["strategy"]["canary"]["steps"][1::3]
+    assert delay == pause["pause"]["duration"]
+    for name in ("ragmesh-error-rate", "ragmesh-p95"):
+        assert templates(argo)[name]["initialDelay"] == "{{args.delay}}"
+
+
 def test_a_measurement_that_says_nothing_is_neither_pass_nor_failure(argo: list[Manifest]) -> None:
     for name in ("ragmesh-error-rate", "ragmesh-p95"):  # PD-4
         metric = templates(argo)[name]

@@ -29,7 +29,7 @@ Templates here take a dictionary of root, component, name, values and active, it
 {{- if and $questions.existingConfigMap (has .component $questions.services) }}yes{{ end -}}
 {{- end -}}
 
-{{/* Which templates judge the new pods, and which pods these are. */}}
+{{/* Which templates judge the new pods, which pods these are, and the `delay` that callers need, where no step waits for them. */}}
 {{- define "ragmesh.rollout.analysis" -}}
 {{- $limit := get .root.Values.rollout.analysis.p95Seconds .component -}}
 {{- $asked := include "ragmesh.rollout.isAsked" . -}}
@@ -44,6 +44,9 @@ templates:
 args:
   - {name: workload, value: {{ .name }}}
   - {name: hash, valueFrom: {podTemplateHashValue: Latest}}
+  {{- with .delay }}
+  - {name: delay, value: {{ . }}}
+  {{- end }}
   {{- if $limit }}
   - {name: p95-seconds, value: {{ $limit | quote }}}
   {{- end }}
@@ -87,7 +90,7 @@ strategy:
         - {name: server, value: {{ include "ragmesh.rollout.server" (list .root "-preview") | quote }}}
     {{- end }}
     postPromotionAnalysis:
-      {{- include "ragmesh.rollout.analysis" . | nindent 6 }}
+      {{- include "ragmesh.rollout.analysis" (merge (dict "delay" (printf "%ds" (int $rollout.settleSeconds))) .) | nindent 6 }}
   {{- end }}
 {{- end -}}
 {{- end -}}
