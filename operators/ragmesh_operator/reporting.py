@@ -8,6 +8,7 @@ from datetime import datetime
 
 from ragmesh.core.documents import Collection
 from ragmesh.core.migrations import GateVerdict, Migration, MigrationPhase
+from ragmesh.core.quality import QualityVerdict
 from ragmesh_operator.resources import CollectionSpec
 from ragmesh_operator.statuses import (
     AutoscalingStatus,
@@ -26,6 +27,8 @@ READY, RECONCILING, STALLED = "Ready", "Reconciling", "Stalled"
 QUALITY, AUTOSCALING = "QualityOK", "AutoscalingActive"
 SCALES_NOTHING = "NotWanted"
 _UNKNOWN, _TRUE, _FALSE = "Unknown", "True", "False"
+_SAID_AGAIN = {QualityVerdict.KEPT: _TRUE, QualityVerdict.INCONCLUSIVE: _UNKNOWN}
+"""What a later evaluation says in the place of the gate's."""
 _MOVING = {
     MigrationPhase.PROVISIONING: "the candidate is being made",
     MigrationPhase.BACKFILLING: "the candidate is being filled",
@@ -121,17 +124,34 @@ def _of_index(migration: Migration, order: Order | None) -> dict[str, object]:
             Weight(version=one.index_version, weight=one.weight) for one in migration.shares
         ),
         "migration": _migration_status(migration, order),
-        "quality": tuple(
+        "quality": _measured(migration),
+    }
+
+
+def _measured(migration: Migration) -> tuple[Quality, ...]:
+    """What was asked on schedule, but for as long as a candidate is beside it."""
+    quality = migration.quality
+    if quality is not None and migration.phase.rests:
+        return tuple(
             Quality(
                 metric=one.metric,
-                active=one.serving,
-                candidate=one.candidate,
+                active=one.value,
+                before=one.before,
                 ci_low=one.difference_low,
-                verdict=one.verdict.value,
+                verdict=quality.verdict.value,
             )
-            for one in migration.verdicts
-        ),
-    }
+            for one in quality.metrics
+        )
+    return tuple(
+        Quality(
+            metric=one.metric,
+            active=one.serving,
+            candidate=one.candidate,
+            ci_low=one.difference_low,
+            verdict=one.verdict.value,
+        )
+        for one in migration.verdicts
+    )
 
 
 def _of_documents(found: Collection, now: datetime) -> dict[str, object]:
@@ -241,9 +261,8 @@ def _quality(spec: CollectionSpec, seen: Seen | None) -> Verdict:
         return Verdict(_UNKNOWN, "NotSeen")
     if seen.golden_missing:
         return Verdict(_UNKNOWN, "GoldenQueriesMissing", "the ConfigMap or its key is not there")
-    migration = seen.migration
-    serves = migration.phase.rests and migration.verdict is GateVerdict.PASS
-    found = {one.metric: one.candidate if serves else one.serving for one in migration.verdicts}
+    migration, quality = seen.migration, seen.migration.quality
+    found = _serving_metrics(migration)
     low = [
         f"{one.name} is {found[one.name]:.3f}, below {one.floor:.3f}"
         for one in spec.evaluation.metrics
@@ -251,13 +270,27 @@ def _quality(spec: CollectionSpec, seen: Seen | None) -> Verdict:
     ]
     if low:
         return Verdict(_FALSE, "BelowFloor", "; ".join(low))
+    if quality is not None and quality.verdict is QualityVerdict.FALLEN:
+        return Verdict(_FALSE, camel(quality.verdict.name), quality.message)
     if migration.verdict is GateVerdict.REFUSED:
         return Verdict(_FALSE, "CandidateRefused", migration.message)
+    if quality is not None and migration.phase.rests and quality.verdict in _SAID_AGAIN:
+        return Verdict(_SAID_AGAIN[quality.verdict], camel(quality.verdict.name), quality.message)
     if migration.verdict is GateVerdict.INCONCLUSIVE:
         return Verdict(_UNKNOWN, "Inconclusive", migration.message)
     if migration.verdict is GateVerdict.PASS:
         return Verdict(_TRUE, "Passed")
+    if quality is not None:
+        return Verdict(_UNKNOWN, "First", "what is found later is compared with it")
     return Verdict(_UNKNOWN, "NotEvaluated")
+
+
+def _serving_metrics(migration: Migration) -> dict[str, float]:
+    """What is known of the version that serves, by metric."""
+    if migration.quality is not None:
+        return {one.metric: one.value for one in migration.quality.metrics}
+    serves = migration.phase.rests and migration.verdict is GateVerdict.PASS
+    return {one.metric: one.candidate if serves else one.serving for one in migration.verdicts}
 
 
 def _migration_status(migration: Migration, order: Order | None) -> MigrationStatus:

@@ -76,13 +76,22 @@ class Ingestion(Lenient):
 
 
 class Quality(Lenient):
-    """One metric of both versions."""
+    """One metric of the version that serves, beside a candidate or beside itself in the past."""
 
     metric: str = Field(description="Name of the metric.")
-    active: float = Field(description="Of the version that serves.")
-    candidate: float = Field(description="Of the candidate.")
-    ci_low: float = Field(description="Lower end of the interval of the difference.")
-    verdict: str = Field(description="pass, refused or inconclusive.")
+    active: float = Field(description="Of the version that serves, as it was asked last.")
+    candidate: float | None = Field(None, description="Of the candidate, if there is one.")
+    before: float | None = Field(
+        None, description="On schedule: of the version that serves, when it was asked first."
+    )
+    ci_low: float = Field(
+        description="Lower end of the interval of the difference: of the candidate to the active "
+        "version, or of that to what it was before."
+    )
+    verdict: str = Field(
+        description="pass, refused or inconclusive; on schedule that of all metrics together: "
+        "first, kept, fallen or inconclusive."
+    )
 
 
 class AutoscalingStatus(Lenient):
@@ -106,7 +115,9 @@ class CollectionStatus(Lenient):
     migration: MigrationStatus = Field(MigrationStatus(), description="Where a change stands.")
     documents: Documents = Field(Documents(), description="How many documents there are.")
     ingestion: Ingestion = Field(Ingestion(), description="What waits.")
-    quality: tuple[Quality, ...] = Field((), max_length=16, description="What the gate found.")
+    quality: tuple[Quality, ...] = Field(
+        (), max_length=16, description="What asking the golden questions found last."
+    )
     autoscaling: AutoscalingStatus = Field(
         AutoscalingStatus(), description="What scales the indexers."
     )

@@ -11,6 +11,7 @@ from itertools import pairwise
 from ragmesh.core.callers import Requester
 from ragmesh.core.documents import Chunking
 from ragmesh.core.errors import InvalidError
+from ragmesh.core.quality import Quality
 
 
 class MigrationPhase(Enum):
@@ -234,6 +235,8 @@ class Migration:
     """What the index is wanted to be."""
     chunking: Chunking = field(default_factory=Chunking)
     language: str = ""
+    quality: Quality | None = None
+    """Of the serving version, as it was asked last; None = it was not asked on schedule yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +251,10 @@ class GoldenQuestions:
     changed_at: datetime
 
 
+FOR_MIGRATION, ON_SCHEDULE = "migration", "schedule"
+"""Occasions of evaluations."""
+
+
 @dataclass(frozen=True, slots=True)
 class EvaluationRecord:
     """An evaluation that was made with them, with everything that it found."""
@@ -255,10 +262,11 @@ class EvaluationRecord:
     evaluation_id: str
     """Later ones are greater."""
     occasion: str
-    """What it was made for, such as `migration`."""
+    """What it was made for: FOR_MIGRATION or ON_SCHEDULE."""
     serving: str
     """Display name of the version that served."""
     candidate: str
+    """Of the version that was judged: on schedule that which serves."""
     golden_digest: str
     verdict: str
     content: str

@@ -88,6 +88,14 @@ def judge(candidate: Evaluation, rules: Rules, comparison: Comparison | None = N
     return Judgement(_worst(findings), tuple(findings))
 
 
+def first_broken(judgement: Judgement) -> str:
+    """The first rule that is not kept, as a sentence; empty when all are."""
+    if judgement.verdict is Verdict.PASS:
+        return ""
+    told = [one for one in judgement.findings if one.verdict is judgement.verdict]
+    return "; ".join(f"{one.what}: {one.message}" for one in told[:1])
+
+
 def _worst(findings: list[Finding]) -> Verdict:
     said = {finding.verdict for finding in findings}
     if Verdict.FAIL in said:

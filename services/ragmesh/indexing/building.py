@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +17,13 @@ from ragmesh.indexing.adapters.blobs import open_file_blobs
 from ragmesh.indexing.adapters.catalog.opening import open_sqlite_catalog
 from ragmesh.indexing.adapters.catalog.places import PostgresPlace
 from ragmesh.indexing.adapters.object_place import ObjectPlace
+from ragmesh.indexing.asking import Asker
 from ragmesh.indexing.claims import Once
 from ragmesh.indexing.collections import Collections
 from ragmesh.indexing.comparing import Comparison
 from ragmesh.indexing.dead_letters import DeadLetters
 from ragmesh.indexing.documents import Documents
+from ragmesh.indexing.examining import Examiner
 from ragmesh.indexing.gate import Gate
 from ragmesh.indexing.golden_sets import GoldenSets
 from ragmesh.indexing.heads import HeadFeed
@@ -80,6 +83,8 @@ class Indexing:
     opened: OpenCatalog
     """Where its catalog is."""
     migrator: Migrator
+    """Not running yet."""
+    examiner: Examiner
     """Not running yet."""
     probe_blobs: Probe | None = None
     """Whether the server of its blobs answers; None = it has none."""
@@ -214,7 +219,8 @@ def compose(
         golden_sets=GoldenSets(catalog, collections, clock),
         migrations=_migrations(catalog, collections, migrator, feeds.routes, clock, settings),
     )
-    return Indexing(service, ledger, blobs, reconciler, opened, migrator)
+    examiner = _examiner(catalog, neighbours.index, clock, settings)
+    return Indexing(service, ledger, blobs, reconciler, opened, migrator, examiner)
 
 
 def _migrations(
@@ -261,11 +267,19 @@ def _migrator(
         catalog,
         neighbours.index,
         Verifier(neighbours.index, comparison),
-        Gate(neighbours.index, catalog, clock),
+        Gate(Asker(neighbours.index, clock), catalog),
         announcer,
         clock,
         settings.migration_limits(),
     )
+
+
+def _examiner(
+    catalog: Catalog, index: ChunkIndex, clock: Clock, settings: IndexingSettings
+) -> Examiner:
+    asker = Asker(index, clock, pause_seconds=1.0 / settings.evaluation_questions_per_second)
+    interval = timedelta(hours=settings.evaluation_hours)
+    return Examiner(catalog, asker, settings.migration_policy(), interval.total_seconds())
 
 
 def _patience(limits: ReconcilerLimits, opened: OpenCatalog) -> ReconcilerLimits:

@@ -98,6 +98,11 @@ class MigrationState:
     """Grows with every change; the fence of a step that was planned on an older one."""
 
 
+def policy_of(state: MigrationState, default: MigrationPolicy) -> MigrationPolicy:
+    """How carefully the index is changed; the default until somebody wanted it otherwise."""
+    return state.policy if state.version else default
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """An index version as a plan sees it."""

@@ -15,6 +15,7 @@ from ragmesh.core.migrations import (
     GoldenQuestions,
     RouteBatch,
 )
+from ragmesh.core.quality import Quality
 from ragmesh.indexing.deeds import Deed
 from ragmesh.indexing.migration_state import (
     Change,
@@ -144,6 +145,25 @@ class EvaluationStore(Protocol):
 
     async def record_evaluation(self, collection_uid: str, record: EvaluationRecord) -> None:
         """Keep what was found."""
+
+    async def list_unexamined(
+        self, since: datetime, *, after_uid: str, limit: int
+    ) -> tuple[str, ...]:
+        """Uids of live collections that keep golden questions, and whose serving version was not
+        asked just these on schedule after the moment; in order."""
+
+    async def record_quality(
+        self, collection_uid: str, record: EvaluationRecord, quality: Quality
+    ) -> None:
+        """Keep what was found on schedule; of the past the newest, and what is compared with."""
+
+    async def find_quality(self, collection_uid: str, index_version: str) -> Quality | None:
+        """What was found last on schedule of a version, by its display name."""
+
+    async def find_reference(
+        self, collection_uid: str, index_version: str, golden_digest: str
+    ) -> EvaluationRecord | None:
+        """The first evaluation with these questions by which the version was found good."""
 
     async def list_evaluations(
         self, collection_uid: str, *, before_id: str, limit: int

@@ -31,7 +31,13 @@ from ragmesh.indexing.dead_letters import refuse_others
 from ragmesh.indexing.deeds import commanded_migration, released_collection, wanted_index
 from ragmesh.indexing.migration import SPEC_REFUSED
 from ragmesh.indexing.migration_commands import Order, commanded
-from ragmesh.indexing.migration_state import BuildSpec, Change, MigrationState, Observed
+from ragmesh.indexing.migration_state import (
+    BuildSpec,
+    Change,
+    MigrationState,
+    Observed,
+    policy_of,
+)
 from ragmesh.indexing.migration_stores import Cause, Changing
 from ragmesh.indexing.ownership import refuse_foreign, requester_of
 from ragmesh.indexing.paging import key_of, page_of
@@ -185,7 +191,7 @@ class Migrations:
     def _policy(self, changing: Changing, change: IndexChange) -> MigrationPolicy:
         if change.policy is not None:
             return change.policy
-        return changing.state.policy if changing.state.version else self.policy
+        return policy_of(changing.state, self.policy)
 
     async def _refusal(self, changing: Changing, spec: BuildSpec) -> str:
         if spec.digest == changing.primary.build.digest:
@@ -194,7 +200,9 @@ class Migrations:
         return SPEC_REFUSED if is_refused else ""
 
     async def _shown(self, changing: Changing) -> Migration:
-        return shown(changing, await self.migrator.observe(changing))
+        uid, serving = changing.collection_uid, changing.primary.name
+        quality = await self.catalog.find_quality(uid, serving)
+        return replace(shown(changing, await self.migrator.observe(changing)), quality=quality)
 
 
 def _wanting(

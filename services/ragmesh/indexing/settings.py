@@ -140,6 +140,19 @@ class IndexingSettings(Section):
         description="Golden questions without which the gate of a migration decides nothing, of"
         " whoever says nothing else.",
     )
+    evaluation_hours: float = Field(
+        24.0,
+        ge=0,
+        description="Hours from one evaluation of an index version that serves to the next, by the"
+        " golden questions that its collection keeps; new questions and new versions are evaluated"
+        " at once. 0 makes none.",
+    )
+    evaluation_questions_per_second: float = Field(
+        5.0,
+        gt=0,
+        le=1_000,
+        description="Golden questions a second at most that are asked on schedule.",
+    )
     route_lease_seconds: float = Field(
         600.0,
         ge=600,

@@ -11,6 +11,7 @@ from ragmesh.core.ids import new_uid
 from ragmesh.core.migrations import (
     CollectionRoute,
     EvaluationRecord,
+    GateVerdict,
     GoldenQuestions,
     IndexChange,
     IndexEstimate,
@@ -21,6 +22,7 @@ from ragmesh.core.migrations import (
     RouteShare,
 )
 from ragmesh.core.pages import Page, PageRequest
+from ragmesh.core.quality import Quality
 from ragmesh.evaluation.golden import read_golden
 from ragmesh.indexing.dead_letters import refuse_others
 from ragmesh.indexing.deeds import commanded_migration, kept_golden, wanted_index
@@ -43,6 +45,10 @@ class FakeChanging(FakeMending):
         self._refused: set[tuple[str, str]] = set()
         self._golden: dict[tuple[str, str], GoldenQuestions] = {}
         self.evaluations: dict[tuple[str, str], tuple[EvaluationRecord, ...]] = {}
+        self.qualities: dict[tuple[str, str], Quality] = {}
+        """What a test says that was found on schedule."""
+        self.verdicts: dict[tuple[str, str], GateVerdict] = {}
+        """What a test says that the gate found."""
 
     async def want_index(self, caller: Caller, collection: str, change: IndexChange) -> Migration:
         """Begin, if it is something else."""
@@ -206,6 +212,8 @@ class FakeChanging(FakeMending):
             encoder=state.wanted.encoder,
             chunking=state.wanted.chunking,
             language=state.wanted.language,
+            verdict=self.verdicts.get(key),
+            quality=self.qualities.get(key),
         )
 
 

@@ -14,6 +14,7 @@ from ragmesh.core.migrations import (
     MigrationPhase,
     MigrationPolicy,
 )
+from ragmesh.core.quality import QualityVerdict
 from ragmesh.indexing.adapters.catalog.places import PostgresPlace
 from ragmesh.indexing.building import Places
 from tests.unit.indexing.migrating import NEW, TOPICS, changing, text_of
@@ -71,3 +72,17 @@ async def test_uploads_that_never_stop_keep_no_index_from_being_changed(
         assert found.serving != old.serving
         await made.turn()
         assert (await made.search(f"the word{number} room")).hits[0].document_id == f"u{number}"
+
+
+async def test_a_quality_that_fell_is_found_on_schedule(
+    place: PostgresPlace, tmp_path: Path
+) -> None:
+    where = Places(place, tmp_path / "blobs")
+    async with changing(tmp_path, where=where) as made:
+        first = await made.examined()
+        await made.lose(TOPICS[:12])
+        fallen = await made.examined(25 * 3_600.0)
+        assert first is not None
+        assert fallen is not None
+        assert (first.verdict, fallen.verdict) == (QualityVerdict.FIRST, QualityVerdict.FALLEN)
+        assert await made.verdicts() == ["first", "fallen"]

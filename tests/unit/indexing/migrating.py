@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ragmesh.chassis.events import Delivery, Event
@@ -14,8 +13,8 @@ from ragmesh.chassis.events.facts import TOPIC_OF
 from ragmesh.core.documents import Accepted, Job, NewCollection, Upload, accepted_of
 from ragmesh.core.errors import UnavailableError
 from ragmesh.core.migrations import (
+    ON_SCHEDULE,
     CanaryStep,
-    GoldenQuestions,
     IndexChange,
     Migration,
     MigrationCommand,
@@ -23,11 +22,12 @@ from ragmesh.core.migrations import (
     MigrationPolicy,
 )
 from ragmesh.core.pages import PageRequest
+from ragmesh.core.quality import Quality
 from ragmesh.core.questions import Question
 from ragmesh.core.search import Retrieval, RetrieveQuery
+from ragmesh.indexing.asking import Asker
 from ragmesh.indexing.building import Indexing, Neighbours, Places, open_indexing
-from ragmesh.indexing.deeds import kept_golden
-from ragmesh.indexing.migration_stores import Cause
+from ragmesh.indexing.examining import Examiner
 from ragmesh.indexing.relay import Relay
 from ragmesh.indexing.settings import IndexingSettings
 from ragmesh.indexing.stages import StageLimits, Stages
@@ -168,12 +168,31 @@ class Changing:
         )
         return await self.retrieval.retrieve(ADMIN, query)
 
+    @property
+    def examiner(self) -> Examiner:
+        """That of the mesh, without its pauses between questions."""
+        return replace(self.indexing.examiner, asker=Asker(self.retrieval, self.clock))
+
+    async def examined(self, seconds: float = 0.0) -> Quality | None:
+        """What is shown of the quality after a look that much later."""
+        await self.clock.advance(seconds)
+        await self.examiner.look()
+        return (await self.migration()).quality
+
+    async def verdicts(self, occasion: str = ON_SCHEDULE) -> list[str]:
+        """Of all evaluations that are kept, the oldest first."""
+        page = await self.indexing.service.list_evaluations(ADMIN, "docs", PageRequest(1_000))
+        return [one.verdict for one in reversed(page.items) if one.occasion == occasion]
+
+    async def lose(self, topics: tuple[str, ...]) -> None:
+        """Delete the documents of these topics."""
+        for topic in topics:
+            await self.indexing.service.delete_document(ADMIN, "docs", topic)
+        await self.work()
+
     async def keep_golden(self, topics: tuple[str, ...] = TOPICS) -> None:
         content = golden_lines([(f"Where is the {topic} kept?", topic) for topic in topics])
-        golden = GoldenQuestions(content, "digest", len(topics), datetime(2026, 1, 1, tzinfo=UTC))
-        row = await self.indexing.service.collections.read(ADMIN, "docs")
-        cause = Cause(ADMIN, kept_golden("docs", len(topics), "digest"))
-        await self.indexing.ledger.catalog.keep_golden(row.uid, golden, cause)
+        await self.indexing.service.set_golden_questions(ADMIN, "docs", content)
 
 
 @asynccontextmanager

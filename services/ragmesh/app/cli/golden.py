@@ -14,6 +14,7 @@ from ragmesh.app.cli.surroundings import Client, client_options, collection_opti
 
 if TYPE_CHECKING:
     from ragmesh.app.cli.ports import Mesh
+    from ragmesh.core.migrations import EvaluationRecord
 
 __all__ = ["evaluate"]
 
@@ -51,7 +52,14 @@ def history(client: Client, collection: str) -> None:
                 print_json(record)
             else:
                 moment = record.at.isoformat(timespec="seconds")
-                pair = f"{record.serving} → {record.candidate}"
-                click.echo(f"{moment}  {pair}  {record.verdict}")
+                click.echo(f"{moment}  {_asked(record)}  {record.verdict}")
 
     client.call(show)
+
+
+def _asked(record: EvaluationRecord) -> str:
+    from ragmesh.core.migrations import ON_SCHEDULE
+
+    if record.occasion == ON_SCHEDULE:
+        return f"{record.serving} on schedule"
+    return f"{record.serving} → {record.candidate}"

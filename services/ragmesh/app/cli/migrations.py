@@ -15,6 +15,7 @@ from ragmesh.app.cli.surroundings import Client, client_options
 if TYPE_CHECKING:
     from ragmesh.app.cli.ports import Mesh
     from ragmesh.core.migrations import Migration, MigrationCommand
+    from ragmesh.core.quality import Quality
 
 _COMMANDS = {
     "approve": "Let a candidate answer that awaits it, or that the gate could not judge.",
@@ -80,13 +81,30 @@ def _fields(found: Migration) -> Iterator[tuple[str, str]]:
         yield "message", found.message
     if found.held is not None:
         yield "held", f"by {found.held.by}: {found.held.reason}"
+    yield from _gate_fields(found)
+    yield "flips", str(found.flips)
+    if found.quality is not None:
+        yield from _quality_fields(found.quality)
+
+
+def _gate_fields(found: Migration) -> Iterator[tuple[str, str]]:
     for one in found.verdicts:
         change = f"{one.serving:.4f} → {one.candidate:.4f}"
         between = f"[{one.difference_low:+.4f}, {one.difference_high:+.4f}]"
         yield one.metric, f"{change} {between} over {one.questions} questions: {one.verdict.value}"
     if found.verdict is not None:
         yield "verdict", found.verdict.value
-    yield "flips", str(found.flips)
+
+
+def _quality_fields(found: Quality) -> Iterator[tuple[str, str]]:
+    said = f": {found.message}" if found.message else ""
+    yield "quality", f"{found.verdict.value} at {found.at.isoformat(timespec='seconds')}{said}"
+    for one in found.metrics:
+        between = f"[{one.difference_low:+.4f}, {one.difference_high:+.4f}]"
+        yield (
+            f"{one.metric} now",
+            f"{one.before:.4f} → {one.value:.4f} {between} over {one.questions} questions",
+        )
 
 
 def _line(found: Migration) -> str:

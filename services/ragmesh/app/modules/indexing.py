@@ -111,7 +111,12 @@ async def open_indexing(wiring: Wiring) -> AsyncIterator[IndexingService]:
     undertaker = Undertaker(catalog.ledger.catalog)
 
     async def look_after() -> None:
-        await first_of(catalog.reconciler.run(), catalog.migrator.run(), undertaker.run(log))
+        await first_of(
+            catalog.reconciler.run(),
+            catalog.migrator.run(),
+            catalog.examiner.run(),
+            undertaker.run(log),
+        )
 
     loops: dict[str, Coroutine[Any, Any, None]] = {
         "indexing.relay": Relay(catalog.ledger, log, wiring.clock).run(),

@@ -8,6 +8,7 @@ from ragmesh.api.types.v1 import migration_pb2 as types_pb
 from ragmesh.chassis.messages.collections import chunking_from_message, chunking_to_message
 from ragmesh.chassis.messages.enums import EnumNumbers
 from ragmesh.chassis.messages.parts import moment_from_message, moment_to_message
+from ragmesh.chassis.messages.qualities import quality_from_message, quality_to_message
 from ragmesh.chassis.messages.texts import sendable
 from ragmesh.core.callers import Requester
 from ragmesh.core.migrations import (
@@ -135,6 +136,7 @@ def migration_to_message(migration: Migration) -> types_pb.Migration:
         encoder=migration.encoder,
         chunking=chunking_to_message(migration.chunking),
         language=migration.language,
+        quality=None if migration.quality is None else quality_to_message(migration.quality),
     )
 
 
@@ -169,6 +171,7 @@ def migration_from_message(message: types_pb.Migration) -> Migration:
         encoder=message.encoder,
         chunking=chunking_from_message(message.chunking),
         language=message.language,
+        quality=quality_from_message(message.quality) if message.HasField("quality") else None,
     )
 
 

@@ -17,6 +17,7 @@ from ragmesh.core.migrations import (
     RouteShare,
 )
 from ragmesh.core.pages import Page, PageRequest
+from ragmesh.core.quality import Quality
 
 NOON = datetime(2025, 5, 1, 12, tzinfo=UTC)
 RESTING = Migration(
@@ -38,6 +39,8 @@ class FakeIndexes:
 
     wishes: list[IndexChange]
     told: list[tuple[MigrationCommand, str]]
+    quality: Quality | None = None
+    """What was found on schedule."""
 
     def _known(self, name: str) -> Collection:
         raise NotImplementedError
@@ -59,7 +62,7 @@ class FakeIndexes:
 
     async def get_migration(self, collection: str) -> Migration:
         self._known(collection)
-        return RESTING
+        return replace(RESTING, quality=self.quality)
 
     async def list_migrations(self, page: PageRequest) -> Page[Migration]:
         return Page((RESTING,))
@@ -84,4 +87,7 @@ class FakeIndexes:
         record = EvaluationRecord(
             "e", "migration", "v1-00000000", "v2-11111111", "digest", "pass", "{}", NOON
         )
-        return Page((record,))
+        scheduled = replace(
+            record, occasion="schedule", serving="v2-11111111", verdict="kept", evaluation_id="f"
+        )
+        return Page((scheduled, record))

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 from ragmesh.core.migrations import Approval, CanaryStep, MigrationCommand
+from ragmesh.core.quality import Quality, QualityMetric, QualityVerdict
 from tests.unit.app.cli.conftest import Program
+from tests.unit.app.cli.fake_indexes import NOON
 
 
 def test_a_wish_for_another_encoder_says_how_carefully(program: Program, notes: str) -> None:
@@ -48,4 +50,18 @@ def test_golden_questions_are_kept_from_a_file(
     (tmp_path / "golden.jsonl").write_text('{"question": "a", "relevant": {"b": 1}}\n')
     said = program("evaluate", "keep", str(tmp_path / "golden.jsonl"), "-c", notes)
     assert said.out == "notes keeps 1 golden questions (digest)\n"
-    assert "v1-00000000 → v2-11111111  pass" in program("evaluate", "history", "-c", notes).out
+    newest, oldest = program("evaluate", "history", "-c", notes).out.splitlines()
+    assert newest.endswith("  v2-11111111 on schedule  kept")
+    assert oldest.endswith("  v1-00000000 → v2-11111111  pass")
+
+
+def test_what_was_found_on_schedule_is_shown_with_its_reason(program: Program, notes: str) -> None:
+    assert "quality" not in program("migrations", "show", notes).out
+    metric = QualityMetric("recall", 0.5, 1.0, -0.6, -0.4, 24)
+    program.mesh.quality = Quality(
+        "v1-00000000", QualityVerdict.FALLEN, NOON, (metric,), "recall: it fell"
+    )
+    said = program("migrations", "show", notes)
+    assert "quality        fallen at 2025-05-01T12:00:00+00:00: recall: it fell\n" in said.out
+    assert "recall now     1.0000 → 0.5000 [-0.6000, -0.4000] over 24 questions\n" in said.out
+    assert json.loads(program("migrations", "show", notes, "--json").out)["quality"]["at"]

@@ -16,6 +16,7 @@ from ragmesh.chassis.messages import (
     embedding,
     generation,
     parts,
+    qualities,
     search,
     spans,
     vectors,
@@ -28,6 +29,11 @@ SUBJECTS = {
         values.moments,
         parts.moment_to_message,
         lambda message: parts.moment_from_message(message, field="moment"),
+    ),
+    "quality": (
+        values.qualities,
+        qualities.quality_to_message,
+        qualities.quality_from_message,
     ),
     "span": (values.spans, spans.span_to_message, spans.span_from_message),
     "vector": (

@@ -25,6 +25,7 @@ from ragmesh.core.answers import (
     Turn,
     Usage,
 )
+from ragmesh.core.quality import Quality, QualityMetric, QualityVerdict
 from ragmesh.core.questions import Question
 from ragmesh.core.search import Hit, QueryTerm, Retrieval, Score, Sentence, StoredHits
 from ragmesh.core.spans import Span
@@ -228,3 +229,24 @@ rewrite_queries = st.builds(
 )
 rewritten = st.builds(Rewritten, question=questions, usage=usages, degraded=names)
 engines = st.builds(EngineDescription, texts, texts, texts, texts)
+
+
+qualities = st.builds(
+    Quality,
+    index_version=texts,
+    verdict=st.sampled_from(QualityVerdict),
+    at=moments,
+    metrics=st.lists(
+        st.builds(
+            QualityMetric,
+            metric=texts,
+            value=numbers,
+            before=numbers,
+            difference_low=numbers,
+            difference_high=numbers,
+            questions=st.integers(0, 100_000),
+        ),
+        max_size=3,
+    ).map(tuple),
+    message=texts,
+)

@@ -468,15 +468,15 @@ class EvaluationRecord(_message.Message):
     evaluation_id: _builtins.str
     """Id; later ones are greater."""
     occasion: _builtins.str
-    """What it was made for, for example "migration"."""
+    """What it was made for: "migration" or "schedule"."""
     serving: _builtins.str
     """Display name of the version that served."""
     candidate: _builtins.str
-    """Display name of the candidate."""
+    """Display name of the version that was judged: on schedule that which serves."""
     golden_digest: _builtins.str
     """Digest of the golden questions."""
     verdict: _builtins.str
-    """"pass", "refused" or "inconclusive"."""
+    """"pass", "refused" or "inconclusive"; on schedule "first", "kept", "fallen" or "inconclusive"."""
     content: _builtins.str
     """Everything that was found, as JSON."""
     @_builtins.property
@@ -502,6 +502,90 @@ class EvaluationRecord(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EvaluationRecord: _TypeAlias = EvaluationRecord  # noqa: Y015
+
+@_typing.final
+class QualityMetric(_message.Message):
+    """One metric of an index version, now and when it was first asked the same questions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METRIC_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    DIFFERENCE_LOW_FIELD_NUMBER: _builtins.int
+    DIFFERENCE_HIGH_FIELD_NUMBER: _builtins.int
+    QUESTIONS_FIELD_NUMBER: _builtins.int
+    metric: _builtins.str
+    """What was measured, for example "recall"."""
+    value: _builtins.float
+    """Its value now."""
+    before: _builtins.float
+    """Its value then."""
+    difference_low: _builtins.float
+    """Lower end of the confidence interval of the difference."""
+    difference_high: _builtins.float
+    """Upper end of the confidence interval of the difference."""
+    questions: _builtins.int
+    """Golden questions that it rests on."""
+    def __init__(
+        self,
+        *,
+        metric: _builtins.str = ...,
+        value: _builtins.float = ...,
+        before: _builtins.float = ...,
+        difference_low: _builtins.float = ...,
+        difference_high: _builtins.float = ...,
+        questions: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["before", b"before", "difference_high", b"difference_high", "difference_low", b"difference_low", "metric", b"metric", "questions", b"questions", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QualityMetric: _TypeAlias = QualityMetric  # noqa: Y015
+
+@_typing.final
+class Quality(_message.Message):
+    """What asking the golden questions on schedule found last."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_VERSION_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    METRICS_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    index_version: _builtins.str
+    """Display name of the index version that was asked."""
+    verdict: _builtins.str
+    """What follows: "first", "kept", "fallen" or "inconclusive"."""
+    message: _builtins.str
+    """The rule that is not kept, as a sentence; empty when all are."""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
+    @_builtins.property
+    def metrics(self) -> _containers.RepeatedCompositeFieldContainer[Global___QualityMetric]:
+        """What was measured."""
+
+    def __init__(
+        self,
+        *,
+        index_version: _builtins.str = ...,
+        verdict: _builtins.str = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+        metrics: _abc.Iterable[Global___QualityMetric] | None = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "index_version", b"index_version", "message", b"message", "metrics", b"metrics", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Quality: _TypeAlias = Quality  # noqa: Y015
 
 @_typing.final
 class Migration(_message.Message):
@@ -530,6 +614,7 @@ class Migration(_message.Message):
     ENCODER_FIELD_NUMBER: _builtins.int
     CHUNKING_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
+    QUALITY_FIELD_NUMBER: _builtins.int
     collection: _builtins.str
     """Name of the collection."""
     phase: Global___MigrationPhase.ValueType
@@ -584,6 +669,10 @@ class Migration(_message.Message):
     def chunking(self) -> _document_pb2.Chunking:
         """How documents are wanted to be split."""
 
+    @_builtins.property
+    def quality(self) -> Global___Quality:
+        """How well the serving version answers by now; missing before it was asked on schedule."""
+
     def __init__(
         self,
         *,
@@ -608,10 +697,11 @@ class Migration(_message.Message):
         encoder: _builtins.str = ...,
         chunking: _document_pb2.Chunking | None = ...,
         language: _builtins.str = ...,
+        quality: Global___Quality | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["chunking", b"chunking", "held", b"held", "phase_at", b"phase_at", "started_at", b"started_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chunking", b"chunking", "held", b"held", "phase_at", b"phase_at", "quality", b"quality", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "chunking", b"chunking", "collection", b"collection", "documents", b"documents", "encoder", b"encoder", "failed_documents", b"failed_documents", "flips", b"flips", "held", b"held", "language", b"language", "message", b"message", "percent", b"percent", "phase", b"phase", "phase_at", b"phase_at", "reason", b"reason", "retained", b"retained", "route_epoch", b"route_epoch", "serving", b"serving", "started_at", b"started_at", "verdict", b"verdict", "verdicts", b"verdicts", "weights", b"weights"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "chunking", b"chunking", "collection", b"collection", "documents", b"documents", "encoder", b"encoder", "failed_documents", b"failed_documents", "flips", b"flips", "held", b"held", "language", b"language", "message", b"message", "percent", b"percent", "phase", b"phase", "phase_at", b"phase_at", "quality", b"quality", "reason", b"reason", "retained", b"retained", "route_epoch", b"route_epoch", "serving", b"serving", "started_at", b"started_at", "verdict", b"verdict", "verdicts", b"verdicts", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -91,6 +91,22 @@ MIGRATION: Example = {
     "phase_at": _MOMENT,
     "encoder": "all-MiniLM-L6-v2-int8",
     "language": "en",
+    "quality": {
+        "index_version": VERSION,
+        "verdict": "kept",
+        "at": _MOMENT,
+        "metrics": [
+            {
+                "metric": "ndcg",
+                "value": 0.81,
+                "before": 0.81,
+                "difference_low": 0.0,
+                "difference_high": 0.0,
+                "questions": 40,
+            }
+        ],
+        "message": "",
+    },
 }
 MIGRATIONS: Example = {"migrations": [MIGRATION], "next_page_token": ""}
 INDEX_ESTIMATE: Example = {

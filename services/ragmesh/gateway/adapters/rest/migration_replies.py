@@ -17,6 +17,7 @@ from ragmesh.core.migrations import (
     MigrationPhase,
     RouteShare,
 )
+from ragmesh.core.quality import Quality, QualityMetric, QualityVerdict
 from ragmesh.gateway.adapters.rest import examples
 from ragmesh.gateway.adapters.rest.replies import optional
 from ragmesh.gateway.adapters.rest.shapes import COUNT, PERCENT, one_of, shown
@@ -69,6 +70,48 @@ class MetricVerdictReply(BaseModel):
         )
 
 
+class QualityMetricReply(BaseModel):
+    """One metric now, and when the version was first asked these questions."""
+
+    metric: str
+    value: float
+    before: float
+    difference_low: float = Field(description="Of the 95 % interval of the difference.")
+    difference_high: float
+    questions: int = Field(json_schema_extra=COUNT)
+
+    @classmethod
+    def of(cls, found: QualityMetric) -> QualityMetricReply:
+        return cls(
+            metric=found.metric,
+            value=found.value,
+            before=found.before,
+            difference_low=found.difference_low,
+            difference_high=found.difference_high,
+            questions=found.questions,
+        )
+
+
+class QualityReply(BaseModel):
+    """What asking the golden questions on schedule found last."""
+
+    index_version: str
+    verdict: str = Field(json_schema_extra=one_of(QualityVerdict))
+    at: datetime
+    metrics: list[QualityMetricReply]
+    message: str = Field(description="The rule that is not kept; empty when all are.")
+
+    @classmethod
+    def of(cls, found: Quality) -> QualityReply:
+        return cls(
+            index_version=found.index_version,
+            verdict=found.verdict.value,
+            at=found.at,
+            metrics=[QualityMetricReply.of(one) for one in found.metrics],
+            message=found.message,
+        )
+
+
 class MigrationReply(BaseModel):
     """Where the migration of a collection stands."""
 
@@ -94,6 +137,7 @@ class MigrationReply(BaseModel):
     phase_at: datetime | None = optional("When the phase began.")
     encoder: str = Field(description="Encoder that is wanted.")
     language: str = Field(description="Language that is wanted.")
+    quality: QualityReply | None = optional("Of the serving version, as it was asked last.")
 
     @classmethod
     def of(cls, found: Migration) -> MigrationReply:
@@ -118,6 +162,7 @@ class MigrationReply(BaseModel):
             phase_at=found.phase_at,
             encoder=found.encoder,
             language=found.language,
+            quality=None if found.quality is None else QualityReply.of(found.quality),
         )
 
 
@@ -178,6 +223,9 @@ class GoldenReply(BaseModel):
         )
 
 
+_SAID_ON_SCHEDULE = ("first", "kept", "fallen")
+
+
 class EvaluationReply(BaseModel):
     """An evaluation that was made with them."""
 
@@ -188,7 +236,7 @@ class EvaluationReply(BaseModel):
     serving: str
     candidate: str
     golden_digest: str
-    verdict: str = Field(json_schema_extra=one_of(GateVerdict))
+    verdict: str = Field(json_schema_extra=one_of(GateVerdict, *_SAID_ON_SCHEDULE))
     content: str = Field(description="Scores of both versions by question, as JSON.")
     at: datetime
 

@@ -69,5 +69,7 @@ evaluations = Table(
     Column("verdict", Text, nullable=False),
     Column("content", Text, nullable=False),
     Column("at", Moment, nullable=False),
+    # Of those on schedule: what is shown, so that nobody reads the content for it.
+    Column("summary", Text, nullable=False, server_default=""),
 )
 Index("evaluations_collection", evaluations.c.collection_uid, evaluations.c.uid)

@@ -1,0 +1,114 @@
+"""Asks an index version golden questions: a hybrid search each, as a user's question would be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from ragmesh.core.clock import Clock
+from ragmesh.core.errors import RagmeshError
+from ragmesh.core.migrations import GoldenQuestions
+from ragmesh.core.search import RetrieveQuery
+from ragmesh.evaluation.golden import GoldenQuestion, GoldenSet, read_golden
+from ragmesh.evaluation.ranking import ranked
+from ragmesh.evaluation.results import Evaluation, QuestionResult, unmeasured
+from ragmesh.evaluation.scoring import score_ranking
+from ragmesh.indexing.ports import ChunkIndex
+from ragmesh.indexing.records import IndexVersion
+from ragmesh.indexing.stages import INDEXER
+
+DOCUMENTS = 10
+"""Places of a ranking that are looked at."""
+NO_QUESTIONS = "the collection keeps no golden questions that a document answers"
+WRONG_IDS = "most likely the questions name ids that the documents of the collection do not have"
+_CHUNKS = 50
+"""Hits that are asked for: a document may hold several."""
+_PROGRAM = "indexing"
+_HALF_BLIND = frozenset({"STALE_HEADS", "INDEX_INCOMPLETE"})
+"""Marks of a search that did not see everything; it says nothing about the version."""
+_NOT_ASKED = "NOT_ASKED"
+
+
+def asked_of(kept: GoldenQuestions) -> GoldenSet:
+    """The questions that a search by itself can be judged by."""
+    golden = read_golden(kept.content.encode())
+    return GoldenSet(tuple(one for one in golden.questions if one.judges_searches), golden.digest)
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Scores by the documents that a version ranks first."""
+
+    index: ChunkIndex
+    clock: Clock
+    pause_seconds: float = 0.0
+    """Between two questions, so that those of users keep their place."""
+
+    async def ask(self, version: IndexVersion, golden: GoldenSet) -> Evaluation:
+        """Every question, one after the other."""
+        began = self.clock.now()
+        results: list[QuestionResult] = []
+        for question in golden.questions:
+            if results and self.pause_seconds:
+                await self.clock.sleep(self.pause_seconds)
+            results.append(await self._ask(version, question))
+        return Evaluation(
+            version=_PROGRAM,
+            collection=version.collection_uid,
+            golden_digest=golden.digest,
+            k=DOCUMENTS,
+            started_at=began,
+            index_versions=(version.name,),
+            models=(version.encoder,),
+            results=tuple(results),
+        )
+
+    async def _ask(self, version: IndexVersion, golden: GoldenQuestion) -> QuestionResult:
+        query = RetrieveQuery(version.uid, version.collection_uid, golden.question, limit=_CHUNKS)
+        try:
+            found = await self.index.retrieve(INDEXER, query)
+        except RagmeshError as error:
+            return unmeasured(golden, error.reason)
+        half_blind = _HALF_BLIND.intersection(found.degraded)
+        if half_blind:
+            return unmeasured(golden, min(half_blind))
+        ranking = ranked(hit.document_id for hit in found.hits)
+        scores = MappingProxyType(score_ranking(golden, ranking, DOCUMENTS))
+        return QuestionResult(golden.id, golden.question.text, golden.slice, scores, None)
+
+
+def finds_nothing(evaluation: Evaluation) -> bool:
+    """Whether no question that could be measured found anything: then all versions are alike."""
+    measured = [one.scores for one in evaluation.results if one.scores]
+    return bool(measured) and not any(any(scores.values()) for scores in measured)
+
+
+def kept_content(before: Evaluation, after: Evaluation, message: str) -> str:
+    """Both evaluations by question, as the catalog keeps them."""
+    pairs = {one.id: one for one in before.results}
+    questions = [
+        {
+            "id": one.id,
+            "serving": dict(pairs[one.id].scores),
+            "candidate": dict(one.scores),
+            "error": pairs[one.id].error or one.error,
+        }
+        for one in after.results
+    ]
+    return json.dumps({"questions": questions, "message": message})
+
+
+def kept_evaluation(content: str, now: Evaluation) -> Evaluation:
+    """What was found of the candidate then, of the questions that are asked now."""
+    found: dict[str, Mapping[str, float]] = {
+        one["id"]: one["candidate"] for one in json.loads(content)["questions"]
+    }
+    return replace(now, results=tuple(_then(one, found.get(one.id)) for one in now.results))
+
+
+def _then(now: QuestionResult, scores: Mapping[str, float] | None) -> QuestionResult:
+    if not scores:
+        return replace(now, scores=MappingProxyType({}), error=_NOT_ASKED)
+    return replace(now, scores=MappingProxyType(dict(scores)), error="")

@@ -1,0 +1,236 @@
+"""The version that serves is asked its golden questions again, and nothing but that is done."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from ragmesh.core.callers import Caller
+from ragmesh.core.errors import UnavailableError
+from ragmesh.core.ids import new_uid
+from ragmesh.core.migrations import (
+    FOR_MIGRATION,
+    ON_SCHEDULE,
+    EvaluationRecord,
+    GateVerdict,
+    MigrationPhase,
+    MigrationPolicy,
+)
+from ragmesh.core.quality import Quality, QualityVerdict
+from ragmesh.core.search import Retrieval, RetrieveQuery
+from ragmesh.indexing.asking import Asker
+from ragmesh.indexing.settings import IndexingSettings
+from ragmesh.testing.clocks import ManualClock
+from ragmesh.testing.migrations import golden_lines
+from tests.unit.indexing.migrating import NEW, TOPICS, changing, text_of
+from tests.unit.indexing.world import ADMIN
+
+FEW = TOPICS[:3]
+LOST = TOPICS[:12]
+DAY = 24 * 3_600.0
+
+
+async def test_what_is_found_first_is_what_later_evaluations_are_compared_with(
+    tmp_path: Path,
+) -> None:
+    async with changing(tmp_path) as made:
+        never = (await made.migration()).quality
+        first = await made.examined()
+        later = await made.examined(DAY + 1)
+    assert never is None
+    assert first is not None
+    assert later is not None
+    assert (first.verdict, later.verdict) == (QualityVerdict.FIRST, QualityVerdict.KEPT)
+    assert {one.metric for one in later.metrics} == {"recall", "ndcg", "mrr"}
+    assert {(one.value, one.before, one.questions) for one in later.metrics} == {(1.0, 1.0, 24)}
+    assert later.at - first.at == timedelta(seconds=DAY + 1)
+
+
+async def test_documents_that_went_make_the_quality_fall_and_no_index_is_changed(
+    tmp_path: Path,
+) -> None:
+    async with changing(tmp_path) as made:
+        await made.examined()
+        before = await made.migration()
+        await made.lose(LOST)
+        fallen = await made.examined(DAY + 1)
+        after = await made.migration()
+    assert fallen is not None
+    assert fallen.verdict is QualityVerdict.FALLEN
+    assert fallen.message.startswith("recall: 1.0000 → 0.5000")
+    assert (after.phase, after.flips, after.shares) == (MigrationPhase.IDLE, 0, before.shares)
+    assert replace(after, quality=before.quality) == before
+
+
+async def test_quality_that_came_back_is_kept_again(tmp_path: Path) -> None:
+    async with changing(tmp_path) as made:
+        await made.examined()
+        await made.lose(LOST)
+        await made.examined(DAY + 1)
+        for topic in LOST:
+            await made.upload(topic, text_of(topic))
+        await made.work()
+        await made.examined(DAY + 1)
+        assert await made.verdicts() == ["first", "fallen", "kept"]
+
+
+async def test_a_version_is_asked_once_in_the_interval_and_new_questions_at_once(
+    tmp_path: Path,
+) -> None:
+    async with changing(tmp_path) as made:
+        await made.examined()
+        await made.examined(DAY - 1)
+        assert await made.verdicts() == ["first"]
+        await made.keep_golden(TOPICS[:21])
+        found = await made.examined()
+        assert await made.verdicts() == ["first", "first"]
+    assert found is not None
+    assert {one.questions for one in found.metrics} == {21}
+
+
+async def test_a_version_that_passed_the_gate_is_compared_with_what_it_had_there(
+    tmp_path: Path,
+) -> None:
+    async with changing(tmp_path) as made:
+        await made.want(NEW, MigrationPolicy(canary=(), soak_seconds=10.0))
+        done = await made.until(MigrationPhase.IDLE, seconds=20.0)
+        assert done.quality is None
+        found = await made.examined()
+        assert await made.verdicts(FOR_MIGRATION) == ["pass"]
+    assert done.verdict is GateVerdict.PASS
+    assert found is not None
+    assert (found.verdict, found.index_version) == (QualityVerdict.KEPT, done.serving)
+
+
+async def test_a_loss_that_the_policy_of_the_collection_allows_is_none(tmp_path: Path) -> None:
+    async with changing(tmp_path) as made:
+        await made.want(NEW, MigrationPolicy(canary=(), soak_seconds=10.0, max_regression=0.9))
+        await made.until(MigrationPhase.IDLE, seconds=20.0)
+        await made.lose(LOST)
+        found = await made.examined()
+    assert found is not None
+    assert found.verdict is QualityVerdict.KEPT
+
+
+async def test_too_few_questions_decide_nothing(tmp_path: Path) -> None:
+    async with changing(tmp_path, topics=FEW) as made:
+        found = await made.examined()
+    assert found is not None
+    assert found.verdict is QualityVerdict.INCONCLUSIVE
+    assert "3 questions were measured, at least 20 are needed" in found.message
+
+
+@pytest.mark.parametrize(
+    ("golden", "said"),
+    [
+        ([("Where?", "nowhere")] * 1, "most likely the questions name ids"),
+        ([("Where?", "")], "keeps no golden questions that a document answers"),
+    ],
+)
+async def test_questions_that_can_judge_nothing_say_so(
+    tmp_path: Path, golden: list[tuple[str, str]], said: str
+) -> None:
+    async with changing(tmp_path, topics=FEW, golden=False) as made:
+        content = golden_lines(golden) if golden[0][1] else UNANSWERED
+        await made.indexing.service.set_golden_questions(ADMIN, "docs", content)
+        found = await made.examined()
+    assert found is not None
+    assert found.verdict is QualityVerdict.INCONCLUSIVE
+    assert said in found.message
+
+
+UNANSWERED = '{"question": "What was never written?", "relevant": {}}'
+
+
+class Away:
+    """An index that cannot be asked."""
+
+    async def retrieve(self, caller: Caller, query: RetrieveQuery) -> Retrieval:
+        raise UnavailableError("the index is away")
+
+
+async def test_an_index_that_is_away_is_asked_again_at_the_next_look(tmp_path: Path) -> None:
+    async with changing(tmp_path) as made:
+        away = replace(made.examiner, asker=Asker(Away(), made.clock))  # type: ignore[arg-type]
+        await away.look()
+        assert await made.verdicts() == []
+        await made.examined(60.0)
+        assert await made.verdicts() == ["first"]
+
+
+async def test_without_golden_questions_or_an_interval_nothing_is_asked(tmp_path: Path) -> None:
+    async with changing(tmp_path, topics=FEW, golden=False) as made:
+        assert await made.examined() is None
+        await made.keep_golden(FEW)
+        await replace(made.examiner, interval_seconds=0.0).look()
+        assert (await made.migration()).quality is None
+
+
+async def test_questions_are_asked_at_the_pace_of_the_settings(tmp_path: Path) -> None:
+    async with changing(tmp_path, topics=FEW) as made:
+        clock = made.clock
+        looking = asyncio.ensure_future(made.indexing.examiner.look())
+        for _ in FEW[1:]:
+            await clock.until_asleep()
+            assert not looking.done()
+            await clock.advance(0.2)
+        await looking
+        assert (await made.migration()).quality is not None
+
+
+async def test_it_looks_every_minute_by_itself(tmp_path: Path) -> None:
+    async with changing(tmp_path) as made:
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(made.examiner.run())
+            await made.clock.until_asleep()
+            await made.clock.advance(60.0)
+            await made.clock.until_asleep()
+            running.cancel()
+        assert await made.verdicts() == ["first"]
+
+
+async def test_the_newest_hundred_are_kept_and_what_they_are_compared_with(
+    tmp_path: Path,
+) -> None:
+    async with changing(tmp_path) as made:
+        first = await made.examined()
+        assert first is not None
+        row = await made.indexing.service.collections.read(ADMIN, "docs")
+        catalog = made.indexing.ledger.catalog
+        kept = replace(first, verdict=QualityVerdict.KEPT)
+        for _ in range(105):
+            await catalog.record_quality(row.uid, scheduled(kept, made.clock), kept)
+        assert await made.verdicts() == ["first", *["kept"] * 100]
+
+
+def scheduled(found: Quality, clock: ManualClock) -> EvaluationRecord:
+    version = found.index_version
+    return EvaluationRecord(
+        new_uid(), ON_SCHEDULE, version, version, "digest", found.verdict.value, "{}", clock.now()
+    )
+
+
+async def test_what_is_found_of_a_deleted_collection_is_not_kept(tmp_path: Path) -> None:
+    async with changing(tmp_path) as made:
+        found = await made.examined()
+        assert found is not None
+        row = await made.indexing.service.collections.read(ADMIN, "docs")
+        await made.indexing.service.delete_collection(ADMIN, "docs")
+        catalog = made.indexing.ledger.catalog
+        before = await catalog.list_evaluations(row.uid, before_id="", limit=10)
+        await catalog.record_quality(row.uid, scheduled(found, made.clock), found)
+        assert await catalog.list_evaluations(row.uid, before_id="", limit=10) == before
+        assert await catalog.list_unexamined(made.clock.now(), after_uid="", limit=10) == ()
+
+
+def test_settings_say_how_often_and_how_fast(tmp_path: Path) -> None:
+    assert IndexingSettings().evaluation_hours == 24.0
+    with pytest.raises(ValidationError):
+        IndexingSettings(evaluation_hours=-1.0)
+    with pytest.raises(ValidationError):
+        IndexingSettings(evaluation_questions_per_second=0.0)

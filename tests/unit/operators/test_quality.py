@@ -1,0 +1,72 @@
+"""What a status says of the quality of the version that serves."""
+
+from __future__ import annotations
+
+import pytest
+
+from ragmesh.core.migrations import GateVerdict
+from ragmesh.core.quality import Quality, QualityMetric, QualityVerdict
+from ragmesh_operator.values import Key
+from tests.unit.operators.world import World, world
+
+FLOOR = {"metrics": [{"name": "recall", "floor": 0.7}]}
+
+
+async def looked_at(
+    verdict: QualityVerdict | None, gate: GateVerdict | None = None, recall: float = 0.9
+) -> tuple[World, Key]:
+    """A collection of which this was found."""
+    made = await world()
+    key = made.cluster.create("handbook", {"evaluation": FLOOR})
+    await made.look(key)
+    (place,) = made.mesh.collections
+    if gate is not None:
+        made.mesh.verdicts[place] = gate
+    if verdict is not None:
+        metric = QualityMetric("recall", recall, 1.0, -0.2, -0.05, 40)
+        made.mesh.qualities[place] = Quality(
+            "v1-00000000", verdict, made.clock.now(), (metric,), "recall: it fell"
+        )
+    await made.look(key)
+    return made, key
+
+
+@pytest.mark.parametrize(
+    ("verdict", "gate", "said"),
+    [
+        (None, None, ("Unknown", "NotEvaluated")),
+        (None, GateVerdict.PASS, ("True", "Passed")),
+        (QualityVerdict.FIRST, None, ("Unknown", "First")),
+        (QualityVerdict.FIRST, GateVerdict.PASS, ("True", "Passed")),
+        (QualityVerdict.KEPT, None, ("True", "Kept")),
+        (QualityVerdict.KEPT, GateVerdict.INCONCLUSIVE, ("True", "Kept")),
+        (QualityVerdict.KEPT, GateVerdict.REFUSED, ("False", "CandidateRefused")),
+        (QualityVerdict.FALLEN, None, ("False", "Fallen")),
+        (QualityVerdict.FALLEN, GateVerdict.PASS, ("False", "Fallen")),
+        (QualityVerdict.INCONCLUSIVE, GateVerdict.PASS, ("Unknown", "Inconclusive")),
+    ],
+)
+async def test_quality_is_what_was_found_last(
+    verdict: QualityVerdict | None, gate: GateVerdict | None, said: tuple[str, str]
+) -> None:
+    made, key = await looked_at(verdict, gate)
+    assert made.cluster.condition(key, "QualityOK") == said
+
+
+async def test_a_floor_is_held_to_by_what_was_found_last() -> None:
+    made, key = await looked_at(QualityVerdict.KEPT, recall=0.69)
+    assert made.cluster.condition(key, "QualityOK") == ("False", "BelowFloor")
+
+
+async def test_quality_that_fell_makes_no_collection_unready() -> None:
+    made, key = await looked_at(QualityVerdict.FALLEN)
+    assert made.cluster.condition(key, "Ready") == ("True", "Idle")
+    assert made.mesh.sent[-1][0] in {"create", "want"}  # nothing was done about it
+
+
+async def test_metrics_of_the_schedule_are_those_of_the_status() -> None:
+    made, key = await looked_at(QualityVerdict.FALLEN)
+    (shown,) = made.cluster.status(key)["quality"]
+    assert (shown["metric"], shown["active"], shown["before"]) == ("recall", 0.9, 1.0)
+    assert (shown["ciLow"], shown["verdict"]) == (-0.2, "fallen")
+    assert shown.get("candidate") is None
