@@ -26,8 +26,11 @@ WRONG_IDS = "most likely the questions name ids that the documents of the collec
 _CHUNKS = 50
 """Hits that are asked for: a document may hold several."""
 _PROGRAM = "indexing"
-_HALF_BLIND = frozenset({"STALE_HEADS", "INDEX_INCOMPLETE"})
-"""Marks of a search that did not see everything; it says nothing about the version."""
+_HALF_BLIND = frozenset(
+    {"STALE_HEADS", "INDEX_INCOMPLETE", "EMBEDDING_UNAVAILABLE", "RERANK_SKIPPED"}
+)
+"""Marks of a search that did not see everything, or that a part of it did not rank: it says nothing
+about the version. By words alone even vectors that mean nothing would be as good as any."""
 _NOT_ASKED = "NOT_ASKED"
 
 

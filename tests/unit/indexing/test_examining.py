@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,9 +25,16 @@ from ragmesh.core.quality import Quality, QualityVerdict
 from ragmesh.core.search import Retrieval, RetrieveQuery
 from ragmesh.indexing.asking import Asker
 from ragmesh.indexing.settings import IndexingSettings
+from ragmesh.retrieval.follower import STALE_HEADS
+from ragmesh.retrieval.reranking import RERANK_SKIPPED
+from ragmesh.retrieval.service import (
+    EMBEDDING_UNAVAILABLE,
+    INDEX_INCOMPLETE,
+    RetrievalService,
+)
 from ragmesh.testing.clocks import ManualClock
 from ragmesh.testing.migrations import golden_lines
-from tests.unit.indexing.migrating import NEW, TOPICS, changing, text_of
+from tests.unit.indexing.migrating import NEW, OLD, TOPICS, changing, text_of
 from tests.unit.indexing.world import ADMIN
 
 FEW = TOPICS[:3]
@@ -161,6 +168,42 @@ async def test_an_index_that_is_away_is_asked_again_at_the_next_look(tmp_path: P
         assert await made.verdicts() == []
         await made.examined(60.0)
         assert await made.verdicts() == ["first"]
+
+
+@dataclass(frozen=True)
+class Marked:
+    """An index whose searches say that something was missing."""
+
+    index: RetrievalService
+    mark: str
+
+    async def retrieve(self, caller: Caller, query: RetrieveQuery) -> Retrieval:
+        return replace(await self.index.retrieve(caller, query), degraded=(self.mark,))
+
+
+@pytest.mark.parametrize(
+    "mark", [STALE_HEADS, INDEX_INCOMPLETE, EMBEDDING_UNAVAILABLE, RERANK_SKIPPED]
+)
+async def test_a_search_that_missed_something_says_nothing_of_the_version(
+    tmp_path: Path, mark: str
+) -> None:
+    async with changing(tmp_path, topics=FEW) as made:
+        index = Marked(made.retrieval, mark)
+        asker = Asker(index, made.clock)  # type: ignore[arg-type]  # nothing else is called
+        await replace(made.examiner, asker=asker).look()
+        assert await made.verdicts() == []
+
+
+async def test_an_encoder_that_is_away_makes_no_quality_fall(tmp_path: Path) -> None:
+    async with changing(tmp_path) as made:
+        await made.examined()
+        encoder = made.embedders.embedders[OLD].encoder
+        encoder.failure = UnavailableError("the encoder is away")
+        await made.examined(DAY + 1)
+        assert await made.verdicts() == ["first"]
+        encoder.failure = None
+        await made.examined(60.0)
+        assert await made.verdicts() == ["first", "kept"]
 
 
 async def test_without_golden_questions_or_an_interval_nothing_is_asked(tmp_path: Path) -> None:

@@ -102,6 +102,27 @@ async def test_random_vectors_are_refused_and_not_tried_again_until_somebody_say
         assert (await again.turn()).candidate != ""
 
 
+async def test_random_vectors_do_not_pass_while_the_encoders_that_embed_questions_are_away(
+    tmp_path: Path,
+) -> None:
+    async with changing(tmp_path) as made:
+        await made.want(BAD)
+        while (await made.turn()).percent < 100:
+            pass
+        for one in made.embedders.embedders.values():
+            one.encoder.failure = UnavailableError("the encoder is away")
+        unsure = await made.turn()
+        for one in made.embedders.embedders.values():
+            one.encoder.failure = None
+        await made.command(MigrationCommand.RESUME)
+        after = await made.until(MigrationPhase.FAILED)
+    assert (unsure.phase, unsure.verdict) == (
+        MigrationPhase.EVALUATING,
+        GateVerdict.INCONCLUSIVE,
+    )
+    assert after.reason == "QUALITY_GATE_FAILED"
+
+
 @pytest.mark.parametrize(
     ("planted", "reason"), [("empty", "CANDIDATE_EMPTY"), ("partial", "CANDIDATE_PARTIAL")]
 )
