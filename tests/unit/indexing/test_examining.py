@@ -245,17 +245,46 @@ async def test_the_newest_hundred_are_kept_and_what_they_are_compared_with(
         assert first is not None
         row = await made.indexing.service.collections.read(ADMIN, "docs")
         catalog = made.indexing.ledger.catalog
+        golden = await catalog.find_golden(row.uid)
+        assert golden is not None
         kept = replace(first, verdict=QualityVerdict.KEPT)
         for _ in range(105):
-            await catalog.record_quality(row.uid, scheduled(kept, made.clock), kept)
+            record = scheduled(kept, made.clock, golden.digest)
+            await catalog.record_quality(row.uid, record, kept)
         assert await made.verdicts() == ["first", *["kept"] * 100]
 
 
-def scheduled(found: Quality, clock: ManualClock) -> EvaluationRecord:
+async def test_questions_that_always_change_leave_no_more_than_the_newest_hundred(
+    tmp_path: Path,
+) -> None:
+    async with changing(tmp_path) as made:
+        first = await made.examined()
+        assert first is not None
+        row = await made.indexing.service.collections.read(ADMIN, "docs")
+        catalog = made.indexing.ledger.catalog
+        for number in range(105):
+            record = scheduled(first, made.clock, f"digest {number}")
+            await catalog.record_quality(row.uid, record, first)
+        assert await made.verdicts() == ["first"] * 100
+
+
+def scheduled(found: Quality, clock: ManualClock, digest: str = "digest") -> EvaluationRecord:
     version = found.index_version
     return EvaluationRecord(
-        new_uid(), ON_SCHEDULE, version, version, "digest", found.verdict.value, "{}", clock.now()
+        new_uid(), ON_SCHEDULE, version, version, digest, found.verdict.value, "{}", clock.now()
     )
+
+
+async def test_a_clock_that_was_set_back_puts_no_evaluation_off(tmp_path: Path) -> None:
+    async with changing(tmp_path) as made:
+        await made.examined()
+        await made.examined(400 * DAY)
+        made.clock.set_back(400 * DAY)
+        await made.lose(LOST)
+        found = await made.examined(DAY + 1)
+        assert await made.verdicts() == ["first", "kept", "fallen"]
+    assert found is not None
+    assert found.verdict is QualityVerdict.FALLEN
 
 
 async def test_what_is_found_of_a_deleted_collection_is_not_kept(tmp_path: Path) -> None:

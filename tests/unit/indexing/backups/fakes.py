@@ -61,7 +61,7 @@ class FakeMoment:
 
     mesh: Mesh
     kept: list[Row]
-    schema: str = "0014"
+    schema: str = "0015"
     uid: str = "catalog"
     audit_entry: int = 7
     tables: Sequence[tuple[str, Sequence[str]]] = (("revisions", COLUMNS), ("heads", HEADS))

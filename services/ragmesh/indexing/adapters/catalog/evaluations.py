@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, insert, select
+from sqlalchemy import Connection, Delete, Select, delete, exists, insert, or_, select
 
 from ragmesh.core.migrations import (
     ON_SCHEDULE,
@@ -80,6 +80,7 @@ class SqlEvaluations(Store):
     ) -> tuple[str, ...]:
         """Uids of live collections that keep golden questions, and whose serving version was not
         asked just these on schedule after the moment; in order."""
+        now = self._clock.now()
         asked = (
             select(evaluations.c.uid)
             .where(
@@ -88,6 +89,7 @@ class SqlEvaluations(Store):
                 evaluations.c.golden_digest == golden_sets.c.digest,
                 evaluations.c.candidate == index_versions.c.name,
                 evaluations.c.at > since,
+                evaluations.c.at <= now,  # else the clock was set back since
             )
             .exists()
         )
@@ -126,14 +128,7 @@ class SqlEvaluations(Store):
             connection.execute(insert(evaluations), row)
             newest_old = connection.execute(old).scalar()
             if newest_old is not None:
-                connection.execute(
-                    delete(evaluations).where(
-                        evaluations.c.collection_uid == collection_uid,
-                        evaluations.c.occasion == ON_SCHEDULE,
-                        evaluations.c.verdict != QualityVerdict.FIRST.value,
-                        evaluations.c.uid <= newest_old,
-                    )
-                )
+                connection.execute(_forgetting(collection_uid, newest_old))
 
         await self._write(unit)
 
@@ -143,7 +138,10 @@ class SqlEvaluations(Store):
         statement = (
             _scheduled(collection_uid)
             .with_only_columns(*columns)
-            .where(evaluations.c.candidate == index_version)
+            .where(
+                evaluations.c.candidate == index_version,
+                evaluations.c.at <= self._clock.now(),  # else the clock was set back since
+            )
             .order_by(evaluations.c.uid.desc())
             .limit(1)
         )
@@ -203,6 +201,24 @@ def _row_of(collection_uid: str, record: EvaluationRecord) -> dict[str, Any]:
 def _scheduled(collection_uid: str) -> Select[Any]:
     return select(evaluations.c.uid).where(
         evaluations.c.collection_uid == collection_uid, evaluations.c.occasion == ON_SCHEDULE
+    )
+
+
+def _forgetting(collection_uid: str, newest_old: str) -> Delete:
+    """Of the past up to this one keep what later evaluations are compared with."""
+    later = evaluations.alias("later")
+    is_compared_with = exists().where(
+        later.c.collection_uid == collection_uid,
+        later.c.occasion == ON_SCHEDULE,
+        later.c.candidate == evaluations.c.candidate,
+        later.c.golden_digest == evaluations.c.golden_digest,
+        later.c.uid > newest_old,
+    )
+    return delete(evaluations).where(
+        evaluations.c.collection_uid == collection_uid,
+        evaluations.c.occasion == ON_SCHEDULE,
+        evaluations.c.uid <= newest_old,
+        or_(evaluations.c.verdict != QualityVerdict.FIRST.value, ~is_compared_with),
     )
 
 

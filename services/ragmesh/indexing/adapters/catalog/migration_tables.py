@@ -73,3 +73,12 @@ evaluations = Table(
     Column("summary", Text, nullable=False, server_default=""),
 )
 Index("evaluations_collection", evaluations.c.collection_uid, evaluations.c.uid)
+# Whose turn it is: answered without the rows, which are as long as what was asked is much.
+Index(
+    "evaluations_asked",
+    evaluations.c.collection_uid,
+    evaluations.c.occasion,
+    evaluations.c.candidate,
+    evaluations.c.golden_digest,
+    evaluations.c.at,
+)
