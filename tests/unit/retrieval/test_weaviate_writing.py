@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
+from ragmesh.core.errors import UnavailableError
 from ragmesh.core.ids import chunk_id
-from ragmesh.core.vectors import Vector
 from ragmesh.retrieval.adapters.analysis import Analyzer
-from ragmesh.retrieval.adapters.weaviate.objects import StoredObject, chunk_objects, with_attributes
+from ragmesh.retrieval.adapters.weaviate.objects import StoredObject, object_id
 from ragmesh.retrieval.adapters.weaviate.revisions import Record
 from ragmesh.retrieval.adapters.weaviate.shard import Found
 from ragmesh.retrieval.adapters.weaviate.writing import LEAVE_SECONDS, Writer
 from ragmesh.testing.clocks import ManualClock
-from ragmesh.testing.retrieval import attributes, chunks, document_write, index_spec, uid_of
+from ragmesh.testing.retrieval import attributes, document_write, index_spec, uid_of
 
 WHOLE = Record(uid_of("a"), 1, 2, "digest", attributes("a"))
 
@@ -45,7 +45,7 @@ class Removals:
     [
         pytest.param(WHOLE, False, id="whole"),
         pytest.param(replace(WHOLE, digest=""), True, id="its write has not ended"),
-        pytest.param(replace(WHOLE, updating=2), True, id="an update of it has not ended"),
+        pytest.param(replace(WHOLE, other_count=3), True, id="a change of it has not ended"),
     ],
 )
 async def test_what_an_index_may_not_know_is_removed_by_its_keys(
@@ -55,24 +55,12 @@ async def test_what_an_index_may_not_know_is_removed_by_its_keys(
     version: Any = SimpleNamespace(spec=spec, chunks=removals, revisions=removals)
     retired = replace(record, retired_at=clock.now().timestamp() - LEAVE_SECONDS)
     await Writer(clock, flush_seconds=0).sweep(version, [retired])
-    ids = [chunk_id(spec.index_version_uid, record.document_uid, 1, n) for n in range(2)]
-    assert removals.keys == (ids if by_keys else [])
+    most = max(record.chunk_count, record.other_count)
+    ids = [chunk_id(spec.index_version_uid, record.document_uid, 1, n) for n in range(most)]
+    sides = [object_id(one, side) for side in (0, 1) for one in ids]
+    assert removals.keys == (sides if by_keys else [])
     assert removals.conditions == (0 if by_keys else 1)
     assert removals.records == 1
-
-
-def test_changed_attributes_come_with_a_vector_that_is_another_one_for_the_store_alone() -> None:
-    spec, analyzer = index_spec(), Analyzer("en")
-    (stored,) = chunk_objects(
-        analyzer, spec.index_version_uid, ("d", 1), attributes("a"), chunks("a cat")
-    )
-    once = with_attributes(analyzer, stored, attributes("b"))
-    again = with_attributes(analyzer, once, attributes("c"))
-    assert (once.id, once.properties["document_id"]) == (stored.id, "b")
-    assert once.vector != stored.vector
-    assert again.vector == stored.vector
-    read, first = Vector(once.vector).floats(), Vector(stored.vector).floats()
-    assert read == pytest.approx(first, rel=1e-6)
 
 
 class Forgetful:
@@ -99,14 +87,17 @@ class Forgetful:
         return [Found(StoredObject(id, {}), 1.0) for id in self._known]
 
 
-class NoRecords:
-    """Records of a version that keeps none."""
+class Records:
+    """The records of a version."""
 
-    async def get(self, *_owner: object) -> None:
-        return None
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, int], Record] = {}
 
-    async def put(self, _records: Sequence[Record]) -> None:
-        return None
+    async def get(self, document_uid: str, revision: int) -> Record | None:
+        return self.kept.get((document_uid, revision))
+
+    async def put(self, records: Sequence[Record]) -> None:
+        self.kept |= {(one.document_uid, one.revision): one for one in records}
 
 
 @pytest.mark.parametrize(
@@ -122,9 +113,28 @@ async def test_what_is_looked_for_was_written_into_files_before(
     spec, kept = index_spec(), Forgetful(forgets)
     heads = SimpleNamespace(doubt=lambda _uid: None)
     version: Any = SimpleNamespace(
-        spec=spec, chunks=kept, revisions=NoRecords(), heads=heads, analyzer=Analyzer("en")
+        spec=spec, chunks=kept, revisions=Records(), heads=heads, analyzer=Analyzer("en")
     )
     write = document_write(spec, "a", "one", "two", "three")
     told = await Writer(ManualClock(), flush_seconds=0).write(version, write)
     assert told.chunk_count == 3
     assert kept.calls == calls
+
+
+class Overtaken(Records):
+    """Records that somebody else changes as soon as a write has begun."""
+
+    async def put(self, records: Sequence[Record]) -> None:
+        await super().put([replace(one, attempt="another") for one in records])
+
+
+async def test_who_was_overtaken_gives_way_and_removes_nothing() -> None:
+    spec, kept, records = index_spec(), Forgetful(0), Overtaken()
+    heads = SimpleNamespace(doubt=lambda _uid: None)
+    version: Any = SimpleNamespace(
+        spec=spec, chunks=kept, revisions=records, heads=heads, analyzer=Analyzer("en")
+    )
+    with pytest.raises(UnavailableError):
+        await Writer(ManualClock(), flush_seconds=0).write(version, document_write(spec, "a", "b"))
+    assert kept.calls == ["put 1", "flush", "look"]
+    assert [one.digest for one in records.kept.values()] == [""]

@@ -6,7 +6,8 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from ragmesh.retrieval.ports import Candidate, Ranking
+from ragmesh.core.search import QueryTerm
+from ragmesh.retrieval.ports import Candidate, Ranking, Rankings
 
 DENSE = "dense"
 KEYWORD = "keyword"
@@ -31,6 +32,14 @@ def ranking(
         ),
     )[:most]
     return Ranking(name, tuple(places), tuple(rounded[place] for place in places))
+
+
+def rankings_of(
+    rankings: Sequence[Ranking], candidates: Mapping[int, Candidate], terms: Sequence[QueryTerm]
+) -> Rankings:
+    """The lists with those candidates that stand in one of them."""
+    ranked = dict.fromkeys(place for one in rankings for place in one.places)
+    return Rankings(tuple(rankings), {place: candidates[place] for place in ranked}, tuple(terms))
 
 
 def reach(name: str, falling: Sequence[float], wanted: int) -> int:

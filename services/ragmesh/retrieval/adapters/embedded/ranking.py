@@ -33,6 +33,7 @@ from ragmesh.retrieval.adapters.ranked import (
     KEYWORD,
     MOST_TIED,
     ranking,
+    rankings_of,
     reach,
 )
 from ragmesh.retrieval.ports import Candidate, Rankings, RankRequest
@@ -106,7 +107,7 @@ class Ranker:
             rankings.append(ranking(DENSE, scores, candidates, request.candidates))
         if request.keyword:
             rankings.append(ranking(KEYWORD, words, candidates, request.candidates))
-        return Rankings(tuple(rankings), candidates, terms)
+        return rankings_of(rankings, candidates, terms)
 
     def _terms(self, question: str) -> tuple[QueryTerm, ...]:
         """The distinct terms of the question in their order, with how telling each is."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from uuid import UUID, uuid5
 
 from google.protobuf.struct_pb2 import Struct
 from weaviate.proto.v1 import base_pb2, batch_pb2, search_get_pb2
@@ -24,6 +25,8 @@ from ragmesh.retrieval.ports import StoredChunk
 from ragmesh.retrieval.wording import Field
 
 Properties = dict[str, Any]
+Key = tuple[str, int, int]
+"""A chunk of an index version: document, revision, ordinal."""
 _TEXT_ARRAYS = ("tokens", "groups")
 
 
@@ -75,6 +78,11 @@ def _plain(value: Any) -> Any:
 # -- chunks --------------------------------------------------------------------
 
 
+def object_id(chunk: str, side: int) -> str:
+    """The id of the object that holds a chunk on one of the two sides of its revision."""
+    return chunk if side == 0 else str(uuid5(UUID(chunk), "other side"))
+
+
 def chunk_objects(
     analyzer: Analyzer,
     index_version_uid: str,
@@ -82,7 +90,10 @@ def chunk_objects(
     attributes: Attributes,
     chunks: Sequence[Chunk],
 ) -> list[StoredObject]:
-    """The objects of a revision's chunks; analysing them is most of the work of a write."""
+    """The objects of a revision's chunks; analysing them is most of the work of a write.
+
+    Their ids are those of the first side.
+    """
     document_uid, revision = owner
     shared = {
         "document_uid": document_uid,
@@ -120,17 +131,7 @@ def with_attributes(
     """The same chunk with other attributes; a slot that they leave empty is emptied."""
     kept = {k: v for k, v in stored.properties.items() if not k.startswith(slot_name(0)[:-1])}
     properties = {**kept, **attribute_properties(analyzer, attributes)}
-    return StoredObject(stored.id, properties, _renewed(stored.vector))
-
-
-def _renewed(vector: bytes) -> bytes:
-    """The same vector for whoever compares it, and another one for Weaviate, by its last bit.
-
-    An object whose vector is equal keeps its number, and is removed and added under it. Weaviate
-    1.35 then takes it out of the filter of every search by words that filters, since something
-    newer has removed that number: it is not found until the segments are merged, which can be long.
-    """
-    return bytes((vector[0] ^ 1, *vector[1:]))
+    return replace(stored, properties=properties)
 
 
 def _chunk_properties(analyzer: Analyzer, chunk: Chunk) -> Properties:
@@ -174,14 +175,20 @@ def read_chunk(stored: StoredObject) -> Chunk:
     )
 
 
+def key_of(stored: StoredObject) -> Key:
+    """Which chunk an object holds, on whichever side."""
+    of = stored.properties
+    return of["document_uid"], int(of["revision"]), int(of["ordinal"])
+
+
 def read_stored_chunk(
-    stored: StoredObject, place: int, dimension: int, terms: Sequence[QueryTerm]
+    stored: StoredObject, chunk: str, place: int, dimension: int, terms: Sequence[QueryTerm]
 ) -> StoredChunk:
-    """The chunk as a search hands it on."""
+    """The chunk of that id as a search hands it on."""
     of = stored.properties
     return StoredChunk(
         place=place,
-        chunk_id=stored.id,
+        chunk_id=chunk,
         document_uid=of["document_uid"],
         document_id=of["document_id"],
         revision=int(of["revision"]),

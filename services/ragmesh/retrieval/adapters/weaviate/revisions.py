@@ -1,7 +1,9 @@
 """What is held of each revision: a write begins and ends with its record.
 
-A record that only began says that the store may hold anything of the revision, and an earlier
-write must be cleared away before the next.
+A revision has two sides, of which one is read. A change is written to the other one, and the record
+then names that one: so a search finds the whole of the one or of the other, or each chunk twice for
+a moment, and never a part. A record that only began says that the store may hold anything of the
+revision.
 
 The id of a record begins with that of its document, so that the store's own order of ids is the
 order in which documents are listed; no index is kept for it.
@@ -26,7 +28,9 @@ _PROPERTIES = (
     "chunk_count",
     "digest",
     "attributes",
-    "updating",
+    "side",
+    "other_count",
+    "attempt",
     "retired_at",
 )
 _PREFIX_BYTES = 8
@@ -43,8 +47,12 @@ class Record:
     digest: str
     """Empty = its write has begun, and not ended."""
     attributes: Attributes
-    updating: int = 0
-    """Generation with which an update of the attributes began that has not ended; 0 = none."""
+    side: int = 0
+    """Which of its two sides is whole, or is being written."""
+    other_count: int = 0
+    """How many chunks the other side may hold, of a change that has not ended; 0 = none."""
+    attempt: str = ""
+    """Of whoever changed it last: two who are at it at once know by it that they are."""
     retired_at: float = 0.0
     """Seconds since 1970 at which it was deleted; its chunks stay a while for searches under way.
     0 = it is in force."""
@@ -94,7 +102,9 @@ class Record:
                 "chunk_count": self.chunk_count,
                 "digest": self.digest,
                 "attributes": _encode(self.attributes),
-                "updating": self.updating,
+                "side": self.side,
+                "other_count": self.other_count,
+                "attempt": self.attempt,
                 "retired_at": self.retired_at,
             },
         )
@@ -200,7 +210,9 @@ def _read(stored: StoredObject) -> Record:
         chunk_count=int(of["chunk_count"]),
         digest=of.get("digest", ""),
         attributes=_decode(of["attributes"]),
-        updating=int(of.get("updating", 0)),
+        side=int(of.get("side", 0)),
+        other_count=int(of.get("other_count", 0)),
+        attempt=of.get("attempt", ""),
         retired_at=float(of.get("retired_at", 0.0)),
     )
 

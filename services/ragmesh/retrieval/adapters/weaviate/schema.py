@@ -106,8 +106,8 @@ def revisions_definition() -> dict[str, Any]:
         **_WITHOUT_VECTORS,
         **_TENANTS,
         "properties": [
-            *(_text(name, "field") for name in ("document_uid", "digest", "attributes")),
-            *(_number(name, "int") for name in ("revision", "chunk_count", "updating")),
+            *(_text(name, "field") for name in ("document_uid", "digest", "attributes", "attempt")),
+            *(_number(name, "int") for name in ("revision", "chunk_count", "side", "other_count")),
             _number("retired_at", "number"),
         ],
     }

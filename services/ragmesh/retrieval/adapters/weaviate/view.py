@@ -7,7 +7,7 @@ is asked for more than is wanted, and for still more while heads let too little 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +16,7 @@ from weaviate.proto.v1 import base_search_pb2
 
 from ragmesh.core.callers import Caller
 from ragmesh.core.errors import UnavailableError
+from ragmesh.core.ids import chunk_id
 from ragmesh.core.search import QueryTerm
 from ragmesh.retrieval.adapters.keyword_queries import (
     MAX_QUERY_TERMS,
@@ -25,7 +26,14 @@ from ragmesh.retrieval.adapters.keyword_queries import (
     keyword_query,
     terms_of,
 )
-from ragmesh.retrieval.adapters.ranked import DECIMALS, DENSE, KEYWORD, ranking, reach
+from ragmesh.retrieval.adapters.ranked import (
+    DECIMALS,
+    DENSE,
+    KEYWORD,
+    ranking,
+    rankings_of,
+    reach,
+)
 from ragmesh.retrieval.adapters.weaviate.conditions import (
     Always,
     Condition,
@@ -35,7 +43,13 @@ from ragmesh.retrieval.adapters.weaviate.conditions import (
     permitted,
 )
 from ragmesh.retrieval.adapters.weaviate.heads import Moment
-from ragmesh.retrieval.adapters.weaviate.objects import StoredObject, read_stored_chunk
+from ragmesh.retrieval.adapters.weaviate.objects import (
+    Key,
+    StoredObject,
+    key_of,
+    object_id,
+    read_stored_chunk,
+)
 from ragmesh.retrieval.adapters.weaviate.schema import WORDS, chunk_properties
 from ragmesh.retrieval.adapters.weaviate.shard import Found
 from ragmesh.retrieval.adapters.weaviate.together import first_failure
@@ -62,8 +76,9 @@ class WeaviateView:
     version: Version
     moment: Moment
     missing: int
-    _places: dict[str, int] = field(default_factory=dict)
-    _ids: list[str] = field(default_factory=list)
+    _places: dict[Key, int] = field(default_factory=dict)
+    _found: list[tuple[Key, str]] = field(default_factory=list)
+    """By place: the chunk, and the id of the object in which it was found."""
 
     @property
     def heads_sequence(self) -> int:
@@ -90,16 +105,34 @@ class WeaviateView:
         self, places: Sequence[int], terms: Sequence[QueryTerm]
     ) -> tuple[StoredChunk, ...]:
         """The chunks at these places of this view, in the order asked for."""
-        ids = [self._ids[place] for place in places]
-        found = await self.version.chunks.by_ids(ids, chunk_properties(self.version.spec))
-        if len(found) < len(set(ids)):
-            # Their revision is being written anew, or the search took longer than chunks stay.
-            raise UnavailableError("chunks that were found have gone meanwhile; ask again")
-        dimension = self.version.spec.fingerprint.dimension
+        version = self.version
+        wanted = {
+            place: (chunk_id(version.spec.index_version_uid, *key), found)
+            for place in places
+            for key, found in (self._found[place],)
+        }
+        held = await self._objects(wanted.values())
+        dimension = version.spec.fingerprint.dimension
         return tuple(
-            read_stored_chunk(found[one], place, dimension, terms)
-            for one, place in zip(ids, places, strict=True)
+            read_stored_chunk(held[wanted[place][0]], wanted[place][0], place, dimension, terms)
+            for place in places
         )
+
+    async def _objects(self, wanted: Collection[tuple[str, str]]) -> dict[str, StoredObject]:
+        """By chunk, the object in which it was found, or the one on the other side of its revision,
+        which has changed since."""
+        chunks, properties = self.version.chunks, chunk_properties(self.version.spec)
+        found = await chunks.by_ids([one for _, one in wanted], properties)
+        held = {chunk: found[one] for chunk, one in wanted if one in found}
+        gone = {
+            object_id(chunk, int(one == chunk)): chunk for chunk, one in wanted if one not in found
+        }
+        if gone:
+            found = await chunks.by_ids(list(gone), properties)
+            held |= {gone[one]: stored for one, stored in found.items()}
+        if len(held) < len(wanted):
+            raise UnavailableError("the search took longer than replaced chunks stay; ask again")
+        return held
 
     async def _alike(self, request: RankRequest, permission: Pushed) -> list[Found]:
         if request.vector is None:
@@ -155,15 +188,22 @@ class WeaviateView:
         limit = min(most, wanted + 1 + wanted // _SPARE)
         while True:
             hits = await search(condition, limit)
-            shown = [
+            shown = self._once(
                 hit
                 for hit in hits
                 if self._shows(request.caller, hit.stored) and _holds_all(hit.stored, phrases)
-            ]
+            )
             reached = reach(name, [hit.score for hit in shown], wanted)
             if wanted <= reached < len(shown) or len(hits) < limit or limit >= most:
                 return shown[:reached]
             limit = min(most, _WIDENING * limit)
+
+    def _once(self, hits: Iterable[Found]) -> list[Found]:
+        """Each chunk once: while its revision changes it may stand on both sides."""
+        first: dict[Key, Found] = {}
+        for hit in hits:
+            first.setdefault(key_of(hit.stored), hit)
+        return list(first.values())
 
     def _shows(self, caller: Caller, stored: StoredObject) -> bool:
         of = stored.properties
@@ -176,13 +216,13 @@ class WeaviateView:
         worded: Sequence[Found],
         terms: Sequence[QueryTerm],
     ) -> Rankings:
-        similarities = {hit.stored.id: hit.score for hit in alike}
+        similarities = self._placed(alike)
         if request.vector is not None:
             query = _unit(request.vector.values)
-            rest = (hit.stored for hit in worded if hit.stored.id not in similarities)
-            similarities |= {one.id: float(_unit(one.vector) @ query) for one in rest}
+            rest = (hit.stored for hit in worded if self._place(hit.stored) not in similarities)
+            similarities |= {self._place(one): float(_unit(one.vector) @ query) for one in rest}
         candidates = {
-            self._place(hit.stored.id): self._candidate(hit.stored, similarities)
+            self._place(hit.stored): self._candidate(hit.stored, similarities)
             for hit in (*alike, *worded)
         }
         rankings = []
@@ -192,25 +232,26 @@ class WeaviateView:
         if request.keyword:
             scores = self._placed(worded)
             rankings.append(ranking(KEYWORD, scores, candidates, request.candidates))
-        return Rankings(tuple(rankings), candidates, tuple(terms))
+        return rankings_of(rankings, candidates, terms)
 
-    def _candidate(self, stored: StoredObject, similarities: Mapping[str, float]) -> Candidate:
-        of = stored.properties
-        similarity = min(1.0, max(-1.0, similarities.get(stored.id, 0.0)))
+    def _candidate(self, stored: StoredObject, similarities: Mapping[int, float]) -> Candidate:
+        of, place = stored.properties, self._place(stored)
+        similarity = min(1.0, max(-1.0, similarities.get(place, 0.0)))
         return Candidate(
-            self._place(stored.id),
+            place,
             of["document_id"],
             int(of["ordinal"]),
             round(similarity, DECIMALS[DENSE]),
         )
 
     def _placed(self, hits: Iterable[Found]) -> dict[int, float]:
-        return {self._place(hit.stored.id): hit.score for hit in hits}
+        return {self._place(hit.stored): hit.score for hit in hits}
 
-    def _place(self, chunk_id: str) -> int:
-        place = self._places.setdefault(chunk_id, len(self._ids))
-        if place == len(self._ids):
-            self._ids.append(chunk_id)
+    def _place(self, stored: StoredObject) -> int:
+        key = key_of(stored)
+        place = self._places.setdefault(key, len(self._found))
+        if place == len(self._found):
+            self._found.append((key, stored.id))
         return place
 
 

@@ -5,6 +5,10 @@ writing it again changes nothing, since an equal object is there. So a write lea
 begins; one that finds such a record removes before it inserts, by keys, because conditions and ids
 are looked up in those indexes. It is done when the server has written the vectors into its files,
 its memtables had time to get to disk, and each chunk was found by its vector after that.
+
+Nor does Weaviate change an object at one moment: it is missing from its indexes for some
+milliseconds, and others of a batch are not. So whatever changes a revision writes new objects, on
+the side of it that is not read, and removes the others when these are whole.
 """
 
 from __future__ import annotations
@@ -12,9 +16,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from uuid import uuid4
 
 from ragmesh.core.clock import Clock
-from ragmesh.core.errors import RevisionNotFoundError, StoreRefusedError
+from ragmesh.core.errors import RevisionNotFoundError, StoreRefusedError, UnavailableError
 from ragmesh.core.ids import chunk_id
 from ragmesh.core.index import (
     Attributes,
@@ -31,6 +36,7 @@ from ragmesh.retrieval.adapters.weaviate.conditions import (
 from ragmesh.retrieval.adapters.weaviate.objects import (
     StoredObject,
     chunk_objects,
+    object_id,
     read_chunk,
     with_attributes,
 )
@@ -39,11 +45,13 @@ from ragmesh.retrieval.adapters.weaviate.schema import chunk_properties
 from ragmesh.retrieval.adapters.weaviate.shard import MOST_AT_ONCE
 from ragmesh.retrieval.adapters.weaviate.version import Version
 
+SIDES = (0, 1)
 LEAVE_SECONDS = 60.0
 """How long chunks that were deleted stay for searches that began before."""
 _MOST_SWEPT = 100
 """Revisions that one listing removes for good."""
 _ATTEMPTS = 3
+_AGAIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,42 +66,32 @@ class Writer:
         """Keep the chunks of a revision instead of those that it has."""
         uid, revision = write.document_uid, write.revision
         old = await version.revisions.get(uid, revision)
-        attributes, count = write.attributes, len(write.chunks)
+        attributes = write.attributes
         if old is not None and old.attributes.generation > attributes.generation:
             attributes = old.attributes
-        most = count if old is None else max(count, old.chunk_count)
-        await version.revisions.put([Record(uid, revision, most, "", attributes)])
-        version.heads.doubt(uid)
-        if old is not None:
-            await version.chunks.remove_keys(_chunk_ids(version, (uid, revision), most))
-        objects = await self._analysed(version, (uid, revision), attributes, write.chunks)
-        await self._keep(version, objects)
         drafts = [chunk.draft for chunk in write.chunks]
         digest = chunks_digest((draft.ordinal, draft.span, draft.text) for draft in drafts)
-        record = Record(uid, revision, count, digest, attributes)
-        await version.revisions.put([record])
-        version.heads.doubt(uid)
-        return record.told
+        new = Record(uid, revision, len(write.chunks), digest, attributes)
+        if old is not None and await self._holds(version, old, new, write.chunks):
+            return (await self._tidied(version, old)).told
+        objects = await self._analysed(version, (uid, revision), attributes, write.chunks)
+        return (await self._replace(version, old, new, objects)).told
 
     async def update_attributes(self, version: Version, write: AttributesWrite) -> None:
         """Replace the attributes of a revision, unless it has those of a later generation."""
         record = await version.revisions.get(write.document_uid, write.revision)
         if record is None or not record.is_held:
             raise _not_held()
-        generation = write.attributes.generation
-        if generation <= record.attributes.generation:
+        if write.attributes.generation <= record.attributes.generation:
+            await self._tidied(version, record)
             return
         objects = await self._objects(version, record)
-        # What an interrupted update has changed cannot be changed again: Weaviate would see no
-        # difference, and leave its indexes as they are. The revision is written anew.
-        if record.updating or len(objects) < record.chunk_count:
+        if len(objects) < record.chunk_count:
             raise _not_held()
-        await version.revisions.put([replace(record, updating=generation)])
         changed = await asyncio.to_thread(
             lambda: [with_attributes(version.analyzer, one, write.attributes) for one in objects]
         )
-        await self._keep(version, changed)
-        await version.revisions.put([replace(record, attributes=write.attributes)])
+        await self._replace(version, record, replace(record, attributes=write.attributes), changed)
 
     async def delete(self, version: Version, document_uid: str, below_revision: int) -> int:
         """Have the revisions below held no longer; how many chunks they had.
@@ -116,10 +114,12 @@ class Writer:
         due = [record for record in retired if record.retired_at <= before][:_MOST_SWEPT]
         for record in due:
             owner = (record.document_uid, record.revision)
-            if record.digest and not record.updating:
+            if record.digest and not record.other_count:
                 await version.chunks.remove(of_revision(*owner))
             else:  # an index may not know what was being written
-                await version.chunks.remove_keys(_chunk_ids(version, owner, record.chunk_count))
+                most = max(record.chunk_count, record.other_count)
+                for side in SIDES:
+                    await version.chunks.remove_keys(_ids(version, owner, side, most))
         if due:
             await version.revisions.forget(due)
 
@@ -145,9 +145,84 @@ class Writer:
     async def _objects(self, version: Version, record: Record) -> list[StoredObject]:
         """The chunks of a revision by ordinal, as far as they are there."""
         owner = (record.document_uid, record.revision)
-        ids = _chunk_ids(version, owner, record.chunk_count)
+        ids = _ids(version, owner, record.side, record.chunk_count)
         found = await version.chunks.by_ids(ids, chunk_properties(version.spec), vectors=True)
         return [found[one] for one in ids if one in found]
+
+    async def _holds(
+        self, version: Version, old: Record, new: Record, chunks: Sequence[Chunk]
+    ) -> bool:
+        """Whether a revision is there as it would be written: somebody else has done it."""
+        if not old.is_held or old.digest != new.digest:
+            return False
+        if old.attributes.generation < new.attributes.generation:
+            return False
+        ids = _ids(version, (old.document_uid, old.revision), old.side, len(chunks))
+        objects = [
+            StoredObject(one, {}, chunk.vector.values)
+            for one, chunk in zip(ids, chunks, strict=True)
+        ]
+        return not await self._not_found(version, objects)
+
+    async def _replace(
+        self, version: Version, old: Record | None, new: Record, objects: Sequence[StoredObject]
+    ) -> Record:
+        """Write the chunks beside what is read, have them read, and remove what was read before.
+
+        UnavailableError when somebody else began to change the same revision meanwhile.
+        """
+        owner = (new.document_uid, new.revision)
+        most, other, side = new.chunk_count, 0, SIDES[0]
+        if old is not None:
+            most = other = max(most, old.chunk_count, old.other_count)
+            side = 1 - old.side
+        new = replace(new, side=side, other_count=other, attempt=uuid4().hex, retired_at=0.0)
+        if old is not None and old.digest:  # it is read until the other side is whole
+            begun = replace(old, other_count=other, attempt=new.attempt)
+        else:
+            begun = replace(new, chunk_count=most, digest="")
+        await self._record(version, begun)
+        ids = _ids(version, owner, side, most)
+        if old is not None:
+            await version.chunks.remove_keys(ids)
+        placed = [replace(one, id=ids[int(one.properties["ordinal"])]) for one in objects]
+        await self._keep(version, placed)
+        await self._require_alone(version, new)
+        await self._record(version, new)
+        return await self._emptied(version, new)
+
+    async def _tidied(self, version: Version, record: Record) -> Record:
+        """The record of a revision once nothing is left of a change that has not ended."""
+        if not record.other_count:
+            return record
+        taken = replace(record, attempt=uuid4().hex)  # whoever is still at it gives way
+        await self._record(version, taken)
+        return await self._emptied(version, taken)
+
+    async def _emptied(self, version: Version, record: Record) -> Record:
+        """The record once the side that is not read is empty."""
+        if not record.other_count:
+            return record
+        await self._require_alone(version, record)
+        owner = (record.document_uid, record.revision)
+        others = _ids(version, owner, 1 - record.side, record.other_count)
+        await version.chunks.remove_keys(others)
+        emptied = replace(record, other_count=0)
+        await self._record(version, emptied)
+        return emptied
+
+    async def _record(self, version: Version, record: Record) -> None:
+        await version.revisions.put([record])
+        version.heads.doubt(record.document_uid)
+
+    async def _require_alone(self, version: Version, record: Record) -> None:
+        """UnavailableError when the record is not of this attempt any more."""
+        found = await version.revisions.get(record.document_uid, record.revision)
+        if found is None or found.attempt != record.attempt:
+            raise UnavailableError(
+                "another process changes the same revision in the index",
+                retry_after_seconds=max(self.flush_seconds, _AGAIN_SECONDS),
+            )
 
     async def _keep(self, version: Version, objects: Sequence[StoredObject]) -> None:
         """Return when chunks are found by their vectors, after a kill too, and words are ranked.
@@ -191,10 +266,13 @@ class Writer:
         return [one for one in objects if one.id not in found]
 
 
-def _chunk_ids(version: Version, owner: tuple[str, int], count: int) -> list[str]:
+def _ids(version: Version, owner: tuple[str, int], side: int, count: int) -> list[str]:
+    """The ids of the objects on one side of a revision."""
     document_uid, revision = owner
     uid = version.spec.index_version_uid
-    return [chunk_id(uid, document_uid, revision, ordinal) for ordinal in range(count)]
+    return [
+        object_id(chunk_id(uid, document_uid, revision, ordinal), side) for ordinal in range(count)
+    ]
 
 
 def _not_held() -> RevisionNotFoundError:
