@@ -9,8 +9,9 @@ from dataclasses import replace
 
 import pytest
 
-from ragmesh.core.errors import UnavailableError
+from ragmesh.core.errors import RevisionNotFoundError, UnavailableError
 from ragmesh.core.index import AttributesWrite, DocumentWrite, IndexSpec
+from ragmesh.core.pages import PageRequest
 from ragmesh.retrieval.adapters.weaviate.index import WeaviateIndex
 from ragmesh.retrieval.adapters.weaviate.link import weaviate_link
 from ragmesh.retrieval.adapters.weaviate.schema import chunks_collection
@@ -25,6 +26,7 @@ pytestmark = pytest.mark.servers
 
 TEXTS = ("one cat", "two cat", "three cat", "four cat")
 CHANGES = 50
+SLOW_SECONDS = 2.0
 
 Change = Callable[[WeaviateIndex, DocumentWrite], Awaitable[object]]
 
@@ -84,6 +86,29 @@ async def test_two_who_write_a_revision_at_once_leave_the_whole_of_it_and_no_mor
         assert len(await find(one, spec)) == len(TEXTS)
         assert await held(weaviate_server, spec) == len(TEXTS)
         await one.drop(spec.index_version_uid)
+
+
+async def test_what_is_deleted_while_it_changes_stays_deleted(weaviate_server: Server) -> None:
+    async with (
+        index_on(weaviate_server) as index,
+        index_on(weaviate_server, flush_seconds=SLOW_SECONDS) as slow,
+    ):
+        spec, _ = await created(index)
+        uid = spec.index_version_uid
+        write = document_write(spec, "a", *TEXTS)
+        await index.write(write)
+        new = replace(write.attributes, title="new", generation=2)
+        changing = asyncio.create_task(update_attributes(slow, replace(write, attributes=new)))
+        async with asyncio.timeout(10):
+            while await held(weaviate_server, spec) < 2 * len(TEXTS):  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.02)
+        assert await index.delete(uid, write.document_uid, below_revision=2) == len(TEXTS)
+        with pytest.raises(UnavailableError):
+            await changing
+        assert (await index.list_digests(uid, PageRequest(10))).items == ()
+        with pytest.raises(RevisionNotFoundError):
+            await update_attributes(index, replace(write, attributes=new))
+        await index.drop(uid)
 
 
 def is_error(told: object) -> bool:

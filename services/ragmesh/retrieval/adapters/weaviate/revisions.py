@@ -15,7 +15,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from ragmesh.core.callers import Access
 from ragmesh.core.index import Attributes, DocumentDigest
@@ -110,6 +110,11 @@ class Record:
         )
 
 
+def new_attempt() -> str:
+    """The name of one attempt to change a revision."""
+    return uuid4().hex
+
+
 def record_id(document_uid: str, revision: int) -> str:
     """The id of a revision's record: 64 bits of the document's order, then 64 of its name."""
     name = sha256(f"{document_uid}/{revision}".encode()).digest()
@@ -172,8 +177,8 @@ class Revisions:
         await self.shard.put([one.object() for one in records])
 
     async def retire(self, records: Iterable[Record], now: float) -> None:
-        """Say that these are in force no longer."""
-        await self.put(replace(one, retired_at=now) for one in records)
+        """Say that these are in force no longer; whoever is changing one gives way."""
+        await self.put(replace(one, retired_at=now, attempt=new_attempt()) for one in records)
 
     async def forget(self, records: Iterable[Record]) -> None:
         """Remove the records themselves."""

@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from uuid import uuid4
 
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import RevisionNotFoundError, StoreRefusedError, UnavailableError
@@ -40,7 +39,7 @@ from ragmesh.retrieval.adapters.weaviate.objects import (
     read_chunk,
     with_attributes,
 )
-from ragmesh.retrieval.adapters.weaviate.revisions import Record
+from ragmesh.retrieval.adapters.weaviate.revisions import Record, new_attempt
 from ragmesh.retrieval.adapters.weaviate.schema import chunk_properties
 from ragmesh.retrieval.adapters.weaviate.shard import MOST_AT_ONCE
 from ragmesh.retrieval.adapters.weaviate.version import Version
@@ -176,7 +175,7 @@ class Writer:
         if old is not None:
             most = other = max(most, old.chunk_count, old.other_count)
             side = 1 - old.side
-        new = replace(new, side=side, other_count=other, attempt=uuid4().hex, retired_at=0.0)
+        new = replace(new, side=side, other_count=other, attempt=new_attempt(), retired_at=0.0)
         if old is not None and old.digest:  # it is read until the other side is whole
             begun = replace(old, other_count=other, attempt=new.attempt)
         else:
@@ -195,7 +194,7 @@ class Writer:
         """The record of a revision once nothing is left of a change that has not ended."""
         if not record.other_count:
             return record
-        taken = replace(record, attempt=uuid4().hex)  # whoever is still at it gives way
+        taken = replace(record, attempt=new_attempt())  # whoever is still at it gives way
         await self._record(version, taken)
         return await self._emptied(version, taken)
 
