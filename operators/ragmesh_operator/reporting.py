@@ -27,7 +27,11 @@ READY, RECONCILING, STALLED = "Ready", "Reconciling", "Stalled"
 QUALITY, AUTOSCALING = "QualityOK", "AutoscalingActive"
 SCALES_NOTHING = "NotWanted"
 _UNKNOWN, _TRUE, _FALSE = "Unknown", "True", "False"
-_SAID_AGAIN = {QualityVerdict.KEPT: _TRUE, QualityVerdict.INCONCLUSIVE: _UNKNOWN}
+_SAID_AGAIN = {
+    QualityVerdict.KEPT: _TRUE,
+    QualityVerdict.RISEN: _TRUE,
+    QualityVerdict.INCONCLUSIVE: _UNKNOWN,
+}
 """What a later evaluation says in the place of the gate's."""
 _MOVING = {
     MigrationPhase.PROVISIONING: "the candidate is being made",

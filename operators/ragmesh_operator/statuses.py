@@ -82,7 +82,8 @@ class Quality(Lenient):
     active: float = Field(description="Of the version that serves, as it was asked last.")
     candidate: float | None = Field(None, description="Of the candidate, if there is one.")
     before: float | None = Field(
-        None, description="On schedule: of the version that serves, when it was asked first."
+        None,
+        description="On schedule: of the version that serves, in the evaluation compared with.",
     )
     ci_low: float = Field(
         description="Lower end of the interval of the difference: of the candidate to the active "
@@ -90,7 +91,7 @@ class Quality(Lenient):
     )
     verdict: str = Field(
         description="pass, refused or inconclusive; on schedule that of all metrics together: "
-        "first, kept, fallen or inconclusive."
+        "first, kept, risen, fallen or inconclusive."
     )
 
 

@@ -14,6 +14,8 @@ class QualityVerdict(Enum):
     """Nothing to compare with; what is found later is compared with it."""
     KEPT = "kept"
     """For certain no worse than the gate would allow of a candidate."""
+    RISEN = "risen"
+    """Better for certain, and by more than that; what is found later is compared with it."""
     FALLEN = "fallen"
     """Worse for certain, and by more than the gate would allow."""
     INCONCLUSIVE = "inconclusive"
@@ -22,7 +24,7 @@ class QualityVerdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class QualityMetric:
-    """One metric now, and when the version was first asked these questions."""
+    """One metric now, and of the evaluation that it is compared with."""
 
     metric: str
     value: float

@@ -102,8 +102,8 @@ class Examiner:
 
     async def _record(self, changing: Changing, now: Evaluation) -> None:
         uid, name = changing.collection_uid, changing.primary.name
-        first = await self.catalog.find_reference(uid, name, now.golden_digest)
-        before = None if first is None else kept_evaluation(first.content, now)
+        best = await self.catalog.find_reference(uid, name, now.golden_digest)
+        before = None if best is None else kept_evaluation(best.content, now)
         policy = policy_of(changing.state, self.policy)
         found = examined(before, now, policy)
         record = EvaluationRecord(
@@ -134,6 +134,8 @@ def examined(before: Evaluation | None, now: Evaluation, policy: MigrationPolicy
     verdict, message = _VERDICTS[judgement.verdict], first_broken(judgement)
     if before is None:
         verdict, message = _of_first(now, verdict, message)
+    elif verdict is QualityVerdict.KEPT and _has_risen(comparison, policy):
+        verdict = QualityVerdict.RISEN
     return Quality(
         index_version=now.index_versions[0],
         verdict=verdict,
@@ -152,6 +154,18 @@ def _of_first(now: Evaluation, verdict: QualityVerdict, message: str) -> tuple[Q
     if verdict is QualityVerdict.KEPT:
         return QualityVerdict.FIRST, ""
     return verdict, message
+
+
+def _has_risen(comparison: Comparison, policy: MigrationPolicy) -> bool:
+    """Whether what later evaluations may lose is to be counted from here.
+
+    Questions are often kept before the documents that answer them: what was found then would be
+    fallen below by nothing.
+    """
+    return any(
+        one.slice == ALL and one.interval.low > 0 and one.mean > policy.max_regression
+        for one in comparison.differences
+    )
 
 
 def _metrics(comparison: Comparison) -> tuple[QualityMetric, ...]:

@@ -163,7 +163,8 @@ class EvaluationStore(Protocol):
     async def find_reference(
         self, collection_uid: str, index_version: str, golden_digest: str
     ) -> EvaluationRecord | None:
-        """The first evaluation with these questions by which the version was found good."""
+        """What an evaluation of the version by these questions is to be compared with: the last one
+        by which it was found good that was the first of them, or better than those before."""
 
     async def list_evaluations(
         self, collection_uid: str, *, before_id: str, limit: int

@@ -86,3 +86,15 @@ async def test_a_quality_that_fell_is_found_on_schedule(
         assert fallen is not None
         assert (first.verdict, fallen.verdict) == (QualityVerdict.FIRST, QualityVerdict.FALLEN)
         assert await made.verdicts() == ["first", "fallen"]
+
+
+async def test_of_what_is_found_on_schedule_the_newest_and_their_references_stay(
+    place: PostgresPlace, tmp_path: Path
+) -> None:
+    where = Places(place, tmp_path / "blobs")
+    async with changing(tmp_path, where=where) as made:
+        for number in range(53):
+            await made.keep_golden(TOPICS[: 20 + number % 2])
+            await made.examined()
+            await made.examined(25 * 3_600.0)
+        assert await made.verdicts() == ["first", "first", *["kept"] * 100]

@@ -86,6 +86,24 @@ async def test_quality_that_came_back_is_kept_again(tmp_path: Path) -> None:
         assert await made.verdicts() == ["first", "fallen", "kept"]
 
 
+async def test_questions_kept_before_their_documents_are_no_excuse_for_a_fall_later(
+    tmp_path: Path,
+) -> None:
+    async with changing(tmp_path, topics=TOPICS[:2], golden=False) as made:
+        await made.keep_golden()
+        await made.examined()
+        for topic in TOPICS[2:]:
+            await made.upload(topic, text_of(topic))
+        await made.work()
+        await made.examined(DAY + 1)
+        await made.examined(DAY + 1)
+        await made.lose(LOST)
+        found = await made.examined(DAY + 1)
+        assert await made.verdicts() == ["first", "risen", "kept", "fallen"]
+    assert found is not None
+    assert found.message.startswith("recall: 1.0000 → 0.5000")
+
+
 async def test_a_version_is_asked_once_in_the_interval_and_new_questions_at_once(
     tmp_path: Path,
 ) -> None:

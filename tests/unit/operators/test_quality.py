@@ -39,6 +39,7 @@ async def looked_at(
         (QualityVerdict.FIRST, None, ("Unknown", "First")),
         (QualityVerdict.FIRST, GateVerdict.PASS, ("True", "Passed")),
         (QualityVerdict.KEPT, None, ("True", "Kept")),
+        (QualityVerdict.RISEN, None, ("True", "Risen")),
         (QualityVerdict.KEPT, GateVerdict.INCONCLUSIVE, ("True", "Kept")),
         (QualityVerdict.KEPT, GateVerdict.REFUSED, ("False", "CandidateRefused")),
         (QualityVerdict.FALLEN, None, ("False", "Fallen")),

@@ -476,7 +476,7 @@ class EvaluationRecord(_message.Message):
     golden_digest: _builtins.str
     """Digest of the golden questions."""
     verdict: _builtins.str
-    """"pass", "refused" or "inconclusive"; on schedule "first", "kept", "fallen" or "inconclusive"."""
+    """"pass", "refused" or "inconclusive"; on schedule "first", "kept", "risen", "fallen" or "inconclusive"."""
     content: _builtins.str
     """Everything that was found, as JSON."""
     @_builtins.property
@@ -505,7 +505,7 @@ Global___EvaluationRecord: _TypeAlias = EvaluationRecord  # noqa: Y015
 
 @_typing.final
 class QualityMetric(_message.Message):
-    """One metric of an index version, now and when it was first asked the same questions."""
+    """One metric of an index version, now and in the evaluation that it is compared with."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -559,7 +559,7 @@ class Quality(_message.Message):
     index_version: _builtins.str
     """Display name of the index version that was asked."""
     verdict: _builtins.str
-    """What follows: "first", "kept", "fallen" or "inconclusive"."""
+    """What follows: "first", "kept", "risen", "fallen" or "inconclusive"."""
     message: _builtins.str
     """The rule that is not kept, as a sentence; empty when all are."""
     @_builtins.property

@@ -71,7 +71,7 @@ class MetricVerdictReply(BaseModel):
 
 
 class QualityMetricReply(BaseModel):
-    """One metric now, and when the version was first asked these questions."""
+    """One metric now, and of the evaluation that it is compared with."""
 
     metric: str
     value: float
@@ -223,7 +223,7 @@ class GoldenReply(BaseModel):
         )
 
 
-_SAID_ON_SCHEDULE = ("first", "kept", "fallen")
+_SAID_ON_SCHEDULE = ("first", "kept", "risen", "fallen")
 
 
 class EvaluationReply(BaseModel):

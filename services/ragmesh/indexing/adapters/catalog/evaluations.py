@@ -25,6 +25,8 @@ from ragmesh.indexing.migration_stores import Cause
 
 _KEPT = 100
 """Of the evaluations on schedule of a collection."""
+_REFERENCES = (QualityVerdict.FIRST.value, QualityVerdict.RISEN.value)
+"""Said of those that later ones are compared with."""
 _RECORDED = ("occasion", "serving", "candidate", "golden_digest", "verdict", "content", "at")
 
 
@@ -155,16 +157,17 @@ class SqlEvaluations(Store):
     async def find_reference(
         self, collection_uid: str, index_version: str, golden_digest: str
     ) -> EvaluationRecord | None:
-        """The first evaluation with these questions by which the version was found good."""
+        """What an evaluation of the version by these questions is to be compared with: the last one
+        by which it was found good that was the first of them, or better than those before."""
         statement = (
             select(evaluations)
             .where(
                 evaluations.c.collection_uid == collection_uid,
                 evaluations.c.candidate == index_version,
                 evaluations.c.golden_digest == golden_digest,
-                evaluations.c.verdict.in_((GateVerdict.PASS.value, QualityVerdict.FIRST.value)),
+                evaluations.c.verdict.in_((GateVerdict.PASS.value, *_REFERENCES)),
             )
-            .order_by(evaluations.c.uid)
+            .order_by(evaluations.c.uid.desc())
             .limit(1)
         )
 
@@ -218,7 +221,7 @@ def _forgetting(collection_uid: str, newest_old: str) -> Delete:
         evaluations.c.collection_uid == collection_uid,
         evaluations.c.occasion == ON_SCHEDULE,
         evaluations.c.uid <= newest_old,
-        or_(evaluations.c.verdict != QualityVerdict.FIRST.value, ~is_compared_with),
+        or_(evaluations.c.verdict.not_in(_REFERENCES), ~is_compared_with),
     )
 
 
