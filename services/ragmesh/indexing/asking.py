@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -32,6 +32,8 @@ _HALF_BLIND = frozenset(
 """Marks of a search that did not see everything, or that a part of it did not rank: it says nothing
 about the version. By words alone even vectors that mean nothing would be as good as any."""
 _NOT_ASKED = "NOT_ASKED"
+_TRIED = 10
+"""Questions after which an index is left alone that could not be asked one of them."""
 
 
 def asked_of(kept: GoldenQuestions) -> GoldenSet:
@@ -50,10 +52,13 @@ class Asker:
     """Between two questions, so that those of users keep their place."""
 
     async def ask(self, version: IndexVersion, golden: GoldenSet) -> Evaluation:
-        """Every question, one after the other."""
+        """Every question, one after the other, unless no answer to the first can be measured."""
         began = self.clock.now()
         results: list[QuestionResult] = []
         for question in golden.questions:
+            if _is_in_vain(results):
+                results.append(unmeasured(question, results[-1].error))
+                continue
             if results and self.pause_seconds:
                 await self.clock.sleep(self.pause_seconds)
             results.append(await self._ask(version, question))
@@ -80,6 +85,11 @@ class Asker:
         ranking = ranked(hit.document_id for hit in found.hits)
         scores = MappingProxyType(score_ranking(golden, ranking, DOCUMENTS))
         return QuestionResult(golden.id, golden.question.text, golden.slice, scores, None)
+
+
+def _is_in_vain(results: Sequence[QuestionResult]) -> bool:
+    """Whether nobody can be asked: thousands of calls would burden who is in need already."""
+    return len(results) >= _TRIED and all(one.error for one in results[:_TRIED])
 
 
 def finds_nothing(evaluation: Evaluation) -> bool:

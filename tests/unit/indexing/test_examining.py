@@ -172,17 +172,25 @@ async def test_questions_that_can_judge_nothing_say_so(
 UNANSWERED = '{"question": "What was never written?", "relevant": {}}'
 
 
+@dataclass
 class Away:
     """An index that cannot be asked."""
 
+    calls: int = 0
+
     async def retrieve(self, caller: Caller, query: RetrieveQuery) -> Retrieval:
+        self.calls += 1
         raise UnavailableError("the index is away")
 
 
-async def test_an_index_that_is_away_is_asked_again_at_the_next_look(tmp_path: Path) -> None:
+async def test_an_index_that_is_away_is_left_alone_and_asked_again_at_the_next_look(
+    tmp_path: Path,
+) -> None:
     async with changing(tmp_path) as made:
-        away = replace(made.examiner, asker=Asker(Away(), made.clock))  # type: ignore[arg-type]
+        index = Away()
+        away = replace(made.examiner, asker=Asker(index, made.clock))  # type: ignore[arg-type]
         await away.look()
+        assert index.calls == 10
         assert await made.verdicts() == []
         await made.examined(60.0)
         assert await made.verdicts() == ["first"]
