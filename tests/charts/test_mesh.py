@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 from collections.abc import Sequence
 from functools import cache
@@ -183,13 +184,17 @@ def test_one_process_shows_an_operator_the_certificate_of_indexing() -> None:
     assert certificate["spec"]["secretName"] in {one["secret"]["name"] for one in sources}
 
 
+def told(template: str) -> str:
+    """An object that holds what a template says, as a value."""
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "told"}}
+    text = f'{{{{ include "{template}" . }}}}'
+    return f"extraObjects={json.dumps([{**body, 'data': {'told': text}}])}"
+
+
 @pytest.mark.parametrize("shape", ["embedded, operated", "distributed"])
 def test_an_operator_is_told_an_address_that_a_service_has(shape: str) -> None:
-    told = '{{ include "ragmesh.operatorAddress" . }}'
-    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "told"}}
-    more = f"extraObjects={json.dumps([{**body, 'data': {'address': told}}])}"
-    objects = rendered(shape, ("operator.enabled=true", more))
-    (address,) = [one["data"]["address"] for one in objects if one["kind"] == "ConfigMap"]
+    objects = rendered(shape, ("operator.enabled=true", told("ragmesh.operatorAddress")))
+    (address,) = [one["data"]["told"] for one in objects if one["kind"] == "ConfigMap"]
     ports = {
         f"{one['metadata']['name']}.docs:{port['port']}"
         for one in objects
@@ -198,6 +203,30 @@ def test_an_operator_is_told_an_address_that_a_service_has(shape: str) -> None:
     }
     assert address in ports
     assert address.endswith(f":{INTERNAL_PORTS['indexing']}")
+
+
+@pytest.mark.parametrize(
+    ("more", "namespace"), [((), "docs"), (("operator.from[0].podSelector.a=b",), "NAMESPACE")]
+)
+def test_the_command_that_installs_an_operator_fits_the_mesh(
+    more: tuple[str, ...], namespace: str
+) -> None:
+    mesh = ("tls.domain=corp.example", *more)
+    objects = rendered("embedded, operated and encrypted", (*mesh, told("ragmesh.operatorCommand")))
+    (command,) = [one["data"]["told"] for one in objects if one["kind"] == "ConfigMap"]
+    helm, _, name, chart, *options = shlex.split(command)
+    assert options[:2] == ["--namespace", namespace]
+    done = subprocess.run(
+        [str(HELM.fetch()), "template", name, str(ROOT / chart), *options],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    pods = [one for one in yaml.safe_load_all(done.stdout) if one["kind"] == "Deployment"]
+    (container,) = pods[0]["spec"]["template"]["spec"]["containers"]
+    said = {one["name"]: one.get("value") for one in container["env"]}
+    assert helm == "helm"
+    assert said["RAGMESH_TLS__DOMAIN"] == "corp.example"
 
 
 def _components(rules: Sequence[dict[str, Any]], side: str) -> set[str]:

@@ -81,6 +81,12 @@ operator, and to nobody else.
 {{ $workload.service }}.{{ .Release.Namespace }}:{{ include "ragmesh.calledPort" (list . $component) }}
 {{- end -}}
 
+{{/* How to install an operator: beside the mesh, or where the values let it come from. */}}
+{{- define "ragmesh.operatorCommand" -}}
+helm install ragmesh-operator charts/ragmesh-operator --namespace {{ ternary "NAMESPACE" .Release.Namespace (not (empty .Values.operator.from)) }} --set mesh.indexing={{ include "ragmesh.operatorAddress" . }} --set identity.existingSecret={{ .Values.identity.existingSecret }}
+{{- if .Values.tls.enabled }} --set tls.enabled=true --set tls.existingSecret=SECRET --set tls.domain={{ .Values.tls.domain }}{{ end -}}
+{{- end -}}
+
 {{/* The values of a workload: those of all, with its own laid over them. */}}
 {{- define "ragmesh.values" -}}
 {{- $root := index . 0 -}}
