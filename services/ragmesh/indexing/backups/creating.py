@@ -35,11 +35,14 @@ from ragmesh.indexing.backups.ports import (
     FileSource,
     NamedFile,
     Row,
+    characters_of,
 )
 
 PART_BYTES = 32 * 1024 * 1024
 """Of files in a part; one that is larger has a part of its own."""
 PART_ROWS = 50_000
+PART_CHARACTERS = 32 * 1024 * 1024
+"""Of a part of a table, and a page more at most of either."""
 _READ_BYTES, _READ_FILES = 32 * 1024 * 1024, 16
 """Read at the same time, at most about."""
 _MOMENTS = 3
@@ -219,11 +222,13 @@ class _Draft:
 
 async def _in_parts(moment: CatalogMoment, table: str) -> AsyncIterator[list[Row]]:
     waiting: list[Row] = []
+    characters = 0
     async for page in moment.rows(table):
         waiting += page
-        if len(waiting) >= PART_ROWS:
+        characters += characters_of(page)
+        if len(waiting) >= PART_ROWS or characters >= PART_CHARACTERS:
             yield waiting
-            waiting = []
+            waiting, characters = [], 0
     if waiting:
         yield waiting
 

@@ -34,7 +34,7 @@ from ragmesh.indexing.adapters.catalog.copying import open_source
 from ragmesh.indexing.adapters.catalog.filling import LEAP, open_target
 from ragmesh.indexing.adapters.catalog.migrating import revisions, upgrade
 from ragmesh.indexing.backups.checking import flaws_of
-from ragmesh.indexing.backups.creating import BackupMaker
+from ragmesh.indexing.backups.creating import PART_CHARACTERS, BackupMaker
 from ragmesh.indexing.backups.manifest import Manifest
 from ragmesh.indexing.backups.reading import Backup
 from ragmesh.indexing.backups.restoring import Restored, Restorer
@@ -105,6 +105,35 @@ async def test_a_restored_catalog_is_the_one_that_was_copied_under_a_running_mes
     for table in ("collections", "routes", "key_changes"):
         assert len(before.pop(table)) == len(after.pop(table))
     assert before == after
+
+
+async def test_rows_as_long_as_what_golden_questions_found_are_copied_a_few_at_a_time(
+    tmp_path: Path,
+) -> None:
+    source, copy, target = tmp_path / "source", tmp_path / "copy", tmp_path / "target"
+    async with filled(source):
+        pass
+    count, length = 400, 250_000
+    evaluate(source / "catalog.db", count, length)
+    made = await back_up(source, copy)
+    parts = [part.entries for part in made.parts if part.table == "evaluations"]
+    page = 50 * length  # before anybody knows how long rows are
+    assert max(parts) * length <= PART_CHARACTERS + page
+    assert sum(parts) == count
+    await restore(target, copy)
+    name = "evaluations"
+    assert rows_of(target / "catalog.db")[name] == rows_of(source / "catalog.db")[name]
+
+
+def evaluate(catalog: Path, count: int, length: int) -> None:
+    """Have so many evaluations in a catalog that nobody has open, each this long."""
+    engine = create_engine(f"sqlite:///{catalog}")
+    columns = "uid, collection_uid, occasion, serving, candidate, golden_digest, verdict"
+    row = f"(:uid, 'c', 'schedule', 'v1', 'v1', 'd', 'kept', '{'x' * length}', 0)"
+    with engine.begin() as connection:
+        statement = text(f"INSERT INTO evaluations ({columns}, content, at) VALUES {row}")
+        connection.execute(statement, [{"uid": f"{number:06}"} for number in range(count)])
+    engine.dispose()
 
 
 async def test_sequences_go_on_above_all_that_the_lost_catalog_ever_gave(tmp_path: Path) -> None:

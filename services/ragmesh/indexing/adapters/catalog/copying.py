@@ -25,7 +25,7 @@ from ragmesh.indexing.adapters.catalog.schema import Moment
 from ragmesh.indexing.adapters.catalog.tables import audit_entries, identities, schema
 from ragmesh.indexing.adapters.catalog.tables import revisions as revision_rows
 from ragmesh.indexing.adapters.catalog.writer import Unit, mapped_error
-from ragmesh.indexing.backups.ports import NamedFile, Row
+from ragmesh.indexing.backups.ports import NamedFile, Row, characters_of
 
 T = TypeVar("T")
 Run = Callable[[Unit[Any]], Awaitable[Any]]
@@ -33,6 +33,10 @@ Run = Callable[[Unit[Any]], Awaitable[Any]]
 PATIENCE_SECONDS = 300.0
 """For one statement at a server, and between two: a part may be written meanwhile."""
 _PAGE_ROWS = 2_000
+_FIRST_ROWS = 50
+"""Of a table of which nobody knows yet how long its rows are."""
+_PAGE_CHARACTERS = 4_000_000
+"""About as much text as a page holds, as far as rows are as long as those before."""
 NOT_COPIED = frozenset({"leases"})
 """Who holds what at the moment, which is over when a copy is used."""
 
@@ -79,20 +83,29 @@ class SqlMoment:
 
     async def rows(self, table: str) -> AsyncIterator[Sequence[Row]]:
         """All rows of the table, in bounded pages."""
-        read, after = self._tables[table], None
+        read, after, limit = self._tables[table], None, _FIRST_ROWS
         keys = [read.columns.keys().index(column.name) for column in read.primary_key]
         while True:
-            page = await self._run(_page_after(read, after))
+            page = await self._run(_page_after(read, after, limit))
             if page:
                 yield page
-            if len(page) < _PAGE_ROWS:
+            if len(page) < limit:
                 return
             after = tuple(page[-1][key] for key in keys)
+            limit = _fitting(page)
 
 
-def _page_after(table: Table, after: tuple[Any, ...] | None) -> Unit[Sequence[Row]]:
+def _fitting(page: Sequence[Row]) -> int:
+    """How many rows like these are a page."""
+    each = characters_of(page) // len(page)
+    return max(1, min(_PAGE_ROWS, _PAGE_CHARACTERS // max(1, each)))
+
+
+def _page_after(
+    table: Table, after: tuple[Any, ...] | None, limit: int = _PAGE_ROWS
+) -> Unit[Sequence[Row]]:
     key = tuple_(*table.primary_key.columns)
-    statement = select(table).order_by(*table.primary_key.columns).limit(_PAGE_ROWS)
+    statement = select(table).order_by(*table.primary_key.columns).limit(limit)
     if after is not None:
         statement = statement.where(key > after)
 
