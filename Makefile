@@ -85,25 +85,24 @@ cluster-down: $(READY) ## Take it away, with all that is in it
 .PHONY: test
 test: setup ## Run the tests, with coverage of services/ (starts and stops what it needs)
 	@rm -f .coverage .coverage.*
-	@# A worker that crashed ends the run instead of leaving it to wait.
-	@# In the order of the folders: what takes long comes first, and many short files even out the end.
 	scratch=$$(mktemp -d -p "$$(tools/scratch.sh)"); trap 'rm -rf "$$scratch"' EXIT; \
-	TMPDIR="$$scratch" $(BIN)/python -m pytest -p tests.covering -n auto --maxprocesses 4 --max-worker-restart=0 \
-	  --dist loadfile --no-loadscope-reorder
+	TMPDIR="$$scratch" $(BIN)/python -m pytest -p tests.covering -n auto --maxprocesses 4 $(SIDE_BY_SIDE)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
 .PHONY: test-faults
-test-faults: setup ## End, kill, freeze, cut and time processes and servers under load, one test at a time (SEED=… for one seed alone; starts and stops what it needs; as root)
+test-faults: setup ## End, kill, freeze, cut and time processes and servers under load, side by side where no test is in another's way (SEED=… for one seed alone; starts and stops what it needs; as root)
 	$(BIN)/python -m tools.programs servers
 	scratch=$$(mktemp -d -p "$$(tools/scratch.sh)"); trap 'rm -rf "$$scratch"' EXIT; \
-	TMPDIR="$$scratch" SEED="$(SEED)" $(BIN)/pytest -m "faults and not soak" $(if $(SEED),tests/faults/real/test_seeds.py,$(FAULTED))
+	export TMPDIR="$$scratch" SEED="$(SEED)"; \
+	$(if $(SEED),$(FAULTS) tests/faults/real/test_seeds.py, \
+	  $(FAULTS) -n 2 $(SIDE_BY_SIDE) $(addprefix --ignore=,$(ALONE)) $(FAULTED); $(FAULTS) $(ALONE))
 
 .PHONY: test-servers
 test-servers: setup ## Run the adapters on real servers: Kafka, Weaviate, PostgreSQL, Redis, S3, a collector (starts and stops them; as root)
 	$(BIN)/python -m tools.programs servers
 	scratch=$$(mktemp -d -p "$$(tools/scratch.sh)"); trap 'rm -rf "$$scratch"' EXIT; \
-	TMPDIR="$$scratch" $(BIN)/pytest -m servers tests/servers
+	TMPDIR="$$scratch" $(BIN)/pytest -m servers -n 2 $(SIDE_BY_SIDE) $(SERVED)
 
 .PHONY: test-cluster
 test-cluster: setup ## Install, kill, renew and refuse the chart on a real cluster, beside real servers (as root; that of KUBECONFIG, of `make cluster-up`, or one that it starts and takes away; CLUSTER=folder)
@@ -250,9 +249,24 @@ IMAGE = $(if $(BASE),--base "$(BASE)") $(if $(WEIGHTS),--weights "$(WEIGHTS)") $
 
 CLUSTERED = $(BIN)/python -m tools.cluster $(if $(CLUSTER),--folder "$(CLUSTER)")
 
+# Workers take whole files, or all tests of one mesh, in the order in which they are named: what takes
+# long comes first, and many short files even out the end. One that crashed ends the run instead of
+# leaving it to wait.
+SIDE_BY_SIDE = --max-worker-restart=0 --dist loadfile --no-loadscope-reorder
+
+# Where tests on real servers are. Each worker starts the servers that its own tests ask for.
+SERVED = tests/servers/test_mesh.py tests/servers/operator tests/servers/test_restore.py tests/servers/events \
+  tests/servers/retrieval tests/servers/indexing tests/servers/test_servers.py tests/servers/test_stores_away.py \
+  tests/servers/cache
+
 # Where tests of faults are: to collect the thousands of others takes as long as some of them. The
-# mesh on real servers, which stays until the end, comes last.
-FAULTED = tests/e2e tests/integration tests/faults
+# mesh on real servers, which takes longest, comes first.
+FAULTS = $(BIN)/pytest -m "faults and not soak"
+FAULTED = tests/faults tests/e2e tests/integration
+
+# Those which hold a machine to milliseconds or to what it can do by itself: what works beside them on
+# the same cores would be measured, too. They are run one after the other when all others have ended.
+ALONE = tests/faults/test_floods.py tests/e2e/test_loop.py tests/integration/chassis/test_replicas.py
 
 # --- How setup works -------------------------------------------------------------------------
 

@@ -94,11 +94,13 @@ def _no_network_and_no_clock(
 class OneMeshAShape(LoadFileScheduling):
     """Gives a worker whole files, and all tests of one mesh, which is then started once."""
 
-    _ON_A_MESH = re.compile(r"tests/e2e/.*\[(?P<shape>all|split)\b")
+    _ON_A_MESH = re.compile(
+        r"tests/e2e/.*\[(?P<shape>all|split)\b|(?P<folder>tests/(faults/real|servers/operator)/)"
+    )
 
     def _split_scope(self, nodeid: str) -> str:
         found = self._ON_A_MESH.match(nodeid)
-        return found["shape"] if found else super()._split_scope(nodeid)
+        return found["shape"] or found["folder"] if found else super()._split_scope(nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -25,14 +25,31 @@ def test_a_suite_of_the_page_is_a_class_with_tests(module: str, name: str) -> No
     assert [member for member in dir(suite) if member.startswith("test_")]
 
 
-def test_every_test_of_faults_is_where_make_looks_for_it() -> None:
-    (told,) = re.findall(r"^FAULTED = (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    folders = tuple(f"{folder}/" for folder in told.split())
-    mark = ".".join(("pytest", "mark", "faults"))
-    found = {
+@pytest.mark.parametrize(("mark", "variable"), [("faults", "FAULTED"), ("servers", "SERVED")])
+def test_every_test_that_make_leaves_out_is_where_another_target_looks_for_it(
+    mark: str, variable: str
+) -> None:
+    found = marked(mark)
+    assert found
+    assert {name for name in found if not any(map(name.startswith, told(variable)))} == set()
+
+
+def test_what_is_run_alone_is_a_test_of_faults() -> None:
+    assert set(told("ALONE")) <= marked("faults")
+
+
+def told(variable: str) -> list[str]:
+    """The words of a variable of the Makefile."""
+    text = (ROOT / "Makefile").read_text().replace("\\\n", " ")
+    (words,) = re.findall(rf"^{variable} = (.+)$", text, re.MULTILINE)
+    return [f"{word}/" if (ROOT / word).is_dir() else word for word in words.split()]
+
+
+def marked(mark: str) -> set[str]:
+    """Files with tests of this mark."""
+    word = ".".join(("pytest", "mark", mark))
+    return {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "tests").rglob("test_*.py")
-        if mark in path.read_text(encoding="utf-8")
+        if re.search(rf"{word}\b", path.read_text(encoding="utf-8"))
     }
-    assert found
-    assert {name for name in found if not name.startswith(folders)} == set()

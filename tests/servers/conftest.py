@@ -1,4 +1,4 @@
-"""Real servers, each started when the first test asks for it, and shared by all of a run.
+"""Real servers, each started when the first test asks for it, and shared by all tests of a worker.
 
 A test that kills or freezes one starts or thaws it again. Tests keep apart by names of their own:
 a database, a prefix of topics, keys or objects, an index version.

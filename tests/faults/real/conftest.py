@@ -10,7 +10,7 @@ from tests.faults.real.mesh import RealMesh, running_real_mesh
 from tests.folders import folder_in_memory
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def mesh() -> Iterator[RealMesh]:
     with folder_in_memory() as folder, running_real_mesh(folder) as made:
         yield made

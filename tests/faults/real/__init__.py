@@ -1,0 +1,1 @@
+"""A package, so that fixtures can have its scope: the mesh ends with the last test here."""
