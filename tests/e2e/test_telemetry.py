@@ -212,6 +212,7 @@ def test_every_process_shows_its_numbers_to_prometheus(told: Told) -> None:
     for target, samples in shown.items():
         assert samples["target_info"].labels["service_name"] == target
         assert "ragmesh_process_loop_lag_seconds_count" in samples
+        assert samples["ragmesh_process_dependencies_away"].value == 0
         assert len(samples) < 2_000
     names = set().union(*shown.values())
     assert {

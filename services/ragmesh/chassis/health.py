@@ -128,6 +128,11 @@ class Health:
             if service in dependency.needed_by
         )
 
+    @property
+    def away(self) -> int:
+        """How many dependencies are down."""
+        return sum(standing.good is False for standing in self._standings.values())
+
     def dependencies(self) -> Mapping[str, str]:
         """Each dependency's standing in a word: up, down, or unknown before the first probe."""
         words = {None: "unknown", True: "up", False: "down"}

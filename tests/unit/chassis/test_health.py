@@ -102,7 +102,11 @@ async def test_a_process_stays_ready_when_what_it_needs_goes_away() -> None:
         await clock.advance(5.0)
         assert not health.works(ASK)
         assert health.dependencies() == {"peer": "down"}
+        assert health.away == 1
         assert health.ready
+        peer.away = False
+        await clock.advance(2.0)
+        assert health.away == 0
 
 
 async def test_one_service_that_cannot_work_leaves_the_others_and_the_process_ready() -> None:

@@ -17,6 +17,7 @@ from ragmesh.chassis.health import Dependency, Health, Probe
 from ragmesh.chassis.http_servers import HttpServer
 from ragmesh.chassis.internal_http import Answer, Page, serve_internal_http
 from ragmesh.chassis.telemetry.opening import METRICS_PATH
+from ragmesh.chassis.telemetry.signals import DEPENDENCIES_AWAY
 
 _API = "ragmesh.api"
 _CACHE = f"{_API}.cache.v1.CacheService"
@@ -127,6 +128,8 @@ async def open_health(wiring: Wiring) -> AsyncIterator[Health]:
         dependencies=dependencies,
         stopping=wiring.life.stopping,
     )
+    if wiring.telemetry.meter is not None:
+        wiring.telemetry.meter.observe(DEPENDENCIES_AWAY, lambda: float(health.away))
     async with wiring.life.tasks.running("health", health.run()):
         yield health
 

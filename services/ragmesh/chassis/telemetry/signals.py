@@ -251,6 +251,13 @@ SEARCH_PLACES = Metric(
     (),
     "Searches that may be under way while more are asked for than are answered in time.",
 )
+DEPENDENCIES_AWAY = Metric(
+    "ragmesh.process.dependencies_away",
+    ONE,
+    Instrument.GAUGE,
+    (),
+    "Servers and services that this process probes and that are away; `/readyz` names them.",
+)
 LOOP_LAG = Metric(
     "ragmesh.process.loop_lag",
     SECONDS,
@@ -308,6 +315,7 @@ METRICS = (
     GATE_REFUSALS,
     IN_FLIGHT,
     SEARCH_PLACES,
+    DEPENDENCIES_AWAY,
     LOOP_LAG,
     SENT,
     DROPPED,
