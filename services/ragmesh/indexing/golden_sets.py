@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ragmesh.core.callers import Caller
 from ragmesh.core.clock import Clock
@@ -16,6 +16,9 @@ from ragmesh.indexing.deeds import kept_golden
 from ragmesh.indexing.migration_stores import Cause
 from ragmesh.indexing.paging import key_of, page_of
 from ragmesh.indexing.stores import Catalog
+
+MOST_EVALUATIONS = 4
+"""Of a page: with as many questions as may be kept each has up to 36 MB of scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +54,11 @@ class GoldenSets:
     async def evaluations(
         self, caller: Caller, name: str, page: PageRequest
     ) -> Page[EvaluationRecord]:
-        """What asking them found, the newest first."""
+        """What asking them found, the newest first; no more in a page than a reply may hold."""
         refuse_others(caller)
         row = await self.collections.read(caller, name)
         listing = f"evaluations {row.uid}"
+        page = replace(page, size=min(page.rows, MOST_EVALUATIONS))
         found = await self.catalog.list_evaluations(
             row.uid, before_id=key_of(listing, page.token), limit=page.rows + 1
         )

@@ -181,8 +181,13 @@ class Changing:
 
     async def verdicts(self, occasion: str = ON_SCHEDULE) -> list[str]:
         """Of all evaluations that are kept, the oldest first."""
-        page = await self.indexing.service.list_evaluations(ADMIN, "docs", PageRequest(1_000))
-        return [one.verdict for one in reversed(page.items) if one.occasion == occasion]
+        service, found, token = self.indexing.service, [], ""
+        while True:
+            page = await service.list_evaluations(ADMIN, "docs", PageRequest(1_000, token))
+            found += [one.verdict for one in page.items if one.occasion == occasion]
+            token = page.next_token
+            if not token:
+                return found[::-1]
 
     async def lose(self, topics: tuple[str, ...]) -> None:
         """Delete the documents of these topics."""

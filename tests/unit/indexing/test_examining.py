@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from ragmesh.chassis.grpc_channels import ChannelOptions
 from ragmesh.core.callers import Caller
 from ragmesh.core.errors import UnavailableError
 from ragmesh.core.ids import new_uid
@@ -21,8 +23,10 @@ from ragmesh.core.migrations import (
     MigrationPhase,
     MigrationPolicy,
 )
+from ragmesh.core.pages import PageRequest
 from ragmesh.core.quality import Quality, QualityVerdict
 from ragmesh.core.search import Retrieval, RetrieveQuery
+from ragmesh.evaluation.golden import MAX_QUESTIONS
 from ragmesh.indexing.asking import Asker
 from ragmesh.indexing.settings import IndexingSettings
 from ragmesh.retrieval.follower import STALE_HEADS
@@ -278,6 +282,24 @@ async def test_the_newest_hundred_are_kept_and_what_they_are_compared_with(
             record = scheduled(kept, made.clock, golden.digest)
             await catalog.record_quality(row.uid, record, kept)
         assert await made.verdicts() == ["first", *["kept"] * 100]
+
+
+async def test_a_page_of_evaluations_fits_a_reply_however_many_questions_there_are(
+    tmp_path: Path,
+) -> None:
+    name = "n" * 100
+    question = {"id": "", "question": "Where is the amber kept?", "relevant": {"amber": 1}}
+    lines = [json.dumps(question | {"id": f"{name[:-1]}{number}"}) for number in range(9)]
+    async with changing(tmp_path, topics=FEW, golden=False) as made:
+        service = made.indexing.service
+        await service.set_golden_questions(ADMIN, "docs", "\n".join(lines))
+        for _ in range(9):
+            await made.examined(DAY + 1)
+        page = await service.list_evaluations(ADMIN, "docs", PageRequest(1_000))
+    longest = sum(len(one.content) for one in page.items) / len(lines)
+    figures = 6 * len("0.6309297535714575") * len(page.items)
+    assert (longest + figures) * MAX_QUESTIONS < ChannelOptions().max_message_bytes
+    assert page.next_token
 
 
 async def test_questions_that_always_change_leave_no_more_than_the_newest_hundred(
