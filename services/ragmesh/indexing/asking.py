@@ -52,16 +52,18 @@ class Asker:
     """Between two questions, so that those of users keep their place."""
 
     async def ask(self, version: IndexVersion, golden: GoldenSet) -> Evaluation:
-        """Every question, one after the other, unless no answer to the first can be measured."""
+        """Every question, one after the other, and those once more that could not be measured.
+
+        A process that is renewed meanwhile costs an answer or two: no reason to know nothing.
+        """
         began = self.clock.now()
-        results: list[QuestionResult] = []
-        for question in golden.questions:
-            if _is_in_vain(results):
-                results.append(unmeasured(question, results[-1].error))
-                continue
-            if results and self.pause_seconds:
-                await self.clock.sleep(self.pause_seconds)
-            results.append(await self._ask(version, question))
+        first = await self._ask_all(version, golden.questions)
+        missed = tuple(
+            one for one, found in zip(golden.questions, first, strict=True) if found.error
+        )
+        second = await self._ask_all(version, missed) if len(missed) < len(first) else []
+        again = {one.id: one for one in second}
+        results = [again.get(one.id, one) for one in first]
         return Evaluation(
             version=_PROGRAM,
             collection=version.collection_uid,
@@ -72,6 +74,20 @@ class Asker:
             models=(version.encoder,),
             results=tuple(results),
         )
+
+    async def _ask_all(
+        self, version: IndexVersion, questions: Sequence[GoldenQuestion]
+    ) -> list[QuestionResult]:
+        """One after the other, unless no answer to the first of them can be measured."""
+        results: list[QuestionResult] = []
+        for question in questions:
+            if _is_in_vain(results):
+                results.append(unmeasured(question, results[-1].error))
+                continue
+            if results and self.pause_seconds:
+                await self.clock.sleep(self.pause_seconds)
+            results.append(await self._ask(version, question))
+        return results
 
     async def _ask(self, version: IndexVersion, golden: GoldenQuestion) -> QuestionResult:
         query = RetrieveQuery(version.uid, version.collection_uid, golden.question, limit=_CHUNKS)

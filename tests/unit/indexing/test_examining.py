@@ -224,6 +224,29 @@ async def test_a_search_that_missed_something_says_nothing_of_the_version(
         assert await made.verdicts() == []
 
 
+async def test_an_index_that_was_away_for_a_moment_is_asked_once_more(tmp_path: Path) -> None:
+    async with changing(tmp_path) as made:
+        index = Renewed(made.retrieval)
+        asker = Asker(index, made.clock)  # type: ignore[arg-type]  # nothing else is called
+        await replace(made.examiner, asker=asker).look()
+        assert await made.verdicts() == ["first"]
+    assert index.calls == len(TOPICS) + 3
+
+
+@dataclass
+class Renewed:
+    """An index that does not answer three searches in a row."""
+
+    index: RetrievalService
+    calls: int = 0
+
+    async def retrieve(self, caller: Caller, query: RetrieveQuery) -> Retrieval:
+        self.calls += 1
+        if 4 <= self.calls < 7:
+            raise UnavailableError("the index is renewed")
+        return await self.index.retrieve(caller, query)
+
+
 async def test_an_encoder_that_is_away_makes_no_quality_fall(tmp_path: Path) -> None:
     async with changing(tmp_path) as made:
         await made.examined()
