@@ -16,7 +16,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.cluster.releases import Namespace, Release, make_identity
+from tests.cluster.releases import Door, Namespace, Release, make_identity
+from tests.cluster.talkers import slow_talker
 from tests.folders import folder_in_memory
 from tools.cluster.kubectl import Kubectl
 from tools.cluster.layout import Layout
@@ -29,6 +30,8 @@ from tools.servers.table import PASSWORD
 
 BACKING = ("kafka", "weaviate", "postgres", "s3", "redis")
 """Servers of a distributed mesh, those that take longest to start first."""
+TEXTS = {f"owl-{number}": f"Owl number {number} eats {number} voles a week." for number in range(8)}
+QUESTIONS = "What does owl number {number} eat?"
 
 
 @pytest.fixture(scope="session")
@@ -110,6 +113,37 @@ def distributed(
         release = Release(namespace, "mesh", image, identity)
         release.install(distributed_values(backing))
         yield release
+
+
+@pytest.fixture(scope="session")
+def door(distributed: Release) -> Door:
+    """That of the distributed mesh, behind which a collection knows of owls."""
+    door = Door.of(distributed)
+    door.fill("owls", TEXTS)
+    return door
+
+
+@pytest.fixture(scope="session")
+def talking(backing: dict[str, Server], host: str) -> Iterator[dict[str, object]]:
+    """What the chart is told of a mesh whose model takes a minute for an answer."""
+    with slow_talker(host) as model:
+        yield {**distributed_values(backing), "settings": _talking_slowly(model)}
+
+
+def _talking_slowly(model: str) -> dict[str, object]:
+    slow = {
+        "name": "slow",
+        "kind": "openai",
+        "url": model,
+        "model": "slow",
+        "total_seconds": 110,
+        "token_seconds": 20,
+    }
+    return {
+        "internal": {"grace_seconds": 75},
+        "gateway": {"question_seconds": 120},
+        "generation": {"endpoints": [slow]},
+    }
 
 
 def distributed_values(backing: dict[str, Server]) -> dict[str, object]:

@@ -49,25 +49,27 @@ class Load:
 
     def run(self) -> None:
         limits = httpx.Limits(max_connections=_AT_ONCE, keepalive_expiry=5)
-        # A client of a load balancer has many connections, none of them for ever.
         with (
             httpx.Client(limits=limits, headers=self.door.headers, timeout=_SECONDS) as client,
             ThreadPoolExecutor(_AT_ONCE) as pool,
         ):
             due = time.monotonic()
             while not self._stopped.wait(max(0.0, due - time.monotonic())):
-                pool.submit(self._call, client, self.question.format(number=self.made))
+                pool.submit(self._call, client, self.made)
                 self.made += 1
                 due += 1 / RATE
 
     def stop(self) -> None:
         self._stopped.set()
 
-    def _call(self, client: httpx.Client, question: str) -> None:
+    def _call(self, client: httpx.Client, number: int) -> None:
         begun = time.monotonic()
         path = f"{self.door.url}/collections/{self.collection}/search"
+        body = {"query": self.question.format(number=number)}
+        # Some callers keep their connections, others come with a new one, to whichever pod.
+        headers = {"connection": "close"} if number % 2 else {}
         try:
-            reply = client.post(path, json={"query": question})
+            reply = client.post(path, json=body, headers=headers)
             is_answered = reply.status_code == 200 and bool(reply.json()["hits"])
         except (httpx.HTTPError, ValueError, KeyError) as error:  # in a pool nobody hears of others
             self.failures.append(Failure(begun, repr(error)))

@@ -76,6 +76,15 @@ class Namespace:
         items = self.kubectl.read("pods", "-n", self.name, f"--selector={selector}")["items"]
         return [one for one in items if "deletionTimestamp" not in one["metadata"]]
 
+    def warnings(self) -> list[str]:
+        """What the cluster finds wrong with its objects, for whoever reads of a failure."""
+        events = self.kubectl.read("events", "-n", self.name, "--field-selector=type=Warning")
+        return [
+            f"{one['lastTimestamp']} {one.get('count')}x {one['involvedObject']['name']}: "
+            f"{one['message'][:200]}"
+            for one in events["items"]
+        ]
+
     def address_of(self, service: str) -> str:
         """Where a service is reached, on a node."""
         told = self.kubectl.read("service", service, "-n", self.name)

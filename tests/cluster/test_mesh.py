@@ -1,4 +1,4 @@
-"""The chart, installed: it works, bears the death and the renewal of pods, and leaves nothing."""
+"""The chart, installed: it works, and bears the death and the renewal of pods."""
 
 from __future__ import annotations
 
@@ -9,26 +9,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.cluster.conftest import SMALL, distributed_values
+from tests.cluster.conftest import QUESTIONS, SMALL
 from tests.cluster.load import steady_load
 from tests.cluster.releases import SERVICES, Door, Namespace, Release
-from tests.cluster.talkers import slow_talker
 from tools.processes import await_condition
-from tools.servers.server import Server
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
-TEXTS = {f"owl-{number}": f"Owl number {number} eats {number} voles a week." for number in range(8)}
-QUESTION = "What do owls eat?"
-QUESTIONS = "What does owl number {number} eat?"
 SETTLED_SECONDS = 10
-
-
-@pytest.fixture(scope="session")
-def door(distributed: Release) -> Door:
-    door = Door.of(distributed)
-    door.fill("owls", TEXTS)
-    return door
 
 
 # HM-2, HM-8
@@ -60,6 +48,7 @@ def test_a_killed_pod_costs_two_calls_at_most(
     service: str, distributed: Release, door: Door
 ) -> None:
     namespace = distributed.namespace
+    distributed.await_pods(service, 2)
     victim = namespace.pods(service)[0]["metadata"]["name"]
     with steady_load(door, "owls", QUESTIONS) as load:
         time.sleep(2)
@@ -68,54 +57,33 @@ def test_a_killed_pod_costs_two_calls_at_most(
             *("delete", "pod", victim, "-n", namespace.name),
             *("--grace-period=0", "--force", "--wait=false"),
         )
-        time.sleep(SETTLED_SECONDS + 5)
+        time.sleep(SETTLED_SECONDS + 3)
     failed = load.failures
     assert len(failed) <= 2, failed
     assert load.since(killed + SETTLED_SECONDS) == []
     assert load.made > 200
-    distributed.await_pods(service, 2)
 
 
 def test_renewing_all_pods_fails_no_call_and_cuts_no_stream(
-    distributed: Release, door: Door, backing: dict[str, Server], host: str
+    distributed: Release, door: Door, talking: dict[str, object]
 ) -> None:
-    with slow_talker(host) as model:
-        slow = {
-            "name": "slow",
-            "kind": "openai",
-            "url": model,
-            "model": "slow",
-            "total_seconds": 110,
-            "token_seconds": 20,
-        }
-        settings = {
-            "internal": {"grace_seconds": 75},
-            "gateway": {"question_seconds": 120},
-            "generation": {"endpoints": [slow]},
-        }
-        distributed.upgrade({**distributed_values(backing), "settings": settings})
-        heard: list[str] = []
-        listener = threading.Thread(target=_listen, args=(door, heard))
-        with steady_load(door, "owls", QUESTIONS) as load:
-            listener.start()
-            assert await_condition(lambda: bool(heard), 30), "the stream did not begin"
-            distributed.restart_all()
-            listener.join(150)
-        assert load.failures == []
-        assert heard[-1] == "finish", heard[-3:]
-
-
-def test_uninstalling_leaves_nothing(distributed: Release) -> None:
-    namespace = distributed.namespace
-    distributed.uninstall()
-    secrets = {f"secret/{name}" for name in ("identity", "catalog", "blobs")}
-    assert await_condition(lambda: namespace.objects() <= secrets, 60), namespace.objects()
+    distributed.upgrade(talking)
+    heard: list[str] = []
+    listener = threading.Thread(target=_listen, args=(door, heard))
+    with steady_load(door, "owls", QUESTIONS) as load:
+        listener.start()
+        assert await_condition(lambda: bool(heard), 30), "the stream did not begin"
+        distributed.restart_all()
+        listener.join(150)
+    told = (len(load.failures), load.failures[:10], distributed.namespace.warnings())
+    assert load.failures == [], told
+    assert heard[-1] == "finish", heard[-3:]
 
 
 def _listen(door: Door, heard: list[str]) -> None:
     """Ask, and write down what comes, until it ends."""
     headers = {**door.headers, "accept": "text/event-stream"}
-    body = {"question": QUESTION, "cache": "bypass"}
+    body = {"question": "What do owls eat?", "cache": "bypass"}
     url = f"{door.url}/collections/owls/ask"
     with httpx.stream("POST", url, json=body, headers=headers, timeout=60) as reply:
         for line in reply.iter_lines():
