@@ -15,8 +15,9 @@ from tests.cluster.releases import Door
 
 RATE = 20
 """Calls a second."""
+PATIENCE_SECONDS = 15.0
+"""A call that takes longer has failed."""
 _AT_ONCE = 40
-_SECONDS = 15.0
 _DRAIN_SECONDS = 30.0
 
 
@@ -39,6 +40,7 @@ class Load:
     door: Door
     collection: str
     question: str
+    patience_seconds: float = PATIENCE_SECONDS
     failures: list[Failure] = field(default_factory=list)
     made: int = 0
     _stopped: threading.Event = field(default_factory=threading.Event)
@@ -50,7 +52,9 @@ class Load:
     def run(self) -> None:
         limits = httpx.Limits(max_connections=_AT_ONCE, keepalive_expiry=5)
         with (
-            httpx.Client(limits=limits, headers=self.door.headers, timeout=_SECONDS) as client,
+            httpx.Client(
+                limits=limits, headers=self.door.headers, timeout=self.patience_seconds
+            ) as client,
             ThreadPoolExecutor(_AT_ONCE) as pool,
         ):
             due = time.monotonic()
@@ -79,9 +83,11 @@ class Load:
 
 
 @contextmanager
-def steady_load(door: Door, collection: str, question: str) -> Iterator[Load]:
+def steady_load(
+    door: Door, collection: str, question: str, *, patience_seconds: float = PATIENCE_SECONDS
+) -> Iterator[Load]:
     """A load for the time of the block; calls under way are waited for at its end."""
-    load = Load(door, collection, question)
+    load = Load(door, collection, question, patience_seconds)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(load.run)
         try:

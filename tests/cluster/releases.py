@@ -16,7 +16,7 @@ import yaml
 
 from tools.cluster.kubectl import Kubectl
 from tools.generate_protos import ROOT
-from tools.programs.table import HELM
+from tools.programs.table import ARGO_KUBECTL, HELM
 
 CHARTS = ROOT / "charts"
 RAGMESH = Path(sys.executable).with_name("ragmesh")
@@ -76,6 +76,17 @@ class Namespace:
         items = self.kubectl.read("pods", "-n", self.name, f"--selector={selector}")["items"]
         return [one for one in items if "deletionTimestamp" not in one["metadata"]]
 
+    def behind(self, service: str) -> set[str]:
+        """Names of the pods that a Service sends calls to."""
+        selector = f"--selector=kubernetes.io/service-name={service}"
+        slices = self.kubectl.read("endpointslices", "-n", self.name, selector)["items"]
+        return {
+            one["targetRef"]["name"]
+            for found in slices
+            for one in found["endpoints"] or ()
+            if one["conditions"]["ready"]
+        }
+
     def warnings(self) -> list[str]:
         """What the cluster finds wrong with its objects, for whoever reads of a failure."""
         events = self.kubectl.read("events", "-n", self.name, "--field-selector=type=Warning")
@@ -131,6 +142,12 @@ class Release:
                 *("rollout", "status", name, "-n", self.namespace.name, "--timeout=240s"),
                 seconds=250,
             )
+
+    def promote(self, service: str) -> None:
+        """`kubectl argo rollouts promote`."""
+        told = (f"--kubeconfig={self.namespace.kubectl.kubeconfig}", f"-n={self.namespace.name}")
+        words = (ARGO_KUBECTL.fetch(), "promote", f"{self.fullname}-{service}", *told)
+        subprocess.run(words, check=True, capture_output=True, timeout=60)
 
     def await_pods(self, service: str, number: int) -> None:
         """Return when so many pods of a service are ready."""

@@ -1,28 +1,47 @@
-"""A model of this machine, which speaks slowly."""
+"""Models of this machine: one that speaks slowly, and one that judges slowly."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from typing import Any
 
+JUDGING_SECONDS = 3.0
 _PAUSE_SECONDS = 2.0
 
 
-class _Talk(BaseHTTPRequestHandler):
+class _Slow(BaseHTTPRequestHandler):
+    """Reads what it is asked, and says nothing beside."""
+
+    protocol_version = "HTTP/1.0"
+
+    def read(self) -> dict[str, Any]:
+        """The body of the request."""
+        told: dict[str, Any] = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        return told
+
+    def begin(self, content_type: str) -> None:
+        """All that comes before the answer."""
+        self.send_response(200)
+        self.send_header("content-type", content_type)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+class _Talk(_Slow):
     """Answers everything with a word every two seconds, for a minute."""
 
     WORDS = 30
-    protocol_version = "HTTP/1.0"
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
-        self.send_response(200)
-        self.send_header("content-type", "text/event-stream")
-        self.end_headers()
+        self.read()
+        self.begin("text/event-stream")
         for number in range(self.WORDS):
             self._say(
                 {"delta": {"content": f"Word{number} " if number else "Owls eat voles [1]. "}}
@@ -31,23 +50,47 @@ class _Talk(BaseHTTPRequestHandler):
         self._say({"delta": {}, "finish_reason": "stop"})
         self.wfile.write(b"data: [DONE]\n\n")
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
-
     def _say(self, choice: dict[str, object]) -> None:
         told = {"id": "1", "object": "chat.completion.chunk", "choices": [{"index": 0, **choice}]}
         self.wfile.write(f"data: {json.dumps(told)}\n\n".encode())
         self.wfile.flush()
 
 
+class _Judge(_Slow):
+    """Reranks as Cohere does, and takes its time for it."""
+
+    def do_POST(self) -> None:
+        count = len(self.read()["documents"])
+        time.sleep(JUDGING_SECONDS)
+        scores = [{"index": at, "relevance_score": 1 - at / count} for at in range(count)]
+        with suppress(ConnectionError):  # who asked may have left
+            self.begin("application/json")
+            self.wfile.write(json.dumps({"results": scores}).encode())
+
+
 @contextmanager
 def slow_talker(host: str) -> Iterator[str]:
-    """The URL of one, for the time of the block."""
-    with ThreadingHTTPServer((host, 0), _Talk) as server:
+    """The URL of a language model that takes a minute for an answer."""
+    with _serving(host, _Talk) as url:
+        yield f"{url}/v1"
+
+
+@contextmanager
+def slow_judge(host: str) -> Iterator[str]:
+    """The URL of a reranker that takes JUDGING_SECONDS for every search."""
+    with _serving(host, _Judge) as url:
+        yield f"{url}/v2/rerank"
+
+
+@contextmanager
+def _serving(host: str, handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    with ThreadingHTTPServer((host, 0), handler) as server:
+        # Whoever has left need not be waited for.
+        server.daemon_threads = True
         thread = Thread(target=server.serve_forever)
         thread.start()
         try:
-            yield f"http://{host}:{server.server_port}/v1"
+            yield f"http://{host}:{server.server_port}"
         finally:
             server.shutdown()
             thread.join()

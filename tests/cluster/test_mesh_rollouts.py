@@ -1,14 +1,18 @@
-"""Argo rolls services of a mesh out, and Helm says what became of them."""
+"""Argo rolls services of a busy mesh out, and Helm says what became of them."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
-from tests.cluster.releases import SERVICES, HelmError, Release
+from tests.cluster.conftest import QUESTIONS
+from tests.cluster.load import RATE, steady_load
+from tests.cluster.releases import SERVICES, Door, HelmError, Release
+from tests.cluster.talkers import slow_judge
 from tools.cluster.kubectl import Kubectl
 from tools.processes import await_condition
 
@@ -17,6 +21,11 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
 CANARY, BLUE_GREEN = "retrieval", "gateway"
 REPLICAS = 2
 READY_SECONDS, SETTLE_SECONDS, WINDOW_SECONDS, PRE_STOP_SECONDS = 2, 10, 10, 3
+EXPOSED_SECONDS = READY_SECONDS + SETTLE_SECONDS + WINDOW_SECONDS + PRE_STOP_SECONDS
+"""How long new pods may take calls before they are found bad and gone."""
+PATIENCE_SECONDS = 2.0
+"""Of those who ask while a version is too slow."""
+QUIET_SECONDS = 5
 ROLLOUT = {
     "provider": "argo",
     "services": {
@@ -78,6 +87,19 @@ class Rolled:
             if _is_ready(one)
         }
 
+    def phase(self, service: str) -> str:
+        """What the controller says of a service's Rollout."""
+        namespace = self.release.namespace
+        told = namespace.kubectl.read("rollout", self.name_of(service), "-n", namespace.name)
+        phase: str = told["status"]["phase"]
+        return phase
+
+    def shown(self, door: str = "") -> set[str | None]:
+        """Versions of the pods behind a door."""
+        versions = self.versions(BLUE_GREEN)
+        names = self.release.namespace.behind(self.release.fullname + door)
+        return {versions.get(name) for name in names}
+
 
 @pytest.fixture(scope="module")
 def rolled(distributed: Release, talking: dict[str, object], kubectl: Kubectl) -> Rolled:
@@ -111,6 +133,69 @@ def test_a_version_that_does_not_start_is_given_up_and_helm_says_so(rolled: Roll
         hasty.upgrade(CANARY, "missing", image={"tag": "missing"})
     assert list(rolled.versions(CANARY).values()) == [None] * REPLICAS
     rolled.go_back(CANARY)
+
+
+# The issue's "canary of a bad image aborted by analysis within its error bound"
+def test_a_version_that_is_much_too_slow_costs_its_share_until_its_analysis_gives_it_up(
+    rolled: Rolled, door: Door, host: str
+) -> None:
+    bound = RATE * EXPOSED_SECONDS / (REPLICAS + 1)
+    with (
+        slow_judge(host) as judge,
+        steady_load(door, "owls", QUESTIONS, patience_seconds=PATIENCE_SECONDS) as load,
+    ):
+        reranker = {"url": judge, "timeout_seconds": 30}
+        settings = {**CALLED["settings"], "retrieval": {"reranker": reranker}}
+        with pytest.raises(HelmError, match=f"{rolled.name_of(CANARY)} RolloutAborted.*p95"):
+            rolled.upgrade(CANARY, "slow", settings=settings)
+        await_condition(lambda: len(rolled.release.namespace.pods(CANARY)) == REPLICAS, 30)
+        given_up = time.monotonic()
+        time.sleep(PRE_STOP_SECONDS + QUIET_SECONDS)
+    print(f"{len(load.failures)} of {load.made} calls failed; {bound:.0f} were the bound")
+    assert 0 < len(load.failures) <= bound, load.failures[-5:]
+    assert load.since(given_up + PRE_STOP_SECONDS) == []
+    assert list(rolled.versions(CANARY).values()) == [None] * REPLICAS
+    rolled.go_back(CANARY)
+
+
+# The issue's "one good one at 100 % with 0 failed calls"
+def test_a_good_version_takes_all_calls_and_fails_none(rolled: Rolled, door: Door) -> None:
+    with steady_load(door, "owls", QUESTIONS) as load:
+        said = rolled.upgrade(CANARY, "good")
+        assert f"{rolled.name_of(CANARY)} takes all calls" in said
+        time.sleep(QUIET_SECONDS)
+    assert load.failures == [], rolled.release.namespace.warnings()
+    assert list(rolled.versions(CANARY).values()) == ["good"] * REPLICAS
+
+
+# The issue's "one blueGreen with preview, promotion, instant rollback"
+def test_new_doors_are_looked_at_promoted_and_taken_back_without_a_failed_call(
+    rolled: Rolled, door: Door
+) -> None:
+    name, namespace = rolled.name_of(BLUE_GREEN), rolled.release.namespace
+    good = replace(
+        rolled, values={**rolled.values, CANARY: {**CALLED, "podLabels": {"version": "good"}}}
+    )
+    preview = replace(
+        door, url=f"http://{namespace.address_of(f'{rolled.release.fullname}-preview')}:8080/api/v1"
+    )
+    former = set(rolled.versions(BLUE_GREEN))
+    with steady_load(door, "owls", QUESTIONS) as load:
+        assert f"{name} waits to be promoted" in good.upgrade(BLUE_GREEN, "green")
+        assert (rolled.shown(), rolled.shown("-preview")) == ({None}, {"green"})
+        assert preview.call("POST", "/collections/owls/search", {"query": "owls"})["hits"]
+
+        rolled.release.promote(BLUE_GREEN)
+        assert await_condition(lambda: rolled.shown() == {"green"}, 30)
+        assert await_condition(lambda: rolled.phase(BLUE_GREEN) == "Healthy", 60)  # its analysis
+
+        begun = time.monotonic()
+        rolled.go_back(BLUE_GREEN)
+        print(f"helm went back in {time.monotonic() - begun:.1f} s")
+        # They ran all the time: nobody had to wait for new ones.
+        assert namespace.behind(rolled.release.fullname) == former
+        time.sleep(QUIET_SECONDS)
+    assert load.failures == [], namespace.warnings()
 
 
 def test_uninstalling_leaves_nothing(distributed: Release) -> None:
