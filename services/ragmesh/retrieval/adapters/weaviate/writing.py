@@ -51,6 +51,7 @@ _MOST_SWEPT = 100
 """Revisions that one listing removes for good."""
 _ATTEMPTS = 3
 _AGAIN_SECONDS = 1.0
+_CONFIRMED = ("generation",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +113,7 @@ class Writer:
         before = self.clock.now().timestamp() - LEAVE_SECONDS
         due = [record for record in retired if record.retired_at <= before][:_MOST_SWEPT]
         for record in due:
-            owner = (record.document_uid, record.revision)
-            if record.digest and not record.other_count:
-                await version.chunks.remove(of_revision(*owner))
-            else:  # an index may not know what was being written
-                most = max(record.chunk_count, record.other_count)
-                for side in SIDES:
-                    await version.chunks.remove_keys(_ids(version, owner, side, most))
-        if due:
-            await version.revisions.forget(due)
+            await self._remove(version, record)
 
     async def read(self, version: Version, document_uid: str, revision: int) -> tuple[Chunk, ...]:
         """What is held of a revision, by ordinal."""
@@ -128,6 +121,20 @@ class Writer:
         if record is None or not record.is_held:
             return ()
         return tuple(read_chunk(one) for one in await self._objects(version, record))
+
+    async def _remove(self, version: Version, record: Record) -> None:
+        """Remove a revision and its record, unless somebody has begun to write it again."""
+        owner = (record.document_uid, record.revision)
+        if await version.revisions.get(*owner) != record:
+            return
+        if record.digest and not record.other_count:
+            await version.chunks.remove(of_revision(*owner))
+        else:  # an index may not know what was being written
+            most = max(record.chunk_count, record.other_count)
+            for side in SIDES:
+                await version.chunks.remove_keys(_ids(version, owner, side, most))
+        if await version.revisions.get(*owner) == record:  # many keys take their time
+            await version.revisions.forget([record])
 
     async def _analysed(
         self,
@@ -158,7 +165,7 @@ class Writer:
             return False
         ids = _ids(version, (old.document_uid, old.revision), old.side, len(chunks))
         objects = [
-            StoredObject(one, {}, chunk.vector.values)
+            StoredObject(one, {"generation": old.attributes.generation}, chunk.vector.values)
             for one, chunk in zip(ids, chunks, strict=True)
         ]
         return not await self._not_found(version, objects)
@@ -180,12 +187,14 @@ class Writer:
             begun = replace(old, other_count=other, attempt=new.attempt)
         else:
             begun = replace(new, chunk_count=most, digest="")
+        await self._require_unchanged(version, owner, old)
         await self._record(version, begun)
         ids = _ids(version, owner, side, most)
         if old is not None:
+            await self._require_alone(version, new)
             await version.chunks.remove_keys(ids)
         placed = [replace(one, id=ids[int(one.properties["ordinal"])]) for one in objects]
-        await self._keep(version, placed)
+        await self._keep(version, new, placed)
         await self._require_alone(version, new)
         await self._record(version, new)
         return await self._emptied(version, new)
@@ -194,6 +203,7 @@ class Writer:
         """The record of a revision once nothing is left of a change that has not ended."""
         if not record.other_count:
             return record
+        await self._require_unchanged(version, (record.document_uid, record.revision), record)
         taken = replace(record, attempt=new_attempt())  # whoever is still at it gives way
         await self._record(version, taken)
         return await self._emptied(version, taken)
@@ -206,6 +216,7 @@ class Writer:
         owner = (record.document_uid, record.revision)
         others = _ids(version, owner, 1 - record.side, record.other_count)
         await version.chunks.remove_keys(others)
+        await self._require_alone(version, record)  # many keys take their time
         emptied = replace(record, other_count=0)
         await self._record(version, emptied)
         return emptied
@@ -214,16 +225,28 @@ class Writer:
         await version.revisions.put([record])
         version.heads.doubt(record.document_uid)
 
+    async def _require_unchanged(
+        self, version: Version, owner: tuple[str, int], record: Record | None
+    ) -> None:
+        """UnavailableError when the record is not what it was when this attempt began."""
+        if await version.revisions.get(*owner) != record:
+            raise self._overtaken()
+
     async def _require_alone(self, version: Version, record: Record) -> None:
         """UnavailableError when the record is not of this attempt any more."""
         found = await version.revisions.get(record.document_uid, record.revision)
         if found is None or found.attempt != record.attempt:
-            raise UnavailableError(
-                "another process changes the same revision in the index",
-                retry_after_seconds=max(self.flush_seconds, _AGAIN_SECONDS),
-            )
+            raise self._overtaken()
 
-    async def _keep(self, version: Version, objects: Sequence[StoredObject]) -> None:
+    def _overtaken(self) -> UnavailableError:
+        return UnavailableError(
+            "another process changes the same revision in the index",
+            retry_after_seconds=max(self.flush_seconds, _AGAIN_SECONDS),
+        )
+
+    async def _keep(
+        self, version: Version, record: Record, objects: Sequence[StoredObject]
+    ) -> None:
         """Return when chunks are found by their vectors, after a kill too, and words are ranked.
 
         The order is decisive: what is found was in the memory of the server that was told to write
@@ -231,10 +254,12 @@ class Writer:
         """
         lacking = objects
         for _ in range(_ATTEMPTS):
+            await self._require_alone(version, record)
             await self._put(version, lacking)
             lacking = await self._not_found(version, objects)
             if not lacking:
                 return
+            await self._require_alone(version, record)
             await version.chunks.remove_keys([one.id for one in lacking])
         raise StoreRefusedError(
             "Weaviate does not find what it was given to keep",
@@ -251,18 +276,19 @@ class Writer:
     async def _not_found(
         self, version: Version, objects: Sequence[StoredObject]
     ) -> list[StoredObject]:
-        """Chunks that are missing from the store or from its vector index.
+        """Chunks that are missing from the store or from its vector index, or are not these.
 
-        Among so few ids it looks at every vector, so all that it knows come back.
+        Among so few ids it looks at every vector, so all that it knows come back. One of another
+        generation was put by somebody who had been overtaken, and did not know it yet.
         """
-        found: set[str] = set()
+        found: set[tuple[str, int]] = set()
         for at in range(0, len(objects), MOST_AT_ONCE):
             some = objects[at : at + MOST_AT_ONCE]
             hits = await version.chunks.nearest(
-                some[0].vector, with_ids([one.id for one in some]), (), len(some)
+                some[0].vector, with_ids([one.id for one in some]), _CONFIRMED, len(some)
             )
-            found.update(hit.stored.id for hit in hits)
-        return [one for one in objects if one.id not in found]
+            found.update(map(_confirmed, (hit.stored for hit in hits)))
+        return [one for one in objects if _confirmed(one) not in found]
 
 
 def _ids(version: Version, owner: tuple[str, int], side: int, count: int) -> list[str]:
@@ -272,6 +298,10 @@ def _ids(version: Version, owner: tuple[str, int], side: int, count: int) -> lis
     return [
         object_id(chunk_id(uid, document_uid, revision, ordinal), side) for ordinal in range(count)
     ]
+
+
+def _confirmed(stored: StoredObject) -> tuple[str, int]:
+    return stored.id, int(stored.properties["generation"])
 
 
 def _not_held() -> RevisionNotFoundError:
