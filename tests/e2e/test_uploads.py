@@ -18,6 +18,7 @@ from grpc_status import rpc_status
 
 from ragmesh.api.gateway.v1 import document_pb2, document_service_pb2
 from ragmesh.api.gateway.v1.document_service_pb2_grpc import DocumentServiceStub
+from ragmesh.gateway.limits import GatewayLimits
 from tests.e2e.meshes import EmbeddedMesh, Mesh, running
 
 UPLOADS = "/collections/uploads/documents"
@@ -229,23 +230,31 @@ def test_a_key_is_known_when_the_mesh_was_killed(tmp_path_factory: Any) -> None:
 
 
 def test_uploads_above_the_room_are_told_when_to_come_again(embedded_uploads: Mesh) -> None:
-    address = httpx.URL(embedded_uploads.http)
-    head = f"POST /api/v1{UPLOADS} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {FORM}\r\n"
     small = {"text": "small"}
     with ExitStack() as lines:
-        for _ in range(12):  # announced, so that nobody sends 128 MB to be refused at the end
-            line = socket.create_connection((address.host, address.port or 80))
-            lines.enter_context(line)
-            line.sendall(f"{head}Content-Length: {32 * MIB}\r\n\r\n".encode() + ONE)
-            reply = embedded_uploads.rest.post(UPLOADS, json=small)
-            if reply.status_code == 429:
-                break
+        for _ in range(GatewayLimits().upload_bytes // (32 * MIB)):
+            _announce(embedded_uploads, 32 * MIB, lines)
+        reply = embedded_uploads.rest.post(UPLOADS, json=small)
+        assert reply.status_code == 429
         assert reply.json()["reason"] == "OVERLOADED"
         assert reply.headers["retry-after"] == "1"
     late = time.monotonic() + 20
     while (reply := embedded_uploads.rest.post(UPLOADS, json=small)).status_code == 429:
         assert time.monotonic() < late
     assert reply.status_code == 202
+
+
+def _announce(mesh: Mesh, size: int, lines: ExitStack) -> None:
+    """An upload that holds its room but sends no more than its first part.
+
+    The mesh says to go on once it waits for the body, so the room is taken before that.
+    """
+    address = httpx.URL(mesh.http)
+    line = lines.enter_context(socket.create_connection((address.host, address.port or 80), 20))
+    head = f"POST /api/v1{UPLOADS} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {FORM}\r\n"
+    line.sendall(f"{head}Content-Length: {size}\r\nExpect: 100-continue\r\n\r\n".encode())
+    assert line.recv(1024).startswith(b"HTTP/1.1 100 ")
+    line.sendall(ONE)
 
 
 def test_the_same_document_at_the_same_time_is_one_revision(embedded_uploads: Mesh) -> None:
