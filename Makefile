@@ -65,8 +65,8 @@ dev-down: $(READY) ## Stop them all; what they stored stays in their folder
 	@$(BIN)/python -m tools.dev down $(if $(DEV),--folder "$(DEV)")
 
 .PHONY: cluster-up
-cluster-up: setup ## Start a Kubernetes of one node on this machine, in the background (as root; CLUSTER=folder; the first time programs are built)
-	$(CLUSTERED) up
+cluster-up: setup ## Start a Kubernetes of one node on this machine, in the background (as root; CLUSTER=folder; KEDA=1 for KEDA in it, too; the first time programs are built)
+	$(CLUSTERED) $(if $(KEDA),--keda) up
 
 .PHONY: cluster-status
 cluster-status: $(READY) ## Say what runs in it (after `make cluster-up`)
@@ -188,7 +188,7 @@ lock: $(INSTALLED) ## Resolve requirements/*.in again into hashed *.txt (UPGRADE
 	$(LOCK) -c requirements/dev.txt requirements/build.in -o requirements/build.txt
 
 .PHONY: tools
-tools: $(READY) ## Fetch and build what tests and clusters need, once, into ~/.cache/ragmesh/tools (TOOLS="servers charts cluster"; cold 10, 4 and 15 minutes; root installs what Debian has)
+tools: $(READY) ## Fetch and build what tests and clusters need, once, into ~/.cache/ragmesh/tools (TOOLS="servers charts cluster soak"; cold 10, 4, 15 and 7 minutes; root installs what Debian has)
 	$(BIN)/python -m tools.programs $(TOOLS)
 
 .PHONY: model

@@ -1,6 +1,6 @@
 """`make cluster-up | cluster-status | cluster-down`: a Kubernetes of one node, on this machine.
 
-    python -m tools.cluster [--folder FOLDER] up|status|down|load ARCHIVE|run COMMAND…
+    python -m tools.cluster [--folder FOLDER] [--keda] up|status|down|load ARCHIVE|run COMMAND…
 
 One process keeps all daemons: they are its children and never outlive it. What else a cluster
 changes on the machine is found again by its name, so that `down` takes it away in any case.
@@ -15,6 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tools.cluster import keda
 from tools.cluster.kubectl import Kubectl, KubectlError
 from tools.cluster.layout import ADDRESS, DEFAULT_FOLDER, Layout
 from tools.cluster.machine import sweep
@@ -34,6 +35,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tools.cluster", description=__doc__)
     parser.add_argument("action", choices=("up", "status", "down", "load", "run", "keep"))
     parser.add_argument("--folder", type=Path, default=DEFAULT_FOLDER, help="of all it writes")
+    parser.add_argument("--keda", action="store_true", help="have KEDA in it, too: up and run")
     parser.add_argument("words", nargs=argparse.REMAINDER, help="an archive to load, or a command")
     asked = parser.parse_args()
     layout = Layout(asked.folder.absolute())
@@ -42,18 +44,22 @@ def main() -> int:
         if asked.action == "load":
             return load(layout, [Path(word) for word in asked.words])
         if asked.action == "run":
-            return run(layout, asked.words)
-        return {"up": up, "status": status, "down": down, "keep": keep}[asked.action](layout)
+            return run(layout, asked.words, with_keda=asked.keda)
+        if asked.action == "up":
+            return up(layout, with_keda=asked.keda)
+        return {"status": status, "down": down, "keep": keep}[asked.action](layout)
     except (ToolError, KubectlError, subprocess.TimeoutExpired) as error:
         print(f"cluster: {error}", file=sys.stderr)
         return 1
 
 
-def up(layout: Layout) -> int:
+def up(layout: Layout, *, with_keda: bool = False) -> int:
     """Start a cluster that goes on when this command has ended."""
+    _fetch(with_keda)
     if keeper_of(_lock(layout)) is None:
-        _fetch()
         _launch(layout)
+    if with_keda:
+        keda.install(layout)
     return status(layout)
 
 
@@ -99,27 +105,34 @@ def load(layout: Layout, archives: list[Path]) -> int:
     return 0
 
 
-def run(layout: Layout, words: list[str]) -> int:
+def run(layout: Layout, words: list[str], *, with_keda: bool = False) -> int:
     """Run a command on a cluster: that of KUBECONFIG, else the one that runs, else one for it."""
     kubeconfig = str(layout.kubeconfig)
     if os.environ.get("KUBECONFIG", kubeconfig) != kubeconfig:
         return subprocess.run(words, check=False).returncode
     told = {"KUBECONFIG": kubeconfig, "CLUSTER_HOST": ADDRESS, "CLUSTER_FOLDER": str(layout.folder)}
     ours = {**os.environ, **told}
-    if keeper_of(_lock(layout)) is not None:
+    _fetch(with_keda)
+
+    def done() -> int:
+        if with_keda:
+            keda.install(layout)
         return subprocess.run(words, env=ours, check=False).returncode
-    _fetch()
+
+    if keeper_of(_lock(layout)) is not None:
+        return done()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with hold(_lock(layout), "a cluster runs on this machine already"), running_cluster(layout):
         _serves(layout).touch()
-        return subprocess.run(words, env=ours, check=False).returncode
+        return done()
 
 
-def _fetch() -> None:
+def _fetch(with_keda: bool) -> None:
     """Have all programs: the first time this takes longer than a start may."""
-    for program in GROUPS["cluster"]:
+    needed = [*GROUPS["cluster"], *(GROUPS["soak"] if with_keda else ())]
+    for program in needed:
         program.fetch()
-    link_go_programs(GROUPS["cluster"])
+    link_go_programs(needed)
 
 
 def _launch(layout: Layout) -> None:

@@ -9,6 +9,8 @@ from tools.programs.fetching import DebianProgram, GoProgram, JavaProgram, Progr
 
 KUBERNETES = "v1.34.4"
 """The version of the cluster, as tools/programs/go/kubernetes/go.mod pins it."""
+KEDA = "2.21.0"
+"""As tools/programs/go/keda/go.mod pins it."""
 _RENDERED_FOR = tuple(
     # What a chart is told of the cluster where it is rendered without one.
     f"helm.sh/helm/v3/pkg/chartutil.k8sVersion{part}"
@@ -21,6 +23,12 @@ CNI_FOLDER = "/usr/lib/cni"
 def _kubernetes(name: str) -> GoProgram:
     stamp = f"k8s.io/component-base/version.gitVersion={KUBERNETES}"
     return GoProgram("kubernetes", f"k8s.io/kubernetes/cmd/{name}", called=name, stamps=(stamp,))
+
+
+def _keda(name: str) -> GoProgram:
+    stamp = f"github.com/kedacore/keda/v2/version.Version={KEDA}"
+    package = f"github.com/kedacore/keda/v2/cmd/{name}"
+    return GoProgram("keda", package, called=f"keda-{name}", stamps=(stamp,))
 
 
 KAFKA = JavaProgram("kafka")
@@ -56,6 +64,8 @@ ARGO_KUBECTL = GoProgram(
     "github.com/argoproj/argo-rollouts/cmd/kubectl-argo-rollouts",
     called="kubectl-argo-rollouts",
 )
+KEDA_OPERATOR = _keda("operator")
+KEDA_ADAPTER = _keda("adapter")
 KUBECTL = _kubernetes("kubectl")
 ETCD = DebianProgram("etcd", "etcd-server")
 CONTAINERD = DebianProgram("containerd", "containerd")
@@ -89,6 +99,7 @@ GROUPS: Mapping[str, tuple[Program, ...]] = MappingProxyType(
             *(ETCD, CONTAINERD, CTR, RUNC, CNI_BRIDGE, IPTABLES, IP),
         ),
         "images": (BUILDAH, DEBOOTSTRAP),
+        "soak": (KEDA_ADAPTER, KEDA_OPERATOR),  # beside those of a cluster
     }
 )
 """What `make tools` has, by the tests that need it; what takes longest to compile comes first."""

@@ -12,9 +12,13 @@ import pytest
 import yaml
 from cryptography import x509
 
+from tools.cluster import keda
 from tools.cluster.archives import write_archive
 from tools.cluster.keys import make_keys
 from tools.cluster.layout import ADDRESS, TEMPLATES, Layout
+from tools.generate_protos import ROOT
+from tools.programs import table as programs
+from tools.programs.fetching import GoProgram
 
 
 @pytest.fixture
@@ -58,6 +62,49 @@ def test_an_archive_holds_one_program_that_nobody_can_change(tmp_path: Path) -> 
     assert told["RepoTags"] == ["localhost/server:1"]
     assert config["Entrypoint"] == ["/server"]
     assert (entry.mode, entry.uid, entry.gid) == (0o755, 0, 0)
+
+
+@pytest.mark.parametrize("program", programs.GROUPS["soak"], ids=lambda program: program.name)
+def test_keda_runs_as_its_makers_say_but_for_its_image_and_webhooks(
+    program: GoProgram,
+) -> None:
+    container = {
+        "image": "ghcr.io/kedacore/keda:latest",
+        "imagePullPolicy": "Always",
+        "command": ["/keda"],
+        "args": ["--leader-elect"],
+        "resources": {"requests": {"cpu": "100m", "memory": "100Mi"}},
+        "readinessProbe": {"httpGet": {"path": "/readyz"}, "initialDelaySeconds": 20},
+        "securityContext": {"readOnlyRootFilesystem": True},
+    }
+    told = {"spec": {"template": {"spec": {"containers": [container]}}}}
+    (made,) = keda.offline(told, program)["spec"]["template"]["spec"]["containers"]
+    assert (made["image"], made["imagePullPolicy"]) == (f"localhost/{program.name}:1", "Never")
+    assert made["command"] == [f"/{program.name}"]
+    assert ("--enable-webhook-patching=false" in made["args"]) == (
+        program is programs.KEDA_OPERATOR
+    )
+    assert made["readinessProbe"]["httpGet"] == {"path": "/readyz"}
+    assert made["securityContext"] == {"readOnlyRootFilesystem": True}
+
+
+def test_a_cluster_alone_does_not_wait_for_keda_to_be_compiled() -> None:
+    others = {
+        program for name, group in programs.GROUPS.items() if name != "soak" for program in group
+    }
+    assert others.isdisjoint(programs.GROUPS["soak"])
+
+
+@pytest.mark.parametrize(
+    ("module", "pinned"),
+    [
+        ("kubernetes", f"k8s.io/kubernetes {programs.KUBERNETES}"),
+        ("keda", f"github.com/kedacore/keda/v2 v{programs.KEDA}"),
+    ],
+)
+def test_programs_tell_the_version_that_is_compiled(module: str, pinned: str) -> None:
+    told = (ROOT / "tools" / "programs" / "go" / module / "go.mod").read_text(encoding="utf-8")
+    assert pinned in {line.partition("//")[0].strip() for line in told.splitlines()}
 
 
 def _read(tar: tarfile.TarFile, name: str) -> bytes:
