@@ -79,7 +79,7 @@ class Load:
             self.failures.append(Failure(begun, repr(error)))
             return
         if not is_answered:
-            self.failures.append(Failure(begun, f"{reply.status_code} {reply.text[:200]}"))
+            self.failures.append(Failure(begun, f"{reply.status_code} {reply.text[:600]}"))
 
 
 @contextmanager

@@ -6,7 +6,8 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,18 @@ class Namespace:
             f"{one['message'][:200]}"
             for one in events["items"]
         ]
+
+    @contextmanager
+    def losses(self, component: str) -> Iterator[Callable[[], list[str]]]:
+        """What pods of a part say of lost calls, also those that end in the block."""
+        told = (f"--selector=app.kubernetes.io/component={component}", "-n", self.name, "--prefix")
+        with self.kubectl.following("logs", *told, "--follow", "--tail=0") as ended:
+
+            def losses() -> list[str]:
+                said = ended() + self.kubectl.run("logs", *told, "--tail=-1")
+                return sorted({one for one in said.splitlines() if "was lost" in one})
+
+            yield losses
 
     def address_of(self, service: str) -> str:
         """Where a service is reached, on a node."""

@@ -70,13 +70,17 @@ def test_renewing_all_pods_fails_no_call_and_cuts_no_stream(
     distributed.upgrade(talking)
     heard: list[str] = []
     listener = threading.Thread(target=_listen, args=(door, heard))
-    with steady_load(door, "owls", QUESTIONS) as load:
+    namespace = distributed.namespace
+    with (
+        namespace.losses("gateway") as losses,
+        steady_load(door, "owls", QUESTIONS) as load,
+    ):
         listener.start()
         assert await_condition(lambda: bool(heard), 30), "the stream did not begin"
         distributed.restart_all()
         listener.join(150)
-    told = (len(load.failures), load.failures[:10], distributed.namespace.warnings())
-    assert load.failures == [], told
+        lost = losses()
+    assert load.failures == [], (load.failures[:10], lost, namespace.warnings())
     assert heard[-1] == "finish", heard[-3:]
 
 

@@ -6,8 +6,8 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,14 @@ class Operated:
 
     def kubectl(self, *words: str) -> str:
         return self.team.kubectl.run(*words, "-n", self.team.name)
+
+    @contextmanager
+    def watching(self, name: str) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+        """The collection as it is, and every version of it that comes in the block."""
+        words = ("ragc", name, "-n", self.team.name, "--output=json", "--show-managed-fields")
+        with self.team.kubectl.following("get", *words, "--watch") as told:
+            assert await_condition(lambda: bool(told()), 10)
+            yield lambda: list(_each_of(told()))
 
     @property
     def pod(self) -> dict[str, Any]:
@@ -222,11 +230,14 @@ def test_an_operator_that_wakes_beside_its_successor_changes_nothing(operated: O
         here.kubectl.run("scale", f"deployment/{name}", "--replicas=2", "-n", here.name)
         applied = f"jsonpath={{.status.appliedGeneration}}={generation}"
         operated.wait("handbook", applied, seconds=45)
-        settled = operated.read("handbook")
+        time.sleep(6)  # more than a look of the one that is awake
+        with operated.watching("handbook") as versions:
+            os.kill(frozen, signal.SIGCONT)
+            time.sleep(8)  # more than a look of both
+            settled, *changed = versions()
     finally:
         os.kill(frozen, signal.SIGCONT)
-    time.sleep(8)  # more than a look of both
-    assert operated.read("handbook") == settled
+    assert changed == [], settled
     here.kubectl.run("scale", f"deployment/{name}", "--replicas=1", "-n", here.name)
     assert await_condition(lambda: len(here.pods("operator")) == 1, 60)
 
@@ -264,6 +275,14 @@ def test_uninstalling_the_operator_leaves_nothing_and_no_namespace_hangs(
     assert kubectl.run("get", kinds, own, "--output=name") == ""
     names = [one["name"] for one in operated.door().call("GET", "/collections")["collections"]]
     assert "last" in names
+
+
+def _each_of(told: str) -> Iterator[dict[str, Any]]:
+    """Objects that are written one after the other."""
+    decoder, place = json.JSONDecoder(), 0
+    while told := told[place:].lstrip():
+        one, place = decoder.raw_decode(told)
+        yield one
 
 
 def process_of(pod: dict[str, Any]) -> int:

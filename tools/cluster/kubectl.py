@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +46,19 @@ class Kubectl:
     def apply(self, manifests: str, *words: str) -> None:
         """Have the objects of manifests as they say."""
         self.run("apply", "--server-side", *words, "--filename=-", told=manifests)
+
+    @contextmanager
+    def following(self, *words: str) -> Iterator[Callable[[], str]]:
+        """What it goes on to print for the time of the block, as far as it has come."""
+        command = (str(KUBECTL.fetch()), f"--kubeconfig={self.kubeconfig}", *words)
+        with (
+            tempfile.NamedTemporaryFile() as said,
+            subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said) as running,
+        ):
+            try:
+                yield Path(said.name).read_text
+            finally:
+                running.kill()
 
     def _ask(
         self, words: tuple[str, ...], told: str | None, seconds: float

@@ -7,6 +7,7 @@ and an error of a stream would pass them by.
 from __future__ import annotations
 
 import json
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -28,13 +29,20 @@ from ragmesh.chassis.requests import (
 )
 from ragmesh.chassis.silence import Silence
 from ragmesh.chassis.wire import CODES, from_rpc_error
-from ragmesh.core.errors import DeadlineError, Kind, RagmeshError, UnavailableError
+from ragmesh.core.errors import (
+    DeadlineError,
+    Kind,
+    PeerUnavailableError,
+    RagmeshError,
+    UnavailableError,
+)
 
 if TYPE_CHECKING:
     from ragmesh.chassis.telemetry.hooks import CallTelemetry
 
 INFRASTRUCTURE = "/grpc."
 """What the names of health's and reflection's methods begin with."""
+_log = logging.getLogger(__name__)
 Fault = Callable[[], Awaitable[RagmeshError | None]]
 
 
@@ -167,7 +175,10 @@ class _MeshChannel(StubChannel):
             try:
                 return await call(request, timeout=limit, metadata=with_request(metadata))
             except grpc.aio.AioRpcError as error:
-                raise from_rpc_error(error, peer=peer) from error
+                found = from_rpc_error(error, peer=peer)
+                if isinstance(found, PeerUnavailableError):
+                    _log_lost(method, error)
+                raise found from error
 
         return ask
 
@@ -213,6 +224,14 @@ class Replies:
     async def aclose(self) -> None:
         """The same under the name that contextlib.aclosing asks for."""
         self._call.cancel()
+
+
+def _log_lost(method: str, error: grpc.aio.AioRpcError) -> None:
+    """Say what became of a call, in gRPC's own words, which whoever asked never reads."""
+    if method.startswith(INFRASTRUCTURE):
+        return  # asked again and again while a peer is away, and shown by health
+    facts = {"method": method, "code": error.code().name, "detail": error.details()}
+    _log.warning("a call to a peer was lost", extra=facts)
 
 
 def seconds_for(method: str, wanted: float | None) -> float | None:

@@ -49,6 +49,7 @@ QUALITY_GATE_FAILED = "QUALITY_GATE_FAILED"
 INCONCLUSIVE = "INCONCLUSIVE"
 SPEC_REFUSED = "SPEC_REFUSED"
 ROLLED_BACK = "ROLLED_BACK"
+_REFUSED_BEFORE = "this index was refused or rolled back before; say refresh to try it again"
 PATIENCE_SECONDS = 2.0
 """How long a rollback waits for the last documents; then it brings them after the questions."""
 
@@ -63,6 +64,25 @@ def plan(observed: Observed) -> tuple[Step, ...]:
     if state.held is None:
         steps += _NEXT[state.phase](observed)
     return tuple(steps)
+
+
+def foreseen(observed: Observed) -> MigrationState:
+    """The state that a migration is about to have by what is wanted, for whoever asks where it is.
+
+    Between a wish and the first step towards it nothing goes on. Who has just said what they want
+    must not be told so, nor of what became of the wish before.
+    """
+    state = observed.state
+    if state.held is not None or state.phase not in _OPEN_TO_WISHES:
+        return state
+    for step in _NEXT[state.phase](observed):
+        if isinstance(step, Enter):
+            return foreseen(replace(observed, state=after(step, observed).state))
+    if state.wanted.digest == observed.primary.digest:
+        return state
+    if not observed.is_refused:
+        return _begun(observed).state
+    return state if state.reason else replace(state, reason=SPEC_REFUSED, message=_REFUSED_BEFORE)
 
 
 def _feeding(observed: Observed) -> list[Step]:
@@ -95,8 +115,7 @@ def _resting(observed: Observed) -> list[Step]:
         return _retiring(observed)
     if observed.is_refused:
         if state.phase is MigrationPhase.IDLE:
-            message = "this index was refused or rolled back before; say refresh to try it again"
-            return [Enter(MigrationPhase.FAILED, SPEC_REFUSED, message)]
+            return [Enter(MigrationPhase.FAILED, SPEC_REFUSED, _REFUSED_BEFORE)]
         return _retiring(observed)
     return [MakeCandidate()] if retained is None else [Retire(retained.uid)]
 
@@ -215,6 +234,9 @@ _NEXT: Mapping[MigrationPhase, Callable[[Observed], list[Step]]] = MappingProxyT
         MigrationPhase.ABORTED: _resting,
     }
 )
+
+_OPEN_TO_WISHES = frozenset(one for one in MigrationPhase if one.rests) | {MigrationPhase.SOAKING}
+"""Phases without a candidate, in which a wish for another index begins a migration."""
 
 
 def _checked(observed: Observed, candidate: Standing) -> list[Step]:

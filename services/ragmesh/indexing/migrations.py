@@ -29,7 +29,7 @@ from ragmesh.core.vectors import Fingerprint, SentenceKind
 from ragmesh.indexing.collections import Collections
 from ragmesh.indexing.dead_letters import refuse_others
 from ragmesh.indexing.deeds import commanded_migration, released_collection, wanted_index
-from ragmesh.indexing.migration import SPEC_REFUSED
+from ragmesh.indexing.migration import SPEC_REFUSED, foreseen
 from ragmesh.indexing.migration_commands import Order, commanded
 from ragmesh.indexing.migration_state import (
     BuildSpec,
@@ -225,7 +225,8 @@ def _details(spec: BuildSpec) -> dict[str, str]:
 
 def shown(changing: Changing, observed: Observed) -> Migration:
     """The migration as the doors show it."""
-    state, names = changing.state, {one.version.uid: one.version for one in changing.versions}
+    names = {one.version.uid: one.version for one in changing.versions}
+    state = foreseen(observed)
     candidate, retained = observed.candidate, observed.retained
     follower = candidate or retained
     progress = None if follower is None else observed.progress_of(follower)

@@ -12,7 +12,7 @@ from google.protobuf.wrappers_pb2 import StringValue
 
 from ragmesh.chassis.grpc_channels import ChannelOptions, channel
 from ragmesh.core.errors import PeerUnavailableError
-from tests.integration.chassis.echo import Stub
+from tests.integration.chassis.echo import SERVICE, Stub
 from tests.integration.chassis.replicas import (
     ENOUGH,
     Load,
@@ -102,7 +102,9 @@ async def test_new_replicas_behind_a_name_take_traffic(started: Replicas) -> Non
     assert max(outcome.first.values()) - added <= 3.0 + outcome.late_seconds
 
 
-async def test_a_peer_killed_in_mid_call_is_unavailable_and_named(started: Replicas) -> None:
+async def test_a_peer_killed_in_mid_call_is_unavailable_and_named(
+    started: Replicas, caplog: pytest.LogCaptureFixture
+) -> None:
     one = await started.start("one")
     async with channel(one.address, options=PEER) as made, asyncio.timeout(ENOUGH):
         replies = Stub(made).echo_many(said("x" * 100))
@@ -122,6 +124,9 @@ async def test_a_peer_killed_in_mid_call_is_unavailable_and_named(started: Repli
             await joining
         with pytest.raises(PeerUnavailableError):
             await unary(Stub(made))
+    told = [one.__dict__ for one in caplog.records if one.message == "a call to a peer was lost"]
+    assert [one["method"] for one in told] == [f"/{SERVICE}/Join", f"/{SERVICE}/Echo"]
+    assert all(one["code"] == "UNAVAILABLE" and one["detail"] for one in told)
 
 
 async def test_a_peer_that_went_silent_is_noticed_by_its_missing_pings(started: Replicas) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -20,7 +21,7 @@ from ragmesh.core.migrations import (
     MigrationPolicy,
     OnFailure,
 )
-from ragmesh.indexing.migration import after, plan
+from ragmesh.indexing.migration import after, foreseen, plan
 from ragmesh.indexing.migration_commands import Order, commanded
 from ragmesh.indexing.migration_state import (
     SOUND,
@@ -48,6 +49,8 @@ from ragmesh.testing.embedding import fake_fingerprint
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LEASE_SECONDS = 600.0
 _SEEDS = range(50)
+_ALL_WELL = {MigrationPhase.IDLE, MigrationPhase.SOAKING}
+"""Phases in which what serves is what is wanted, unless a reason says otherwise."""
 
 
 def spec(name: str) -> BuildSpec:
@@ -241,6 +244,42 @@ def test_a_plan_ends_in_what_is_wanted_whatever_happens_on_the_way(seed: int) ->
     assert serves or wanted in made.refused
     assert made.state.phase.rests
     assert set(made.versions) == {made.observed().primary.uid}
+
+
+@pytest.mark.parametrize("seed", _SEEDS)
+def test_who_wants_another_index_than_serves_is_never_told_that_all_is_well(seed: int) -> None:
+    made = model(seed, bad=frozenset({"c"}))
+    told: Counter[MigrationPhase] = Counter()
+    for _ in range(600):
+        if made.state.held is not None:
+            tell(made, MigrationCommand.APPROVE)
+        elif made.draw.random() < 0.05:
+            made.state = replace(made.state, wanted=spec(made.draw.choice("abc")), held=None)
+        elif made.draw.random() < 0.7:
+            made.turn()
+        else:
+            pass_time(made, made.draw.choice([1.0, 60.0, 400.0]))
+        shown = foreseen(made.observed())
+        told[shown.phase] += 1
+        is_well = shown.held is None and shown.phase in _ALL_WELL and not shown.reason
+        assert not is_well or shown.wanted.digest == made.observed().primary.digest
+    assert told.keys() & _ALL_WELL
+    assert made.begun
+
+
+@pytest.mark.parametrize("seed", _SEEDS)
+def test_what_is_foreseen_comes(seed: int) -> None:
+    made = model(seed, bad=frozenset({"c"}))
+    for _ in range(20):
+        made.state = replace(made.state, wanted=spec(made.draw.choice("abc")), held=None)
+        shown = foreseen(made.observed())
+        reached = [made.state.phase]
+        while made.state.phase is not shown.phase and made.turn():
+            reached.append(made.state.phase)
+        assert made.state.phase is shown.phase, reached
+        for _ in range(made.draw.randrange(60)):
+            if not made.turn():
+                pass_time(made, 60.0)
 
 
 @pytest.mark.parametrize("seed", range(20))

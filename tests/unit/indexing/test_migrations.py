@@ -81,6 +81,26 @@ async def test_a_good_encoder_ends_in_a_new_version_after_one_flip(tmp_path: Pat
     assert found.hits[0].document_id == "cedar"
 
 
+async def test_a_wish_is_told_as_begun_or_refused_before_anybody_has_looked_at_it(
+    tmp_path: Path,
+) -> None:
+    async with small(tmp_path) as made:
+        serving = (await made.migration()).serving
+        told = await made.want(NEW, FAST)
+        assert (told.phase, told.serving) == (MigrationPhase.PROVISIONING, serving)
+        told = await made.want(OLD, FAST)
+        assert (told.phase, told.reason) == (MigrationPhase.IDLE, "")
+    other = tmp_path / "bad"
+    other.mkdir()
+    async with changing(other) as made:
+        await made.want(BAD)
+        await made.until(MigrationPhase.FAILED)
+        await made.want(OLD)
+        await made.until(MigrationPhase.IDLE)
+        told = await made.want(BAD)
+        assert (told.phase, told.reason) == (MigrationPhase.FAILED, "SPEC_REFUSED")
+
+
 async def test_random_vectors_are_refused_and_not_tried_again_until_somebody_says_refresh(
     tmp_path: Path,
 ) -> None:
