@@ -1,15 +1,18 @@
 """Carries migrations out: observes, plans, does a step, and looks again.
 
 It keeps nothing that it could not lose: where a migration stands is in the catalog, and each of
-its steps is one transaction there or can be repeated.
+its steps is one transaction there or can be repeated. What asks an index takes as long as that
+does, so it is done beside the looks: a rollback of one collection waits for no gate of another.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from types import MappingProxyType
 
 from ragmesh.chassis.events.waiting import first_of
 from ragmesh.core.clock import Clock
@@ -31,6 +34,8 @@ _log = logging.getLogger(__name__)
 _MOST_STEPS = 50
 """Of one migration in a row; then others have their turn."""
 _PAGE = 200
+_AT_ONCE: Mapping[type[Step], int] = MappingProxyType({Verify: 4, Evaluate: 1})
+"""Steps that read a whole index or ask it much, and how many of all migrations are under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,14 @@ class _Fed:
     allowance: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class _UnderWay:
+    """A step that takes long, and who does it."""
+
+    step: Step
+    task: asyncio.Task[None]
+
+
 @dataclass(slots=True)
 class Migrator:
     """Runs in one process, beside relay and reconciler."""
@@ -67,6 +80,12 @@ class Migrator:
     _limits: MigrationLimits
     _fed: dict[str, _Fed] = field(default_factory=dict, init=False)
     _woken: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _measuring: dict[str, _UnderWay] = field(default_factory=dict, init=False)
+    """By uid of collection."""
+    _room: Mapping[type[Step], asyncio.Semaphore] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._room = {step: asyncio.Semaphore(most) for step, most in _AT_ONCE.items()}
 
     def wake(self) -> None:
         """Look at once: somebody wants something."""
@@ -74,30 +93,40 @@ class Migrator:
 
     async def run(self) -> None:
         """Look after every pause, until cancelled."""
-        while True:
-            self._woken.clear()
-            began = self._clock.monotonic()
-            await self.look()
-            spent = self._clock.monotonic() - began
-            pause = max(self._limits.pause_seconds, 2 * spent)
-            await first_of(self._wait(), self._clock.sleep(pause))
+        async with asyncio.TaskGroup() as measuring:
+            while True:
+                self._woken.clear()
+                began = self._clock.monotonic()
+                await self._look(measuring)
+                spent = self._clock.monotonic() - began
+                pause = max(self._limits.pause_seconds, 2 * spent)
+                await first_of(self._wait(), self._clock.sleep(pause))
 
     async def look(self) -> None:
-        """Carry out what can be done now of every migration."""
+        """Carry out what can be done now of every migration, and what comes of that."""
+        self._woken.set()
+        while self._woken.is_set():
+            self._woken.clear()
+            async with asyncio.TaskGroup() as measuring:
+                await self._look(measuring)
+
+    async def _look(self, measuring: asyncio.TaskGroup) -> None:
+        """Carry out what can be done at once, and begin what takes longer."""
         after_uid = ""
         while True:
             uids = await self._unsettled(after_uid)
             for uid in uids:
-                await self._try(uid)
+                await self._try(self._advance(uid, measuring), uid)
             if len(uids) < _PAGE:
                 return
             after_uid = uids[-1]
 
-    async def advance(self, collection_uid: str) -> None:
+    async def _advance(self, collection_uid: str, measuring: asyncio.TaskGroup) -> bool:
         """Do the steps of one migration until there is nothing to do but wait."""
-        for _ in range(_MOST_STEPS):
-            if not await self._advance_once(collection_uid):
-                return
+        for done in range(_MOST_STEPS):
+            if not await self._advance_once(collection_uid, measuring):
+                return done > 0
+        return True
 
     async def observe(self, changing: Changing) -> Observed:
         """The migration as a plan needs it."""
@@ -121,17 +150,19 @@ class Migrator:
             _log.warning("migrations cannot be read", extra={"reason": error.reason})
             return ()
 
-    async def _try(self, uid: str) -> None:
+    async def _try(self, going_on: Awaitable[bool], uid: str) -> bool:
+        """Whether something has changed; what is in the way is told."""
         try:
-            await self.advance(uid)
+            return await going_on
         except RagmeshError as error:
             # One index that is away must not keep the others from being changed.
             _log.warning(
                 "a migration does not go on",
                 extra={"collection": uid, "reason": error.reason},
             )
+            return False
 
-    async def _advance_once(self, collection_uid: str) -> bool:
+    async def _advance_once(self, collection_uid: str, measuring: asyncio.TaskGroup) -> bool:
         """Whether something has changed, so that it is worth looking again."""
         changing = await self._catalog.find_changing(collection_uid)
         if changing is None:
@@ -140,12 +171,39 @@ class Migrator:
         steps = plan(observed)
         if not steps and observed.state.phase.rests and len(observed.versions) == 1:
             await self._catalog.settle_migration(observed.state)
+        self._leave_off(collection_uid, steps)
         for step in steps:
             if isinstance(step, Feed):
                 await self._feed(step.uid)
+            elif type(step) in _AT_ONCE:
+                self._begin(step, changing, observed, measuring)
             else:
                 return await self._carry_out(step, changing, observed)
         return False
+
+    def _leave_off(self, collection_uid: str, steps: Iterable[Step]) -> None:
+        """What nobody plans any more would come to nothing: the state is another one."""
+        under_way = self._measuring.get(collection_uid)
+        if under_way is not None and under_way.step not in steps:
+            under_way.task.cancel()
+            del self._measuring[collection_uid]
+
+    def _begin(
+        self, step: Step, changing: Changing, observed: Observed, measuring: asyncio.TaskGroup
+    ) -> None:
+        """Carry the step out beside the looks, unless somebody is at it."""
+        uid = changing.collection_uid
+        if uid not in self._measuring:
+            task = measuring.create_task(self._measure(step, changing, observed))
+            self._measuring[uid] = _UnderWay(step, task)
+
+    async def _measure(self, step: Step, changing: Changing, observed: Observed) -> None:
+        uid = changing.collection_uid
+        async with self._room[type(step)]:
+            is_done = await self._try(self._carry_out(step, changing, observed), uid)
+        del self._measuring[uid]  # of this very task: whoever takes its place cancels it
+        if is_done:
+            self.wake()
 
     async def _carry_out(self, step: Step, changing: Changing, observed: Observed) -> bool:
         if isinstance(step, CreateIndex):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import ValidationError
 
-from ragmesh.core.documents import JobState
+from ragmesh.core.callers import Machine
+from ragmesh.core.documents import JobState, NewCollection
 from ragmesh.core.errors import (
     EncoderNotFoundError,
     IndexVersionGoneError,
@@ -27,13 +29,18 @@ from ragmesh.core.migrations import (
     MigrationCommand,
     MigrationPhase,
     MigrationPolicy,
+    RouteBatch,
 )
 from ragmesh.core.pages import PageRequest
 from ragmesh.core.usage import AuditQuery
+from ragmesh.core.vectors import Lane
+from ragmesh.embedding.ports import EncodedText
 from ragmesh.gateway.routes import LEASE_SECONDS
 from ragmesh.indexing.migration_state import Change
 from ragmesh.indexing.settings import IndexingSettings
 from ragmesh.indexing.stages import INDEXER
+from ragmesh.testing.embedding import FakeEmbedder, FakeEncoder
+from ragmesh.testing.migrations import golden_lines
 from tests.unit.indexing.migrating import (
     BAD,
     NEW,
@@ -563,3 +570,66 @@ async def test_a_rollback_that_cannot_wait_brings_what_was_shown_of_documents_th
         assert (await made.job(failing)).state is JobState.FAILED
     assert found.hits[0].document_id == document_id
     assert "walrus" in found.hits[0].text
+
+
+@dataclass
+class LateEncoder(FakeEncoder):
+    """Embeds questions once it is let."""
+
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    is_let: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def encode_texts(self, texts: Sequence[str], lane: Lane) -> tuple[EncodedText, ...]:
+        self.asked.set()
+        await self.is_let.wait()
+        return await super().encode_texts(texts, lane)
+
+
+@asynccontextmanager
+async def judging_another(made: Changing) -> AsyncIterator[LateEncoder]:
+    """The loop of migrations, which asks a candidate of another collection for ever."""
+    late, service = LateEncoder("late"), made.indexing.service
+    made.embedders.embedders[late.name] = FakeEmbedder(late)
+    await service.create_collection(ADMIN, NewCollection("other", encoder=OLD))
+    content = golden_lines([("Where is the amber kept?", "amber")])
+    await service.set_golden_questions(ADMIN, "other", content)
+    await service.want_index(ADMIN, "other", IndexChange(encoder=late.name, policy=FAST))
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(made.indexing.migrator.run())
+        await late.asked.wait()
+        yield late
+        running.cancel()
+
+
+async def serves(made: Changing, collection: str, version: str) -> None:
+    """Return when questions to the collection are answered from the version alone."""
+    routes = made.indexing.service.watch_routes(Machine("gateway"))
+    async with aclosing(cast("AsyncGenerator[RouteBatch, None]", routes)) as batches:
+        async for batch in batches:
+            for route in batch.routes:
+                if route.collection == collection and route.shares[0].index_version == version:
+                    return
+
+
+async def test_a_rollback_waits_for_no_gate_of_another_collection(tmp_path: Path) -> None:
+    async with small(tmp_path) as made, asyncio.timeout(30):
+        old = await made.want(NEW, FAST)
+        await made.until(MigrationPhase.SOAKING, seconds=10.0)
+        async with judging_another(made) as late:
+            await made.command(MigrationCommand.ROLLBACK, "worse in the afternoon")
+            await serves(made, "docs", old.serving)
+            other = await made.indexing.service.get_migration(ADMIN, "other")
+            assert not late.is_let.is_set()
+    assert (other.phase, other.verdict) == (MigrationPhase.EVALUATING, None)
+
+
+async def test_a_gate_is_left_off_when_its_candidate_is_given_up(tmp_path: Path) -> None:
+    async with small(tmp_path) as made, asyncio.timeout(30):
+        service = made.indexing.service
+        async with judging_another(made) as late:
+            late.asked.clear()
+            await service.want_index(ADMIN, "other", IndexChange(language="de"))
+            await late.asked.wait()  # the candidate in its place is asked; it waits for no other
+            late.is_let.set()
+            waiting = await service.get_migration(ADMIN, "other")
+    assert waiting.candidate.startswith("v3-")
