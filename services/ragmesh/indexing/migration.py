@@ -172,7 +172,10 @@ def _evaluating(observed: Observed, candidate: Standing) -> list[Step]:
 
 
 def _awaiting_approval(observed: Observed, _candidate: Standing) -> list[Step]:
-    return [Enter(MigrationPhase.CANARY)] if observed.state.approved else []
+    """What passed goes on when somebody approves it, or when nobody is to be asked any more."""
+    state = observed.state
+    goes_on = state.approved or state.policy.approval is Approval.AUTOMATIC
+    return [Enter(MigrationPhase.CANARY)] if goes_on else []
 
 
 def _canary(observed: Observed, candidate: Standing) -> list[Step]:

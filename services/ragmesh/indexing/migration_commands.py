@@ -87,7 +87,9 @@ def _rollback(observed: Observed, order: Order) -> Change:
     phase = observed.state.phase
     if phase in (MigrationPhase.CANARY, MigrationPhase.PROMOTING):
         return refused(observed, ROLLED_BACK, order.reason)
-    if phase not in (MigrationPhase.SOAKING, MigrationPhase.IDLE) or observed.retained is None:
+    if phase is MigrationPhase.ROLLING_BACK:
+        raise _refusal(observed, "roll back", "it goes back already")
+    if not (phase.rests or phase is MigrationPhase.SOAKING) or observed.retained is None:
         raise _refusal(observed, "roll back", "no earlier version is kept that could serve")
     state = entered(observed, MigrationPhase.ROLLING_BACK)
     return Change(replace(state, held=None, reason=ROLLED_BACK, message=order.reason))

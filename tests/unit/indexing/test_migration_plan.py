@@ -374,3 +374,44 @@ def test_a_candidate_that_fell_behind_gets_no_questions_before_it_has_caught_up(
         made.turn()
         behind = made.lagging[made.state.candidate_uid]
     assert behind == 0
+
+
+def test_a_wish_that_was_refused_keeps_nobody_from_going_back_to_a_version_that_is_kept() -> None:
+    made = model(1)
+    made.refused.add(spec("c").digest)
+    policy = replace(made.state.policy, retain_seconds=5_000.0)
+    made.state = replace(made.state, wanted=spec("b"), policy=policy)
+    until(made, MigrationPhase.SOAKING)
+    until(made, MigrationPhase.IDLE)
+    made.state = replace(made.state, wanted=spec("c"))
+    made.turn()
+    assert (made.state.phase, made.observed().retained is None) == (MigrationPhase.FAILED, False)
+    tell(made, MigrationCommand.ROLLBACK)
+    with pytest.raises(MigrationCommandRefusedError, match="it goes back already"):
+        tell(made, MigrationCommand.ROLLBACK)
+    settle(made)
+    assert made.observed().primary.digest == spec("a").digest
+    assert spec("b").digest in made.refused
+
+
+def test_what_passed_waits_for_nobody_once_nobody_is_to_be_asked() -> None:
+    made = model(1)
+    by_hand = replace(made.state.policy, approval=Approval.MANUAL)
+    made.state = replace(made.state, wanted=spec("b"), policy=by_hand)
+    until(made, MigrationPhase.AWAITING_APPROVAL)
+    by_itself = replace(by_hand, approval=Approval.AUTOMATIC)
+    made.state = replace(made.state, policy=by_itself)
+    made.turn()
+    assert made.state.phase is MigrationPhase.CANARY
+
+
+def until(made: Model, phase: MigrationPhase) -> None:
+    """Go on to the phase, with time passing; a gate that is unsure measures again."""
+    for _ in range(400):
+        if made.state.phase is phase:
+            return
+        if made.state.held is not None:
+            tell(made, MigrationCommand.RESUME)
+        if not made.turn():
+            pass_time(made, 60.0)
+    raise AssertionError(f"still {made.state.phase}")
