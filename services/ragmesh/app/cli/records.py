@@ -145,9 +145,10 @@ def _sum_cells(one: UsageSummary) -> tuple[str, ...]:
 
 
 def _entry_cells(entry: AuditEntry) -> tuple[str, ...]:
-    details = " ".join(f"{name}={value}" for name, value in entry.details)
-    refused = f"refused: {entry.refusal} " if entry.refusal else ""
-    return (_second(entry.at), entry.actor, entry.action, entry.resource, refused + details)
+    told = [f"refused: {entry.refusal}"] if entry.refusal else []
+    told += [f"{name}={value}" for name, value in entry.details]
+    told += [f"because: {entry.reason}"] if entry.reason else []
+    return (_second(entry.at), entry.actor, entry.action, entry.resource, " ".join(told))
 
 
 def _sight_cells(sight: Sight) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from ragmesh.core.usage import (
@@ -55,6 +56,14 @@ def test_the_audit_tells_what_was_done_and_refused(program: Program, mesh: FakeM
     assert len(program("audit", "--limit", "1").out.splitlines()) == 2
     (line,) = program("audit", "--limit", "1", "--json").out.splitlines()
     assert json.loads(line)["details"] == {"revision": "4"}
+
+
+def test_the_audit_tells_why_where_somebody_said_so(program: Program, mesh: FakeMesh) -> None:
+    details = (("command", "rollback"), ("phase", "soaking"))
+    told = replace(ENTRY, action="CommandMigration", details=details, reason="refunds are\nworse")
+    mesh.entries = [told]
+    _, line = program("audit").out.splitlines()
+    assert line.endswith("command=rollback phase=soaking because: refunds are worse")
 
 
 def test_sights_tell_who_saw_what(program: Program, mesh: FakeMesh) -> None:
