@@ -127,6 +127,14 @@ def plan(wanted: CollectionResource, seen: Seen) -> tuple[Action, ...]:
     return tuple(_settings(wanted, seen, seen.migration)) or tuple(_orders(wanted))
 
 
+def plan_orders(wanted: CollectionResource, seen: Seen) -> tuple[Action, ...]:
+    """What a command takes, where the rest cannot be carried out: one may want back just then."""
+    is_left_alone = wanted.deleted_at is not None or wanted.spec.paused
+    if is_left_alone or seen.migration is None:
+        return ()
+    return tuple(_orders(wanted))
+
+
 def is_overdue(wanted: CollectionResource, now: datetime) -> bool:
     """Whether a deletion has waited for a clean-up for long enough."""
     return wanted.deleted_at is not None and now >= wanted.deleted_at + CLEANUP

@@ -18,7 +18,7 @@ from ragmesh.core.errors import (
     RequesterOutdatedError,
 )
 from ragmesh_operator.acting import MENDS, Actor, acting_for, former_keeper
-from ragmesh_operator.planning import SetFinalizer, WantIndex, is_overdue, plan
+from ragmesh_operator.planning import SetFinalizer, WantIndex, is_overdue, plan, plan_orders
 from ragmesh_operator.ports import Mesh, Resources
 from ragmesh_operator.reporting import Outcome, Scaling, Trouble, camel, status_of
 from ragmesh_operator.resources import FINALIZER
@@ -48,6 +48,8 @@ class _Pass:
     order: Order | None = None
     applied: int = 0
     """Generation that the mesh had taken before."""
+    trouble: Trouble | None = None
+    """Why all but commands is left."""
 
     def take(self, again: CollectionResource, *, applied: int) -> None:
         """Go on with the resource as it is by now, and with what the mesh has taken of it."""
@@ -101,7 +103,6 @@ class CollectionReconciler:
     async def _carry_out(self, now: _Pass) -> Outcome | None:
         """Plan and act until nothing is left, or something is in the way; None = it is gone."""
         for _ in range(_ROUNDS):
-            trouble: Trouble | None = None
             try:
                 if await self._step(now):
                     return _at_rest(now)
@@ -109,25 +110,26 @@ class CollectionReconciler:
                 raise
             except CollectionKeptError as error:
                 if not await self._take_over(now, error):
-                    trouble = _trouble(error)
                     await self._leave_to_others(now.wanted)
+                    return Outcome(now.seen, _trouble(error), now.order)
             except ConflictError:
                 pass  # it was changed meanwhile: as it is now, perhaps nothing is in the way
             except RagmeshError as error:
                 await self._give_up_overdue(now.wanted)
-                trouble = _trouble(error)
-            if trouble is not None:
-                return Outcome(now.seen, trouble, now.order)
+                if now.trouble is not None or error.kind.transient:
+                    return Outcome(now.seen, _trouble(error), now.order)
+                now.trouble = _trouble(error)
             again = await self._read(now.wanted.key)
             if again is None or again.uid != now.wanted.uid:
                 return None
             now.take(again, applied=now.wanted.status.applied_generation)
-        return Outcome(now.seen, None, now.order)
+        return Outcome(now.seen, now.trouble, now.order)
 
     async def _step(self, now: _Pass) -> bool:
         """Look, plan and act once; whether nothing was left to do."""
         now.seen = await Observer(self.mesh, self.cluster).see(now.wanted)
-        steps = plan(now.wanted, now.seen)
+        planned = plan if now.trouble is None else plan_orders
+        steps = planned(now.wanted, now.seen)
         actor = Actor(self.mesh, self.cluster)
         for step in steps:
             now.order = await actor.act(step, now.wanted, now.seen.tenant_uid) or now.order
@@ -173,6 +175,8 @@ class CollectionReconciler:
 
 
 def _at_rest(now: _Pass) -> Outcome:
+    if now.trouble is not None:
+        return Outcome(now.seen, now.trouble, now.order)
     if now.seen is None or now.seen.tenant_uid:
         return Outcome(now.seen, None, now.order, settled=True)
     message = f"there is no tenant {now.wanted.spec.tenant}"

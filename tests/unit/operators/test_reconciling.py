@@ -264,3 +264,35 @@ async def test_a_command_that_cannot_be_is_refused_with_an_event(command: str) -
     assert [what.reason for _, what in made.cluster.told] == ["CommandRefused"]
     assert made.cluster.status(key)["migration"]["command"]["outcome"] == "Refused"
     assert made.cluster.condition(key, "Ready")[0] == "True"
+
+
+@pytest.mark.parametrize("command", ["hold", "abort"])
+async def test_a_command_is_carried_out_although_the_spec_cannot_be(command: str) -> None:
+    made = await world()
+    golden = {"goldenQueries": {"configMapRef": {"name": "golden"}}}
+    made.cluster.config["docs", "golden", "golden.jsonl"] = golden_lines([("Where?", "a")])
+    key = made.cluster.create("handbook", {"encoder": "fake", "evaluation": golden})
+    await made.look(key)
+    made.cluster.edit(key, encoder="better")
+    await made.look(key)
+    made.cluster.config["docs", "golden", "golden.jsonl"] = "{no question"
+    made.cluster.annotate(key, migration=command)
+    await made.look(key)
+    status = made.cluster.status(key)
+    assert made.mesh.sent[-1] == ("command", "handbook", command)
+    assert made.cluster.bodies[key]["metadata"]["annotations"] == {}
+    assert status["migration"]["command"]["outcome"] == "Done"
+    assert made.cluster.condition(key, "Stalled") == ("True", "InvalidGoldenQuestions")
+
+
+async def test_a_command_of_a_resource_that_keeps_nothing_is_not_carried_out() -> None:
+    made = await world()
+    key = made.cluster.create("handbook", {}, uid="first")
+    await made.look(key)
+    other = Key(key.plural, "elsewhere", key.name)
+    made.cluster.bodies[other] = made.cluster.bodies[key]
+    key = made.cluster.create("handbook", {}, uid="second")
+    made.cluster.annotate(key, migration="hold")
+    await made.look(key)
+    assert [what for method, _, what in made.mesh.sent if method == "command"] == []
+    assert made.cluster.condition(key, "Stalled") == ("True", "CollectionKept")
