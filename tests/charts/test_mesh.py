@@ -40,6 +40,13 @@ SHAPES = {
     ),
     "distributed": ("distributed", ()),
     "distributed, encrypted": ("distributed", ENCRYPTED),
+    "distributed, tuned": (
+        "distributed",
+        (
+            "settings.generation.min_confidence=0.4,settings.gateway.in_flight=9",
+            "retrieval.settings.retrieval.threads=3,indexing.settings.gateway.file_megabytes=5",
+        ),
+    ),
     "distributed, backed up": (
         "distributed",
         ("backup.enabled=true,backup.url=s3://copies/mesh,backup.existingSecret=copies",),

@@ -60,6 +60,25 @@ SHAPES: dict[str, tuple[dict[str, Any], str]] = {
         {"gateway": {"probes": {"liveness": {"period": 3}}}},
         "additional properties 'period' not allowed",
     ),
+    "a misspelt section of settings": (
+        {"settings": {"gatway": {"in_flight": 9}}},
+        "at '/settings': additional properties 'gatway' not allowed",
+    ),
+    "a misspelt setting": (
+        {"embedded": {"settings": {"gateway": {"in_flite": 9}}}},
+        "at '/embedded/settings/gateway': additional properties 'in_flite' not allowed",
+    ),
+    "a misspelt setting of a list": (
+        {"settings": {"generation": {"endpoints": [{"name": "m", "modle": "x"}]}}},
+        "at '/settings/generation/endpoints/0': additional properties 'modle' not allowed",
+    ),
+    "a setting that is none of its kind": (
+        {"settings": {"gateway": {"in_flight": "many"}}},
+        "at '/settings/gateway/in_flight': got string, want integer",
+    ),
+    "a port that no machine has": ({"service": {"httpPort": 99999}}, "at '/service/httpPort'"),
+    "a digest that is none": ({"image": {"digest": "3f2c9a7be1d0"}}, "at '/image/digest'"),
+    "no partition": ({"events": {"partitions": 0}}, "at '/events/partitions'"),
     "a Service of an unknown type": ({"service": {"type": "Headless"}}, "at '/service/type'"),
 }
 MEANINGS: dict[str, tuple[str, dict[str, Any], str]] = {
@@ -141,6 +160,62 @@ MEANINGS: dict[str, tuple[str, dict[str, Any], str]] = {
         "distributed",
         {"settings": {"telemetry": {"otlp_endpoint": "http://mesh:of-otlp@collector:4317"}}},
         "settings.telemetry.otlp_endpoint has a password",
+    ),
+    **{
+        f"a server at {url}": ("distributed", {store: {"url": url}}, f"{store}.url must be")
+        for store, url in (
+            ("catalog", "postgresql+asyncpg://u@h/d?password=secret"),
+            ("events", "kafka://kafka.backing"),
+            ("events", "kafka://kafka.backing:9092/two words"),
+            ("index", "weaviate://weaviate.backing:1:2:3"),
+            ("blobs", "s3://two words/mesh"),
+            ("cache", "redis://redis.backing:6379/0/1"),
+        )
+    },
+    "an endpoint that is no URL": (
+        "distributed",
+        {"blobs": {"endpoint": "s3.backing:9490"}},
+        "blobs.endpoint must be http://HOST:PORT",
+    ),
+    "an access key of S3 for another store": (
+        "distributed",
+        {"blobs": {"url": "gs://ragmesh/mesh"}},
+        "blobs.existingSecret holds an access key of S3",
+    ),
+    "certificates of a catalog that is not encrypted": (
+        "distributed",
+        {"catalog": {"tls": "off", "caSecret": "ca"}},
+        "catalog.tls is off",
+    ),
+    "an authority of an index that is not encrypted": (
+        "distributed",
+        {"index": {"caSecret": "ca"}},
+        "set index.tls",
+    ),
+    "an authority of a Redis that is not encrypted": (
+        "distributed",
+        {"cache": {"caSecret": "ca"}},
+        "begin it with rediss://",
+    ),
+    "copies among the files": (
+        "distributed",
+        {"backup": {"enabled": True, "url": "s3://ragmesh/mesh/copies"}},
+        "backup.url is s3://ragmesh/mesh/copies, and blobs.url is s3://ragmesh/mesh",
+    ),
+    "a section that a workload does not read": (
+        "distributed",
+        {"retrieval": {"settings": {"generation": {"min_confidence": 0.4}}}},
+        "retrieval.settings.generation.min_confidence is read by no process of retrieval",
+    ),
+    "a setting that a workload does not read": (
+        "distributed",
+        {"indexing": {"settings": {"gateway": {"file_megabytes": 9, "in_flight": 9}}}},
+        "indexing.settings.gateway.in_flight is read by no process of indexing",
+    ),
+    "two doors at one port": (
+        "embedded",
+        {"service": {"grpcPort": 8080}},
+        "service.httpPort and service.grpcPort are both 8080",
     ),
     "no pod that may be away, in per cent": (
         "distributed",

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from tools.charts.settings import settings_shape
 from tools.charts.values import Value
 from tools.generate_protos import ToolError
 
@@ -83,6 +84,7 @@ def type_of(value: Value) -> str:
 def _used_shapes(schema: Mapping[str, Any]) -> dict[str, Any]:
     """The shapes that the schema refers to, directly or through each other."""
     shapes: dict[str, Any] = yaml.safe_load(SHAPES.read_text(encoding="utf-8"))
+    shapes["settings"] = settings_shape()
     used: dict[str, Any] = {}
     waiting = list(_references(schema))
     while waiting:

@@ -24,9 +24,8 @@ is told at once.
 {{- if not $v.identity.existingSecret }}
 - {{ printf "identity.existingSecret is missing: run `ragmesh keys create --offline --services --into identity`, then `kubectl create secret generic ragmesh-identity --from-file=identity --namespace %s`, and set identity.existingSecret=ragmesh-identity" .Release.Namespace | quote }}
 {{- end }}
-{{- $wanted := dict "catalog" "^postgresql[+]asyncpg://[^/@:]+@[^/]+/.+" "events" "^kafka://.+" "blobs" "^(s3|gs|az)://.+" "index" "^weaviate://.+" "cache" "^(rediss?://.+|memory://)$" }}
-{{- $forms := dict "catalog" "postgresql+asyncpg://USER@HOST:PORT/DATABASE, without a password" "events" "kafka://HOST:PORT" "blobs" "s3://BUCKET/PREFIX" "index" "weaviate://HOST" "cache" "redis://HOST" }}
-{{- range $store, $form := $wanted }}
+{{- $forms := include "ragmesh.urlForms" . | fromYaml }}
+{{- range $store, $form := omit (include "ragmesh.urls" . | fromYaml) "backup" }}
 {{- $url := (index $v $store).url | default "" }}
 {{- if eq $v.mode "distributed" }}
 {{- if not (regexMatch $form $url) }}
@@ -46,12 +45,15 @@ is told at once.
 {{- if and (eq $v.events.mechanism "PLAIN") $v.events.username (not $v.events.tls) (not $v.events.caSecret) }}
 - "events.mechanism PLAIN sends the password as it is: set events.tls or events.caSecret, or choose SCRAM-SHA-512"
 {{- end }}
-{{- if and $v.backup.enabled (not (regexMatch "^(s3|gs|az)://.+" $v.backup.url)) }}
+{{- if and $v.backup.enabled (not (regexMatch (include "ragmesh.urls" . | fromYaml).backup $v.backup.url)) }}
 - {{ printf "backup.url must be s3://BUCKET/PREFIX; it is %q" $v.backup.url | quote }}
 {{- end }}
-{{- if and $v.backup.enabled (eq (trimSuffix "/" $v.backup.url) (trimSuffix "/" $v.blobs.url)) }}
-- "backup.url is blobs.url: keep backups where what damages the files does not reach them"
+{{- $files := printf "%s/" (trimSuffix "/" $v.blobs.url) }}
+{{- $copies := printf "%s/" (trimSuffix "/" $v.backup.url) }}
+{{- if and $v.backup.enabled (or (hasPrefix $files $copies) (hasPrefix $copies $files)) }}
+- {{ printf "backup.url is %s, and blobs.url is %s: keep backups where what damages the files does not reach them" $v.backup.url $v.blobs.url | quote }}
 {{- end }}
+{{- include "ragmesh.faults.stores" . }}
 {{- else if $v.backup.enabled }}
 - "backup.enabled needs mode: distributed: the volume of mode: embedded is with its one pod; run `ragmesh backup create` in that, as docs/how-to/back-up-and-restore.md says"
 {{- else if and $v.tls.enabled (not $v.operator.enabled) }}
@@ -59,6 +61,49 @@ is told at once.
 {{- end }}
 {{- if and $v.tls.enabled $v.tls.certManager.enabled (not $v.tls.certManager.issuerRef.name) }}
 - "tls.certManager.issuerRef.name is missing: name the issuer of cert-manager that signs the certificates of the services"
+{{- end }}
+{{- end -}}
+
+{{/* What URLs of servers look like, as the processes have it that read them. */}}
+{{- define "ragmesh.urls" -}}
+catalog: "^postgresql[+]asyncpg://[^/@:?#]+@[^/?#]+/[^/?#]+$"
+events: "^kafka://[^\\s/,@]+:[0-9]{1,5}(,[^\\s/,@]+:[0-9]{1,5})*(/[A-Za-z0-9._-]{0,100})?$"
+blobs: "^(s3|gs|az)://[a-zA-Z0-9._-]+(/[^?#]*)?$"
+backup: "^(s3|gs|az)://[a-zA-Z0-9._-]+(/[^?#]*)?$"
+index: "^weaviate://(\\[[0-9A-Fa-f:.]+\\]|[^\\s:/?#@]+)(:[0-9]{1,5}){0,2}/?$"
+cache: "^(memory://|rediss?://([^\\s:@/]+@)?[^\\s:@/]+(:[0-9]{1,5})?(/[0-9]{0,3})?)$"
+{{- end -}}
+
+{{- define "ragmesh.urlForms" -}}
+catalog: postgresql+asyncpg://USER@HOST:PORT/DATABASE, without a password
+events: kafka://HOST:PORT
+blobs: s3://BUCKET/PREFIX
+index: weaviate://HOST
+cache: redis://HOST
+{{- end -}}
+
+{{/* What is said of a server and could not come true. */}}
+{{- define "ragmesh.faults.stores" -}}
+{{- $v := .Values -}}
+{{- range $place, $endpoint := dict "blobs.endpoint" $v.blobs.endpoint "backup.endpoint" $v.backup.endpoint }}
+{{- if and $endpoint (not (regexMatch "^https?://[^\\s/]+/?$" $endpoint)) }}
+- {{ printf "%s must be http://HOST:PORT or https://HOST; it is %q" $place $endpoint | quote }}
+{{- end }}
+{{- end }}
+{{- range $store := list "blobs" "backup" }}
+{{- $place := index $v $store }}
+{{- if and $place.existingSecret $place.url (not (hasPrefix "s3://" $place.url)) }}
+- {{ printf "%s.existingSecret holds an access key of S3, and %s.url is %s: leave it out, and have the service account or extraEnvFrom of indexing and indexer prove who they are" $store $store $place.url | quote }}
+{{- end }}
+{{- end }}
+{{- if and (eq $v.catalog.tls "off") (or $v.catalog.caSecret $v.catalog.clientCertificateSecret) }}
+- "catalog.tls is off, and catalog.caSecret or catalog.clientCertificateSecret has certificates: leave catalog.tls out, or them"
+{{- end }}
+{{- if and $v.index.caSecret (not $v.index.tls) }}
+- "index.caSecret says what Weaviate's certificate comes from, and index.tls is off: set index.tls"
+{{- end }}
+{{- if and $v.cache.caSecret (not (hasPrefix "rediss://" $v.cache.url)) }}
+- "cache.caSecret says what Redis's certificate comes from, and cache.url is not encrypted: begin it with rediss://"
 {{- end }}
 {{- end -}}
 
@@ -96,8 +141,18 @@ cache.redis.prefix: is the value cache.prefix
 {{- define "ragmesh.faults.settings" -}}
 {{- $root := . -}}
 {{- $places := dict "settings" (.Values.settings | default dict) "workload.settings" (.Values.workload.settings | default dict) -}}
-{{- range $name := keys (include "ragmesh.table" . | fromYaml) | sortAlpha -}}
-{{- $_ := set $places (printf "%s.settings" $name) ((index $root.Values $name).settings | default dict) -}}
+{{- range $name, $row := include "ragmesh.table" . | fromYaml -}}
+{{- $own := (index $root.Values $name | default dict).settings | default dict -}}
+{{- $_ := set $places (printf "%s.settings" $name) $own -}}
+{{- range $section, $said := $own -}}
+{{- if not (has $section (concat (include "ragmesh.sectionsOfAll" $root | fromYamlArray) $row.sections)) -}}
+{{- range $field := keys (ternary $said dict (kindIs "map" $said)) | sortAlpha -}}
+{{- if not (has (printf "%s.%s" $section $field) $row.sections) }}
+- {{ printf "%s.settings.%s.%s is read by no process of %s: set it in settings, for whoever reads it" $name $section $field $name | quote }}
+{{- end }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- range $place, $settings := $places -}}
 {{- range $name, $why := include "ragmesh.ownSettings" $root | fromYaml -}}
@@ -205,6 +260,9 @@ cache.redis.prefix: is the value cache.prefix
 
 {{- define "ragmesh.faults.doors" -}}
 {{- $v := .Values -}}
+{{- if eq (int $v.service.httpPort) (int $v.service.grpcPort) }}
+- {{ printf "service.httpPort and service.grpcPort are both %d: REST and gRPC need a port each" (int $v.service.httpPort) | quote }}
+{{- end }}
 {{- if and $v.ingress.enabled (not $v.ingress.hosts) }}
 - "ingress.hosts is empty: name the hosts that REST is reached by"
 {{- end }}

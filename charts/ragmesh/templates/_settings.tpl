@@ -10,8 +10,7 @@ so that a change rolls those pods that it concerns.
 {{- include "ragmesh-common.overlay" (list $said ($values.settings | default dict)) -}}
 {{- $_ := include "ragmesh-common.overlay" (list $known $said) -}}
 {{- $read := dict "data_dir" $known.data_dir -}}
-{{- $always := list "internal" "peers" "identity" "tls" "telemetry" "log" -}}
-{{- range concat $always ($row.sections | default list) -}}
+{{- range concat (include "ragmesh.sectionsOfAll" $root | fromYamlArray) ($row.sections | default list) -}}
 {{- $parts := splitList "." . -}}
 {{- $section := index $known (first $parts) -}}
 {{- if and $section (eq (len $parts) 1) -}}
@@ -21,6 +20,11 @@ so that a change rolls those pods that it concerns.
 {{- end -}}
 {{- end -}}
 {{- toYaml $read -}}
+{{- end -}}
+
+{{/* What every process reads. */}}
+{{- define "ragmesh.sectionsOfAll" -}}
+[internal, peers, identity, tls, telemetry, log]
 {{- end -}}
 
 {{/* Whether a process listens for probes and metrics: one that stands for all, where it is scraped. */}}

@@ -11,6 +11,7 @@ import pytest
 from tools.charts.kinds import of_swagger, strict
 from tools.charts.readme import readme_text
 from tools.charts.schema import schema_of
+from tools.charts.settings import settings_shape
 from tools.charts.values import Value, read_values
 from tools.generate_protos import ToolError
 
@@ -153,3 +154,34 @@ def test_a_kind_of_kubernetes_refuses_what_it_does_not_name() -> None:
 )
 def test_openapi_says_some_things_in_its_own_way(openapi: dict[str, Any], taken: object) -> None:
     assert jsonschema_rs.is_valid(strict(openapi), taken)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"generation": {"min_confidence": 0.4}},
+        {"generation": {"min_confidence": "0.4"}},  # as `helm --set` says it
+        {"retrieval": {"reranker": {"timeout_seconds": 30}}},  # laid over one with a url
+        {"embedding": {"encoders": [{"name": "fast", "kind": "fast"}]}},
+        {"log": {"form": None}},
+    ],
+)
+def test_settings_may_say_a_part_of_what_processes_take(settings: dict[str, Any]) -> None:
+    assert jsonschema_rs.is_valid(settings_shape(), settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"gatway": {}}, "'gatway' was unexpected"),
+        ({"gateway": {"tls": {"certificat_file": "x"}}}, "'certificat_file' was unexpected"),
+        ({"embedding": {"encoders": [{"nme": "fast"}]}}, "'nme' was unexpected"),
+        ({"gateway": {"in_flight": "many"}}, '"many" is not of type "integer"'),
+        ({"log": {"form": "xml"}}, '"xml" is not one of'),
+    ],
+)
+def test_settings_that_no_process_takes_are_refused_by_name(
+    settings: dict[str, Any], said: str
+) -> None:
+    faults = jsonschema_rs.Draft7Validator(settings_shape()).iter_errors(settings)
+    assert said in "; ".join(fault.message for fault in faults)
