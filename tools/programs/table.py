@@ -83,7 +83,7 @@ GROUPS: Mapping[str, tuple[Program, ...]] = MappingProxyType(
             *(KAFKA, WEAVIATE, POSTGRES, REDIS, VERSITYGW, COLLECTOR),
             *(KUBE_APISERVER, KUBECTL, HELM, ETCD),  # for the operator, without a cluster
         ),
-        "charts": (HELM, KUBECONFORM, CYCLONUS, KUBE_SCORE, PROMTOOL, COLLECTOR),
+        "charts": (KUBECTL, HELM, KUBECONFORM, CYCLONUS, KUBE_SCORE, PROMTOOL, COLLECTOR),
         "cluster": (
             *(KUBE_APISERVER, KUBE_CONTROLLER_MANAGER, KUBE_SCHEDULER, KUBELET, KUBE_PROXY),
             *(
