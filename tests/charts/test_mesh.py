@@ -295,3 +295,32 @@ def test_each_pod_is_given_its_own_key_and_no_other() -> None:
         keys = _secret_keys(found["spec"]["template"]["spec"])
         assert {key for key in keys if key.endswith(".key")} == {f"{name}.key"}
         assert "admin.key" not in keys
+
+
+@pytest.mark.parametrize(
+    ("more", "server"),
+    [
+        ((), "127.0.0.1:50051"),
+        (ENCRYPTED[:2], "https://r-ragmesh:50051"),
+        (("tls.door.enabled=true,tls.door.existingSecret=door",), "https://NAME:50051"),
+    ],
+)
+def test_doors_are_called_by_a_name_that_their_certificate_has(
+    more: tuple[str, ...], server: str
+) -> None:
+    notes = noted("distributed", more)
+    assert f"export RAGMESH_SERVER={server}" in notes
+    assert ("RAGMESH_CA_FILE" in notes) is server.startswith("https:")
+    certificates = [one for one in rendered("distributed", more) if one["kind"] == "Certificate"]
+    names = {name for one in certificates for name in one["spec"]["dnsNames"]}
+    assert not certificates or server.split("/")[-1].split(":")[0] in names
+
+
+def noted(shape: str, more: tuple[str, ...]) -> str:
+    """What Helm says after an installation; without a cluster it says nothing."""
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "notes"}}
+    text = "Notes: " + (CHART / "templates" / "NOTES.txt").read_text(encoding="utf-8")
+    told = f"extraObjects={json.dumps([{**body, 'data': {'notes': text}}])}"
+    (notes,) = [one for one in rendered(shape, (*more, told)) if one["kind"] == "ConfigMap"]
+    found: str = notes["data"]["notes"]
+    return found
