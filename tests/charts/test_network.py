@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ragmesh.app.modules import MODULES, TARGETS
+from ragmesh.app.modules.internal import STORES
 from ragmesh.app.settings import INTERNAL_HTTP_PORT, INTERNAL_PORTS
 from tests.charts.rendering import (
     OPERATOR_CHART,
@@ -21,6 +22,7 @@ from tests.charts.rendering import (
     laid_over,
     of_kind,
     pod_of,
+    pods,
     rendered,
     workloads,
     write_manifests,
@@ -32,10 +34,22 @@ pytestmark = pytest.mark.charts
 OPERATOR = Example("operator", OPERATOR_CHART)
 DOORS = (8080, 50051)
 INDEXING = INTERNAL_PORTS["indexing"]
-PORTS = (*DOORS, INTERNAL_HTTP_PORT, *INTERNAL_PORTS.values())
+STORE_PORTS: Mapping[str, tuple[int, ...]] = {
+    "catalog": (5432,),
+    "events": (9093,),
+    "index": (8080, 50051),
+    "cache": (6379,),
+}
+"""Of those servers of the hardened mesh that are pods; files and their copies lie outside."""
+SERVER = "backing/server"
+PORTS = tuple(
+    dict.fromkeys(
+        (*DOORS, INTERNAL_HTTP_PORT, *INTERNAL_PORTS.values(), *sum(STORE_PORTS.values(), ()))
+    )
+)
 STRANGERS = ("ingress/controller", "monitoring/prometheus", "other/somebody", "rag/somebody")
 OPERATORS = ("rag/operator", "other/operator")
-OUTSIDE = (*STRANGERS, *OPERATORS)
+OUTSIDE = (*STRANGERS, *OPERATORS, SERVER)
 Edge = tuple[str, str, int]
 
 
@@ -57,17 +71,14 @@ def mesh_edges() -> set[Edge]:
 
 
 def model(manifests: list[Manifest]) -> Mapping[str, object]:
-    """A pod of each workload, the one of `helm test`, operators and strangers, for cyclonus."""
-    labels = {
-        f"rag/{part}": pod_of(workload)["metadata"]["labels"]
-        for part, workload in workloads(manifests).items()
-    }
-    (tester,) = of_kind(manifests, "Pod")
-    labels["rag/test"] = tester["metadata"]["labels"]
+    """Every pod of a release, operators, strangers and servers, for cyclonus."""
+    found = [pod["metadata"]["labels"] for pod in (*pods(manifests), *asking(manifests))]
+    labels = {f"rag/{own['app.kubernetes.io/component']}": own for own in found}
+    labels[SERVER] = {"server": "any"}
     labels |= {name: {"stranger": name.replace("/", "-")} for name in STRANGERS}
     operator = workloads(rendered(OPERATOR.values, chart=OPERATOR.chart))["operator"]
     labels |= {name: pod_of(operator)["metadata"]["labels"] for name in OPERATORS}
-    pods = [
+    given = [
         {
             "Namespace": name.partition("/")[0],
             "Name": name.partition("/")[2],
@@ -80,14 +91,22 @@ def model(manifests: list[Manifest]) -> Mapping[str, object]:
         }
         for number, (name, own) in enumerate(sorted(labels.items()), start=1)
     ]
-    namespaces = {str(pod["Namespace"]) for pod in pods}
+    namespaces = {str(pod["Namespace"]) for pod in given}
     return {
         "Resources": {
             "Namespaces": {name: {"kubernetes.io/metadata.name": name} for name in namespaces},
-            "Pods": pods,
+            "Pods": given,
         },
         "Probes": [{"Protocol": "TCP", "Port": port} for port in PORTS],
     }
+
+
+def asking(manifests: list[Manifest]) -> Iterator[Manifest]:
+    """Pods that a rollout makes, to ask golden questions."""
+    for template in of_kind(manifests, "AnalysisTemplate"):
+        for metric in template["spec"]["metrics"]:
+            if "job" in metric["provider"]:
+                yield metric["provider"]["job"]["spec"]["template"]
 
 
 def allowed(manifests: list[Manifest], folder: Path) -> set[Edge]:
@@ -130,7 +149,29 @@ def test_pods_reach_whom_the_mesh_says_and_nobody_else(folder: Path) -> None:
         | {("rag/test", "rag/gateway", 50051)}
         | {("monitoring/prometheus", part, INTERNAL_HTTP_PORT) for part in parts}
     )
-    assert {edge[0] for edge in found if edge[1] in OUTSIDE} <= set(OUTSIDE)
+    # Nobody of the mesh calls a stranger.
+    assert {edge[0] for edge in found if edge[1] in OUTSIDE and edge[1] != SERVER} <= set(OUTSIDE)
+
+
+def test_servers_are_reached_by_those_who_keep_things_in_them_and_by_commands_about_them(
+    folder: Path,
+) -> None:
+    kept = {target: set(stores) for target, stores in STORES.items() if target != "all"}
+    kept |= {"migrate": {"catalog"}, "topics": {"events"}, "backup": {"catalog"}}
+    found = allowed(rendered(example("hardened")), folder)
+    assert {edge for edge in found if edge[1] == SERVER and edge[0] not in OUTSIDE} == {
+        (f"rag/{name}", SERVER, port)
+        for name, stores in kept.items()
+        for store in stores
+        for port in STORE_PORTS.get(store, ())
+    }
+
+
+def test_golden_questions_reach_the_doors_and_nobody_comes_to_who_asks_them(folder: Path) -> None:
+    found = allowed(rendered(example("argo")), folder)
+    within = {edge for edge in found if edge[1] not in OUTSIDE}
+    asking = "rag/golden-questions"
+    assert {edge for edge in within if asking in edge[:2]} == {(asking, "rag/gateway", 50051)}
 
 
 @pytest.mark.parametrize("name", ["distributed", "argo"])
