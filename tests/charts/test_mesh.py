@@ -47,6 +47,7 @@ SHAPES = {
             "retrieval.settings.retrieval.threads=3,indexing.settings.gateway.file_megabytes=5",
         ),
     ),
+    "embedded, backed up": ("embedded", ("settings.backup.url=s3://copies/mesh",)),
     "distributed, backed up": (
         "distributed",
         ("backup.enabled=true,backup.url=s3://copies/mesh,backup.existingSecret=copies",),
@@ -324,3 +325,8 @@ def noted(shape: str, more: tuple[str, ...]) -> str:
     (notes,) = [one for one in rendered(shape, (*more, told)) if one["kind"] == "ConfigMap"]
     found: str = notes["data"]["notes"]
     return found
+
+
+def test_one_process_is_told_where_its_backups_go() -> None:
+    told = yaml.safe_load(settings_files("embedded, backed up")["embedded"])
+    assert told["backup"] == {"url": "s3://copies/mesh"}

@@ -73,6 +73,15 @@ def test_an_autoscaler_points_at_the_kind_that_runs_the_service(argo: list[Manif
     assert target["apiVersion"] == "argoproj.io/v1alpha1"
 
 
+def test_as_many_new_pods_start_at_once_as_is_said_of_the_service() -> None:
+    argo = rendered(laid_over(example("argo"), {"indexing": {"maxSurge": 2}}))
+    surges = {
+        name: rollout(argo, name)["strategy"]["canary"]["maxSurge"]
+        for name in ("indexing", "indexer")
+    }
+    assert surges == {"indexing": 2, "indexer": 1}
+
+
 def test_new_pods_are_judged_only_after_callers_have_turned_to_them(argo: list[Manifest]) -> None:
     steps = rollout(argo, "retrieval")["strategy"]["canary"]["steps"]
     kinds = [next(iter(step)) for step in steps]

@@ -7,7 +7,7 @@ another's. Configuration, Services, NetworkPolicies and what rolls when all foll
 embedded:
   target: all
   listens: {http: 8080, grpc: 50051}
-  sections: [gateway, embedding, retrieval, generation, cache, indexing, catalog, events, blobs, index]
+  sections: [gateway, embedding, retrieval, generation, cache, indexing, catalog, events, blobs, index, backup]
 gateway:
   target: gateway
   listens: {http: 8080, grpc: 50051}

@@ -68,7 +68,7 @@ strategy:
   {{- if eq $strategy "canary" }}
   canary:
     maxUnavailable: 0
-    maxSurge: 1
+    maxSurge: {{ .values.maxSurge }}
     steps:
       {{- range $rollout.canary.weights }}
       - setWeight: {{ . | int }}
