@@ -253,18 +253,6 @@ def test_every_workload_is_told_of_those_servers_that_its_target_uses() -> None:
             assert told == set(STORES.get(name, {}))
 
 
-def test_a_pod_has_longer_to_end_than_what_is_under_way_may_take() -> None:
-    for name, found in workloads("distributed").items():
-        pod = found["spec"]["template"]["spec"]
-        internal = yaml.safe_load(settings_files("distributed")[name])["internal"]
-        pause = pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
-        doors = 2 if name == "gateway" else 1
-        taken = pause + internal["drain_seconds"] + doors * internal["grace_seconds"]
-        assert taken + 10 < pod["terminationGracePeriodSeconds"]
-        # A stream lasts as long as a question may.
-        assert internal["grace_seconds"] > Settings().gateway.question_seconds
-
-
 @pytest.mark.parametrize(
     ("change", "rolled"),
     [
@@ -280,7 +268,7 @@ def test_a_pod_has_longer_to_end_than_what_is_under_way_may_take() -> None:
         ("service.type=LoadBalancer", set()),
     ],
 )
-def test_a_change_renews_the_pods_that_it_concerns_and_no_others(
+def test_a_change_renews_the_pods_that_it_concerns_and_no_others(  # PD-9
     change: str, rolled: set[str]
 ) -> None:
     before, after = workloads("distributed"), workloads("distributed", (change,))
@@ -315,6 +303,22 @@ def test_doors_are_called_by_a_name_that_their_certificate_has(
     certificates = [one for one in rendered("distributed", more) if one["kind"] == "Certificate"]
     names = {name for one in certificates for name in one["spec"]["dnsNames"]}
     assert not certificates or server.split("/")[-1].split(":")[0] in names
+
+
+@pytest.mark.parametrize(
+    ("more", "is_told"),
+    [
+        ((), False),
+        (("prometheusRule.enabled=true",), True),
+        (("rollout.provider=argo",), True),
+        (("rollout.provider=argo", "networkPolicy.metricsFrom[0].podSelector.a=b"), False),
+        (("rollout.provider=argo", "workload.serviceMonitor.enabled=true"), False),
+    ],
+)
+def test_who_asks_prometheus_is_told_when_it_may_not_scrape(
+    more: tuple[str, ...], is_told: bool
+) -> None:
+    assert ("let nobody scrape the pods" in noted("distributed", more)) is is_told
 
 
 def noted(shape: str, more: tuple[str, ...]) -> str:

@@ -149,17 +149,11 @@ def test_a_pod_that_ends_has_time_for_its_longest_stream(name: str) -> None:  # 
         spec = pod_of(workload)["spec"]
         told = settings_of(manifests, part)["internal"]
         pre_stop = main_container(pod_of(workload))["lifecycle"]["preStop"]["sleep"]["seconds"]
-        needed = pre_stop + told["drain_seconds"] + told["grace_seconds"]
-        assert needed < spec["terminationGracePeriodSeconds"], part
+        doors = 2 if part == "gateway" else 1
+        needed = pre_stop + told["drain_seconds"] + doors * told["grace_seconds"]
+        assert needed + 10 < spec["terminationGracePeriodSeconds"], part
+        # A stream lasts as long as a question may.
         assert told["grace_seconds"] > Settings().gateway.question_seconds
-
-
-def test_a_changed_setting_rolls_just_the_pods_that_read_it() -> None:  # PD-9
-    base = example("distributed")
-    changed = laid_over(base, {"settings": {"generation": {"min_confidence": 0.4}}})
-    before, after = workloads(rendered(base)), workloads(rendered(changed))
-    rolled = {part for part in before if pod_of(before[part]) != pod_of(after[part])}
-    assert rolled == {"generation"}
 
 
 @pytest.mark.parametrize("name", ["distributed", "argo"])

@@ -110,6 +110,22 @@ spec:
 {{- end -}}
 {{- end -}}
 
+{{/* Whom pods may reach that nobody calls: a dictionary of root, component, name, egress, and maybe annotations. */}}
+{{- define "ragmesh-common.egressPolicy" -}}
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  {{- include "ragmesh-common.metadata" . | nindent 2 }}
+spec:
+  podSelector:
+    matchLabels:
+      {{- include "ragmesh-common.selector" . | nindent 6 }}
+  policyTypes: [Ingress, Egress]
+  ingress: []
+  egress:
+    {{- .egress | nindent 4 }}
+{{- end -}}
+
 {{- define "ragmesh-common.serviceMonitor" -}}
 {{- $monitor := .workload.values.serviceMonitor -}}
 {{- if $monitor.enabled -}}

@@ -65,17 +65,7 @@ spec:
       {{- include "ragmesh-common.volumes" $given | nindent 6 }}
 {{- if $root.Values.networkPolicy.enabled }}
 ---
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata:
-  {{- include "ragmesh-common.metadata" (dict "root" $root "component" $workload.component "name" $workload.name "annotations" (dict "helm.sh/hook" "pre-install,pre-upgrade,pre-rollback" "helm.sh/hook-weight" (toString (sub .weight 1)) "helm.sh/hook-delete-policy" "before-hook-creation,hook-succeeded,hook-failed")) | nindent 2 }}
-spec:
-  podSelector:
-    matchLabels:
-      {{- include "ragmesh-common.selector" (dict "root" $root "component" $workload.component) | nindent 6 }}
-  policyTypes: [Ingress, Egress]
-  ingress: []
-  egress:
-    {{- toYaml $workload.egress | nindent 4 }}
+{{- $before := dict "helm.sh/hook" "pre-install,pre-upgrade,pre-rollback" "helm.sh/hook-weight" (toString (sub .weight 1)) "helm.sh/hook-delete-policy" "before-hook-creation,hook-succeeded,hook-failed" }}
+{{ include "ragmesh-common.egressPolicy" (dict "root" $root "component" $workload.component "name" $workload.name "annotations" $before "egress" (toYaml $workload.egress)) }}
 {{- end }}
 {{- end -}}

@@ -99,3 +99,12 @@
 {{- else -}}[443]{{- end -}}
 {{- else -}}[]{{- end -}}
 {{- end -}}
+
+{{/* Whether somebody may scrape a pod of the release. */}}
+{{- define "ragmesh.isScraped" -}}
+{{- $root := . -}}
+{{- if or .Values.networkPolicy.metricsFrom (not .Values.networkPolicy.enabled) -}}true{{- end -}}
+{{- range (include "ragmesh.names" . | fromYaml).names -}}
+{{- if (include "ragmesh.values" (list $root .) | fromYaml).serviceMonitor.enabled -}}true{{- end -}}
+{{- end -}}
+{{- end -}}
