@@ -17,6 +17,7 @@ import yaml
 
 from tools.cluster.kubectl import Kubectl
 from tools.generate_protos import ROOT
+from tools.processes import await_condition
 from tools.programs.table import ARGO_KUBECTL, HELM
 
 CHARTS = ROOT / "charts"
@@ -220,7 +221,10 @@ class Door:
     def of_tenant(self, tenant: str) -> Door:
         """The same door, by a key that may do everything in a tenant that is there."""
         body = {"tenant": tenant, "subject": "tests", "roles": ["read", "write", "admin"]}
-        return Door(self.url, self.call("POST", "/keys", body)["secret"])
+        made = Door(self.url, self.call("POST", "/keys", body)["secret"])
+        # The gateway that made it knows it; the others are a moment later.
+        assert await_condition(lambda: all(made.is_let_in() for _ in range(8)), 5)
+        return made
 
     @classmethod
     def of_admin(cls, release: Release, service: str | None = None) -> Door:
@@ -228,6 +232,11 @@ class Door:
         address = release.namespace.address_of(service or release.fullname)
         admin = (release.identity / "admin.key").read_text().strip()
         return cls(f"http://{address}:8080/api/v1", admin)
+
+    def is_let_in(self) -> bool:
+        """Whether the next gateway knows the key; each call may come to another one."""
+        reply = httpx.get(f"{self.url}/collections", headers=self.headers, timeout=10)
+        return reply.status_code != httpx.codes.UNAUTHORIZED
 
     def call(self, method: str, path: str, body: object | None = None) -> dict[str, Any]:
         reply = httpx.request(

@@ -40,6 +40,8 @@ from ragmesh.core.errors import (
 if TYPE_CHECKING:
     from ragmesh.chassis.telemetry.hooks import CallTelemetry
 
+# A server that stops cancels what came to it after its last look: nobody has worked on that.
+_RETRYABLE = [*(CODES[kind].name for kind in Kind if kind.retried), "CANCELLED"]
 INFRASTRUCTURE = "/grpc."
 """What the names of health's and reflection's methods begin with."""
 _log = logging.getLogger(__name__)
@@ -292,7 +294,7 @@ def _service_config(options: ChannelOptions) -> dict[str, Any]:
                     "initialBackoff": "0.05s",
                     "maxBackoff": "1s",
                     "backoffMultiplier": 2,
-                    "retryableStatusCodes": [CODES[kind].name for kind in Kind if kind.retried],
+                    "retryableStatusCodes": _RETRYABLE,
                 },
             }
         ]

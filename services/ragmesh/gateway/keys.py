@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -25,6 +26,8 @@ from ragmesh.gateway.ports import KeySource
 
 STALE_AFTER_SECONDS = 5.0
 """Silence after which no key is believed: one that was revoked meanwhile would get in."""
+IN_FORCE_SECONDS = 2.0
+"""How long the maker of a key waits for it to be known; it is made all the same."""
 _PAUSE_SECONDS = 0.2
 _QUIET_SECONDS = 2.0
 """Silence that is nothing to speak of: servers end streams by the age of their connection."""
@@ -54,6 +57,7 @@ class KnownKeys:
         self._keys: dict[str, _Known] = {}
         self._tenants: dict[str, Tenant] = {}
         self._fresh_at: float | None = None
+        self._heard = asyncio.Event()
 
     def apply(self, batch: KeyBatch) -> None:
         """Take over what changed; a batch after which all is known makes everything fresh."""
@@ -65,6 +69,20 @@ class KnownKeys:
             self._forget(uid)
         if batch.caught_up:
             self._fresh_at = self._clock.monotonic()
+        self._heard.set()
+        self._heard = asyncio.Event()
+
+    async def until_known(self, key_id: str, seconds: float = IN_FORCE_SECONDS) -> None:
+        """Return once this door lets the key in, or when so many seconds have passed.
+
+        Whoever has just been handed a key uses it at once, and must not read that there is none.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                while key_id not in self._keys:
+                    await self._heard.wait()
+        except TimeoutError:
+            _log.warning("a new key is not in force yet", extra={"key_id": key_id})
 
     def tenant(self, uid: str) -> Tenant | None:
         """The tenant with its limits; None = it is not known, or not any more."""

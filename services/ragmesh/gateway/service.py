@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, aclosing, nullcontext
 from dataclasses import dataclass, field
 
@@ -55,6 +55,10 @@ def _unlimited(timeout_seconds: float) -> AbstractContextManager[object]:  # noq
     return nullcontext()
 
 
+async def _at_once(_key_id: str) -> None:
+    """Nobody follows keys."""
+
+
 @dataclass(frozen=True, slots=True)
 class GatewayService:
     """Answers questions, takes documents in and shows what there is."""
@@ -79,6 +83,8 @@ class GatewayService:
     """What is being answered now."""
     books: Books = field(default_factory=NoBooks)
     """What was used and shown."""
+    in_force: Callable[[str], Awaitable[None]] = _at_once
+    """Returns once the doors know a key that was just made."""
     reranker: str = ""
     """What decides how hits are reordered, "" for nothing; a part of the keys of what is cached."""
 
@@ -178,9 +184,11 @@ class GatewayService:
         return await Following(self.catalog).settle(caller, outcomes, seconds=seconds)
 
     async def create_key(self, caller: Caller, new: NewKey) -> tuple[ApiKey, str]:
-        """A new key and its secret, which nobody keeps."""
+        """A new key and its secret, which nobody keeps; it is in force at this door."""
         minted = mint_key()
-        return await self.catalog.create_key(caller, new, minted.digest), minted.text
+        key = await self.catalog.create_key(caller, new, minted.digest)
+        await self.in_force(key.key_id)
+        return key, minted.text
 
     async def rotate_key(
         self, caller: Caller, key_id: str, *, overlap_seconds: int
@@ -190,6 +198,7 @@ class GatewayService:
         key = await self.catalog.rotate_key(
             caller, key_id, minted.digest, overlap_seconds=overlap_seconds
         )
+        await self.in_force(key.key_id)
         return key, minted.text
 
     def watch_job(

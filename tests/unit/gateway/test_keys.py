@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -105,6 +105,21 @@ async def test_a_key_is_its_user(door: Door) -> None:
     assert (principal.roles, principal.key_id) == (frozenset({"write"}), key_id)
     assert door.identity.identify([f"bearer  {text} "]) == principal
     assert text not in repr(door.known.__dict__)
+
+
+async def test_a_key_is_in_force_once_its_maker_has_it(door: Door) -> None:
+    service = replace(door.mesh.service(), in_force=door.known.until_known)
+    key, made = await service.create_key(KEEPER, NewKey("default", "anna", roles=("read",)))
+    assert door.identify(made).subject == "anna"
+    _, rotated = await service.rotate_key(KEEPER, key.key_id, overlap_seconds=60)
+    assert door.identify(rotated).subject == "anna"
+
+
+async def test_a_key_is_handed_out_also_where_it_is_not_heard_of_in_time(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    await KnownKeys(door.clock).until_known("away", seconds=0.01)
+    assert [one.__dict__["key_id"] for one in caplog.records] == ["away"]
 
 
 async def test_no_key_and_what_is_none_are_told_apart(door: Door) -> None:

@@ -119,6 +119,7 @@ async def _service(
         gate=_gate(wiring, known, refusals.saw),
         spans=wiring.telemetry.stages("gateway"),
         apart=apart,
+        in_force=known.until_known,
         reranker=wiring.settings.retrieval.reranker_digest,
         books=books,
     )
