@@ -14,7 +14,7 @@ from ragmesh.chassis.events.facts import DocumentChanged
 from ragmesh.chassis.events.port import Delivery
 from ragmesh.chassis.events.retrying import is_defect, reason_of
 from ragmesh.core.documents import Failure
-from ragmesh.core.errors import RagmeshError, SupersededError
+from ragmesh.core.errors import EncoderNotFoundError, RagmeshError, SupersededError
 from ragmesh.indexing.ports import WorkLedger
 from ragmesh.indexing.records import Task, Work
 from ragmesh.indexing.writing import Writing
@@ -42,7 +42,7 @@ class Follower:
             except SupersededError:
                 continue
             except RagmeshError as error:
-                await self._fail(work, error, is_final=not error.kind.transient)
+                await self._fail(work, error, is_final=not _passes(error))
             except Exception as error:  # kept with the version, or raised for another attempt
                 if not delivery.is_last_chance:
                     raise
@@ -70,3 +70,8 @@ class Follower:
             exc_info=error if is_bug else None,
         )
         await self.ledger.fail_follower(work, Failure(reason_of(error), message), is_final=is_final)
+
+
+def _passes(error: RagmeshError) -> bool:
+    """Whether it may be well later: a new encoder is not known to all of embedding at once."""
+    return error.kind.transient or isinstance(error, EncoderNotFoundError)

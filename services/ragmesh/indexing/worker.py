@@ -23,6 +23,7 @@ from ragmesh.chassis.telemetry.current import current_traceparent
 from ragmesh.core.answers import Invalidation
 from ragmesh.core.documents import Failure
 from ragmesh.core.errors import (
+    EncoderNotFoundError,
     IndexVersionGoneError,
     JobCancelledError,
     RagmeshError,
@@ -44,6 +45,9 @@ _log = logging.getLogger(__name__)
 _MOST_TURNS = 20
 """How often one event reads anew because something newer was wanted meanwhile."""
 _INVALIDATIONS_IN_FLIGHT = 16
+_ENCODER_ATTEMPTS = 10
+"""While embedding is renewed, those of its processes that go do not know a new encoder: for some
+two minutes it is asked for again, before the document fails."""
 
 
 class _Board:
@@ -169,6 +173,10 @@ class Indexer:
         except IndexVersionGoneError as error:
             # Not there yet, or not any more: the reconciler makes it, or the work is gone.
             raise UnavailableError("the index does not know the index version") from error
+        except EncoderNotFoundError as error:
+            if delivery.attempt < _ENCODER_ATTEMPTS:
+                raise UnavailableError("embedding does not know the encoder yet") from error
+            await self._fail(work, error, delivery)
         except Exception as error:  # given up with a reason, or raised for another attempt
             if not _is_final(error, delivery):
                 raise

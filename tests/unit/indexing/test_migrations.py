@@ -18,6 +18,7 @@ from ragmesh.core.errors import (
     EncoderNotFoundError,
     IndexVersionGoneError,
     MigrationCommandRefusedError,
+    RagmeshError,
     UnavailableError,
 )
 from ragmesh.core.migrations import (
@@ -177,17 +178,24 @@ async def candidate_of(made: Changing) -> str:
     return next(uid for uid in versions if uid != route.index_version_uid)
 
 
-async def test_a_candidate_whose_encoder_is_away_delays_no_upload(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "failure",
+    [UnavailableError("the encoder is away"), EncoderNotFoundError("not everywhere yet")],
+    ids=["away", "not known yet"],
+)
+async def test_a_candidate_whose_encoder_is_away_delays_no_upload(
+    tmp_path: Path, failure: RagmeshError
+) -> None:
     async with small(tmp_path) as made:
         encoder = made.embedders.embedders[NEW].encoder
-        encoder.failure = UnavailableError("the encoder is away")
+        encoder.failure = failure
         await made.want(NEW, FAST)
         await made.turn()
         accepted = await made.upload("late", text_of("walrus"))
         stuck = await made.turn()
         assert (await made.job(accepted)).state is JobState.SUCCEEDED
         assert (await made.search("the walrus room")).hits[0].document_id == "late"
-        assert (stuck.phase, stuck.reason) == (MigrationPhase.BACKFILLING, "UNAVAILABLE")
+        assert (stuck.phase, stuck.reason) == (MigrationPhase.BACKFILLING, failure.reason)
         encoder.failure = None
         done = await made.until(MigrationPhase.SOAKING, seconds=10.0)
     assert done.documents == 4

@@ -27,6 +27,7 @@ from ragmesh.core.documents import (
 )
 from ragmesh.core.errors import (
     DocumentNotFoundError,
+    EncoderNotFoundError,
     EncryptedFileError,
     StoreDamagedError,
     UnavailableError,
@@ -400,6 +401,35 @@ async def test_an_index_that_does_not_know_the_version_yet_is_waited_for(tmp_pat
         with pytest.raises(UnavailableError):
             await made.indexer.handle(delivery)
         assert (await made.job(accepted)).state is JobState.RUNNING
+
+
+async def test_an_encoder_that_not_all_of_embedding_knows_yet_is_asked_for_again(
+    tmp_path: Path,
+) -> None:
+    async with pipeline(tmp_path) as made:
+        accepted = await made.upload()
+        (delivery,) = await made.events()
+        made.fuse.errors["embed_passages"] = [EncoderNotFoundError("no encoder is named 'new'")]
+        with pytest.raises(UnavailableError):
+            await made.indexer.handle(delivery)
+        assert (await made.job(accepted)).state is JobState.RUNNING
+        await made.indexer.handle(replace(delivery, attempt=2))
+        assert (await made.job(accepted)).state is JobState.SUCCEEDED
+
+
+async def test_an_encoder_that_is_gone_for_good_fails_the_document_in_the_end(
+    tmp_path: Path,
+) -> None:
+    async with pipeline(tmp_path) as made:
+        accepted = await made.upload()
+        (delivery,) = await made.events()
+        gone = EncoderNotFoundError("no encoder is named 'gone'")
+        made.fuse.errors["embed_passages"] = [gone]
+        await made.indexer.handle(replace(delivery, attempt=10))
+        job = await made.job(accepted)
+        assert job.state is JobState.FAILED
+        assert job.error is not None
+        assert job.error.reason == "ENCODER_NOT_FOUND"
 
 
 async def test_an_event_of_a_deleted_collection_is_done_at_once(tmp_path: Path) -> None:
