@@ -72,6 +72,16 @@ def make_schemas(made: Path) -> None:
             (folder / name).write_text(json.dumps(schema), encoding="utf-8")
 
 
+def fetch_definition(name: str) -> str:
+    """The manifest of others' custom resource, by the name of its file, as they publish it."""
+    for pin in _pins()["resources"]:
+        for file in pin["files"]:
+            if Path(file).name == name:
+                manifest: Path = _downloaded(pin) / file
+                return manifest.read_text(encoding="utf-8")
+    raise ToolError(f"{MODULES.name} names no {name}")
+
+
 def _pins() -> Any:
     return yaml.safe_load(MODULES.read_text(encoding="utf-8"))
 
