@@ -263,6 +263,11 @@ MEANINGS: dict[str, tuple[str, dict[str, Any], str]] = {
         {"rollout": {"canary": {"weights": [5, 50]}}},
         "rollout.canary.weights begins with 5",
     ),
+    "no share": (
+        "argo",
+        {"rollout": {"canary": {"weights": None}}},
+        "rollout.canary.weights is empty",
+    ),
     "shares that shrink": (
         "argo",
         {"rollout": {"canary": {"weights": [50, 40]}}},

@@ -76,6 +76,24 @@ def test_rendering_again_changes_no_byte(example_of_any: Example) -> None:
     assert ran.stdout == rendered_text(one.values, chart=one.chart)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--is-upgrade",),
+        ("--kube-version", supported_versions()[0]),
+        ("--kube-version", supported_versions()[-1]),
+        ("--api-versions", "argoproj.io/v1alpha1/Rollout,keda.sh/v1alpha1/ScaledObject"),
+    ],
+    ids=lambda options: " ".join(options),
+)
+def test_neither_an_upgrade_nor_what_a_cluster_has_changes_a_byte(  # HM-7, HM-9
+    example_of_any: Example, options: tuple[str, ...]
+) -> None:
+    one = example_of_any
+    again = rendered_text(one.values, *options, chart=one.chart)
+    assert again == rendered_text(one.values, chart=one.chart)
+
+
 def test_helm_finds_nothing_to_say(example_of_any: Example) -> None:
     ran = subprocess.run(
         [HELM.fetch(), "lint", "--strict", example_of_any.chart, "--values", example_of_any.path],

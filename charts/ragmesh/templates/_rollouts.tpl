@@ -106,8 +106,12 @@ strategy:
 {{- if eq (get $rollout.services "indexer") "blueGreen" }}
 - "rollout.services.indexer is blueGreen, and new indexers take events as soon as they run, promoted or not: set canary or none"
 {{- end }}
+{{- $weights := $rollout.canary.weights | default list -}}
+{{- if not $weights }}
+- "rollout.canary.weights is empty, and a canary has to begin with some share of the calls: name one, such as [34]"
+{{- end }}
 {{- $before := 0 -}}
-{{- range $rollout.canary.weights }}
+{{- range $weights }}
 {{- if le (int .) $before }}
 - {{ printf "rollout.canary.weights has %d after %d: each must be more than the one before" (int .) $before | quote }}
 {{- end }}
@@ -120,8 +124,8 @@ strategy:
 {{- $share := div 100 (add1 $replicas) }}
 {{- if lt $replicas 2 }}
 - {{ printf "a canary of %s with %d replica would be all of it: run two, or set rollout.services.%s to blueGreen or none" $name $replicas $name | quote }}
-{{- else if lt (int (first $rollout.canary.weights)) (int $share) }}
-- {{ printf "rollout.canary.weights begins with %d, and without a router one new pod of %s beside %d takes %d percent of the calls: begin with more, or run more replicas" (int (first $rollout.canary.weights)) $name $replicas (int $share) | quote }}
+{{- else if and $weights (lt (int (first $weights)) (int $share)) }}
+- {{ printf "rollout.canary.weights begins with %d, and without a router one new pod of %s beside %d takes %d percent of the calls: begin with more, or run more replicas" (int (first $weights)) $name $replicas (int $share) | quote }}
 {{- end }}
 {{- end }}
 {{- end }}
