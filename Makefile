@@ -120,7 +120,7 @@ test-charts: setup ## Check charts, alerts, dashboards and collectors without a 
 	$(BIN)/pytest -q -m charts tests/charts
 
 .PHONY: check
-check: lint types arch verify test test-clients test-charts test-servers test-faults ## Run everything CI runs (needs npm, and root for tools that are missing)
+check: lint types arch verify test test-clients test-charts test-servers test-faults test-cluster ## Run everything CI runs (needs npm, and root for tools that are missing)
 
 ##@ Measure
 
@@ -167,8 +167,9 @@ generate: $(READY) ## Make services/ragmesh/api from protos/, the blocking clien
 	$(BIN)/python tools/generate_resources.py
 
 .PHONY: baseline
-baseline: $(READY) ## Keep the contracts as those of the release in pyproject.toml, never to be broken (needs npm)
+baseline: $(READY) ## Keep the contracts, and the charts as packages, as those of the release in pyproject.toml (needs npm)
 	$(BIN)/python tools/generate_protos.py --release
+	$(BIN)/python -m tools.charts.releasing
 
 .PHONY: docs
 docs: $(READY) ## Make the generated pages of docs/reference from the code, and what follows from values.yaml of charts

@@ -92,6 +92,13 @@ def version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split("."))
 
 
+def project_version() -> str:
+    """What pyproject.toml says."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        number: str = tomllib.load(file)["project"]["version"]
+    return number
+
+
 def refuse_broken() -> None:
     """Refuses contracts that clients of the last release would not understand."""
     released = last_release(RELEASED)
@@ -101,8 +108,7 @@ def refuse_broken() -> None:
 
 def release() -> None:
     """Keeps today's contracts as those of the project's version; a release is kept only once."""
-    with (ROOT / "pyproject.toml").open("rb") as file:
-        number = tomllib.load(file)["project"]["version"]
+    number = project_version()
     version(number)
     image = RELEASED / f"{number}.binpb"
     if image.exists():

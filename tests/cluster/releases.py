@@ -126,6 +126,8 @@ class Release:
     image: str
     identity: Path
     chart: str = "ragmesh"
+    package: Path | None = None
+    """The chart as it was released; None = as it is here."""
 
     @property
     def fullname(self) -> str:
@@ -193,7 +195,7 @@ class Release:
             *(
                 verb,
                 self.name,
-                str(CHARTS / self.chart),
+                str(self.package or CHARTS / self.chart),
                 "--values=-",
                 "--wait",
                 f"--timeout={seconds}s",
