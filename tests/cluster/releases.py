@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +77,15 @@ class Namespace:
         selector = f"app.kubernetes.io/component={component}"
         items = self.kubectl.read("pods", "-n", self.name, f"--selector={selector}")["items"]
         return [one for one in items if "deletionTimestamp" not in one["metadata"]]
+
+    def await_leaving(self, seconds: float = 60) -> None:
+        """Return when all pods that were about to end are gone."""
+
+        def is_none_leaving() -> bool:
+            items = self.kubectl.read("pods", "-n", self.name)["items"]
+            return all("deletionTimestamp" not in one["metadata"] for one in items)
+
+        assert await_condition(is_none_leaving, seconds)
 
     def behind(self, service: str) -> set[str]:
         """Names of the pods that a Service sends calls to."""
@@ -258,6 +267,16 @@ class Door:
         for name, text in texts.items():
             body = {"document_id": name, "text": text}
             self.call("POST", f"/collections/{collection}/documents?wait=60", body)
+
+    def top(self, collection: str, questions: Iterable[str]) -> list[list[str]]:
+        """The ten chunks that are found first, for each of the questions."""
+        path = f"/collections/{collection}/search"
+        found = [
+            self.call("POST", path, {"query": question, "limit": 10})["hits"]
+            for question in questions
+        ]
+        assert all(found)
+        return [[hit["chunk_id"] for hit in hits] for hits in found]
 
     def upload(self, collection: str, *paths: Path) -> None:
         """Files by their names, indexed."""

@@ -67,7 +67,6 @@ def test_a_killed_pod_costs_two_calls_at_most(
 def test_renewing_all_pods_fails_no_call_and_cuts_no_stream(
     distributed: Release, door: Door, talking: dict[str, object]
 ) -> None:
-    distributed.upgrade(talking)
     heard: list[str] = []
     listener = threading.Thread(target=_listen, args=(door, heard))
     namespace = distributed.namespace
@@ -75,6 +74,8 @@ def test_renewing_all_pods_fails_no_call_and_cuts_no_stream(
         namespace.losses("gateway") as losses,
         steady_load(door, "owls", QUESTIONS) as load,
     ):
+        distributed.upgrade(talking)
+        namespace.await_leaving()  # the stream would be cut with the settings before
         listener.start()
         assert await_condition(lambda: bool(heard), 30), "the stream did not begin"
         distributed.restart_all()
@@ -82,6 +83,23 @@ def test_renewing_all_pods_fails_no_call_and_cuts_no_stream(
         lost = losses()
     assert load.failures == [], (load.failures[:10], lost, namespace.warnings())
     assert heard[-1] == "finish", heard[-3:]
+
+
+# HM-6, between two settings of one version
+def test_going_back_to_the_settings_before_fails_no_call_and_finds_the_same(
+    distributed: Release, door: Door
+) -> None:
+    questions = [QUESTIONS.format(number=number) for number in range(50)]
+    before = door.top("owls", questions)
+    namespace = distributed.namespace
+    with (
+        namespace.losses("gateway") as losses,
+        steady_load(door, "owls", QUESTIONS) as load,
+    ):
+        distributed.helm("rollback", distributed.name, "--wait", "--timeout=240s")
+        lost = losses()
+    assert load.failures == [], (load.failures[:10], lost, namespace.warnings())
+    assert door.top("owls", questions) == before
 
 
 def _listen(door: Door, heard: list[str]) -> None:

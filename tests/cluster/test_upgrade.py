@@ -30,8 +30,6 @@ QUESTIONS = 50
 _PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
 _HEADING = re.compile(r"^##+ (.+)$", re.MULTILINE)
 
-Top = list[list[str]]
-
 
 @pytest.fixture
 def last_image(kubectl: Kubectl) -> str:
@@ -71,17 +69,12 @@ def _fill(door: Door) -> None:
     door.fill("pages", {path.stem: path.read_text(encoding="utf-8") for path in _PAGES})
 
 
-def _top(door: Door) -> Top:
+def _top(door: Door) -> list[list[str]]:
     """The chunks that are found first, for each of the questions."""
     headings = (title for path in _PAGES for title in _HEADING.findall(path.read_text()))
-    path = "/collections/pages/search"
-    found = [
-        door.call("POST", path, {"query": title, "limit": 10})["hits"]
-        for title in islice(headings, QUESTIONS)
-    ]
-    assert len(found) == QUESTIONS
-    assert all(found)
-    return [[hit["chunk_id"] for hit in hits] for hits in found]
+    questions = list(islice(headings, QUESTIONS))
+    assert len(questions) == QUESTIONS
+    return door.top("pages", questions)
 
 
 def _said(release: Release) -> str:
