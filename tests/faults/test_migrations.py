@@ -5,18 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
-from collections import defaultdict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from ragmesh.clients.gateway import GatewayClient, gateway_client
-from ragmesh.core.answers import AskQuery, CacheMode
 from ragmesh.core.documents import NewCollection, Upload
-from ragmesh.core.errors import RagmeshError
 from ragmesh.core.migrations import (
     CanaryStep,
     IndexChange,
@@ -27,6 +21,7 @@ from ragmesh.core.migrations import (
 )
 from ragmesh.core.questions import Question
 from ragmesh.core.search import SearchQuery
+from tests.e2e.audience import attended
 from tests.e2e.meshes import ROOT, running
 
 pytestmark = pytest.mark.faults
@@ -34,76 +29,9 @@ pytestmark = pytest.mark.faults
 COLLECTION = "handbook"
 POLICY = MigrationPolicy(canary=(CanaryStep(50, 3.0),), soak_seconds=3.0)
 HANDBOOK = tuple(sorted((ROOT / "examples" / "handbook").glob("*.md")))
-QUESTIONS = (
-    "Who speaks to journalists?",
-    "What does shore power cost?",
-    "When is fuel taken?",
-    "Who is told of an incident first?",
-)
 ENCODERS = '[{"name": "exact", "kind": "exact"}, {"name": "fast", "kind": "fast"}]'
 LONGEST_SECONDS = 200.0
 KILLS = 5
-
-
-@dataclass
-class Audience:
-    """Who searches and asks all the time, and what they saw."""
-
-    client: GatewayClient
-    answered: int = 0
-    failed: list[str] = field(default_factory=list)
-    versions_of: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    """Index versions whose answers held a chunk; more than one = spaces were mixed."""
-
-    async def search(self, pause: float) -> None:
-        while True:
-            for text in QUESTIONS:
-                query = SearchQuery(COLLECTION, Question.parse(text), limit=5)
-                try:
-                    result = await self.client.search(query)
-                except RagmeshError as error:
-                    self.failed.append(f"{error.reason}: {error}")
-                    continue
-                self.answered += 1
-                assert result.index_version
-                for hit in result.hits:
-                    self.versions_of[hit.chunk_id].add(result.index_version)
-                await asyncio.sleep(pause)
-
-    async def ask(self, pause: float) -> None:
-        while True:
-            for text in QUESTIONS:
-                query = AskQuery(COLLECTION, Question.parse(text), cache=CacheMode.BYPASS)
-                try:
-                    answer = await self.client.ask(query)
-                except RagmeshError as error:
-                    self.failed.append(f"{error.reason}: {error}")
-                    continue
-                self.answered += 1
-                assert answer.index_version
-                for citation in answer.citations:
-                    self.versions_of[citation.chunk_id].add(answer.index_version)
-                await asyncio.sleep(pause)
-
-    @property
-    def mixed(self) -> list[str]:
-        return [chunk for chunk, versions in self.versions_of.items() if len(versions) > 1]
-
-
-@asynccontextmanager
-async def listening(client: GatewayClient) -> AsyncIterator[Audience]:
-    audience = Audience(client)
-    loops = [
-        asyncio.create_task(loop)
-        for loop in (audience.search(0.02), audience.search(0.02), audience.ask(0.1))
-    ]
-    try:
-        yield audience
-    finally:
-        for loop in loops:
-            loop.cancel()
-        ended = await asyncio.gather(*loops, return_exceptions=True)
-    assert all(isinstance(one, asyncio.CancelledError) for one in ended), ended
 
 
 async def fill(client: GatewayClient) -> None:
@@ -137,14 +65,13 @@ async def test_questions_under_load_meet_one_index_each_and_none_fails(tmp_path:
     with running(tmp_path / "data", RAGMESH_EMBEDDING__ENCODERS=ENCODERS) as mesh:
         async with gateway_client(mesh.grpc) as client:
             await fill(client)
-            async with listening(client) as audience:
+            async with attended(client, COLLECTION) as audience:
                 change = IndexChange(encoder="fast", policy=POLICY)
                 await client.want_index(COLLECTION, change)
                 found = await ended(client)
-    print(f"{audience.answered} questions answered")
-    assert audience.failed == []
-    assert audience.mixed == []
-    assert len({version for seen in audience.versions_of.values() for version in seen}) == 2
+    print(f"{audience.answers} in {audience.seconds:.1f} s")
+    audience.assert_nobody_noticed()
+    assert len(audience.answers) == 2
     assert found.flips == 1
 
 
@@ -165,7 +92,9 @@ async def test_a_mesh_that_is_killed_all_the_time_flips_once(tmp_path: Path) -> 
                 if attempt == KILLS:
                     found = await ended(client)
                     result = await client.search(
-                        SearchQuery(COLLECTION, Question.parse(QUESTIONS[0]), limit=1)
+                        SearchQuery(
+                            COLLECTION, Question.parse("Who speaks to journalists?"), limit=1
+                        )
                     )
                     break
                 await asyncio.sleep(draw.uniform(0.1, 2.0))
