@@ -93,6 +93,7 @@ async def test_what_waits_scales_up_to_the_partitions_and_no_further() -> None:
     assert condition(made) == ("True", "Backlog")
 
 
+# AS-1
 async def test_another_scaler_is_left_alone_and_told() -> None:
     workloads = FakeWorkloads(others=("HorizontalPodAutoscaler mine",))
     made = scaler(workloads, FakeBacklog(100_000))

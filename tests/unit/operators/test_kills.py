@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
+import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -14,6 +17,7 @@ from tests.unit.operators.world import World, world
 
 WRITES = 14
 """More than the story has."""
+MOST_SECONDS, MOST_BYTES = 2.0, 400 * 2**20
 
 
 async def story(made: World) -> Key:
@@ -45,6 +49,7 @@ def end(made: World, key: Key) -> dict[str, Any]:
     }
 
 
+# OP-6
 @pytest.mark.parametrize("after", [False, True])
 async def test_an_operator_that_dies_at_any_write_comes_to_the_same_end(after: bool) -> None:
     clean = await world()
@@ -60,6 +65,7 @@ async def test_an_operator_that_dies_at_any_write_comes_to_the_same_end(after: b
         assert len(made.mesh.keys) == 1, at
 
 
+# OP-1
 @settings(max_examples=25, deadline=None)
 @given(looks=st.lists(st.integers(0, 3), min_size=1, max_size=12))
 def test_any_order_and_number_of_looks_comes_to_the_same(looks: list[int]) -> None:
@@ -84,12 +90,26 @@ def test_any_order_and_number_of_looks_comes_to_the_same(looks: list[int]) -> No
     asyncio.run(run())
 
 
-async def test_five_hundred_settled_collections_are_looked_at_without_a_write() -> None:
-    made = await world()
-    keys = [made.cluster.create(f"c{number}", {}) for number in range(500)]
-    for key in keys:
-        await made.look(key)
-    before = made.written
-    for key in keys:
-        await made.look(key)
+# OP-11
+async def test_five_hundred_settled_collections_take_no_write_little_time_and_little_memory() -> (
+    None
+):
+    tracemalloc.start()
+    try:
+        made = await world()
+        keys = [made.cluster.create(f"c{number}", {}) for number in range(500)]
+        for key in keys:
+            await made.look(key)
+        before, seconds = made.written, []
+        for _minute in range(3):
+            for key in keys:
+                began = time.perf_counter()
+                await made.look(key)
+                seconds.append(time.perf_counter() - began)
+            await made.clock.advance(60.0)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
     assert made.written == before
+    assert statistics.quantiles(seconds, n=20)[-1] <= MOST_SECONDS
+    assert most <= MOST_BYTES

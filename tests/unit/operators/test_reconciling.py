@@ -38,6 +38,7 @@ async def test_a_resource_becomes_a_collection_and_says_ready() -> None:
     assert not look.is_moving
 
 
+# OP-5
 async def test_every_condition_is_there_from_the_first_status_on() -> None:
     made = await world()
     made.mesh.error = AWAY
@@ -94,6 +95,7 @@ async def test_a_change_of_the_resource_is_told_with_its_generation() -> None:
     assert look.is_moving
 
 
+# OP-4
 async def test_what_the_mesh_has_otherwise_is_put_right_and_told() -> None:
     made = await world()
     key = made.cluster.create("handbook", {"encoder": "fake"})
@@ -134,6 +136,7 @@ async def test_an_operator_that_slept_changes_nothing() -> None:
     assert found.encoder == "better"
 
 
+# OP-12
 async def test_paused_stops_every_write() -> None:
     made = await world()
     key = made.cluster.create("handbook", {})

@@ -75,6 +75,7 @@ def test_a_burst_drains_and_replicas_go_one_at_a_time() -> None:
     assert all(a - b in (0, 1) for a, b in itertools.pairwise(found))
 
 
+# AS-4
 def test_a_square_wave_takes_away_at_most_twice_in_an_hour() -> None:
     found = simulate(RULE, lambda at: 900 if at % 60 < 30 else 0, done=busy)
     assert changes(found)[1] <= 2
@@ -89,6 +90,7 @@ def test_noise_of_a_fifth_changes_nothing(seed: int) -> None:
     assert set(found) == {5}
 
 
+# AS-5
 def test_nothing_is_known_so_nothing_changes() -> None:
     scale = Scale()
     assert scale.decide(RULE, 3, None).replicas == 3
