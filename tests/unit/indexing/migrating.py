@@ -30,9 +30,10 @@ from ragmesh.indexing.building import Indexing, Neighbours, Places, open_indexin
 from ragmesh.indexing.examining import Examiner
 from ragmesh.indexing.relay import Relay
 from ragmesh.indexing.settings import IndexingSettings
-from ragmesh.indexing.stages import StageLimits, Stages
+from ragmesh.indexing.stages import INDEXER, StageLimits, Stages
 from ragmesh.indexing.worker import Indexer
 from ragmesh.retrieval.follower import HeadsFollower, Patience
+from ragmesh.retrieval.ports import VectorIndex
 from ragmesh.retrieval.service import RetrievalService
 from ragmesh.testing.cache import FakeAnswerCache
 from ragmesh.testing.clocks import ManualClock
@@ -84,7 +85,7 @@ class Changing:
 
     indexing: Indexing
     retrieval: RetrievalService
-    memory: MemoryIndex
+    memory: VectorIndex
     embedders: FakeEmbedders
     cache: FakeAnswerCache
     clock: ManualClock
@@ -157,6 +158,22 @@ class Changing:
                 return found
         raise AssertionError(f"still {found.phase}: {found.reason} {found.message}")
 
+    async def candidate_uid(self) -> str:
+        """Uid of the version that is being built."""
+        route = await self.indexing.service.resolve_route(ADMIN, "docs")
+        found = await self.indexing.ledger.catalog.find_changing(route.collection_uid)
+        assert found is not None
+        return found.state.candidate_uid
+
+    async def plant(self, planted: str) -> None:
+        """Have the candidate in truth hold nothing, or not all, of what it is believed to hold."""
+        while (await self.turn()).percent < 100:
+            pass
+        candidate = await self.candidate_uid()
+        held = await self.retrieval.list_document_digests(INDEXER, candidate, PageRequest())
+        for one in held.items[: None if planted == "empty" else 1]:
+            await self.memory.delete(candidate, one.document_uid, below_revision=9)
+
     async def job(self, accepted: Accepted) -> Job:
         return await self.indexing.service.get_job(ADMIN, accepted.job_id)
 
@@ -208,13 +225,14 @@ async def changing(
     golden: bool = True,
     before: Changing | None = None,
     where: Places | None = None,
+    index: VectorIndex | None = None,
 ) -> AsyncIterator[Changing]:
     """The collection in this folder, published whole in its first index version.
 
     After a restart it works on the index, the log and the clock of `before`. `where` says that its
-    stores are elsewhere.
+    stores are elsewhere, and `index` that its chunks are.
     """
-    clock, memory = ManualClock(), MemoryIndex()
+    clock, memory = ManualClock(), index or MemoryIndex()
     embedders = FakeEmbedders.of(FakeEncoder(OLD), FakeEncoder(NEW), GarbledEncoder(BAD))
     if before is not None:
         clock, memory, embedders = before.clock, before.memory, before.embedders

@@ -160,22 +160,10 @@ async def test_a_candidate_that_lacks_documents_in_truth_is_refused(
     async with small(tmp_path) as made:
         before = await made.want(NEW, FAST)
         await made.turn()
-        while (await made.turn()).percent < 100:
-            pass
-        candidate = await candidate_of(made)
-        held = await made.retrieval.list_document_digests(INDEXER, candidate, PageRequest())
-        for one in held.items[: None if planted == "empty" else 1]:
-            await made.memory.delete(candidate, one.document_uid, below_revision=9)
+        await made.plant(planted)
         after = await made.until(MigrationPhase.FAILED)
     assert after.reason == reason
     assert after.route_epoch == before.route_epoch
-
-
-async def candidate_of(made: Changing) -> str:
-    """Uid of the version that is being built."""
-    versions = await made.memory.list_indexes()
-    route = await made.indexing.service.resolve_route(ADMIN, "docs")
-    return next(uid for uid in versions if uid != route.index_version_uid)
 
 
 @pytest.mark.parametrize(
