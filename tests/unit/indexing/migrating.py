@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ragmesh.chassis.events import Delivery, Event
-from ragmesh.chassis.events.facts import TOPIC_OF
+from ragmesh.chassis.events.facts import DOCUMENTS_CHANGED, TOPIC_OF
 from ragmesh.core.documents import Accepted, Job, NewCollection, Upload, accepted_of
 from ragmesh.core.errors import UnavailableError
 from ragmesh.core.migrations import (
@@ -129,6 +129,18 @@ class Changing:
                     self.again.append(event)
             if len(self.again) == len(waiting):
                 return
+
+    async def work_live(self) -> None:
+        """Relay everything, and handle what is urgent; the rest is slow, and comes with `work`."""
+        while await self.relay.relay_some():
+            pass
+        changes = [one for one in self.log.kept.events if one.topic in TOPIC_OF.values()]
+        waiting, self.handled = changes[self.handled :], len(changes)
+        for event in waiting:
+            if event.topic == DOCUMENTS_CHANGED:
+                await self.indexer.handle(Delivery(event))
+            else:
+                self.again.append(event)
 
     async def want(self, encoder: str, policy: MigrationPolicy | None = QUICK) -> Migration:
         change = IndexChange(encoder=encoder, policy=policy)

@@ -461,7 +461,7 @@ async def test_uploads_that_never_stop_keep_no_index_from_being_changed(tmp_path
             assert hits[0].document_id == f"u{number}"
 
 
-async def test_a_promotion_that_cannot_be_keeps_uploads_for_seconds_only(tmp_path: Path) -> None:
+async def test_a_candidate_that_fails_while_it_is_promoted_delays_no_upload(tmp_path: Path) -> None:
     async with small(tmp_path) as made:
         await made.want(NEW, FAST)
         await made.until(MigrationPhase.CANARY)
@@ -471,11 +471,30 @@ async def test_a_promotion_that_cannot_be_keeps_uploads_for_seconds_only(tmp_pat
         await made.turn()
         await made.until(MigrationPhase.PROMOTING, seconds=6.0)
         accepted = await made.upload("second", text_of("walrus"))
-        await made.turn()
-        assert (await made.job(accepted)).state is JobState.QUEUED
-        assert (await made.turn(seconds=25.0)).phase is MigrationPhase.PROMOTING
+        assert (await made.turn()).phase is MigrationPhase.PROMOTING
         assert (await made.job(accepted)).state is JobState.SUCCEEDED
         encoder.failure = None
+        done = await made.until(MigrationPhase.SOAKING, seconds=10.0)
+    assert (done.documents, done.flips) == (5, 1)
+
+
+async def test_a_promotion_of_a_slow_candidate_keeps_uploads_for_seconds_only(
+    tmp_path: Path,
+) -> None:
+    async with small(tmp_path) as made:
+        await made.want(NEW, replace(FAST, canary=(CanaryStep(50, 600.0),)))
+        await made.until(MigrationPhase.CANARY)
+        await made.upload("first", text_of("heron"))
+        await made.work_live()
+        await made.indexing.migrator.look()  # hands it out to the candidate, where it waits
+        await made.command(MigrationCommand.PROMOTE)
+        accepted = await made.upload("second", text_of("walrus"))
+        await made.work_live()
+        assert (await made.job(accepted)).state is JobState.QUEUED
+        await made.clock.advance(25.0)
+        await made.work_live()
+        assert (await made.migration()).phase is MigrationPhase.PROMOTING
+        assert (await made.job(accepted)).state is JobState.SUCCEEDED
         done = await made.until(MigrationPhase.SOAKING, seconds=10.0)
     assert (done.documents, done.flips) == (5, 1)
 

@@ -17,6 +17,7 @@ from ragmesh.indexing.adapters.catalog.migration_tables import follower_work, in
 from ragmesh.indexing.adapters.catalog.migration_texts import state_of
 from ragmesh.indexing.adapters.catalog.store import Store, batches, rows_of
 from ragmesh.indexing.adapters.catalog.tables import collections, documents, outbox
+from ragmesh.indexing.migration_state import MigrationState
 from ragmesh.indexing.records import Backlog, OutboxRow, Topic, WorkLane
 
 OVERDUE = timedelta(minutes=15)
@@ -37,6 +38,13 @@ _INVALIDATIONS = (
 _PROMOTING = select(index_migrations).where(
     index_migrations.c.settled.is_(False),
     index_migrations.c.phase == MigrationPhase.PROMOTING.value,
+)
+_FAILING = (
+    select(follower_work.c.document_uid)
+    .where(
+        follower_work.c.index_version_uid == bindparam("of_version"), follower_work.c.attempts > 0
+    )
+    .limit(1)
 )
 _MAY_GO = or_(
     outbox.c.index_version_uid != "",
@@ -205,8 +213,15 @@ def _resting(connection: Connection, now: datetime) -> list[str]:
         row["collection_uid"]
         for row in rows_of(connection, _PROMOTING)
         if (now - row["changed_at"]).total_seconds() % _REST_EVERY_SECONDS < _REST_SECONDS
-        and state_of(row).held is None
+        and _draws_level(connection, state_of(row))
     ]
+
+
+def _draws_level(connection: Connection, state: MigrationState) -> bool:
+    """Whether a rest helps: no upload waits for a candidate that is held, or that fails."""
+    if state.held is not None:
+        return False
+    return connection.execute(_FAILING, {"of_version": state.candidate_uid}).first() is None
 
 
 def _by_turns(queues: list[list[Any]]) -> list[Any]:
