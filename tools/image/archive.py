@@ -50,15 +50,25 @@ class Archive:
     def texts(self, wanted: Callable[[str], bool]) -> dict[str, str]:
         """The files whose path is wanted, as the topmost layer has them."""
         found: dict[str, str] = {}
+        for layer, entry in self._walked():
+            path = entry.name.removeprefix("./")
+            if entry.isfile() and wanted(path):
+                content = layer.extractfile(entry)
+                found[path] = content.read().decode() if content else ""
+        return found
+
+    def entries(self) -> Iterator[tarfile.TarInfo]:
+        """All that its layers hold, from the bottom up, also what a later one replaces."""
+        for _, entry in self._walked():
+            yield entry
+
+    def _walked(self) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+        """Each entry in the layer that holds it, whose content can be read until the next."""
         with self._opened() as tar:
             for name in _manifest(tar)["Layers"]:
                 with tarfile.open(fileobj=_member(tar, name), mode="r|*") as layer:
                     for entry in layer:
-                        path = entry.name.removeprefix("./")
-                        if entry.isfile() and wanted(path):
-                            content = layer.extractfile(entry)
-                            found[path] = content.read().decode() if content else ""
-        return found
+                        yield layer, entry
 
     @contextmanager
     def _opened(self) -> Iterator[tarfile.TarFile]:

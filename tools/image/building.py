@@ -13,6 +13,7 @@ from tools.image.archive import Archive
 from tools.image.base import have_debian_base
 from tools.image.builders import Builder
 from tools.image.recipe import NAME, Recipe, context_of
+from tools.image.refusing import refuse_unwanted
 from tools.image.sbom import write_sbom
 from tools.programs.fetching import locked
 
@@ -55,6 +56,7 @@ def have_image(builder: Builder, recipe: Recipe, release: str | None = None) -> 
             builder.build(context, recipe, reference)
         with _whole(image.archive) as archive:
             builder.save(reference, archive)
+            refuse_unwanted(Archive(archive), reference)
             image.sbom.write_text(write_sbom(Archive(archive), reference), encoding="utf-8")
         _forget_oldest()
         return image

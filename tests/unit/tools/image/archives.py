@@ -7,6 +7,7 @@ import io
 import json
 import tarfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 DEBIAN = """\
@@ -49,8 +50,20 @@ PROGRAM = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Runnable:
+    """A file that is run, and what it gives to whoever does."""
+
+    mode: int = 0o755
+    rights: str = ""
+    """Of the kernel, as an extended attribute."""
+
+
+Files = Mapping[str, str | Runnable]
+
+
 def write_archive(
-    path: Path, layers: Sequence[Mapping[str, str]] = (SYSTEM, LIBRARIES, MODEL, PROGRAM)
+    path: Path, layers: Sequence[Files] = (SYSTEM, LIBRARIES, MODEL, PROGRAM)
 ) -> Path:
     """An image of these layers, with an empty step between them as builders leave them."""
     history = [{"created_by": f"COPY {number}"} for number in range(len(layers))]
@@ -69,12 +82,15 @@ def write_archive(
     return path
 
 
-def layer_of(files: Mapping[str, str]) -> bytes:
+def layer_of(files: Files) -> bytes:
     """A layer's bytes."""
     written = io.BytesIO()
     with tarfile.open(fileobj=written, mode="w") as tar:
-        for name, text in files.items():
-            _add(tar, name, text.encode())
+        for name, file in files.items():
+            if isinstance(file, str):
+                _add(tar, name, file.encode())
+            else:
+                _add_runnable(tar, name, file)
     return written.getvalue()
 
 
@@ -87,3 +103,11 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
     entry = tarfile.TarInfo(name)
     entry.size = len(content)
     tar.addfile(entry, io.BytesIO(content))
+
+
+def _add_runnable(tar: tarfile.TarFile, name: str, file: Runnable) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.mode = file.mode
+    if file.rights:
+        entry.pax_headers = {"SCHILY.xattr.security.capability": file.rights}
+    tar.addfile(entry)

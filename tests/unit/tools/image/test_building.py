@@ -6,12 +6,21 @@ import json
 import os
 import re
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from tests.unit.tools.image.archives import write_archive
+from tests.unit.tools.image.archives import (
+    LIBRARIES,
+    MODEL,
+    PROGRAM,
+    SYSTEM,
+    Files,
+    Runnable,
+    write_archive,
+)
 from tools.generate_protos import ROOT, ToolError
 from tools.image import building, recipe
 from tools.image.building import KEPT, Image, have_image
@@ -23,6 +32,7 @@ class MemoryBuilder:
     """Builds nothing and remembers what it was asked for."""
 
     built: list[tuple[str, Recipe]] = field(default_factory=list)
+    layers: Sequence[Files] = (SYSTEM, LIBRARIES, MODEL, PROGRAM)
 
     def has(self, reference: str) -> bool:
         return True
@@ -38,7 +48,7 @@ class MemoryBuilder:
         raise AssertionError("the base is there")
 
     def save(self, reference: str, archive: Path) -> None:
-        write_archive(archive)
+        write_archive(archive, self.layers)
 
 
 @pytest.fixture
@@ -151,6 +161,17 @@ def test_a_build_that_fails_leaves_no_archive(
         have_image(builder, Recipe())
 
     assert not list(tmp_path.rglob("*.tar"))
+
+
+def test_an_image_that_holds_a_compiler_is_refused_and_not_kept(
+    builder: MemoryBuilder, tmp_path: Path
+) -> None:
+    builder.layers = (*builder.layers, {"usr/bin/gcc-12": Runnable()})
+    with pytest.raises(ToolError, match=r"usr/bin/gcc-12: it compiles"):
+        have_image(builder, Recipe())
+
+    assert not list(tmp_path.rglob("*.tar"))
+    assert not list(tmp_path.rglob("*.cdx.json"))
 
 
 def test_archives_that_were_used_last_stay_and_others_go(
