@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from ragmesh.core.callers import Machine
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import RagmeshError
 from ragmesh.core.migrations import GoldenQuestions
@@ -17,7 +18,6 @@ from ragmesh.evaluation.results import Evaluation, QuestionResult, unmeasured
 from ragmesh.evaluation.scoring import score_ranking
 from ragmesh.indexing.ports import ChunkIndex
 from ragmesh.indexing.records import IndexVersion
-from ragmesh.indexing.stages import INDEXER
 
 DOCUMENTS = 10
 """Places of a ranking that are looked at."""
@@ -26,6 +26,8 @@ WRONG_IDS = "most likely the questions name ids that the documents of the collec
 _CHUNKS = 50
 """Hits that are asked for: a document may hold several."""
 _PROGRAM = "indexing"
+_INDEXING = Machine("indexing")
+"""Who asks: an indexer, in whose name all else is done with an index, may not."""
 _HALF_BLIND = frozenset(
     {"STALE_HEADS", "INDEX_INCOMPLETE", "EMBEDDING_UNAVAILABLE", "RERANK_SKIPPED"}
 )
@@ -92,7 +94,7 @@ class Asker:
     async def _ask(self, version: IndexVersion, golden: GoldenQuestion) -> QuestionResult:
         query = RetrieveQuery(version.uid, version.collection_uid, golden.question, limit=_CHUNKS)
         try:
-            found = await self.index.retrieve(INDEXER, query)
+            found = await self.index.retrieve(_INDEXING, query)
         except RagmeshError as error:
             return unmeasured(golden, error.reason)
         half_blind = _HALF_BLIND.intersection(found.degraded)

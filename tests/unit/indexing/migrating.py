@@ -42,6 +42,7 @@ from ragmesh.testing.events import MemoryEventLog
 from ragmesh.testing.memory_index import MemoryIndex
 from ragmesh.testing.migrations import FakeEmbedders, GarbledEncoder, golden_lines
 from ragmesh.testing.reading import FakeReader
+from tests.unit.indexing.guarded import Guarded
 from tests.unit.indexing.world import ADMIN, places
 
 OLD, NEW, BAD = "old", "new", "bad"
@@ -106,7 +107,7 @@ class Changing:
             self.clock,
             StageLimits(),
         )
-        self.indexer = Indexer(ledger, self.retrieval, stages)
+        self.indexer = Indexer(ledger, Guarded(self.retrieval), stages)
 
     async def upload(self, document_id: str, text: str) -> Accepted:
         (outcome,) = await self.indexing.service.create_documents(
@@ -251,11 +252,11 @@ async def changing(
     retrieval = RetrievalService(
         embedders, memory, HeadsFollower(memory, clock, Patience(stale_after_seconds=1e9)), clock
     )
-    cache = FakeAnswerCache()
+    guarded, cache = Guarded(retrieval), FakeAnswerCache()
     settings = IndexingSettings()
     async with (
         open_indexing(
-            where or places(folder), Neighbours(embedders, retrieval, cache), settings, clock
+            where or places(folder), Neighbours(embedders, guarded, cache), settings, clock
         ) as indexing,
         asyncio.TaskGroup() as tasks,
     ):
