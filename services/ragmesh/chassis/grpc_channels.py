@@ -28,11 +28,10 @@ from ragmesh.chassis.requests import (
     remaining_seconds,
 )
 from ragmesh.chassis.silence import Silence
-from ragmesh.chassis.wire import CODES, from_rpc_error
+from ragmesh.chassis.wire import CODES, DETAILS_KEY, from_rpc_error
 from ragmesh.core.errors import (
     DeadlineError,
     Kind,
-    PeerUnavailableError,
     RagmeshError,
     UnavailableError,
 )
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
 
 # A server that stops cancels what came to it after its last look: nobody has worked on that.
 _RETRYABLE = [*(CODES[kind].name for kind in Kind if kind.retried), "CANCELLED"]
+_LOST = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL}
 INFRASTRUCTURE = "/grpc."
 """What the names of health's and reflection's methods begin with."""
 _log = logging.getLogger(__name__)
@@ -177,10 +177,8 @@ class _MeshChannel(StubChannel):
             try:
                 return await call(request, timeout=limit, metadata=with_request(metadata))
             except grpc.aio.AioRpcError as error:
-                found = from_rpc_error(error, peer=peer)
-                if isinstance(found, PeerUnavailableError):
-                    _log_lost(method, error)
-                raise found from error
+                _log_lost(method, error)
+                raise from_rpc_error(error, peer=peer) from error
 
         return ask
 
@@ -229,9 +227,13 @@ class Replies:
 
 
 def _log_lost(method: str, error: grpc.aio.AioRpcError) -> None:
-    """Say what became of a call, in gRPC's own words, which whoever asked never reads."""
-    if method.startswith(INFRASTRUCTURE):
-        return  # asked again and again while a peer is away, and shown by health
+    """Say what became of a call without an answer, in gRPC's words, which nobody else reads.
+
+    Probes are asked again and again while a peer is away, and what they find is shown by health.
+    """
+    is_answered = any(key == DETAILS_KEY for key, _ in error.trailing_metadata() or ())
+    if is_answered or error.code() not in _LOST or method.startswith(INFRASTRUCTURE):
+        return
     facts = {"method": method, "code": error.code().name, "detail": error.details()}
     _log.warning("a call to a peer was lost", extra=facts)
 
