@@ -401,7 +401,8 @@ async def test_a_stopping_server_does_not_wait_for_streams_that_never_end(tmp_pa
         async with serve(address, echo.register, service_names=[SERVICE], options=options):
             watching = asyncio.ensure_future(anext(Stub(made).watch_echo(said("x"))))
             await echo.started.wait()
-        with pytest.raises(UnavailableError, match="stopping"):
+        # The reason may come too late: a client that writes first finds the connection gone.
+        with pytest.raises(UnavailableError, match=r"stopping|Broken pipe|reset"):
             await watching
         await echo.cancelled.wait()
 
