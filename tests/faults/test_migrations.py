@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
+import re
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,6 +36,8 @@ HANDBOOK = tuple(sorted((ROOT / "examples" / "handbook").glob("*.md")))
 ENCODERS = '[{"name": "exact", "kind": "exact"}, {"name": "fast", "kind": "fast"}]'
 LONGEST_SECONDS = 200.0
 KILLS = 5
+ORDER = ["backfilling", "canary", "soaking", "idle"]
+"""Phases that nobody can miss who looks ten times a second."""
 
 
 async def fill(client: GatewayClient) -> None:
@@ -105,3 +111,25 @@ async def test_a_mesh_that_is_killed_all_the_time_flips_once(tmp_path: Path) -> 
     assert (found.flips, found.encoder) == (1, "fast")
     assert result.index_version == found.serving
     assert result.hits
+
+
+@pytest.mark.timeout(400)
+def test_the_demonstration_shows_a_migration_and_ends_in_what_became_of_it() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "tools.demo_migration"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=380,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    *shown, last = ran.stdout.splitlines()
+    told = json.loads(last)
+    assert list(told) == ["phases", "flips", "failed", "verdict"]
+    assert (told["flips"], told["failed"], told["verdict"]) == (1, 0, "pass")
+    assert [one for one in told["phases"] if one in ORDER] == ORDER
+    text = "\n".join(shown)
+    assert re.search(r"filled [1-9][0-9]? %", text)
+    assert re.search(r"canary +v1-\w+ 80 %, v2-\w+ 20 %", text)
+    assert re.search(r"recall +\d\.\d+ → \d\.\d+ \[.*\] over 36 questions: pass", text)
