@@ -1,7 +1,8 @@
-"""The index of a live collection is changed with the catalog in PostgreSQL as it is in a file."""
+"""The index of a live collection is changed in PostgreSQL and Weaviate as it is in files."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,8 +18,11 @@ from ragmesh.core.migrations import (
 from ragmesh.core.quality import QualityVerdict
 from ragmesh.indexing.adapters.catalog.places import PostgresPlace
 from ragmesh.indexing.building import Places
-from tests.unit.indexing.migrating import NEW, TOPICS, changing, text_of
+from ragmesh.retrieval.ports import VectorIndex
+from tests.servers.retrieval.stores import index_on
+from tests.unit.indexing.migrating import BAD, NEW, OLD, TOPICS, changing, text_of
 from tests.unit.indexing.world import ADMIN
+from tools.servers.server import Server
 
 pytestmark = pytest.mark.servers
 
@@ -98,3 +102,80 @@ async def test_of_what_is_found_on_schedule_the_newest_and_their_references_stay
             await made.examined()
             await made.examined(25 * 3_600.0)
         assert await made.verdicts() == ["first", "first", *["kept"] * 100]
+
+
+@pytest.fixture
+async def index(weaviate_server: Server) -> AsyncIterator[VectorIndex]:
+    """Where chunks are."""
+    async with index_on(weaviate_server) as index:
+        yield index
+
+
+@pytest.mark.parametrize(
+    ("planted", "reason"), [("empty", "CANDIDATE_EMPTY"), ("partial", "CANDIDATE_PARTIAL")]
+)
+async def test_a_candidate_that_lacks_documents_in_weaviate_is_refused(
+    place: PostgresPlace, index: VectorIndex, tmp_path: Path, planted: str, reason: str
+) -> None:
+    where = Places(place, tmp_path / "blobs")
+    async with changing(tmp_path, topics=FEW, where=where, index=index) as made:
+        before = await made.want(NEW, FAST)
+        await made.turn()
+        await made.plant(planted)
+        after = await made.until(MigrationPhase.FAILED)
+    assert after.reason == reason
+    assert (after.serving, after.route_epoch) == (before.serving, before.route_epoch)
+
+
+async def test_random_vectors_in_weaviate_are_refused_and_not_tried_again_after_a_restart(
+    place: PostgresPlace, index: VectorIndex, tmp_path: Path
+) -> None:
+    where = Places(place, tmp_path / "blobs")
+    async with changing(tmp_path, where=where, index=index) as made:
+        before = await made.want(BAD)
+        after = await made.until(MigrationPhase.FAILED)
+    assert after.reason == "QUALITY_GATE_FAILED"
+    assert (after.serving, after.route_epoch) == (before.serving, before.route_epoch)
+    async with changing(tmp_path, where=where, before=made, index=index) as again:
+        found = await again.turn(seconds=10_000.0)
+    assert (found.phase, found.candidate) == (MigrationPhase.FAILED, "")
+
+
+async def test_there_and_back_again_loses_nothing_in_weaviate(
+    place: PostgresPlace, index: VectorIndex, tmp_path: Path
+) -> None:
+    where = Places(place, tmp_path / "blobs")
+    async with changing(tmp_path, topics=FEW, where=where, index=index) as made:
+        await made.want(NEW, FAST)
+        await made.until(MigrationPhase.SOAKING, seconds=10.0)
+        await made.upload("late", text_of("walrus"))
+        await made.indexing.service.delete_document(ADMIN, "docs", "basil")
+        await made.until(MigrationPhase.IDLE, seconds=20.0)
+        await made.want(OLD, FAST)
+        back = await made.until(MigrationPhase.SOAKING, seconds=10.0)
+        late = (await made.search("the walrus room")).hits
+        gone = (await made.search("the basil room")).hits
+    assert (back.flips, back.encoder) == (2, OLD)
+    assert back.serving.startswith("v3-")
+    assert late[0].document_id == "late"
+    assert "basil" not in {hit.document_id for hit in gone}
+
+
+async def test_a_rollback_in_weaviate_after_half_an_hour_of_writes_loses_nothing(
+    place: PostgresPlace, index: VectorIndex, tmp_path: Path
+) -> None:
+    where = Places(place, tmp_path / "blobs")
+    async with changing(tmp_path, topics=FEW, where=where, index=index) as made:
+        old = await made.want(NEW, replace(FAST, soak_seconds=7_200.0))
+        await made.until(MigrationPhase.SOAKING, seconds=10.0)
+        for minute in range(30):
+            await made.upload(f"m{minute}", text_of(f"word{minute}"))
+            await made.turn(seconds=60.0)
+        began = made.clock.monotonic()
+        await made.command(MigrationCommand.ROLLBACK, "worse in the afternoon")
+        back = await made.until(MigrationPhase.FAILED)
+        assert made.clock.monotonic() - began <= 5.0
+        assert (back.serving, back.reason) == (old.serving, "ROLLED_BACK")
+        for minute in range(30):
+            hits = (await made.search(f"the word{minute} room")).hits
+            assert hits[0].document_id == f"m{minute}"
