@@ -1,8 +1,9 @@
-"""Models of this machine: one that speaks slowly, and one that judges slowly."""
+"""Models of this machine: one that speaks slowly, one that judges and one that encodes slowly."""
 
 from __future__ import annotations
 
 import json
+import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,6 +12,10 @@ from threading import Thread
 from typing import Any
 
 JUDGING_SECONDS = 3.0
+ENCODING_SECONDS = 1.0
+DIMENSION = 16
+ASKED = "asked: "
+"""Before questions, for which the slow encoder does not take its time."""
 _PAUSE_SECONDS = 2.0
 
 
@@ -68,6 +73,33 @@ class _Judge(_Slow):
             self.wfile.write(json.dumps({"results": scores}).encode())
 
 
+class _Encoder(_Slow):
+    """Embeds as OpenAI does, a text always the same, and takes its time for passages."""
+
+    def do_POST(self) -> None:
+        texts = self.read()["input"]
+        if not texts[-1].startswith(ASKED):
+            time.sleep(ENCODING_SECONDS)
+        rows = [{"index": at, "embedding": _vector_of(text)} for at, text in enumerate(texts)]
+        usage = {"prompt_tokens": 1, "total_tokens": 1}
+        told = {"object": "list", "model": "slow", "data": rows, "usage": usage}
+        with suppress(ConnectionError):  # who asked may have left
+            self.begin("application/json")
+            self.wfile.write(json.dumps(told).encode())
+
+
+def _vector_of(text: str) -> list[float]:
+    chance = random.Random(text)
+    return [chance.gauss(0, 1) for _ in range(DIMENSION)]
+
+
+class _Server(ThreadingHTTPServer):
+    """One that many may call at a time, and that does not wait for who has left."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+
 @contextmanager
 def slow_talker(host: str) -> Iterator[str]:
     """The URL of a language model that takes a minute for an answer."""
@@ -83,10 +115,15 @@ def slow_judge(host: str) -> Iterator[str]:
 
 
 @contextmanager
+def slow_encoder(host: str) -> Iterator[str]:
+    """The URL of an encoder that takes ENCODING_SECONDS for every request with passages."""
+    with _serving(host, _Encoder) as url:
+        yield f"{url}/v1"
+
+
+@contextmanager
 def _serving(host: str, handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
-    with ThreadingHTTPServer((host, 0), handler) as server:
-        # Whoever has left need not be waited for.
-        server.daemon_threads = True
+    with _Server((host, 0), handler) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
         try:

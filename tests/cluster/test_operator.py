@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cluster.conftest import SMALL, own_namespace
-from tests.cluster.releases import Door, Namespace, Release
+from tests.cluster.operated import Operated, letting_in, operator_of, operator_values
+from tests.cluster.releases import Namespace, Release
 from tests.servers.operator.processes import scattering_endpoint
 from tools.cluster.kubectl import Kubectl
 from tools.generate_protos import ROOT
@@ -29,79 +28,6 @@ MODEL, WORSE = "all-MiniLM-L6-v2", "scattered"
 ACME = "acme"
 """The tenant of the samples."""
 AT_ONCE = {"canary": {"steps": []}, "soak": "2s"}
-INDEXING = 50065
-
-
-@dataclass(frozen=True)
-class Operated:
-    """A mesh, the operator in a namespace of its own, and one of people with resources."""
-
-    mesh: Release
-    operator: Release
-    team: Namespace
-
-    def apply(self, *bodies: dict[str, Any]) -> None:
-        """Have resources of the team."""
-        listed = {"apiVersion": "v1", "kind": "List", "items": list(bodies)}
-        self.team.kubectl.run(
-            *("apply", "-n", self.team.name, "--filename=-"), told=json.dumps(listed)
-        )
-
-    def patch(self, name: str, **spec: Any) -> int:
-        """Change what a collection should be; its generation from then on."""
-        self.kubectl("patch", "ragc", name, "--type=merge", "--patch", json.dumps({"spec": spec}))
-        generation: int = self.read(name)["metadata"]["generation"]
-        return generation
-
-    def wait(self, name: str, *whats: str, seconds: int = 60) -> None:
-        """`kubectl wait` for each of them."""
-        for what in whats:
-            self.kubectl("wait", f"--for={what}", f"ragc/{name}", f"--timeout={seconds}s")
-
-    def read(self, name: str) -> dict[str, Any]:
-        return self.team.kubectl.read("ragc", name, "-n", self.team.name)
-
-    def status(self, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.read(name)["status"]
-        return found
-
-    def reason(self, name: str, condition: str) -> str:
-        told = {one["type"]: one["reason"] for one in self.status(name)["conditions"]}
-        reason: str = told[condition]
-        return reason
-
-    def kubectl(self, *words: str) -> str:
-        return self.team.kubectl.run(*words, "-n", self.team.name)
-
-    @contextmanager
-    def watching(self, name: str) -> Iterator[Callable[[], list[dict[str, Any]]]]:
-        """The collection as it is, and every version of it that comes in the block."""
-        words = ("ragc", name, "-n", self.team.name, "--output=json", "--show-managed-fields")
-        with self.team.kubectl.following("get", *words, "--watch") as told:
-            assert await_condition(lambda: bool(told()), 10)
-            yield lambda: list(_each_of(told()))
-
-    @property
-    def pod(self) -> dict[str, Any]:
-        """That of the operator."""
-        (found,) = self.operator.namespace.pods("operator")
-        return found
-
-    def door(self) -> Door:
-        """As somebody who may do everything in the tenant of the samples."""
-        return Door.of_admin(self.mesh).of_tenant(ACME)
-
-
-def collection(name: str, **spec: Any) -> dict[str, Any]:
-    """A RAGCollection of the team."""
-    metadata = {"name": name}
-    spec = {"tenant": ACME, "encoder": MODEL, **spec}
-    return {
-        "apiVersion": "ragmesh.dev/v1alpha1",
-        "kind": "RAGCollection",
-        "metadata": metadata,
-        "spec": spec,
-    }
 
 
 @pytest.fixture(scope="module")
@@ -111,46 +37,29 @@ def operated(kubectl: Kubectl, image: str, identity: Path, host: str) -> Iterato
         scattering_endpoint(host) as url,
         own_namespace(kubectl) as rag,
         own_namespace(kubectl) as here,
-        own_namespace(kubectl) as team,
-        ExitStack() as stack,
     ):
-        for namespace in (rag, here):
-            namespace.make_secret("identity", files=identity)
+        rag.make_secret("identity", files=identity)
         mesh = Release(rag, "mesh", image, identity)
-        mesh.install(mesh_values(url, operator=here.name))
-        operator = Release(here, "operator", image, identity, chart="ragmesh-operator")
-        # What is of the whole cluster does not go with a namespace.
-        stack.callback(operator.uninstall)
-        operator.install(operator_values(f"{mesh.fullname}-embedded-internal.{rag.name}"))
-        made = Operated(mesh, operator, team)
-        for sample in ("tenant", "golden", "collection"):
-            made.kubectl("apply", f"--filename={SAMPLES / sample}.yaml")
-        yield made
+        mesh.install(mesh_values(url, operator=here))
+        values = operator_values(f"{mesh.fullname}-embedded-internal.{rag.name}")
+        with operator_of(mesh, here, ACME, values) as made:
+            for sample in ("tenant", "golden", "collection"):
+                made.kubectl("apply", f"--filename={SAMPLES / sample}.yaml")
+            yield made
 
 
-def mesh_values(url: str, *, operator: str) -> dict[str, object]:
+def mesh_values(url: str, *, operator: Namespace) -> dict[str, object]:
     """A mesh of one pod that this namespace may operate, with an encoder that is no good."""
     worse = {"url": url, "model": WORSE, "dimension": 384, "max_tokens": 256}
     encoders = [
         {"name": MODEL, "kind": "exact"},
         {"name": WORSE, "kind": "openai", "endpoint": worse},
     ]
-    namespace = {"matchLabels": {"kubernetes.io/metadata.name": operator}}
     return {
         "identity": {"existingSecret": "identity"},
-        "operator": {"enabled": True, "from": [{"namespaceSelector": namespace}]},
+        "operator": letting_in(operator),
         "settings": {"embedding": {"encoders": encoders}},
         "embedded": SMALL,
-    }
-
-
-def operator_values(indexing: str) -> dict[str, object]:
-    """An operator of all namespaces that looks often, and whose definitions go with it."""
-    return {
-        "mesh": {"indexing": f"{indexing}:{INDEXING}"},
-        "identity": {"existingSecret": "identity"},
-        "pace": {"settledSeconds": 5, "movingSeconds": 1},
-        "crds": {"keep": False},
     }
 
 
@@ -173,7 +82,7 @@ def test_the_samples_become_a_collection_that_is_ready_and_counts_its_documents(
 def test_a_worse_encoder_is_refused_and_a_better_one_takes_over(operated: Operated) -> None:
     golden = {"name": "handbook-golden"}  # that of the samples
     operated.apply(
-        collection(
+        operated.collection(
             "guide",
             encoder=WORSE,
             evaluation={"goldenQueries": {"configMapRef": golden}},
@@ -246,14 +155,14 @@ def test_an_operator_that_wakes_beside_its_successor_changes_nothing(operated: O
 def test_a_deleted_resource_takes_its_documents_along_and_holds_no_namespace_up(
     operated: Operated, kubectl: Kubectl
 ) -> None:
-    operated.apply(collection("passing", deletionPolicy="Delete"))
+    operated.apply(operated.collection("passing", encoder=MODEL, deletionPolicy="Delete"))
     operated.wait("passing", "condition=Ready")
     operated.kubectl("delete", "ragc", "passing", "--timeout=30s")
     names = [one["name"] for one in operated.door().call("GET", "/collections")["collections"]]
     assert "passing" not in names
     with own_namespace(kubectl) as other:
-        team = Operated(operated.mesh, operated.operator, other)
-        team.apply(collection("passing", deletionPolicy="Delete"))
+        team = replace(operated, team=other)
+        team.apply(team.collection("passing", encoder=MODEL, deletionPolicy="Delete"))
         team.wait("passing", "condition=Ready")
         begun = time.monotonic()
         other.kubectl.run("delete", "namespace", other.name, "--timeout=60s")
@@ -264,7 +173,7 @@ def test_a_deleted_resource_takes_its_documents_along_and_holds_no_namespace_up(
 def test_uninstalling_the_operator_leaves_nothing_and_no_namespace_hangs(
     operated: Operated,
 ) -> None:
-    operated.apply(collection("last", deletionPolicy="Delete"))
+    operated.apply(operated.collection("last", encoder=MODEL, deletionPolicy="Delete"))
     operated.wait("last", "condition=Ready")
     here, kubectl = operated.operator.namespace, operated.team.kubectl
     operated.operator.uninstall()
@@ -275,14 +184,6 @@ def test_uninstalling_the_operator_leaves_nothing_and_no_namespace_hangs(
     assert kubectl.run("get", kinds, own, "--output=name") == ""
     names = [one["name"] for one in operated.door().call("GET", "/collections")["collections"]]
     assert "last" in names
-
-
-def _each_of(told: str) -> Iterator[dict[str, Any]]:
-    """Objects that are written one after the other."""
-    decoder, place = json.JSONDecoder(), 0
-    while told := told[place:].lstrip():
-        one, place = decoder.raw_decode(told)
-        yield one
 
 
 def process_of(pod: dict[str, Any]) -> int:
