@@ -138,6 +138,14 @@ soak-faults: setup ## Have a mesh on real servers lose processes, servers and wi
 	scratch=$$(mktemp -d -p "$$(tools/scratch.sh)"); trap 'rm -rf "$$scratch"' EXIT; \
 	TMPDIR="$$scratch" $(BIN)/python -m tests.soak.soak_faults --seeds $(or $(SEEDS),200) $(if $(MINUTES),--minutes $(MINUTES))
 
+.PHONY: soak-cluster
+soak-cluster: setup ## Renew, scale and roll out the mesh on a real cluster under load, onto docs/reference/cluster.md (PARTS="restarts keda good bad", RESTARTS=30, SERVICES=… of them, MINUTES=… at most; goes on where it stopped; as root, two hours)
+	$(BIN)/python -m tools.programs cluster servers $(if $(SOAKS_KEDA),soak)
+	scratch=$$(mktemp -d -p "$$(tools/scratch.sh)"); trap 'rm -rf "$$scratch"' EXIT; \
+	TMPDIR="$$scratch" $(CLUSTERED) $(if $(SOAKS_KEDA),--keda) run $(BIN)/python -m tests.soak.soak_cluster \
+	  $(if $(PARTS),--parts $(PARTS)) --restarts $(or $(RESTARTS),30) $(if $(SERVICES),--services $(SERVICES)) \
+	  $(if $(MINUTES),--minutes $(MINUTES))
+
 .PHONY: soak-kill
 soak-kill: setup ## Kill a mesh again and again under load and compare with a clean one, onto docs/reference/kills.md (ROUNDS=200, 40 minutes)
 	$(BIN)/python -m tests.soak.soak_kill --rounds $(or $(ROUNDS),200)
@@ -249,6 +257,9 @@ IMAGE = $(if $(BASE),--base "$(BASE)") $(if $(WEIGHTS),--weights "$(WEIGHTS)") $
   $(if $(RELEASE),--release "$(RELEASE)") $(if $(BUILDER),--builder "$(BUILDER)")
 
 CLUSTERED = $(BIN)/python -m tools.cluster $(if $(CLUSTER),--folder "$(CLUSTER)")
+
+# Whether KEDA, which takes long to compile, is needed.
+SOAKS_KEDA = $(filter keda,$(or $(PARTS),keda))
 
 # Workers take whole files, or all tests of one mesh, in the order in which they are named: what takes
 # long comes first, and many short files even out the end. One that crashed ends the run instead of

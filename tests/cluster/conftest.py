@@ -36,6 +36,11 @@ QUESTIONS = "What does owl number {number} eat?"
 
 @pytest.fixture(scope="session")
 def kubectl() -> Kubectl:
+    return named_cluster()
+
+
+def named_cluster() -> Kubectl:
+    """Who may do everything in the cluster that KUBECONFIG names."""
     kubeconfig = os.environ.get("KUBECONFIG")
     assert kubeconfig, "no cluster: run `make test-cluster`, or name one with KUBECONFIG"
     return Kubectl(Path(kubeconfig))
@@ -43,6 +48,10 @@ def kubectl() -> Kubectl:
 
 @pytest.fixture(scope="session")
 def host() -> str:
+    return named_host()
+
+
+def named_host() -> str:
     """Where servers of this machine are reached from pods."""
     named = os.environ.get("CLUSTER_HOST")
     assert named, "CLUSTER_HOST must name an address of this machine that pods reach"
@@ -51,6 +60,10 @@ def host() -> str:
 
 @pytest.fixture(scope="session")
 def image() -> str:
+    return image_on_nodes()
+
+
+def image_on_nodes() -> str:
     """What pods run, which the node has."""
     if named := os.environ.get("CLUSTER_IMAGE"):
         return named
@@ -71,6 +84,12 @@ def identity(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def backing(host: str) -> Iterator[dict[str, Server]]:
+    with running_servers(host) as servers:
+        yield servers
+
+
+@contextmanager
+def running_servers(host: str) -> Iterator[dict[str, Server]]:
     """Real servers, where pods reach them."""
     with folder_in_memory() as folder, ExitStack() as stack:
         servers = {name: Server(name, folder / name, address=host) for name in BACKING}
@@ -101,6 +120,14 @@ def namespace(kubectl: Kubectl) -> Iterator[Namespace]:
 
 @pytest.fixture(scope="session")
 def distributed(
+    kubectl: Kubectl, image: str, identity: Path, backing: dict[str, Server]
+) -> Iterator[Release]:
+    with distributed_mesh(kubectl, image, identity, backing) as release:
+        yield release
+
+
+@contextmanager
+def distributed_mesh(
     kubectl: Kubectl, image: str, identity: Path, backing: dict[str, Server]
 ) -> Iterator[Release]:
     """A mesh of each service by itself, on real servers, two pods each."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 
@@ -30,9 +31,29 @@ class Failure:
     why: str
 
 
+@dataclass(frozen=True)
+class Kind:
+    """Something that is asked of a collection."""
+
+    path: str
+    body: Callable[[str], dict[str, object]]
+    """What is sent for a question."""
+    shown: Callable[[dict[str, Any]], object]
+    """What of an answer must be there, and not empty."""
+
+
+SEARCH = Kind("search", lambda question: {"query": question}, lambda told: told["hits"])
+ASK = Kind("ask", lambda question: {"question": question}, lambda told: told["answer"])
+UPLOAD = Kind(
+    "documents",
+    lambda question: {"text": f"Somebody asked: {question}"},
+    lambda told: told["documents"][0].get("job_id"),
+)
+
+
 @dataclass
 class Load:
-    """Searches, as many a second, whatever became of the ones before.
+    """Calls of a mix in turn, as many a second, whatever became of the ones before.
 
     `{number}` in the question is that of the call, so that none is answered from the cache.
     """
@@ -41,6 +62,7 @@ class Load:
     collection: str
     question: str
     patience_seconds: float = PATIENCE_SECONDS
+    mix: Sequence[Kind] = (SEARCH,)
     failures: list[Failure] = field(default_factory=list)
     made: int = 0
     _stopped: threading.Event = field(default_factory=threading.Event)
@@ -68,26 +90,33 @@ class Load:
 
     def _call(self, client: httpx.Client, number: int) -> None:
         begun = time.monotonic()
-        path = f"{self.door.url}/collections/{self.collection}/search"
-        body = {"query": self.question.format(number=number)}
+        kind = self.mix[number % len(self.mix)]
+        url = f"{self.door.url}/collections/{self.collection}/{kind.path}"
+        body = kind.body(self.question.format(number=number))
         # Some callers keep their connections, others come with a new one, to whichever pod.
         headers = {"connection": "close"} if number % 2 else {}
         try:
-            reply = client.post(path, json=body, headers=headers)
-            is_answered = reply.status_code == 200 and bool(reply.json()["hits"])
+            reply = client.post(url, json=body, headers=headers)
+            is_answered = reply.is_success and bool(kind.shown(reply.json()))
         except (httpx.HTTPError, ValueError, KeyError) as error:  # in a pool nobody hears of others
-            self.failures.append(Failure(begun, repr(error)))
+            self.failures.append(Failure(begun, f"{kind.path}: {error!r}"))
             return
         if not is_answered:
-            self.failures.append(Failure(begun, f"{reply.status_code} {reply.text[:600]}"))
+            why = f"{kind.path}: {reply.status_code} {reply.text[:600]}"
+            self.failures.append(Failure(begun, why))
 
 
 @contextmanager
 def steady_load(
-    door: Door, collection: str, question: str, *, patience_seconds: float = PATIENCE_SECONDS
+    door: Door,
+    collection: str,
+    question: str,
+    *,
+    patience_seconds: float = PATIENCE_SECONDS,
+    mix: Sequence[Kind] = (SEARCH,),
 ) -> Iterator[Load]:
     """A load for the time of the block; calls under way are waited for at its end."""
-    load = Load(door, collection, question, patience_seconds)
+    load = Load(door, collection, question, patience_seconds, mix)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(load.run)
         try:

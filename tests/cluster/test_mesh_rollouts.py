@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,13 +12,14 @@ import pytest
 from tests.cluster.conftest import QUESTIONS
 from tests.cluster.load import RATE, steady_load
 from tests.cluster.releases import SERVICES, Door, HelmError, Release
+from tests.cluster.rollouts import DOORS, Rolled
 from tests.cluster.talkers import slow_judge
 from tools.cluster.kubectl import Kubectl
 from tools.processes import await_condition
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
 
-CANARY, BLUE_GREEN = "retrieval", "gateway"
+CANARY, BLUE_GREEN = "retrieval", DOORS
 REPLICAS = 2
 READY_SECONDS, SETTLE_SECONDS, WINDOW_SECONDS, PRE_STOP_SECONDS = 2, 10, 10, 3
 EXPOSED_SECONDS = READY_SECONDS + SETTLE_SECONDS + WINDOW_SECONDS + PRE_STOP_SECONDS
@@ -52,53 +53,6 @@ CALLED: Mapping[str, Any] = {
     "settings": {"internal": {"connection_age_seconds": 8}},
 }
 """What the service has that is rolled out as a canary."""
-
-
-@dataclass(frozen=True)
-class Rolled:
-    """The distributed mesh, two services of which Argo rolls out."""
-
-    release: Release
-    values: dict[str, Any]
-
-    def name_of(self, service: str) -> str:
-        """What a service's Rollout is called."""
-        return f"{self.release.fullname}-{service}"
-
-    def upgrade(self, service: str, version: str, **changes: Any) -> str:
-        """`helm upgrade` to a version of one service; what it says."""
-        own = {**self.values[service], "podLabels": {"version": version}, **changes}
-        return self.release.upgrade({**self.values, service: own})
-
-    def go_back(self, service: str) -> None:
-        """`helm rollback`, which says that the former version of a service takes all calls.
-
-        After an upgrade that failed it comes first: the next one would compare with the release
-        before, and leave in the Rollout what it finds in neither.
-        """
-        said = self.release.helm("rollback", self.release.name, "--timeout=120s")
-        assert f"{self.name_of(service)} takes all calls" in said
-
-    def versions(self, service: str) -> dict[str, str | None]:
-        """The version of each pod that is ready."""
-        return {
-            one["metadata"]["name"]: one["metadata"]["labels"].get("version")
-            for one in self.release.namespace.pods(service)
-            if _is_ready(one)
-        }
-
-    def phase(self, service: str) -> str:
-        """What the controller says of a service's Rollout."""
-        namespace = self.release.namespace
-        told = namespace.kubectl.read("rollout", self.name_of(service), "-n", namespace.name)
-        phase: str = told["status"]["phase"]
-        return phase
-
-    def shown(self, door: str = "") -> set[str | None]:
-        """Versions of the pods behind a door."""
-        versions = self.versions(BLUE_GREEN)
-        names = self.release.namespace.behind(self.release.fullname + door)
-        return {versions.get(name) for name in names}
 
 
 @pytest.fixture(scope="module")
@@ -203,8 +157,3 @@ def test_uninstalling_leaves_nothing(distributed: Release) -> None:
     distributed.uninstall()
     secrets = {f"secret/{name}" for name in ("identity", "catalog", "blobs")}
     assert await_condition(lambda: namespace.objects() <= secrets, 60), namespace.objects()
-
-
-def _is_ready(pod: dict[str, Any]) -> bool:
-    conditions = pod["status"].get("conditions", ())
-    return any((one["type"], one["status"]) == ("Ready", "True") for one in conditions)

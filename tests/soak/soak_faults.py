@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import math
 import sys
 import time
@@ -22,14 +21,12 @@ from tests.faults.real.failing import FAULTS
 from tests.faults.real.mesh import running_real_mesh
 from tests.faults.real.trial import Verdict, run_seed, swept
 from tests.folders import folder_in_memory
+from tests.soak.keeping import add_lines, kept_of, read_lines
 from tests.soak.pages import Row, write_page
-from tools.bench.page import commit
-from tools.generate_protos import ROOT
 
 SEEDS = 200
 A_MESH = 25
 """Seeds on one mesh; then what is left is swept, and the next ones begin anew."""
-_KEPT = ROOT / ".data" / "soak-faults"
 
 ABOUT = """\
 A mesh of ten processes on Kafka, Weaviate, PostgreSQL, Redis and S3, with a TCP proxy before each
@@ -90,17 +87,12 @@ class Kept:
 
     def seeds(self) -> list[Seed]:
         """In order."""
-        if not self.path.exists():
-            return []
-        told = map(json.loads, self.path.read_text(encoding="utf-8").splitlines())
-        found = {one["seed"]: Seed.read(one) for one in told}
+        found = {one["seed"]: Seed.read(one) for one in read_lines(self.path)}
         return [found[seed] for seed in sorted(found)]
 
     def add(self, seeds: Sequence[Seed]) -> None:
         """Keep more."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps(asdict(seed)) + "\n" for seed in seeds)
+        add_lines(self.path, map(asdict, seeds))
 
 
 async def run(seeds: Sequence[int], late: float, folder: Path) -> list[Seed]:
@@ -155,7 +147,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=math.inf)
     chosen = parser.parse_args()
     late = time.monotonic() + 60 * chosen.minutes
-    kept = Kept(_KEPT / f"{commit().replace(' ', '-')}.jsonl")
+    kept = Kept(kept_of("soak-faults"))
     while time.monotonic() < late:
         done = {seed.seed for seed in kept.seeds()}
         left = [seed for seed in range(1, chosen.seeds + 1) if seed not in done]
