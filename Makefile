@@ -267,7 +267,8 @@ SOAKS_KEDA = $(filter keda,$(or $(PARTS),keda))
 SIDE_BY_SIDE = --max-worker-restart=0 --dist loadfile --no-loadscope-reorder
 
 # Where tests on real servers are. Each worker starts the servers that its own tests ask for.
-SERVED = tests/servers/test_mesh.py tests/servers/operator tests/servers/test_restore.py tests/servers/events \
+SERVED = tests/servers/test_mesh.py tests/servers/test_migrations.py tests/servers/operator \
+  tests/servers/test_restore.py tests/servers/events \
   tests/servers/retrieval tests/servers/indexing tests/servers/test_servers.py tests/servers/test_stores_away.py \
   tests/servers/cache
 
