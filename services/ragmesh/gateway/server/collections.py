@@ -10,10 +10,10 @@ from ragmesh.api.gateway.v1 import collection_service_pb2 as pb
 from ragmesh.api.gateway.v1 import collection_service_pb2_grpc as pb_grpc
 from ragmesh.chassis.callers import current_principal
 from ragmesh.chassis.messages.migrations import estimate_to_message, migration_to_message
-from ragmesh.core.documents import CollectionChange
 from ragmesh.core.migrations import IndexChange
 from ragmesh.core.names import collection_name
 from ragmesh.core.pages import PageRequest
+from ragmesh.gateway.changing import change_collection
 from ragmesh.gateway.server.reading import collection_change, index_change, new_collection
 from ragmesh.gateway.server.writing import collection_message
 from ragmesh.gateway.service import GatewayService
@@ -67,15 +67,10 @@ class CollectionServicer(pb_grpc.CollectionServiceServicer):
         if request.validate_only:
             estimate = await self._catalog.estimate_index(caller, name, index or IndexChange())
             return pb.UpdateCollectionResponse(estimate=estimate_to_message(estimate))
-        migration = None
-        if index is not None:  # first, as it is refused more often
-            migration = migration_to_message(await self._catalog.want_index(caller, name, index))
-        if change == CollectionChange() and index is not None:
-            collection = await self._catalog.get_collection(caller, name)
-        else:
-            collection = await self._catalog.update_collection(caller, name, change)
+        found, migration = await change_collection(self._catalog, caller, name, change, index)
         return pb.UpdateCollectionResponse(
-            collection=collection_message(collection), migration=migration
+            collection=collection_message(found),
+            migration=None if migration is None else migration_to_message(migration),
         )
 
     async def DeleteCollection(

@@ -8,7 +8,6 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from ragmesh.chassis.callers import current_principal
-from ragmesh.core.documents import CollectionChange
 from ragmesh.core.errors import (
     CollectionExistsError,
     CollectionKeptError,
@@ -31,6 +30,7 @@ from ragmesh.gateway.adapters.rest.context import (
 )
 from ragmesh.gateway.adapters.rest.document_replies import CollectionReply, CollectionsReply
 from ragmesh.gateway.adapters.rest.refusals import BODY, CHANGE, COLLECTION, PAGE, problems
+from ragmesh.gateway.changing import change_collection
 
 _TEXTS = (ControlCharactersError,)
 _FIELDS = (InvalidNameError, InvalidMetadataError, EncoderNotFoundError, *_TEXTS)
@@ -113,13 +113,7 @@ class CollectionRoutes:
         """What is missing stays; another encoder, chunking or language begins a migration."""
         caller, name = current_principal(), collection_name(collection)
         change, index = body.change(), body.index_change()
-        migration = None
-        if index is not None:  # first, as it is refused more often
-            migration = await self._catalog.want_index(caller, name, index)
-        if change == CollectionChange() and index is not None:
-            found = await self._catalog.get_collection(caller, name)
-        else:
-            found = await self._catalog.update_collection(caller, name, change)
+        found, migration = await change_collection(self._catalog, caller, name, change, index)
         return CollectionReply.of(found, migration)
 
     async def delete(self, collection: CollectionName) -> Response:
