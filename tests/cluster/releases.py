@@ -27,6 +27,15 @@ DELETE_SECONDS = 60
 END_SECONDS = 120
 """Of a namespace: the cluster looks again after half of the longest time that its pods may take."""
 SERVICES = ("gateway", "embedding", "retrieval", "generation", "cache", "indexing", "indexer")
+MADE_BY_ITSELF = frozenset(
+    {
+        *(("events", group) for group in ("", "events.k8s.io")),
+        *(("endpoints", ""), ("endpointslices", "discovery.k8s.io")),
+        # Not kept, but measured when they are asked for.
+        ("pods", "metrics.k8s.io"),
+    }
+)
+"""Kinds of objects that nobody has to take away: name and group."""
 
 Values = Mapping[str, object]
 
@@ -66,11 +75,16 @@ class Namespace:
         self.kubectl.run(*("create", "secret", "generic", name, "-n", self.name), *given)
 
     def objects(self) -> set[str]:
-        """What people have made in it: kind and name."""
-        kinds = "all,configmaps,secrets,serviceaccounts,pvc,ingresses,networkpolicies,pdb,jobs"
-        told = self.kubectl.run("get", kinds, "-n", self.name, "--output=name").split()
+        """What people have made in it, of every kind that the cluster knows: kind and name."""
+        told = self.kubectl.run("get", self._kinds(), "-n", self.name, "--output=name").split()
         ours = {"configmap/kube-root-ca.crt", "serviceaccount/default"}
         return set(told) - ours
+
+    def _kinds(self) -> str:
+        """Kinds of objects that can be in it, but for those that a cluster makes by itself."""
+        asked = ("--namespaced", "--verbs=list", "--output=name")
+        known = self.kubectl.run("api-resources", *asked).split()
+        return ",".join(name for name in known if name.partition(".")[0::2] not in MADE_BY_ITSELF)
 
     def pods(self, component: str) -> list[dict[str, Any]]:
         """Pods of a part of the mesh that are not about to end."""
