@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tools.cluster import keda
 from tools.cluster.kubectl import Kubectl, KubectlError
-from tools.cluster.layout import ADDRESS, DEFAULT_FOLDER, Layout
+from tools.cluster.layout import ADDRESS, DEFAULT_FOLDER, UP_VARIABLE, Layout
 from tools.cluster.machine import sweep
 from tools.cluster.node import import_image, running_cluster
 from tools.generate_protos import ROOT, ToolError
@@ -114,17 +114,18 @@ def run(layout: Layout, words: list[str], *, with_keda: bool = False) -> int:
     ours = {**os.environ, **told}
     _fetch(with_keda)
 
-    def done() -> int:
+    def done(up_seconds: str) -> int:
         if with_keda:
             keda.install(layout)
-        return subprocess.run(words, env=ours, check=False).returncode
+        return subprocess.run(words, env={**ours, UP_VARIABLE: up_seconds}, check=False).returncode
 
     if keeper_of(_lock(layout)) is not None:
-        return done()
+        return done("")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with hold(_lock(layout), "a cluster runs on this machine already"), running_cluster(layout):
+    busy = "a cluster runs on this machine already"
+    with hold(_lock(layout), busy), running_cluster(layout) as cluster:
         _serves(layout).touch()
-        return done()
+        return done(f"{cluster.up_seconds:.1f}")
 
 
 def _fetch(with_keda: bool) -> None:

@@ -11,6 +11,8 @@ from ragmesh.chassis.settings.folders import cache_folder
 from tools.generate_protos import ROOT
 
 DEFAULT_FOLDER = cache_folder() / "cluster"
+UP_VARIABLE = "CLUSTER_UP_SECONDS"
+"""How long the cluster of `tools.cluster run` took to start; empty if it ran before."""
 TEMPLATES = ROOT / "k8s" / "cluster"
 
 NODE = "node1"

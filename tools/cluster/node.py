@@ -36,6 +36,8 @@ class Cluster:
     layout: Layout
     say: Say
     processes: dict[str, Process] = field(default_factory=dict)
+    up_seconds: float = 0.0
+    """How long the machine took for it, once it serves."""
 
     @property
     def kubectl(self) -> Kubectl:
@@ -149,6 +151,8 @@ def running_cluster(layout: Layout) -> Iterator[Cluster]:
     cluster = Cluster(layout, say)
     try:
         cluster.start()
+        cluster.up_seconds = time.monotonic() - begun
+        say("the cluster is up")
         yield cluster
     finally:
         cluster.stop()
