@@ -30,6 +30,8 @@ from tools.servers.table import PASSWORD
 
 BACKING = ("kafka", "weaviate", "postgres", "s3", "redis")
 """Servers of a distributed mesh, those that take longest to start first."""
+COPIES = "s3://copies/mesh"
+"""Where backups go, if there is such a bucket."""
 TEXTS = {f"owl-{number}": f"Owl number {number} eats {number} voles a week." for number in range(8)}
 QUESTIONS = "What does owl number {number} eat?"
 
@@ -132,11 +134,7 @@ def distributed_mesh(
 ) -> Iterator[Release]:
     """A mesh of each service by itself, on real servers, two pods each."""
     with own_namespace(kubectl) as namespace:
-        namespace.make_secret("identity", files=identity)
-        namespace.make_secret("catalog", password=PASSWORD)
-        namespace.make_secret(
-            "blobs", **{"access-key-id": "ragmesh", "secret-access-key": PASSWORD}
-        )
+        make_secrets(namespace, identity)
         release = Release(namespace, "mesh", image, identity)
         release.install(distributed_values(backing))
         yield release
@@ -173,6 +171,13 @@ def _talking_slowly(model: str) -> dict[str, object]:
     }
 
 
+def make_secrets(namespace: Namespace, identity: Path) -> None:
+    """Those that `distributed_values` names."""
+    namespace.make_secret("identity", files=identity)
+    namespace.make_secret("catalog", password=PASSWORD)
+    namespace.make_secret("blobs", **{"access-key-id": "ragmesh", "secret-access-key": PASSWORD})
+
+
 def distributed_values(backing: dict[str, Server]) -> dict[str, object]:
     """What the chart is told of the servers."""
     s3 = backing["s3"]
@@ -189,6 +194,8 @@ def distributed_values(backing: dict[str, Server]) -> dict[str, object]:
         },
         "index": {"url": backing["weaviate"].url},
         "cache": {"url": backing["redis"].url},
+        # What the clock says is no reason for one.
+        "backup": {"enabled": True, "suspend": True, "url": COPIES, **SMALL},
         "workload": SMALL,
         **{name: SMALL for name in ("embedding", "indexing", "indexer")},
         "hooks": {"resources": {"requests": {"cpu": "10m", "memory": "64Mi"}}},
