@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tests.cluster.releases import SERVICES
+from tests.soak.cluster_rollouts import ROLLED, ROLLOUT
 from tests.soak.cluster_tasks import (
     BLUE_GREEN,
     CANARY,
@@ -45,6 +46,12 @@ def test_a_short_run_does_what_it_was_asked_for_and_the_page_says_how_much_that_
         "2 of 30 renewals of all pods, no bursts scaled by KEDA, 2 of 13 rollouts of a good "
         "version, no rollouts of an image that is not there; 4 minutes"
     )
+
+
+def test_new_pods_are_not_judged_by_what_they_answered_before_callers_had_turned_to_them() -> None:
+    settle, window = ROLLOUT["settleSeconds"], ROLLOUT["analysis"]["windowSeconds"]
+    assert ROLLED["settings"]["internal"]["connection_age_seconds"] < settle
+    assert window <= settle
 
 
 def test_what_was_done_is_read_again_and_a_broken_promise_is_seen_on_the_page(
