@@ -154,7 +154,8 @@ def _end(wanted: CollectionResource, seen: Seen) -> tuple[Action, ...]:
 def _settings(wanted: CollectionResource, seen: Seen, migration: Migration) -> Iterator[Action]:
     change = index_change(wanted.spec)
     applied = wanted.status.applied_generation == wanted.generation
-    if not applied or _differs(change, migration):
+    is_released = migration.kept_by is not None and migration.kept_by != wanted.uid
+    if not applied or is_released or _differs(change, migration):
         yield WantIndex(replace(change, requester=wanted.requester))
     access = DefaultAccess(wanted.spec.default_access)
     if seen.collection is not None and seen.collection.default_access is not access:

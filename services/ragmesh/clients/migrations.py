@@ -67,10 +67,14 @@ class MigrationsClient:
         with reading(_INDEXING):
             return migration_from_message(reply.migration)
 
-    async def release_collection(self, caller: Caller, collection: str) -> None:
-        """The custom resource that keeps a collection gives it up; asked twice, it is done once."""
+    async def release_collection(
+        self, caller: Caller, collection: str, *, reason: str = ""
+    ) -> None:
+        """Have no custom resource keep a collection; asked twice, it is done once."""
         await self._migrations.ReleaseCollection(
-            pb.ReleaseCollectionRequest(collection=collection),
+            pb.ReleaseCollectionRequest(
+                collection=collection, reason=sendable(reason, field="reason")
+            ),
             metadata=self._signer.metadata(caller),
         )
 

@@ -237,6 +237,9 @@ class Migration:
     language: str = ""
     quality: Quality | None = None
     """Of the serving version, as it was asked last; None = it was not asked on schedule yet."""
+    kept_by: str | None = None
+    """Uid of the custom resource that keeps the collection; empty = none does, None = who told of
+    the migration is too old to say."""
 
 
 @dataclass(frozen=True, slots=True)

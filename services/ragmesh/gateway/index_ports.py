@@ -29,6 +29,9 @@ class Changing(Protocol):
     ) -> IndexEstimate:
         """What such a change would build, and what that takes."""
 
+    async def release_collection(self, caller: Caller, collection: str, *, reason: str) -> None:
+        """Have no custom resource keep a collection; asked twice, it is done once."""
+
     async def get_migration(self, caller: Caller, collection: str) -> Migration:
         """Where the migration of a collection stands."""
 

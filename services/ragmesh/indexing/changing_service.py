@@ -39,9 +39,11 @@ class ChangingService:
             lambda _known: self.migrations.get(caller, collection),
         )
 
-    async def release_collection(self, caller: Caller, collection: str) -> None:
-        """The custom resource that keeps a collection gives it up; asked twice, it is done once."""
-        await self.migrations.release(caller, collection)
+    async def release_collection(
+        self, caller: Caller, collection: str, *, reason: str = ""
+    ) -> None:
+        """Have no custom resource keep a collection; asked twice, it is done once."""
+        await self.migrations.release(caller, collection, reason=reason)
 
     async def estimate_index(
         self, caller: Caller, collection: str, change: IndexChange

@@ -125,9 +125,9 @@ def wanted_index(name: str, details: Mapping[str, str]) -> Deed:
     return Deed("SetIndexSpec", collection_path(name), details)
 
 
-def released_collection(name: str) -> Deed:
-    """The custom resource that kept a collection gave it up."""
-    return Deed("ReleaseCollection", collection_path(name))
+def released_collection(name: str, kept_by: str) -> Deed:
+    """The custom resource that kept a collection does so no longer."""
+    return Deed("ReleaseCollection", collection_path(name), {"kept_by": kept_by})
 
 
 def commanded_migration(name: str, command: str, phase: str) -> Deed:

@@ -39,7 +39,7 @@ from ragmesh.indexing.migration_state import (
     policy_of,
 )
 from ragmesh.indexing.migration_stores import Cause, Changing
-from ragmesh.indexing.ownership import refuse_foreign, requester_of
+from ragmesh.indexing.ownership import refuse_foreign, refuse_to_release, requester_of, uid_of
 from ragmesh.indexing.paging import key_of, page_of
 from ragmesh.indexing.route_feed import RouteFeed
 from ragmesh.indexing.stores import Catalog
@@ -97,15 +97,17 @@ class Migrations:
             changing = await self._changing(caller, name)
         raise _moved_on()
 
-    async def release(self, caller: Caller, name: str) -> None:
-        """Let anybody change the collection again; the resource that kept it says so."""
+    async def release(self, caller: Caller, name: str, *, reason: str = "") -> None:
+        """Let anybody change the collection again; the resource that kept it says so, or people."""
+        _refuse_reason(reason)
         for _ in range(_TRIES):
             changing = await self._changing(caller, name)
             state = changing.state
             if state.requester is None:
                 return
-            refuse_foreign(requester_of(caller), state.requester, name)
-            cause = Cause(caller, released_collection(name))
+            refuse_to_release(caller, state.requester, name)
+            deed = released_collection(name, uid_of(state.requester))
+            cause = Cause(caller, deed, reason)
             if await self.catalog.want(replace(state, requester=None), cause):
                 return
         raise _moved_on()
@@ -149,9 +151,7 @@ class Migrations:
         self, caller: Caller, name: str, command: MigrationCommand, *, reason: str
     ) -> Migration:
         """Tell a migration what to do; MigrationCommandRefusedError when it may not."""
-        if len(reason) > MOST_REASON:
-            raise InvalidError.of("reason", f"must have at most {MOST_REASON} characters")
-        refuse_controls(reason, field="reason")
+        _refuse_reason(reason)
         order = Order(command, subject_of(caller), reason)
         for _ in range(_TRIES):
             changing = await self._changing(caller, name)
@@ -205,6 +205,12 @@ class Migrations:
         return replace(shown(changing, await self.migrator.observe(changing)), quality=quality)
 
 
+def _refuse_reason(reason: str) -> None:
+    if len(reason) > MOST_REASON:
+        raise InvalidError.of("reason", f"must have at most {MOST_REASON} characters")
+    refuse_controls(reason, field="reason")
+
+
 def _wanting(
     state: MigrationState, spec: BuildSpec, policy: MigrationPolicy, change: IndexChange
 ) -> MigrationState:
@@ -256,6 +262,7 @@ def shown(changing: Changing, observed: Observed) -> Migration:
         encoder=state.wanted.encoder,
         chunking=Chunking(state.wanted.chunking.max_tokens, state.wanted.chunking.overlap_tokens),
         language=state.wanted.language,
+        kept_by=uid_of(state.requester),
     )
 
 

@@ -21,7 +21,8 @@ def refuse_foreign(asks: Requester | None, kept_by: Requester | None, collection
         return
     if asks is None or asks.uid != kept_by.uid:
         raise CollectionKeptError(
-            f"the custom resource {kept_by.uid} keeps the collection {collection}: change it there",
+            f"the custom resource {kept_by.uid} keeps the collection {collection}: change it "
+            "there, or have an administrator release the collection if that resource is gone",
             metadata={"collection": collection, "requester_uid": kept_by.uid},
         )
     if asks.generation < kept_by.generation:
@@ -29,3 +30,17 @@ def refuse_foreign(asks: Requester | None, kept_by: Requester | None, collection
             f"generation {kept_by.generation} of the resource has asked already",
             metadata={"generation": str(kept_by.generation)},
         )
+
+
+def refuse_to_release(caller: Caller, kept_by: Requester | None, collection: str) -> None:
+    """Raise for a machine that does not carry out the very resource that keeps the collection.
+
+    A person may: a resource can go while no operator is there to tell.
+    """
+    if isinstance(caller, Machine):
+        refuse_foreign(requester_of(caller), kept_by, collection)
+
+
+def uid_of(kept_by: Requester | None) -> str:
+    """The resource as doors show it; empty for none."""
+    return "" if kept_by is None else kept_by.uid

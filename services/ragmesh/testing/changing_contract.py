@@ -25,6 +25,7 @@ from ragmesh.core.migrations import (
     MigrationPolicy,
 )
 from ragmesh.core.pages import PageRequest
+from ragmesh.core.usage import AuditQuery
 from ragmesh.testing.catalog_contract import ADA, DOCS, MIA, CatalogBench
 from ragmesh.testing.migrations import golden_lines
 
@@ -42,7 +43,9 @@ def acting(generation: int, uid: str = "keeper") -> Machine:
 class Keeping(Protocol):
     """What the operator asks of a catalog, and no gateway does."""
 
-    async def release_collection(self, caller: Caller, collection: str) -> None: ...
+    async def release_collection(
+        self, caller: Caller, collection: str, *, reason: str = ""
+    ) -> None: ...
 
 
 def keeping(bench: CatalogBench) -> Keeping:
@@ -110,6 +113,34 @@ class ChangingContract:
         for _ in range(2):
             await keeping(bench).release_collection(acting(1), DOCS.name)
         await bench.catalog.want_index(ADA, DOCS.name, IndexChange())
+
+    async def test_an_administrator_releases_what_a_resource_keeps_that_is_gone(
+        self, bench: CatalogBench
+    ) -> None:
+        await bench.catalog.create_collection(ADA, DOCS)
+        await bench.catalog.want_index(acting(7), DOCS.name, WISH)
+        assert (await bench.catalog.get_migration(ADA, DOCS.name)).kept_by == "keeper"
+        for _ in range(2):
+            await bench.catalog.release_collection(ADA, DOCS.name, reason="its cluster is gone")
+        found = await bench.catalog.get_migration(ADA, DOCS.name)
+        assert (found.kept_by, found.chunking.max_tokens) == ("", 100)
+        page = await bench.catalog.list_audit_entries(
+            ADA, AuditQuery(action="ReleaseCollection"), PageRequest()
+        )
+        (entry,) = page.items
+        assert (entry.actor, entry.reason) == ("ada", "its cluster is gone")
+        assert (entry.resource, dict(entry.details)) == ("collections/docs", {"kept_by": "keeper"})
+        await bench.catalog.want_index(ADA, DOCS.name, IndexChange(chunking=Chunking(50)))
+        await bench.catalog.delete_collection(ADA, DOCS.name)
+
+    async def test_nobody_but_administrators_releases_a_collection(
+        self, bench: CatalogBench
+    ) -> None:
+        await bench.catalog.create_collection(ADA, DOCS)
+        await bench.catalog.want_index(acting(1), DOCS.name, WISH)
+        with pytest.raises(DeniedError):
+            await bench.catalog.release_collection(MIA, DOCS.name, reason="mine")
+        assert (await bench.catalog.get_migration(ADA, DOCS.name)).kept_by == "keeper"
 
     async def test_a_command_that_is_out_of_place_is_refused(self, bench: CatalogBench) -> None:
         await bench.catalog.create_collection(ADA, DOCS)

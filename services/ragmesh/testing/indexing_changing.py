@@ -25,10 +25,15 @@ from ragmesh.core.pages import Page, PageRequest
 from ragmesh.core.quality import Quality
 from ragmesh.evaluation.golden import read_golden
 from ragmesh.indexing.dead_letters import refuse_others
-from ragmesh.indexing.deeds import commanded_migration, kept_golden, wanted_index
+from ragmesh.indexing.deeds import (
+    commanded_migration,
+    kept_golden,
+    released_collection,
+    wanted_index,
+)
 from ragmesh.indexing.migration_commands import Order, commanded
 from ragmesh.indexing.migration_state import BuildSpec, MigrationState, Observed, Role, Standing
-from ragmesh.indexing.ownership import refuse_foreign, requester_of
+from ragmesh.indexing.ownership import refuse_foreign, refuse_to_release, requester_of, uid_of
 from ragmesh.indexing.paging import key_of, page_of
 from ragmesh.indexing.tenancy import subject_of, tenant_of
 from ragmesh.testing.embedding import fake_fingerprint
@@ -63,11 +68,17 @@ class FakeChanging(FakeMending):
         self._audit(caller, wanted_index(collection, {"encoder": wanted.encoder}))
         return self._shown(key, found)
 
-    async def release_collection(self, caller: Caller, collection: str) -> None:
+    async def release_collection(
+        self, caller: Caller, collection: str, *, reason: str = ""
+    ) -> None:
         """Let anybody change it."""
         key, found = self._key(caller, collection)
-        self._refuse_kept(caller, collection)
-        self._states[key] = replace(self._state(key, found), requester=None)
+        state = self._state(key, found)
+        if state.requester is None:
+            return
+        refuse_to_release(caller, state.requester, collection)
+        self._states[key] = replace(state, requester=None)
+        self._audit(caller, released_collection(collection, uid_of(state.requester)), reason)
 
     async def estimate_index(
         self, caller: Caller, collection: str, change: IndexChange
@@ -214,6 +225,7 @@ class FakeChanging(FakeMending):
             language=state.wanted.language,
             verdict=self.verdicts.get(key),
             quality=self.qualities.get(key),
+            kept_by=uid_of(state.requester),
         )
 
 

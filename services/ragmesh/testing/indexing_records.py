@@ -137,7 +137,7 @@ class FakeRecords:
         numbered = page_of(listing, page, found, lambda one: str(one[0]))
         return Page(tuple(sight for _, sight in numbered.items), numbered.next_token)
 
-    def _audit(self, caller: Caller, deed: Deed) -> None:
+    def _audit(self, caller: Caller, deed: Deed, reason: str = "") -> None:
         """Write down what the caller does."""
         entry = AuditEntry(
             entry_id="",
@@ -148,6 +148,7 @@ class FakeRecords:
             action=deed.action,
             resource=deed.resource,
             details=tuple(sorted((name, value) for name, value in deed.details.items() if value)),
+            reason=reason,
         )
         self._append(entry, tenant_of(caller))
 

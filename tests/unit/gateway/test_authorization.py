@@ -86,6 +86,7 @@ def test_only_administration_is_for_the_key_that_runs_the_mesh() -> None:
         ("POST", "/api/v1/collections/a/documents", WRITERS),
         ("DELETE", "/api/v1/collections/a", ADMINS),
         ("POST", "/api/v1/collections/a:repair", KEEPERS),
+        ("POST", "/api/v1/collections/a:release", KEEPERS),
         ("POST", "/api/v1/jobs/a:cancel", WRITERS),
         ("GET", "/healthz", EVERYBODY),
     ],

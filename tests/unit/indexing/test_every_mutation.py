@@ -121,9 +121,9 @@ MUTATIONS: dict[
 """What each method is asked to do, and what has to be there before."""
 SAID_ONCE = {"CreateKey", "RotateKey"}
 """What they make is told only once, and who asks again is told so."""
-OF_MIGRATIONS = {"CommandMigration", "SetGoldenQuestions"}
-"""A command is refused in every phase but its own, questions are set as a whole: asked again, they
-change nothing, as the tests of migrations show."""
+OF_MIGRATIONS = {"CommandMigration", "SetGoldenQuestions", "ReleaseCollection"}
+"""What nobody keeps is released already; a command is refused in every phase but its own, questions
+are set as a whole: asked again, they change nothing, as the tests of migrations show."""
 
 
 def mutating() -> set[str]:

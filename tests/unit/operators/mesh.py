@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ragmesh.core.callers import Caller, Machine
 from ragmesh.core.documents import Collection, CollectionChange, NewCollection
 from ragmesh.core.migrations import GoldenQuestions, IndexChange, Migration, MigrationCommand
@@ -22,6 +24,8 @@ class FakeMesh(FakeIndexing):
         self.sent: list[tuple[str, str, str]] = []
         """Writes that came: method, collection, what."""
         self.keys: set[str] = set()
+        self.tells_keepers = True
+        """Whether it is new enough to tell who keeps a collection."""
 
     async def open_tenant(self, name: str = "default") -> str:
         return (await self.create_tenant(KEEPER, NewTenant(name))).uid
@@ -51,10 +55,16 @@ class FakeMesh(FakeIndexing):
         self.kills.done()
         return found
 
-    async def release_collection(self, caller: Caller, collection: str) -> None:
+    async def release_collection(
+        self, caller: Caller, collection: str, *, reason: str = ""
+    ) -> None:
         self._begin("release", collection)
-        await super().release_collection(caller, collection)
+        await super().release_collection(caller, collection, reason=reason)
         self.kills.done()
+
+    async def get_migration(self, caller: Caller, collection: str) -> Migration:
+        found = await super().get_migration(caller, collection)
+        return found if self.tells_keepers else replace(found, kept_by=None)
 
     async def set_golden_questions(
         self, caller: Caller, collection: str, content: str

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
+
 from ragmesh.core.callers import Principal
-from ragmesh.core.errors import InvalidError
+from ragmesh.core.errors import CollectionKeptError, InvalidError
 from ragmesh.core.migrations import IndexChange
 from ragmesh_operator.autoscaling import Autoscaler
 from ragmesh_operator.operating import Operating
@@ -38,6 +40,47 @@ async def test_a_collection_whose_resource_went_unseen_is_released() -> None:
     admin = Principal(tenant_uid, "ada", roles=frozenset({"admin"}))
     await made.mesh.want_index(admin, "handbook", IndexChange())
     assert key not in operator._known
+
+
+async def test_what_went_while_no_operator_ran_an_administrator_releases() -> None:
+    made = await world()
+    key = made.cluster.create("handbook", {})
+    await operating(made).look(key)
+    del made.cluster.bodies[key]
+    await operating(made).look(key)
+    (tenant_uid, _name) = next(iter(made.mesh.collections))
+    admin = Principal(tenant_uid, "ada", roles=frozenset({"admin"}))
+    with pytest.raises(CollectionKeptError, match="an administrator release"):
+        await made.mesh.delete_collection(admin, "handbook")
+    await made.mesh.release_collection(admin, "handbook", reason="its cluster is gone")
+    await made.mesh.want_index(admin, "handbook", IndexChange(encoder="better"))
+    await made.mesh.delete_collection(admin, "handbook")
+
+
+async def test_what_was_released_a_resource_that_is_still_there_takes_back() -> None:
+    made = await world()
+    key = made.cluster.create("handbook", {})
+    await made.look(key)
+    (tenant_uid, _name) = next(iter(made.mesh.collections))
+    admin = Principal(tenant_uid, "ada", roles=frozenset({"admin"}))
+    await made.mesh.release_collection(admin, "handbook", reason="by mistake")
+    await made.look(key)
+    with pytest.raises(CollectionKeptError):
+        await made.mesh.delete_collection(admin, "handbook")
+    assert {what.reason for _, what in made.cluster.told} == {"DriftCorrected"}
+    before = made.written
+    await made.look(key)
+    assert made.written == before
+
+
+async def test_a_mesh_that_does_not_tell_who_keeps_a_collection_is_left_alone() -> None:
+    made = await world()
+    key = made.cluster.create("handbook", {})
+    await made.look(key)
+    made.mesh.tells_keepers = False
+    before = made.written
+    await made.look(key)
+    assert made.written == before
 
 
 async def test_a_resource_that_is_made_while_its_namesake_goes_is_looked_at() -> None:

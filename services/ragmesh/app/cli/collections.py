@@ -146,6 +146,24 @@ def delete(client: Client, name: str, yes: bool) -> None:
         click.echo(f"deleted  {checked}")
 
 
+@collections.command()
+@_NAME
+@click.option("--reason", default="", help="Why; goes into the audit.")
+@client_options
+def release(client: Client, name: str, reason: str) -> None:
+    """Have the mesh forget the custom resource that keeps a collection.
+
+    For resources that went while no operator ran. One that is still there takes the collection back
+    at the operator's next look.
+    """
+    checked = _checked(name)
+    client.call(lambda mesh: mesh.release_collection(checked, reason=reason))
+    if client.as_json:
+        print_json({"name": checked, "released": True})
+    else:
+        click.echo(f"released  {checked}")
+
+
 def _checked(name: str) -> str:
     from ragmesh.core.names import collection_name
 

@@ -82,6 +82,8 @@ def _fields(found: Migration) -> Iterator[tuple[str, str]]:
     if found.held is not None:
         yield "held", f"by {found.held.by}: {found.held.reason}"
     yield from _gate_fields(found)
+    if found.kept_by:
+        yield "kept by", found.kept_by
     yield "flips", str(found.flips)
     if found.quality is not None:
         yield from _quality_fields(found.quality)

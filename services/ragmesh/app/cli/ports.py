@@ -147,6 +147,9 @@ class Mesh(Protocol):
     async def estimate_index(self, collection: str, change: IndexChange) -> IndexEstimate:
         """What such a change would build."""
 
+    async def release_collection(self, collection: str, *, reason: str = "") -> None:
+        """Have no custom resource keep a collection."""
+
     async def get_migration(self, collection: str) -> Migration:
         """Where a migration stands."""
 

@@ -107,7 +107,7 @@ METHODS: Mapping[str, Mapping[str, frozenset[Who]]] = MappingProxyType(
         },
         "ragmesh.api.indexing.v1.MigrationService": {
             "SetIndexSpec": _OPERATORS,
-            "ReleaseCollection": frozenset({Who.OPERATOR}),
+            "ReleaseCollection": _OPERATORS,
             "GetMigration": _OPERATORS,
             "ListMigrations": _OPERATORS,
             "CommandMigration": _OPERATORS,

@@ -100,7 +100,6 @@ def policy_from_message(message: types_pb.MigrationPolicy) -> MigrationPolicy:
 
 def migration_to_message(migration: Migration) -> types_pb.Migration:
     """Where a migration stands."""
-    held = migration.held
     return types_pb.Migration(
         collection=migration.collection,
         phase=PHASES.number(migration.phase),
@@ -121,11 +120,7 @@ def migration_to_message(migration: Migration) -> types_pb.Migration:
         failed_documents=migration.failed_documents,
         reason=migration.reason,
         message=migration.message,
-        held=None
-        if held is None
-        else types_pb.MigrationHold(
-            by=held.by, reason=held.reason, since=moment_to_message(held.since)
-        ),
+        held=None if migration.held is None else _hold_to_message(migration.held),
         verdicts=[_verdict_to_message(one) for one in migration.verdicts],
         verdict="" if migration.verdict is None else migration.verdict.value,
         flips=migration.flips,
@@ -137,6 +132,7 @@ def migration_to_message(migration: Migration) -> types_pb.Migration:
         chunking=chunking_to_message(migration.chunking),
         language=migration.language,
         quality=None if migration.quality is None else quality_to_message(migration.quality),
+        kept_by=migration.kept_by,
     )
 
 
@@ -172,6 +168,7 @@ def migration_from_message(message: types_pb.Migration) -> Migration:
         chunking=chunking_from_message(message.chunking),
         language=message.language,
         quality=quality_from_message(message.quality) if message.HasField("quality") else None,
+        kept_by=message.kept_by if message.HasField("kept_by") else None,
     )
 
 
@@ -196,6 +193,12 @@ def _verdict_from_message(message: types_pb.MigrationVerdict) -> MetricVerdict:
         difference_high=message.difference_high,
         questions=message.questions,
         verdict=GateVerdict(message.verdict),
+    )
+
+
+def _hold_to_message(held: Hold) -> types_pb.MigrationHold:
+    return types_pb.MigrationHold(
+        by=held.by, reason=held.reason, since=moment_to_message(held.since)
     )
 
 

@@ -31,7 +31,13 @@ from ragmesh.core.migrations import (
 from ragmesh.core.pages import Page, PageRequest
 
 _SERVICE = pb.DESCRIPTOR.services_by_name["AdminService"].full_name
-_METHODS = ("GetMigration", "ListMigrations", "GetGoldenQuestions", "ListEvaluations")
+_METHODS = (
+    "ReleaseCollection",
+    "GetMigration",
+    "ListMigrations",
+    "GetGoldenQuestions",
+    "ListEvaluations",
+)
 IDEMPOTENT_METHODS = (*ADMIN_METHODS, *(f"{_SERVICE}/{method}" for method in _METHODS))
 
 
@@ -54,6 +60,11 @@ class ChangingClient(AdminClient):
         request.validate_only = True
         reply = await self._collections.UpdateCollection(request, metadata=self._metadata)
         return estimate_from_message(reply.estimate)
+
+    async def release_collection(self, collection: str, *, reason: str = "") -> None:
+        """Have no custom resource keep a collection; asked twice, it is done once."""
+        request = pb.ReleaseCollectionRequest(collection=collection, reason=reason)
+        await self._admin.ReleaseCollection(request, metadata=self._metadata)
 
     async def get_migration(self, collection: str) -> Migration:
         """Where the migration of a collection stands."""

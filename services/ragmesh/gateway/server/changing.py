@@ -25,6 +25,14 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 class ChangingMethods(KeyMethods):
     """Translates calls about the index of a collection; the interceptor owns errors."""
 
+    async def ReleaseCollection(
+        self, request: pb.ReleaseCollectionRequest, _context: Context
+    ) -> pb.ReleaseCollectionResponse:
+        """Have no custom resource keep a collection."""
+        name = collection_name(request.collection)
+        await self._catalog.release_collection(current_principal(), name, reason=request.reason)
+        return pb.ReleaseCollectionResponse()
+
     async def GetMigration(
         self, request: pb.GetMigrationRequest, _context: Context
     ) -> pb.GetMigrationResponse:

@@ -84,7 +84,9 @@ class MigrationServicer(pb_grpc.MigrationServiceServicer):
         self, request: pb.ReleaseCollectionRequest, _context: Context
     ) -> pb.ReleaseCollectionResponse:
         """Let anybody change a collection again."""
-        await self._service.release_collection(current_caller(), request.collection)
+        await self._service.release_collection(
+            current_caller(), request.collection, reason=request.reason
+        )
         return pb.ReleaseCollectionResponse()
 
     async def EstimateIndexSpec(

@@ -56,6 +56,14 @@ class Migrations(Connection):
         change = IndexChange(encoder, chunking, language)
         return self._calls.read(lambda: self._gateway.estimate_index(name, change))
 
+    def release_collection(self, collection: str, *, reason: str = "") -> None:
+        """Have no custom resource keep a collection; one that is still there takes it back.
+
+        Raises CollectionNotFoundError, DeniedError.
+        """
+        name = collection_name(collection)
+        self._calls.change(lambda: self._gateway.release_collection(name, reason=reason))
+
     def get_migration(self, collection: str) -> Migration:
         """Where the migration of a collection stands. Raises CollectionNotFoundError."""
         name = collection_name(collection)

@@ -39,6 +39,7 @@ class FakeIndexes:
 
     wishes: list[IndexChange]
     told: list[tuple[MigrationCommand, str]]
+    released: list[tuple[str, str]]
     quality: Quality | None = None
     """What was found on schedule."""
 
@@ -59,6 +60,10 @@ class FakeIndexes:
         self._known(collection)
         encoder = change.encoder or "fake"
         return IndexEstimate("v2-11111111", encoder, Chunking(), "en", 3, 9, 3 * 2**20, 0.5)
+
+    async def release_collection(self, collection: str, *, reason: str = "") -> None:
+        self._known(collection)
+        self.released.append((collection, reason))
 
     async def get_migration(self, collection: str) -> Migration:
         self._known(collection)

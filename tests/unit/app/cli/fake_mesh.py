@@ -140,6 +140,7 @@ class FakeMesh(FakeIndexes):
     record_queries: list[UsageQuery | AuditQuery | SightQuery] = field(default_factory=list)
     wishes: list[IndexChange] = field(default_factory=list)
     told: list[tuple[MigrationCommand, str]] = field(default_factory=list)
+    released: list[tuple[str, str]] = field(default_factory=list)
     replays: list[tuple[str, ...]] = field(default_factory=list)
     """Dead letters that each request named."""
     page_size: int = 2

@@ -65,3 +65,10 @@ def test_what_was_found_on_schedule_is_shown_with_its_reason(program: Program, n
     assert "quality        fallen at 2025-05-01T12:00:00+00:00: recall: it fell\n" in said.out
     assert "recall now     1.0000 → 0.5000 [-0.6000, -0.4000] over 24 questions\n" in said.out
     assert json.loads(program("migrations", "show", notes, "--json").out)["quality"]["at"]
+
+
+def test_a_collection_is_released_with_its_reason(program: Program, notes: str) -> None:
+    said = program("collections", "release", notes, "--reason", "its cluster is gone")
+    assert (said.code, said.out) == (0, "released  notes\n")
+    assert program.mesh.released == [(notes, "its cluster is gone")]
+    assert json.loads(program("collections", "release", notes, "--json").out)["released"]

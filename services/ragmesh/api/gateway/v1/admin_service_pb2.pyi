@@ -1051,6 +1051,49 @@ class RepairCollectionResponse(_message.Message):
 Global___RepairCollectionResponse: _TypeAlias = RepairCollectionResponse  # noqa: Y015
 
 @_typing.final
+class ReleaseCollectionRequest(_message.Message):
+    """Names a collection to release."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLLECTION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    collection: _builtins.str
+    """Name of the collection."""
+    reason: _builtins.str
+    """Why; goes into the audit."""
+    def __init__(
+        self,
+        *,
+        collection: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseCollectionRequest: _TypeAlias = ReleaseCollectionRequest  # noqa: Y015
+
+@_typing.final
+class ReleaseCollectionResponse(_message.Message):
+    """Nobody keeps it any more; a resource that is still there takes it back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseCollectionResponse: _TypeAlias = ReleaseCollectionResponse  # noqa: Y015
+
+@_typing.final
 class GetMigrationRequest(_message.Message):
     """Names a migration."""
 

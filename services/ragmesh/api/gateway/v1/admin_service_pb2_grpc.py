@@ -122,6 +122,11 @@ class AdminServiceStub(object):
                 request_serializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.RepairCollectionRequest.SerializeToString,
                 response_deserializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.RepairCollectionResponse.FromString,
                 _registered_method=True)
+        self.ReleaseCollection = channel.unary_unary(
+                '/ragmesh.api.gateway.v1.AdminService/ReleaseCollection',
+                request_serializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ReleaseCollectionRequest.SerializeToString,
+                response_deserializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ReleaseCollectionResponse.FromString,
+                _registered_method=True)
         self.GetMigration = channel.unary_unary(
                 '/ragmesh.api.gateway.v1.AdminService/GetMigration',
                 request_serializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.GetMigrationRequest.SerializeToString,
@@ -279,6 +284,13 @@ class AdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReleaseCollection(self, request, context):
+        """Has the mesh forget the custom resource that keeps a collection.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetMigration(self, request, context):
         """Answers the migration of a collection.
         """
@@ -408,6 +420,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.RepairCollection,
                     request_deserializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.RepairCollectionRequest.FromString,
                     response_serializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.RepairCollectionResponse.SerializeToString,
+            ),
+            'ReleaseCollection': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseCollection,
+                    request_deserializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ReleaseCollectionRequest.FromString,
+                    response_serializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ReleaseCollectionResponse.SerializeToString,
             ),
             'GetMigration': grpc.unary_unary_rpc_method_handler(
                     servicer.GetMigration,
@@ -902,6 +919,33 @@ class AdminService(object):
             '/ragmesh.api.gateway.v1.AdminService/RepairCollection',
             ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.RepairCollectionRequest.SerializeToString,
             ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.RepairCollectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseCollection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ragmesh.api.gateway.v1.AdminService/ReleaseCollection',
+            ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ReleaseCollectionRequest.SerializeToString,
+            ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ReleaseCollectionResponse.FromString,
             options,
             channel_credentials,
             insecure,

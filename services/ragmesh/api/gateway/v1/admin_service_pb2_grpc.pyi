@@ -72,6 +72,8 @@ class AdminServiceStub:
     """Tries given-up work again."""
     RepairCollection: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.RepairCollectionRequest, _admin_service_pb2.RepairCollectionResponse]
     """Compares catalog and index now, and repairs every difference."""
+    ReleaseCollection: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ReleaseCollectionRequest, _admin_service_pb2.ReleaseCollectionResponse]
+    """Has the mesh forget the custom resource that keeps a collection."""
     GetMigration: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.GetMigrationRequest, _admin_service_pb2.GetMigrationResponse]
     """Answers the migration of a collection."""
     ListMigrations: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListMigrationsRequest, _admin_service_pb2.ListMigrationsResponse]
@@ -127,6 +129,8 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Tries given-up work again."""
     RepairCollection: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.RepairCollectionRequest, _admin_service_pb2.RepairCollectionResponse]  # type: ignore[assignment]
     """Compares catalog and index now, and repairs every difference."""
+    ReleaseCollection: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ReleaseCollectionRequest, _admin_service_pb2.ReleaseCollectionResponse]  # type: ignore[assignment]
+    """Has the mesh forget the custom resource that keeps a collection."""
     GetMigration: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.GetMigrationRequest, _admin_service_pb2.GetMigrationResponse]  # type: ignore[assignment]
     """Answers the migration of a collection."""
     ListMigrations: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListMigrationsRequest, _admin_service_pb2.ListMigrationsResponse]  # type: ignore[assignment]
@@ -281,6 +285,14 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.RepairCollectionResponse, _abc.Awaitable[_admin_service_pb2.RepairCollectionResponse]]:
         """Compares catalog and index now, and repairs every difference."""
+
+    @_abc_1.abstractmethod
+    def ReleaseCollection(
+        self,
+        request: _admin_service_pb2.ReleaseCollectionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.ReleaseCollectionResponse, _abc.Awaitable[_admin_service_pb2.ReleaseCollectionResponse]]:
+        """Has the mesh forget the custom resource that keeps a collection."""
 
     @_abc_1.abstractmethod
     def GetMigration(

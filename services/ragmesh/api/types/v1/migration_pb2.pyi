@@ -615,6 +615,7 @@ class Migration(_message.Message):
     CHUNKING_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
     QUALITY_FIELD_NUMBER: _builtins.int
+    KEPT_BY_FIELD_NUMBER: _builtins.int
     collection: _builtins.str
     """Name of the collection."""
     phase: Global___MigrationPhase.ValueType
@@ -645,6 +646,8 @@ class Migration(_message.Message):
     """Name of the encoder that is wanted."""
     language: _builtins.str
     """Language that is wanted of the keyword analysis."""
+    kept_by: _builtins.str
+    """Uid of the custom resource that keeps the collection; empty when none does."""
     @_builtins.property
     def weights(self) -> _containers.RepeatedCompositeFieldContainer[Global___RouteWeight]:
         """How questions are shared."""
@@ -698,11 +701,14 @@ class Migration(_message.Message):
         chunking: _document_pb2.Chunking | None = ...,
         language: _builtins.str = ...,
         quality: Global___Quality | None = ...,
+        kept_by: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["chunking", b"chunking", "held", b"held", "phase_at", b"phase_at", "quality", b"quality", "started_at", b"started_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_kept_by", b"_kept_by", "chunking", b"chunking", "held", b"held", "kept_by", b"kept_by", "phase_at", b"phase_at", "quality", b"quality", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "chunking", b"chunking", "collection", b"collection", "documents", b"documents", "encoder", b"encoder", "failed_documents", b"failed_documents", "flips", b"flips", "held", b"held", "language", b"language", "message", b"message", "percent", b"percent", "phase", b"phase", "phase_at", b"phase_at", "quality", b"quality", "reason", b"reason", "retained", b"retained", "route_epoch", b"route_epoch", "serving", b"serving", "started_at", b"started_at", "verdict", b"verdict", "verdicts", b"verdicts", "weights", b"weights"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_kept_by", b"_kept_by", "candidate", b"candidate", "chunking", b"chunking", "collection", b"collection", "documents", b"documents", "encoder", b"encoder", "failed_documents", b"failed_documents", "flips", b"flips", "held", b"held", "kept_by", b"kept_by", "language", b"language", "message", b"message", "percent", b"percent", "phase", b"phase", "phase_at", b"phase_at", "quality", b"quality", "reason", b"reason", "retained", b"retained", "route_epoch", b"route_epoch", "serving", b"serving", "started_at", b"started_at", "verdict", b"verdict", "verdicts", b"verdicts", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__kept_by: _TypeAlias = _typing.Literal["kept_by"]  # noqa: Y015
+    _WhichOneofArgType__kept_by: _TypeAlias = _typing.Literal["_kept_by", b"_kept_by"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__kept_by) -> _WhichOneofReturnType__kept_by | None: ...
 
 Global___Migration: _TypeAlias = Migration  # noqa: Y015

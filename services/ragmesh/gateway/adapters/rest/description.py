@@ -39,6 +39,7 @@ _UNKEYED = (
     ":estimate",
     ":replay",
     ":repair",
+    ":release",
     "/chat/completions",
     "/embeddings",
 )

@@ -138,6 +138,9 @@ class MigrationReply(BaseModel):
     encoder: str = Field(description="Encoder that is wanted.")
     language: str = Field(description="Language that is wanted.")
     quality: QualityReply | None = optional("Of the serving version, as it was asked last.")
+    kept_by: str = Field(
+        "", description="Uid of the custom resource that keeps the collection; empty for none."
+    )
 
     @classmethod
     def of(cls, found: Migration) -> MigrationReply:
@@ -163,6 +166,7 @@ class MigrationReply(BaseModel):
             encoder=found.encoder,
             language=found.language,
             quality=None if found.quality is None else QualityReply.of(found.quality),
+            kept_by=found.kept_by or "",
         )
 
 

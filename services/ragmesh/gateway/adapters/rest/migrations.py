@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Response
 from pydantic import Field
 
 from ragmesh.chassis.callers import current_principal
@@ -66,6 +66,17 @@ class CommandBody(Body):
     )
 
 
+class ReleaseBody(Body):
+    """Why no custom resource is to keep a collection any more."""
+
+    reason: str = Field(
+        "",
+        max_length=1_000,
+        description="Goes into the audit.",
+        examples=["its cluster is gone"],
+    )
+
+
 class EstimateBody(Body):
     """What an index might be; what is missing stays."""
 
@@ -104,6 +115,14 @@ class MigrationRoutes:
             summary="List migrations",
         )
         self._add_changing(get, post, one)
+        post(
+            f"{one}:release",
+            self.release,
+            status_code=204,
+            response_class=Response,
+            responses=problems(*_CHANGED, ControlCharactersError, MigrationChangedError),
+            summary="Have no custom resource keep a collection",
+        )
         self._add_judging(get, put, one)
         return router
 
@@ -172,6 +191,13 @@ class MigrationRoutes:
         """At rest, too: which version serves, and what was refused last."""
         name = collection_name(collection)
         return MigrationReply.of(await self._catalog.get_migration(current_principal(), name))
+
+    async def release(self, collection: CollectionName, body: ReleaseBody) -> Response:
+        """Anybody who may can change it again; a resource that is still there takes it back."""
+        await self._catalog.release_collection(
+            current_principal(), collection_name(collection), reason=body.reason
+        )
+        return Response(status_code=204)
 
     async def estimate(self, collection: CollectionName, body: EstimateBody) -> Any:
         """Nothing is changed."""

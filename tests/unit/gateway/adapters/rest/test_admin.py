@@ -6,6 +6,9 @@ from typing import Any
 
 import httpx
 
+from ragmesh.core.callers import Machine, Requester
+from ragmesh.core.migrations import IndexChange
+from ragmesh.gateway.identity import DEVELOPER
 from ragmesh.testing.gateway import FakeMesh
 
 LETTERS = "/api/v1/dead-letters"
@@ -67,3 +70,22 @@ async def test_a_collection_is_compared_on_demand(http: httpx.AsyncClient) -> No
     reply = await http.post("/api/v1/collections/handbook:repair")
     assert reply.json() == {"compared": 0, "different": 0}
     assert (await http.post("/api/v1/collections/nowhere:repair")).status_code == 404
+
+
+async def test_a_collection_is_released_by_who_says_why(
+    http: httpx.AsyncClient, mesh: FakeMesh
+) -> None:
+    one = "/api/v1/collections/handbook"
+    keeper = Machine("operator", DEVELOPER.tenant_uid, Requester("gone", 3))
+    await mesh.catalog.want_index(keeper, "handbook", IndexChange())
+    assert (await http.get(f"{one}/migration")).json()["kept_by"] == "gone"
+    refused = await http.put(f"{one}/golden-questions", json={"content": "{}"})
+    assert (refused.status_code, refused.json()["reason"]) == (400, "COLLECTION_KEPT")
+    reply = await http.post(f"{one}:release", json={"reason": "its cluster is gone"})
+    assert (reply.status_code, reply.content) == (204, b"")
+    assert (await http.get(f"{one}/migration")).json()["kept_by"] == ""
+    (entry,) = (await http.get("/api/v1/audit?action=ReleaseCollection")).json()["entries"]
+    assert (entry["reason"], entry["details"]) == ("its cluster is gone", {"kept_by": "gone"})
+    unknown = await http.post("/api/v1/collections/nowhere:release", json={})
+    assert unknown.status_code == 404
+    assert (await http.post(f"{one}:release", json={"reason": "x" * 1_001})).status_code == 400
