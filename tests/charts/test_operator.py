@@ -239,7 +239,8 @@ def test_pods_reach_names_the_api_server_and_the_mesh() -> None:
         for one in policies
     }
     assert reached == {"operator": [[53, 53], [6443], [50065, 9090]], "leave": [[53, 53], [6443]]}
-    assert all(one["spec"]["ingress"] == [] for one in policies)
+    assert all(one["spec"]["policyTypes"] == ["Ingress", "Egress"] for one in policies)
+    assert all("ingress" not in one["spec"] for one in policies)
     assert all("to" in rule for one in policies for rule in one["spec"]["egress"])
     off = manifests_of(NAMESPACED, networkPolicy={"enabled": False})
     assert of_kind(off, "NetworkPolicy") == []

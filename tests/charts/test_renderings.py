@@ -94,6 +94,13 @@ def test_neither_an_upgrade_nor_what_a_cluster_has_changes_a_byte(  # HM-7, HM-9
     assert again == rendered_text(one.values, chart=one.chart)
 
 
+# HM-7: a cluster drops such a list, and counts a change whenever it is told of it again.
+def test_no_policy_has_a_list_without_rules(any_manifests: list[Manifest]) -> None:
+    policies = of_kind(any_manifests, "NetworkPolicy")
+    assert all(one["spec"]["policyTypes"] == ["Ingress", "Egress"] for one in policies)
+    assert all(one["spec"].get(way) != [] for one in policies for way in ("ingress", "egress"))
+
+
 def test_helm_finds_nothing_to_say(example_of_any: Example) -> None:
     ran = subprocess.run(
         [HELM.fetch(), "lint", "--strict", example_of_any.chart, "--values", example_of_any.path],

@@ -82,7 +82,10 @@ spec:
 {{- end -}}
 {{- end -}}
 
-{{/* Who may reach the workload, and whom it may reach; nothing else passes. */}}
+{{/*
+Who may reach the workload, and whom it may reach; nothing else passes. A list without a rule is left out: a cluster does not
+keep it, and would take it for a change each time it is told again.
+*/}}
 {{- define "ragmesh-common.networkPolicy" -}}
 {{- $workload := .workload -}}
 {{- if and .root.Values.networkPolicy.enabled $workload.values.networkPolicy.enabled -}}
@@ -98,14 +101,10 @@ spec:
   {{- with concat ($workload.ingress | default list) ($workload.values.networkPolicy.extraIngress | default list) }}
   ingress:
     {{- toYaml . | nindent 4 }}
-  {{- else }}
-  ingress: []
   {{- end }}
   {{- with concat ($workload.egress | default list) ($workload.values.networkPolicy.extraEgress | default list) }}
   egress:
     {{- toYaml . | nindent 4 }}
-  {{- else }}
-  egress: []
   {{- end }}
 {{- end -}}
 {{- end -}}
@@ -121,7 +120,6 @@ spec:
     matchLabels:
       {{- include "ragmesh-common.selector" . | nindent 6 }}
   policyTypes: [Ingress, Egress]
-  ingress: []
   egress:
     {{- .egress | nindent 4 }}
 {{- end -}}
