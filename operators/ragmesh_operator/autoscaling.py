@@ -19,6 +19,9 @@ from ragmesh_operator.statuses import AutoscalingStatus
 from ragmesh_operator.values import CollectionResource
 
 NATIVE, KEDA, NONE = "native", "keda", "none"
+_KEDA_MISSING = (
+    "the cluster serves no ScaledObjects: install KEDA, or set autoscaling.provider to native"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,10 +203,14 @@ class Autoscaler:
     async def _scale(self, wish: Autoscaling) -> Scaling:
         now = await self.workloads.read_scale(self.workload)
         others = await self.workloads.foreign_scalers(self.workload)
-        if others:
+        has_keda = wish.provider in {KEDA, "auto"} and await self.workloads.has_keda()
+        if others:  # ours, made before theirs, would go on beside it
+            await self.workloads.delete_scaled_object(self.workload)
             sentence = f"{', '.join(others)} scales {self.workload.name} already"
             told = _told("False", NONE, now.replicas, "ConflictingScaler", sentence)
-        elif await self._by_keda(wish):
+        elif wish.provider == KEDA and not has_keda:
+            told = _told("False", NONE, now.replicas, "KedaMissing", _KEDA_MISSING)
+        elif has_keda:
             body = scaled_object(wish, self.workload, self.backlog_url)
             await self.workloads.apply_scaled_object(self.workload, body)
             told = _told("True", KEDA, now.replicas, "ScaledObject", "KEDA scales by the backlog")
@@ -211,11 +218,6 @@ class Autoscaler:
             await self.workloads.delete_scaled_object(self.workload)
             told = await self._natively(wish, now)
         return Scaling(told.status, told.verdict, now.replicas, now.selector)
-
-    async def _by_keda(self, wish: Autoscaling) -> bool:
-        return wish.provider == KEDA or (
-            wish.provider == "auto" and await self.workloads.has_keda()
-        )
 
     async def _natively(self, wish: Autoscaling, now: CurrentScale) -> Scaling:
         reading: Reading | None = None

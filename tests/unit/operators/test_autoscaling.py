@@ -28,6 +28,8 @@ class FakeWorkloads:
     is_contended: bool = False
     applied: list[Mapping[str, Any]] = field(default_factory=list)
     deleted: int = 0
+    has_object: bool = False
+    """Whether a ScaledObject of the operator's own is there."""
 
     async def has_keda(self) -> bool:
         return self.keda
@@ -45,9 +47,11 @@ class FakeWorkloads:
 
     async def apply_scaled_object(self, workload: Workload, body: Mapping[str, Any]) -> None:
         self.applied.append(body)
+        self.has_object = True
 
     async def delete_scaled_object(self, workload: Workload) -> None:
         self.deleted += 1
+        self.has_object = False
 
 
 @dataclass
@@ -100,6 +104,35 @@ async def test_another_scaler_is_left_alone_and_told() -> None:
     await made.look([wanting("auto", max=4)])
     assert (workloads.replicas, workloads.applied) == (1, [])
     assert condition(made) == ("False", "ConflictingScaler")
+
+
+# AS-1
+@pytest.mark.parametrize("provider", ["auto", "keda", "native"])
+async def test_where_another_scaler_comes_ours_goes(provider: str) -> None:
+    workloads = FakeWorkloads(keda=True)
+    made = scaler(workloads, FakeBacklog(100_000))
+    await made.look([wanting("keda", max=4)])
+    assert workloads.has_object
+    workloads.others = ("HorizontalPodAutoscaler mine",)
+    await made.look([wanting(provider, max=4)])
+    assert not workloads.has_object
+    assert (workloads.replicas, len(workloads.applied)) == (1, 1)
+    assert condition(made) == ("False", "ConflictingScaler")
+    workloads.others = ()
+    await made.look([wanting("keda", max=4)])
+    assert workloads.has_object
+
+
+async def test_keda_that_the_cluster_does_not_have_is_told() -> None:
+    workloads = FakeWorkloads(keda=False)
+    made = scaler(workloads, FakeBacklog(100_000))
+    await made.look([wanting("keda", max=4)])
+    assert (workloads.replicas, workloads.applied) == (1, [])
+    assert condition(made) == ("False", "KedaMissing")
+    assert "install KEDA" in made.shown(wanting("keda")).verdict.message
+    workloads.keda = True
+    await made.look([wanting("keda", max=4)])
+    assert condition(made) == ("True", "ScaledObject")
 
 
 async def test_a_backlog_that_nobody_tells_changes_nothing() -> None:
