@@ -180,10 +180,12 @@ def _awaiting_approval(observed: Observed, _candidate: Standing) -> list[Step]:
 
 def _canary(observed: Observed, candidate: Standing) -> list[Step]:
     state, progress = observed.state, observed.progress_of(candidate)
-    taken, steps = state.canary_step, state.policy.canary
     if progress.failed:
         return [_failing(state, _incomplete(progress))]
-    held = steps[min(taken, len(steps)) - 1].hold_seconds if taken and steps else 0.0
+    steps = state.policy.canary
+    # Told by weights, not by a number: the policy may be another one since the last step.
+    taken = sum(1 for one in steps if one.weight <= candidate.weight)
+    held = steps[taken - 1].hold_seconds if taken else 0.0
     if observed.phase_seconds < held:
         return []
     if taken >= len(steps):
@@ -363,7 +365,6 @@ def _begun(observed: Observed) -> Change:
     state = replace(
         entered(observed, MigrationPhase.PROVISIONING),
         started_at=observed.now,
-        canary_step=0,
         approved=False,
         verdict=None,
         verdicts=(),
@@ -376,7 +377,7 @@ def _weighed(observed: Observed, step: int) -> Change:
     if candidate is None:
         raise ValueError("there is no candidate to try")
     weight = observed.state.policy.canary[step].weight
-    state = replace(observed.state, canary_step=step + 1, phase_at=observed.now)
+    state = replace(observed.state, phase_at=observed.now)
     return Change(state, weights={primary.uid: 100 - weight, candidate.uid: weight})
 
 

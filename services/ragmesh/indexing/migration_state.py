@@ -80,8 +80,6 @@ class MigrationState:
     phase: MigrationPhase = MigrationPhase.IDLE
     candidate_uid: str = ""
     retained_uid: str = ""
-    canary_step: int = 0
-    """Steps of the canary that are taken."""
     approved: bool = False
     checked: str = ""
     """What verifying found in this phase: SOUND or a reason; empty = not looked yet."""

@@ -282,6 +282,59 @@ def test_what_is_foreseen_comes(seed: int) -> None:
                 pass_time(made, 60.0)
 
 
+@pytest.mark.parametrize("seed", _SEEDS)
+def test_no_change_of_the_policy_takes_questions_back_from_a_candidate(seed: int) -> None:
+    made = model(seed)
+    made.state = replace(made.state, wanted=spec("b"))
+    given: list[int] = []
+    while made.state.phase is not MigrationPhase.SOAKING:
+        if made.state.held is not None:
+            tell(made, MigrationCommand.APPROVE)
+        if made.state.phase is MigrationPhase.CANARY and made.draw.random() < 0.5:
+            made.state = replace(made.state, policy=some_policy(made.draw))
+        if not made.turn():
+            pass_time(made, made.draw.choice([1.0, 30.0, 60.0]))
+        candidate = made.observed().candidate
+        if candidate is not None and [candidate.weight] != given[-1:]:
+            given.append(candidate.weight)
+    assert given == sorted(given), given
+    assert [kind for kind, _ in made.flips] == ["Promote"]
+
+
+def some_policy(draw: random.Random) -> MigrationPolicy:
+    """Any steps, also none."""
+    weights = sorted(draw.sample(range(1, 101), draw.randrange(5)))
+    canary = tuple(CanaryStep(one, draw.choice([0.0, 20.0, 90.0])) for one in weights)
+    return MigrationPolicy(canary=canary)
+
+
+def test_a_step_is_taken_by_the_weight_that_the_candidate_has() -> None:
+    made = model(1)
+    made.state = replace(made.state, wanted=spec("b"))
+    in_canary(made, weight=20)
+    finer = (CanaryStep(7, 600.0), CanaryStep(20, 90.0), CanaryStep(40, 0.0), CanaryStep(80, 0.0))
+    made.state = replace(made.state, policy=replace(made.state.policy, canary=finer))
+    pass_time(made, 89.0)
+    assert not made.turn()
+    pass_time(made, 1.0)
+    assert made.turn()
+    candidate = made.observed().candidate
+    assert candidate is not None
+    assert candidate.weight == 40
+
+
+def in_canary(made: Model, *, weight: int) -> None:
+    """Go on until the candidate has this weight, and follows closely."""
+    while True:
+        candidate = made.observed().candidate
+        if candidate is not None and candidate.weight == weight:
+            return
+        if made.state.held is not None:
+            tell(made, MigrationCommand.APPROVE)
+        if not made.turn():
+            pass_time(made, 10.0)
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_a_good_candidate_flips_once_and_a_bad_one_never(seed: int) -> None:
     good, bad = model(seed), model(seed, bad=frozenset({"b"}))
