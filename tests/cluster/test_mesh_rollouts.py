@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
 
 CANARY, BLUE_GREEN = "retrieval", DOORS
 REPLICAS = 2
-READY_SECONDS, SETTLE_SECONDS, WINDOW_SECONDS, PRE_STOP_SECONDS = 2, 10, 10, 3
+READY_SECONDS, SETTLE_SECONDS, WINDOW_SECONDS, PRE_STOP_SECONDS = 2, 12, 10, 3
 EXPOSED_SECONDS = READY_SECONDS + SETTLE_SECONDS + WINDOW_SECONDS + PRE_STOP_SECONDS
 """How long new pods may take calls before they are found bad and gone."""
 PATIENCE_SECONDS = 2.0
@@ -49,8 +49,9 @@ CALLED: Mapping[str, Any] = {
     "replicas": REPLICAS,
     "minReadySeconds": READY_SECONDS,
     "preStopSeconds": PRE_STOP_SECONDS,
-    # Callers turn to new pods within settleSeconds.
-    "settings": {"internal": {"connection_age_seconds": 8}},
+    # Callers turn to new pods within settleSeconds: they look for them once a connection ends, and
+    # 5 seconds after the look before at the soonest.
+    "settings": {"internal": {"connection_age_seconds": 4}},
 }
 """What the service has that is rolled out as a canary."""
 
