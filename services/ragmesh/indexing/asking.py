@@ -36,6 +36,8 @@ about the version. By words alone even vectors that mean nothing would be as goo
 _NOT_ASKED = "NOT_ASKED"
 _TRIED = 10
 """Questions after which an index is left alone that could not be asked one of them."""
+PATIENT = (10.0, 10.0, 10.0)
+"""Pauses in seconds of whoever does not ask again by itself: an overload or a restart is over."""
 
 
 def asked_of(kept: GoldenQuestions) -> GoldenSet:
@@ -52,6 +54,8 @@ class Asker:
     clock: Clock
     pause_seconds: float = 0.0
     """Between two questions, so that those of users keep their place."""
+    patience: tuple[float, ...] = ()
+    """Pauses in seconds after which the first questions are asked again while none can be."""
 
     async def ask(self, version: IndexVersion, golden: GoldenSet) -> Evaluation:
         """Every question, one after the other, and those once more that could not be measured.
@@ -81,12 +85,24 @@ class Asker:
         self, version: IndexVersion, questions: Sequence[GoldenQuestion]
     ) -> list[QuestionResult]:
         """One after the other, unless no answer to the first of them can be measured."""
+        first, rest = questions[:_TRIED], questions[_TRIED:]
+        results = await self._ask_each(version, first)
+        for pause in self.patience:
+            if not _is_in_vain(results):
+                break
+            await self.clock.sleep(pause)
+            results = await self._ask_each(version, first)
+        if _is_in_vain(results):
+            return [*results, *(unmeasured(one, results[-1].error) for one in rest)]
+        return [*results, *await self._ask_each(version, rest, before=len(results))]
+
+    async def _ask_each(
+        self, version: IndexVersion, questions: Sequence[GoldenQuestion], *, before: int = 0
+    ) -> list[QuestionResult]:
+        """Without giving up; so many were asked before these."""
         results: list[QuestionResult] = []
-        for question in questions:
-            if _is_in_vain(results):
-                results.append(unmeasured(question, results[-1].error))
-                continue
-            if results and self.pause_seconds:
+        for number, question in enumerate(questions, before):
+            if number and self.pause_seconds:
                 await self.clock.sleep(self.pause_seconds)
             results.append(await self._ask(version, question))
         return results
@@ -107,7 +123,7 @@ class Asker:
 
 def _is_in_vain(results: Sequence[QuestionResult]) -> bool:
     """Whether nobody can be asked: thousands of calls would burden who is in need already."""
-    return len(results) >= _TRIED and all(one.error for one in results[:_TRIED])
+    return bool(results) and all(one.error for one in results)
 
 
 def finds_nothing(evaluation: Evaluation) -> bool:

@@ -17,7 +17,7 @@ from ragmesh.indexing.adapters.blobs import open_file_blobs
 from ragmesh.indexing.adapters.catalog.opening import open_sqlite_catalog
 from ragmesh.indexing.adapters.catalog.places import PostgresPlace
 from ragmesh.indexing.adapters.object_place import ObjectPlace
-from ragmesh.indexing.asking import Asker
+from ragmesh.indexing.asking import PATIENT, Asker
 from ragmesh.indexing.claims import Once
 from ragmesh.indexing.collections import Collections
 from ragmesh.indexing.comparing import Comparison
@@ -267,7 +267,7 @@ def _migrator(
         catalog,
         neighbours.index,
         Verifier(neighbours.index, comparison),
-        Gate(Asker(neighbours.index, clock), catalog),
+        Gate(Asker(neighbours.index, clock, patience=PATIENT), catalog),
         announcer,
         clock,
         settings.migration_limits(),

@@ -37,6 +37,7 @@ from ragmesh.core.usage import AuditQuery
 from ragmesh.core.vectors import Lane
 from ragmesh.embedding.ports import EncodedText
 from ragmesh.gateway.routes import LEASE_SECONDS
+from ragmesh.indexing.asking import PATIENT
 from ragmesh.indexing.migration_state import Change
 from ragmesh.indexing.settings import IndexingSettings
 from ragmesh.indexing.stages import INDEXER
@@ -139,7 +140,11 @@ async def test_random_vectors_do_not_pass_while_the_encoders_that_embed_question
             pass
         for one in made.embedders.embedders.values():
             one.encoder.failure = UnavailableError("the encoder is away")
-        unsure = await made.turn()
+        turning = asyncio.create_task(made.turn())
+        for _ in range(2 * len(PATIENT)):  # of each version, as many pauses
+            await made.clock.until_asleep()
+            await made.clock.advance(PATIENT[0])
+        unsure = await turning
         for one in made.embedders.embedders.values():
             one.encoder.failure = None
         await made.command(MigrationCommand.RESUME)
@@ -149,6 +154,26 @@ async def test_random_vectors_do_not_pass_while_the_encoders_that_embed_question
         GateVerdict.INCONCLUSIVE,
     )
     assert after.reason == "QUALITY_GATE_FAILED"
+
+
+async def test_a_gate_that_can_ask_nobody_for_a_moment_asks_again_and_holds_nothing(
+    tmp_path: Path,
+) -> None:
+    async with changing(tmp_path) as made:
+        await made.want(NEW, FAST)
+        while (await made.turn()).percent < 100:
+            pass
+        for one in made.embedders.embedders.values():
+            one.encoder.failure = UnavailableError("too much at once")
+        turning = asyncio.create_task(made.turn())
+        await made.clock.until_asleep()
+        assert (await made.migration()).phase is MigrationPhase.EVALUATING
+        for one in made.embedders.embedders.values():
+            one.encoder.failure = None
+        await made.clock.advance(PATIENT[0])
+        found = await turning
+        assert (found.held, found.verdict) == (None, GateVerdict.PASS)
+        assert {one.questions for one in found.verdicts} == {len(TOPICS)}
 
 
 @pytest.mark.parametrize(
