@@ -163,8 +163,8 @@ class CollectionReconciler:
         return True
 
     async def _tell(self, wanted: CollectionResource, outcome: Outcome) -> None:
-        if wanted.spec.paused:
-            return
+        if wanted.spec.paused and wanted.status.conditions:
+            return  # what is told of a new one, so that nobody waits for it in vain, is told once
         status = status_of(wanted, outcome, self.scaler.shown(wanted), self.clock.now())
         if status == wanted.status:
             return

@@ -103,7 +103,7 @@ def status_of(
 ) -> CollectionStatus:
     """The status of a collection; what could not be seen is as it was."""
     verdicts = dict(_verdicts(wanted, outcome, scaling))
-    settled = outcome.settled and outcome.trouble is None
+    settled = outcome.settled and outcome.trouble is None and not wanted.spec.paused
     common = {
         "conditions": conditions_of(wanted.status.conditions, wanted.generation, verdicts, now),
         "observed_generation": wanted.generation,
@@ -208,12 +208,12 @@ def _verdicts(
 def _progress(wanted: CollectionResource, outcome: Outcome) -> tuple[Verdict, Verdict, Verdict]:
     """Ready, Reconciling and Stalled, of which exactly one holds."""
     trouble, seen = outcome.trouble, outcome.seen
+    if wanted.spec.paused:
+        return _reconciling("Paused", "spec.paused is true: nothing is written")
     if trouble is not None and trouble.passes:
         return _reconciling(trouble.reason, trouble.message)
     if trouble is not None:
         return _stalled(trouble.reason, trouble.message)
-    if wanted.spec.paused:
-        return _reconciling("Paused", "spec.paused is true: nothing is written")
     if seen is None or seen.migration is None or not outcome.settled:
         return _reconciling("Applying", "what is wanted is being told to the mesh")
     return _of_migration(seen.migration)

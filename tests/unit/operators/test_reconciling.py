@@ -147,6 +147,24 @@ async def test_paused_stops_every_write() -> None:
     assert (made.written, made.cluster.status(key)) == (before, status)
 
 
+# OP-12
+async def test_a_new_resource_that_is_paused_is_told_so_once() -> None:
+    made = await world()
+    key = made.cluster.create("handbook", {"paused": True})
+    await made.look(key)
+    assert made.cluster.condition(key, "Ready") == ("False", "Paused")
+    assert made.cluster.condition(key, "Reconciling") == ("True", "Paused")
+    assert (made.mesh.sent, len(made.cluster.writes)) == ([], 1)
+    made.cluster.edit(key, encoder="better")
+    await made.look(key)
+    assert len(made.cluster.writes) == 1
+    made.cluster.edit(key, paused=False)
+    await made.look(key)
+    assert made.cluster.condition(key, "Ready") == ("True", "Idle")
+    found = await made.mesh.get_migration(acting(made, key), "handbook")
+    assert found.encoder == "better"
+
+
 async def test_golden_questions_of_the_config_map_are_kept() -> None:
     made = await world()
     content = golden_lines([("Where is it?", "a"), ("And when?", "b")])
