@@ -7,25 +7,42 @@ the cluster the version of the resource that was read. A process that slept chan
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import (
     CollectionKeptError,
     ConflictError,
+    InvalidError,
     RagmeshError,
     RequesterOutdatedError,
 )
 from ragmesh_operator.acting import MENDS, Actor, acting_for, former_keeper
 from ragmesh_operator.planning import SetFinalizer, WantIndex, is_overdue, plan, plan_orders
-from ragmesh_operator.ports import Mesh, Resources
-from ragmesh_operator.reporting import Outcome, Scaling, Trouble, camel, status_of
+from ragmesh_operator.ports import Mesh, Occurrence, Resources
+from ragmesh_operator.reporting import (
+    NOT_UNDERSTOOD,
+    Outcome,
+    Scaling,
+    Trouble,
+    camel,
+    not_understood,
+    status_of,
+)
 from ragmesh_operator.resources import FINALIZER
 from ragmesh_operator.schemas import COLLECTION
 from ragmesh_operator.seeing import Observer
 from ragmesh_operator.statuses import Order
-from ragmesh_operator.values import CollectionResource, Key, Look, Seen, collection_resource
+from ragmesh_operator.values import (
+    CollectionResource,
+    Key,
+    Look,
+    Seen,
+    collection_resource,
+    collection_status,
+)
 
 _ROUNDS = 12
 """More than any plan takes; what never comes to rest is looked at again later."""
@@ -68,9 +85,14 @@ class CollectionReconciler:
 
     async def reconcile(self, key: Key) -> Look:
         """Bring the mesh to what the resource says, and the status to what the mesh says."""
-        wanted = await self._read(key)
-        if wanted is None:
+        body = await self.cluster.read(key)
+        if body is None:
             return Look(is_gone=True)
+        try:
+            wanted = collection_resource(body, COLLECTION.plural)
+        except InvalidError as error:
+            await self._tell_mistakes(key, body, error)
+            return Look()
         status = wanted.status
         now = _Pass(wanted, order=status.migration.command, applied=status.applied_generation)
         try:
@@ -172,6 +194,21 @@ class CollectionReconciler:
             await self.cluster.write_status(wanted.key, wanted.resource_version, status)
         except ConflictError:
             _log.debug("a status is written at the next look", extra={"name": wanted.key.name})
+
+    async def _tell_mistakes(self, key: Key, body: Mapping[str, Any], error: InvalidError) -> None:
+        """Say why nothing is done for it: while that is so, and once a generation as an event."""
+        metadata, known = body["metadata"], collection_status(body)
+        generation = metadata["generation"]
+        status = not_understood(known, generation, error.message, self.clock.now())
+        if status == known or body["spec"].get("paused") is True:
+            return
+        try:
+            await self.cluster.write_status(key, metadata["resourceVersion"], status)
+        except ConflictError:
+            _log.debug("mistakes are told at the next look", extra={"name": key.name})
+            return
+        told = Occurrence(NOT_UNDERSTOOD, error.message, is_warning=True)
+        await self.cluster.tell(key, metadata["uid"], told)
 
 
 def _at_rest(now: _Pass) -> Outcome:

@@ -25,7 +25,7 @@ from ragmesh_operator.values import CollectionResource, Seen
 
 READY, RECONCILING, STALLED = "Ready", "Reconciling", "Stalled"
 QUALITY, AUTOSCALING = "QualityOK", "AutoscalingActive"
-SCALES_NOTHING = "NotWanted"
+SCALES_NOTHING, NOT_UNDERSTOOD = "NotWanted", "NotUnderstood"
 _UNKNOWN, _TRUE, _FALSE = "Unknown", "True", "False"
 _SAID_AGAIN = {
     QualityVerdict.KEPT: _TRUE,
@@ -117,6 +117,23 @@ def status_of(
         return wanted.status.model_copy(update=common)
     index, documents = _of_index(seen.migration, outcome.order), _of_documents(seen.collection, now)
     return wanted.status.model_copy(update=common | index | documents)
+
+
+def not_understood(
+    known: CollectionStatus, generation: int, message: str, now: datetime
+) -> CollectionStatus:
+    """The status of a collection whose spec cannot be read; what was seen of it stays."""
+    ready, moving, stalled = _stalled(NOT_UNDERSTOOD, message)
+    unknown = Verdict(_UNKNOWN, NOT_UNDERSTOOD)
+    verdicts = {
+        READY: ready,
+        RECONCILING: moving,
+        STALLED: stalled,
+        QUALITY: unknown,
+        AUTOSCALING: unknown,
+    }
+    conditions = conditions_of(known.conditions, generation, verdicts, now)
+    return known.model_copy(update={"conditions": conditions, "observed_generation": generation})
 
 
 def _of_index(migration: Migration, order: Order | None) -> dict[str, object]:

@@ -59,6 +59,7 @@ class Resource(Generic[SpecT, StatusT]):
         )
 
 
+_MOST_MISTAKES, _LONGEST_MISTAKES = 5, 900
 CollectionResource = Resource[CollectionSpec, CollectionStatus]
 TenantResource = Resource[TenantSpec, TenantStatus]
 
@@ -68,9 +69,30 @@ def collection_resource(body: Mapping[str, Any], plural: str) -> CollectionResou
     return _resource(body, plural, CollectionSpec, CollectionStatus)
 
 
+def collection_status(body: Mapping[str, Any]) -> CollectionStatus:
+    """What was told of a RAGCollection last, whether its spec is understood or not."""
+    return _known_status(body, CollectionStatus)
+
+
 def tenant_resource(body: Mapping[str, Any], plural: str) -> TenantResource:
     """A RAGTenant out of what the API server sent; InvalidError if it is not understood."""
     return _resource(body, plural, TenantSpec, TenantStatus)
+
+
+def _known_status(body: Mapping[str, Any], status: type[StatusT]) -> StatusT:
+    try:
+        return status.model_validate(body.get("status") or {})
+    except ValidationError:  # of another version of the operator; it is derived anew anyway
+        return status()
+
+
+def _mistakes(error: ValidationError) -> str:
+    """What is wrong, field by field; of many the first ones, since it goes into an event."""
+    found = [
+        f"{'.'.join(str(part) for part in one['loc'])}: {one['msg'].lower()}"
+        for one in error.errors(include_url=False, include_input=False)
+    ]
+    return "; ".join(found[:_MOST_MISTAKES])[:_LONGEST_MISTAKES]
 
 
 def _resource(
@@ -78,14 +100,12 @@ def _resource(
 ) -> Resource[SpecT, StatusT]:
     metadata = body["metadata"]
     deleted = metadata.get("deletionTimestamp")
-    try:
-        known = status.model_validate(body.get("status") or {})
-    except ValidationError:  # of another version of the operator; it is derived anew anyway
-        known = status()
+    known = _known_status(body, status)
     try:
         asked = spec.model_validate(body["spec"])
     except ValidationError as error:  # the cluster has definitions of another version
-        raise InvalidError(f"{metadata['name']} is not understood: {error}") from error
+        name, mistakes = metadata["name"], _mistakes(error)
+        raise InvalidError(f"the spec of {name} is not understood: {mistakes}") from error
     return Resource(
         key=Key(plural, metadata["namespace"], metadata["name"]),
         uid=metadata["uid"],

@@ -83,6 +83,43 @@ async def test_a_mesh_that_does_not_tell_who_keeps_a_collection_is_left_alone() 
     assert made.written == before
 
 
+async def test_a_spec_that_is_not_understood_is_told_once_a_generation() -> None:
+    made = await world()
+    key = made.cluster.create("handbook", {})
+    await made.look(key)
+    sent = list(made.mesh.sent)
+    operator = operating(made)
+    for generation in (2, 3):
+        body = made.cluster.bodies[key]
+        body["spec"]["migration"] = {"speed": generation}
+        body["metadata"] |= {"generation": generation, "resourceVersion": f"r{generation}"}
+        for _ in range(3):
+            operator.told(key, made.cluster.bodies[key], False)
+            assert not (await operator.look(key)).is_gone
+    warnings = [what for _, what in made.cluster.told]
+    assert [(one.reason, one.is_warning) for one in warnings] == [("NotUnderstood", True)] * 2
+    assert "migration.speed: extra inputs are not permitted" in warnings[0].message
+    assert made.cluster.condition(key, "Ready") == ("False", "NotUnderstood")
+    assert made.cluster.condition(key, "Stalled") == ("True", "NotUnderstood")
+    status = made.cluster.status(key)
+    (stalled,) = [one for one in status["conditions"] if one["type"] == "Stalled"]
+    assert "migration.speed" in stalled["message"]
+    assert (status["observedGeneration"], status["activeVersion"][:3]) == (3, "v1-")
+    assert made.mesh.sent == sent
+
+
+async def test_a_spec_that_is_understood_again_is_carried_out() -> None:
+    made = await world()
+    key = made.cluster.create("handbook", {})
+    good = dict(made.cluster.bodies[key]["spec"])
+    made.cluster.bodies[key]["spec"]["speed"] = 1
+    await made.look(key)
+    assert made.cluster.condition(key, "Stalled") == ("True", "NotUnderstood")
+    made.cluster.bodies[key]["spec"] = good
+    await made.look(key)
+    assert made.cluster.condition(key, "Ready") == ("True", "Idle")
+
+
 async def test_a_resource_that_is_made_while_its_namesake_goes_is_looked_at() -> None:
     made = await world()
     operator = operating(made)
@@ -123,7 +160,7 @@ async def test_a_spec_of_another_version_of_the_definition_ends_nobody() -> None
             operator.told(key, made.cluster.bodies[key], False)
         await let_run(task)
         assert made.cluster.condition(plain, "Ready")[0] == "True"
-        assert "status" not in made.cluster.bodies[strange]
+        assert made.cluster.condition(strange, "Stalled") == ("True", "NotUnderstood")
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
