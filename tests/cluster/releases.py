@@ -36,6 +36,8 @@ MADE_BY_ITSELF = frozenset(
     }
 )
 """Kinds of objects that nobody has to take away: name and group."""
+HELM_NOTE = "helm.sh/release.v1"
+"""The type of the Secret in which Helm writes down a revision."""
 
 Values = Mapping[str, object]
 
@@ -79,6 +81,15 @@ class Namespace:
         told = self.kubectl.run("get", self._kinds(), "-n", self.name, "--output=name").split()
         ours = {"configmap/kube-root-ca.crt", "serviceaccount/default"}
         return set(told) - ours
+
+    def told(self) -> dict[str, dict[str, Any]]:
+        """All objects but Helm's notes as the cluster was told them, and how often it was."""
+        found = self.kubectl.read(self._kinds(), "-n", self.name)["items"]
+        return {
+            f"{one['kind']}/{one['metadata']['name']}": _without_status(one)
+            for one in found
+            if one.get("type") != HELM_NOTE
+        }
 
     def _kinds(self) -> str:
         """Kinds of objects that can be in it, but for those that a cluster makes by itself."""
@@ -304,6 +315,12 @@ class Door:
                 timeout=90,
             )
             assert reply.status_code < 300, reply.text
+
+
+def _without_status(one: dict[str, Any]) -> dict[str, Any]:
+    """An object without what changes while nobody tells the cluster anything."""
+    metadata = {key: told for key, told in one["metadata"].items() if key != "resourceVersion"}
+    return {**{key: told for key, told in one.items() if key != "status"}, "metadata": metadata}
 
 
 def make_identity(folder: Path) -> None:

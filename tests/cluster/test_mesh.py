@@ -4,31 +4,39 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.cluster.conftest import QUESTIONS, SMALL
+from tests.cluster.conftest import QUESTIONS, SMALL, distributed_values
 from tests.cluster.load import steady_load
 from tests.cluster.releases import SERVICES, Door, Namespace, Release
 from tools.processes import await_condition
+from tools.servers.server import Server
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 SETTLED_SECONDS = 10
 
 
-# HM-2, HM-8
-def test_an_embedded_mesh_answers_and_leaves_nothing_but_its_volume(
+# HM-2, HM-7, HM-8
+def test_an_embedded_mesh_answers_bears_upgrades_to_itself_and_leaves_nothing_but_its_volume(
     namespace: Namespace, image: str, identity: Path
 ) -> None:
     namespace.make_secret("identity", files=identity)
     before = namespace.objects()
     release = Release(namespace, "small", image, identity)
-    said = release.install({"identity": {"existingSecret": "identity"}, "embedded": SMALL})
-    assert "helm test small" in said
+    values = {"identity": {"existingSecret": "identity"}, "embedded": SMALL}
+    assert "helm test small" in release.install(values)
     assert "passed: uploaded, cited, deleted, gone" in release.test()
+
+    told = namespace.told()
+    for _ in range(2):
+        release.upgrade(values)
+        assert_unchanged(namespace, told)
+
     release.uninstall()
     assert await_condition(lambda: len(namespace.objects() - before) <= 1, 60)
     left = namespace.objects() - before
@@ -40,6 +48,15 @@ def test_a_distributed_mesh_on_real_servers_answers(distributed: Release) -> Non
     begun = time.monotonic()
     assert "passed: uploaded, cited, deleted, gone" in distributed.test()
     assert time.monotonic() - begun <= 120
+
+
+# HM-7
+def test_a_distributed_mesh_is_not_changed_by_an_upgrade_to_itself(
+    distributed: Release, backing: dict[str, Server]
+) -> None:
+    told = distributed.namespace.told()
+    distributed.upgrade(distributed_values(backing))
+    assert_unchanged(distributed.namespace, told)
 
 
 # The issue's "kill one pod of each service"
@@ -100,6 +117,15 @@ def test_going_back_to_the_settings_before_fails_no_call_and_finds_the_same(
         lost = losses()
     assert load.failures == [], (load.failures[:10], lost, namespace.warnings())
     assert door.top("owls", questions) == before
+
+
+def assert_unchanged(namespace: Namespace, told: Mapping[str, object]) -> None:
+    """Nothing differs from what was told, once what hooks have made is gone."""
+    await_condition(lambda: namespace.told() == told, 20)
+    now = namespace.told()
+    assert now.keys() == told.keys()
+    for name, before in told.items():
+        assert now[name] == before, name
 
 
 def _listen(door: Door, heard: list[str]) -> None:
