@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.cluster.conftest import QUESTIONS
+from tests.cluster.conftest import QUESTIONS, SMALL
 from tests.cluster.load import RATE, steady_load
-from tests.cluster.releases import SERVICES, Door, HelmError, Release
+from tests.cluster.releases import SERVICES, Door, HelmError, Namespace, Release
 from tests.cluster.rollouts import DOORS, Rolled
 from tests.cluster.talkers import slow_judge
 from tools.cluster.kubectl import Kubectl
@@ -55,6 +57,24 @@ CALLED: Mapping[str, Any] = {
 }
 """What the service has that is rolled out as a canary."""
 
+MADE_READY = {**SMALL, "migrate": {"enabled": False}, "topics": {"enabled": False}}
+"""Hooks on servers that have what processes need since the installation."""
+MISTAKEN = """
+from ragmesh.retrieval.server import RetrievalServicer
+
+async def fail(*_):
+    raise RuntimeError("a mistake of this version")
+
+RetrievalServicer.Retrieve = fail
+"""
+"""What a version runs that fails every search, before it begins."""
+GOLDEN = "".join(
+    json.dumps({"question": QUESTIONS.format(number=number), "relevant": {f"owl-{number}": 3}})
+    + "\n"
+    for number in range(20)
+)
+"""As many questions as a gate judges, about owls."""
+
 
 @pytest.fixture(scope="module")
 def rolled(distributed: Release, talking: dict[str, object], kubectl: Kubectl) -> Rolled:
@@ -62,7 +82,8 @@ def rolled(distributed: Release, talking: dict[str, object], kubectl: Kubectl) -
         if not kubectl.holds("get", what, "--namespace=monitoring"):
             pytest.skip(f"needs Argo Rollouts and Prometheus in the cluster: there is no {what}")
     blue = {"replicas": REPLICAS, "minReadySeconds": READY_SECONDS}
-    made = Rolled(distributed, {**talking, "rollout": ROLLOUT, CANARY: CALLED, BLUE_GREEN: blue})
+    own = {"hooks": MADE_READY, CANARY: CALLED, BLUE_GREEN: blue}
+    made = Rolled(distributed, {**talking, "rollout": ROLLOUT, **own})
     said = distributed.upgrade(made.values)
     assert all(f"{made.name_of(one)} takes all calls" in said for one in (CANARY, BLUE_GREEN))
     return made
@@ -113,6 +134,62 @@ def test_a_version_that_is_much_too_slow_costs_its_share_until_its_analysis_give
     rolled.go_back(CANARY)
 
 
+def test_a_version_that_answers_with_errors_is_given_up_by_their_share(
+    rolled: Rolled, door: Door
+) -> None:
+    namespace = rolled.release.namespace
+    bound = RATE * EXPOSED_SECONDS / (REPLICAS + 1)
+    mistaken = {
+        "extraVolumes": [{"name": "mistake", "configMap": {"name": "mistake"}}],
+        "extraVolumeMounts": [{"name": "mistake", "mountPath": "/mistake", "readOnly": True}],
+        "extraEnv": [{"name": "PYTHONPATH", "value": "/mistake"}],
+    }
+    with (
+        existing(namespace, "ConfigMap", "mistake", {"sitecustomize.py": MISTAKEN}),
+        steady_load(door, "owls", QUESTIONS) as load,
+    ):
+        with pytest.raises(HelmError, match=f"{rolled.name_of(CANARY)} RolloutAborted.*error-rate"):
+            rolled.upgrade(CANARY, "mistaken", **mistaken)
+        await_condition(lambda: len(namespace.pods(CANARY)) == REPLICAS, 30)
+        given_up = time.monotonic()
+        rolled.go_back(CANARY)
+        time.sleep(PRE_STOP_SECONDS)
+    print(f"{len(load.failures)} of {load.made} calls failed; {bound:.0f} were the bound")
+    assert 0 < len(load.failures) <= bound, load.failures[-5:]
+    assert load.since(given_up + PRE_STOP_SECONDS) == []
+    assert list(rolled.versions(CANARY).values()) == [None] * REPLICAS
+
+
+def test_a_version_whose_golden_questions_are_not_answered_is_given_up_and_fails_no_call(
+    rolled: Rolled, door: Door
+) -> None:
+    namespace = rolled.release.namespace
+    door.call("POST", "/collections", {"name": "nothing"})
+    questions = {
+        "existingConfigMap": "golden",
+        "existingSecret": "reader",
+        "collection": "nothing",
+        "floors": {"answering": 0.9},
+        "services": [CANARY],
+    }
+    rollout = {
+        **ROLLOUT,
+        "analysis": {**rolled.values["rollout"]["analysis"], "questions": questions},
+    }
+    asked = replace(rolled, values={**rolled.values, "rollout": rollout})
+    with (
+        existing(namespace, "ConfigMap", "golden", {"golden.jsonl": GOLDEN}),
+        existing(namespace, "Secret", "reader", {"key": door.key}),
+        steady_load(door, "owls", QUESTIONS) as load,
+    ):
+        refusal = f"{rolled.name_of(CANARY)} RolloutAborted.*golden-questions"
+        with pytest.raises(HelmError, match=refusal):
+            asked.upgrade(CANARY, "unknowing")
+        rolled.go_back(CANARY)
+    assert load.failures == [], namespace.warnings()
+    assert list(rolled.versions(CANARY).values()) == [None] * REPLICAS
+
+
 # The issue's "one good one at 100 % with 0 failed calls"
 def test_a_good_version_takes_all_calls_and_fails_none(rolled: Rolled, door: Door) -> None:
     with steady_load(door, "owls", QUESTIONS) as load:
@@ -158,3 +235,17 @@ def test_uninstalling_leaves_nothing(distributed: Release) -> None:
     distributed.uninstall()
     secrets = {f"secret/{name}" for name in ("identity", "catalog", "blobs")}
     assert await_condition(lambda: namespace.objects() <= secrets, 60), namespace.objects()
+
+
+@contextmanager
+def existing(
+    namespace: Namespace, kind: str, name: str, files: Mapping[str, str]
+) -> Iterator[None]:
+    """A ConfigMap or a Secret for the time of the block."""
+    of_kind = {"ConfigMap": "data", "Secret": "stringData"}[kind]
+    body = {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, of_kind: files}
+    namespace.kubectl.apply(json.dumps(body), "-n", namespace.name)
+    try:
+        yield
+    finally:
+        namespace.kubectl.run("delete", kind, name, "-n", namespace.name)
