@@ -88,7 +88,7 @@ class Actor:
     async def _set_finalizer(self, wanted: CollectionResource, step: SetFinalizer) -> None:
         others = [one for one in wanted.finalizers if one != FINALIZER]
         if step.incomplete:
-            sentence = "the mesh did not answer in time: the documents stay where they are"
+            sentence = "nobody could clean up in time: the documents stay in the mesh"
             told = Occurrence("CleanupIncomplete", sentence, is_warning=True)
             await self.cluster.tell(wanted.key, wanted.uid, told)
         finalizers = [*others, FINALIZER] if step.present else others

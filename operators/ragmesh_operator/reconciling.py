@@ -91,7 +91,10 @@ class CollectionReconciler:
         try:
             wanted = collection_resource(body, COLLECTION.plural)
         except InvalidError as error:
-            await self._tell_mistakes(key, body, error)
+            if "deletionTimestamp" in body["metadata"]:
+                await self._give_up_overdue(_without_spec(body))
+            else:
+                await self._tell_mistakes(key, body, error)
             return Look()
         status = wanted.status
         now = _Pass(wanted, order=status.migration.command, applied=status.applied_generation)
@@ -209,6 +212,11 @@ class CollectionReconciler:
             return
         told = Occurrence(NOT_UNDERSTOOD, error.message, is_warning=True)
         await self.cluster.tell(key, metadata["uid"], told)
+
+
+def _without_spec(body: Mapping[str, Any]) -> CollectionResource:
+    """What is understood of a resource whose spec is not."""
+    return collection_resource({**body, "spec": {}}, COLLECTION.plural)
 
 
 def _at_rest(now: _Pass) -> Outcome:

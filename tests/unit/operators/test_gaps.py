@@ -108,6 +108,22 @@ async def test_a_spec_that_is_not_understood_is_told_once_a_generation() -> None
     assert made.mesh.sent == sent
 
 
+# OP-7
+async def test_what_is_not_understood_is_deleted_in_time_all_the_same() -> None:
+    made = await world()
+    key = made.cluster.create("handbook", {"deletionPolicy": "Delete"})
+    await made.look(key)
+    made.cluster.bodies[key]["spec"]["speed"] = 1
+    made.cluster.delete(key)
+    await made.look(key)
+    assert key in made.cluster.bodies
+    await made.clock.advance(120.0)
+    await made.look(key)
+    assert key not in made.cluster.bodies
+    assert [what.reason for _, what in made.cluster.told] == ["CleanupIncomplete"]
+    assert made.mesh.collections
+
+
 async def test_a_spec_that_is_understood_again_is_carried_out() -> None:
     made = await world()
     key = made.cluster.create("handbook", {})
