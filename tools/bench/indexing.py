@@ -10,10 +10,11 @@ import itertools
 import signal
 import statistics
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from ragmesh.clients.gateway import GatewayClient
 from ragmesh.core.documents import Accepted, JobState, Upload
@@ -36,6 +37,7 @@ UPLOADS_A_MINUTE = 10_000
 A_SECOND, SECONDS = 20.0, 30.0
 MOST_LAG_SECONDS = 5.0
 _PAUSE_SECONDS = 0.05
+Answer = TypeVar("Answer")
 
 ABOUT_RATE = f"""\
 {DOCUMENTS} new texts of {BYTES:,} bytes are sent over gRPC, {AT_ONCE} at once, and counted until
@@ -189,22 +191,33 @@ async def _index(client: GatewayClient, texts: Iterator[Text], count: int) -> No
 
 
 async def _sent(client: GatewayClient, text: Text) -> Accepted:
-    """The upload, again for as long as the mesh has no room for it."""
+    """The upload, acknowledged."""
+    return await _patiently(lambda: client.create_document(COLLECTION, text.upload))
+
+
+async def _ended(client: GatewayClient, job_id: str) -> None:
+    """Return once the job has succeeded."""
+    state = await _patiently(lambda: _last_state(client, job_id))
+    if state is not JobState.SUCCEEDED:
+        raise SystemExit(f"a job ended as {state.value}, the run is void")
+
+
+async def _last_state(client: GatewayClient, job_id: str) -> JobState:
+    state = JobState.QUEUED
+    async for job in client.watch_job(job_id):
+        state = job.state
+    return state
+
+
+async def _patiently(ask: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Ask again for as long as the mesh has no room: one key may have so much under way."""
     while True:
         try:
-            return await client.create_document(COLLECTION, text.upload)
+            return await ask()
         except RagmeshError as error:
             if not error.kind.transient:
                 raise
             await asyncio.sleep(error.retry_after_seconds or _PAUSE_SECONDS)
-
-
-async def _ended(client: GatewayClient, job_id: str) -> None:
-    state = JobState.QUEUED
-    async for job in client.watch_job(job_id):
-        state = job.state
-    if state is not JobState.SUCCEEDED:
-        raise SystemExit(f"a job ended as {state.value}, the run is void")
 
 
 async def _taken(client: GatewayClient, texts: Iterator[Text]) -> tuple[float, str]:
