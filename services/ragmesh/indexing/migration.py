@@ -114,7 +114,8 @@ def _resting(observed: Observed) -> list[Step]:
             return [Enter(MigrationPhase.IDLE)]
         return _retiring(observed)
     if observed.is_refused:
-        if state.phase is MigrationPhase.IDLE:
+        # What became of an earlier wish, or that it was given up for this one, says nothing of it.
+        if state.phase is MigrationPhase.IDLE or state.reason in {"", SPEC_CHANGED}:
             return [Enter(MigrationPhase.FAILED, SPEC_REFUSED, _REFUSED_BEFORE)]
         return _retiring(observed)
     return [MakeCandidate()] if retained is None else [Retire(retained.uid)]

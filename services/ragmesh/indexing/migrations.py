@@ -214,10 +214,17 @@ def _refuse_reason(reason: str) -> None:
 def _wanting(
     state: MigrationState, spec: BuildSpec, policy: MigrationPolicy, change: IndexChange
 ) -> MigrationState:
-    """The state with the new wish; who asks for something else also ends a hold."""
-    held = state.held if spec.digest == state.wanted.digest else None
-    requester = change.requester or state.requester
-    return replace(state, wanted=spec, policy=policy, held=held, requester=requester)
+    """The state with the new wish; who asks for something else also ends a hold.
+
+    Nor are they told at rest what became of the wish before.
+    """
+    wanting = replace(
+        state, wanted=spec, policy=policy, requester=change.requester or state.requester
+    )
+    if spec.digest == state.wanted.digest:
+        return wanting
+    wanting = replace(wanting, held=None)
+    return replace(wanting, reason="", message="") if state.phase.rests else wanting
 
 
 def _details(spec: BuildSpec) -> dict[str, str]:

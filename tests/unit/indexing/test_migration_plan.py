@@ -21,7 +21,7 @@ from ragmesh.core.migrations import (
     MigrationPolicy,
     OnFailure,
 )
-from ragmesh.indexing.migration import after, foreseen, plan
+from ragmesh.indexing.migration import SPEC_REFUSED, after, foreseen, plan
 from ragmesh.indexing.migration_commands import Order, commanded
 from ragmesh.indexing.migration_state import (
     SOUND,
@@ -427,6 +427,17 @@ def test_a_candidate_that_fell_behind_gets_no_questions_before_it_has_caught_up(
         made.turn()
         behind = made.lagging[made.state.candidate_uid]
     assert behind == 0
+
+
+def test_a_candidate_given_up_for_a_wish_that_was_refused_ends_in_that_refusal() -> None:
+    made = model(1)
+    made.refused.add(spec("c").digest)
+    made.state = replace(made.state, wanted=spec("b"))
+    until(made, MigrationPhase.BACKFILLING)
+    made.state = replace(made.state, wanted=spec("c"))
+    settle(made)
+    assert (made.state.phase, made.state.reason) == (MigrationPhase.FAILED, SPEC_REFUSED)
+    assert foreseen(made.observed()) == made.state
 
 
 def test_a_wish_that_was_refused_keeps_nobody_from_going_back_to_a_version_that_is_kept() -> None:

@@ -110,6 +110,22 @@ async def test_a_wish_is_told_as_begun_or_refused_before_anybody_has_looked_at_i
         assert (told.phase, told.reason) == (MigrationPhase.FAILED, "SPEC_REFUSED")
 
 
+async def test_who_wants_what_was_refused_before_is_not_told_what_became_of_another_wish(
+    tmp_path: Path,
+) -> None:
+    async with changing(tmp_path) as made:
+        await made.want(BAD)
+        await made.until(MigrationPhase.FAILED)
+        await made.want(NEW)
+        await made.turn()
+        await made.command(MigrationCommand.ABORT, "not today")
+        for _ in range(2):
+            told = await made.want(BAD)
+            assert (told.phase, told.reason) == (MigrationPhase.FAILED, "SPEC_REFUSED")
+            assert "refused or rolled back before" in told.message
+            await made.turn()
+
+
 async def test_random_vectors_are_refused_and_not_tried_again_until_somebody_says_refresh(
     tmp_path: Path,
 ) -> None:
