@@ -22,6 +22,9 @@ from ragmesh.indexing.writing import Writing
 _log = logging.getLogger(__name__)
 _MOST_TURNS = 20
 """How often one event reads anew because something newer was published meanwhile."""
+_ENCODER_ATTEMPTS = 10
+"""A new encoder is not known to all of embedding at once; one that is not known after a quarter of
+an hour is gone, and a candidate that answers already must not go on without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +45,11 @@ class Follower:
             except SupersededError:
                 continue
             except RagmeshError as error:
-                await self._fail(work, error, is_final=not _passes(error))
+                await self._fail(work, error, most_attempts=_most_attempts(error))
             except Exception as error:  # kept with the version, or raised for another attempt
                 if not delivery.is_last_chance:
                     raise
-                await self._fail(work, error, is_final=True)
+                await self._fail(work, error, most_attempts=1)
             return
 
     async def _act(self, work: Work) -> None:
@@ -57,7 +60,7 @@ class Follower:
         await self.writing.clean(work, below_revision=below)
         await self.ledger.settle_follower(work)
 
-    async def _fail(self, work: Work, error: Exception, *, is_final: bool) -> None:
+    async def _fail(self, work: Work, error: Exception, *, most_attempts: int | None) -> None:
         is_bug = is_defect(error) and not isinstance(error, RagmeshError)
         message = f"a defect ({type(error).__name__}); the log has it" if is_bug else str(error)
         _log.warning(
@@ -69,9 +72,12 @@ class Follower:
             },
             exc_info=error if is_bug else None,
         )
-        await self.ledger.fail_follower(work, Failure(reason_of(error), message), is_final=is_final)
+        failure = Failure(reason_of(error), message)
+        await self.ledger.fail_follower(work, failure, most_attempts=most_attempts)
 
 
-def _passes(error: RagmeshError) -> bool:
-    """Whether it may be well later: a new encoder is not known to all of embedding at once."""
-    return error.kind.transient or isinstance(error, EncoderNotFoundError)
+def _most_attempts(error: RagmeshError) -> int | None:
+    """How often it is tried before the document is given up; None = until it is well."""
+    if isinstance(error, EncoderNotFoundError):
+        return _ENCODER_ATTEMPTS
+    return None if error.kind.transient else 1

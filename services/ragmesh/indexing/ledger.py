@@ -102,9 +102,11 @@ class CatalogLedger:
         """See `ports.WorkLedger`."""
         await self.catalog.settle_follower(work)
 
-    async def fail_follower(self, work: Work, failure: Failure, *, is_final: bool) -> None:
+    async def fail_follower(
+        self, work: Work, failure: Failure, *, most_attempts: int | None
+    ) -> None:
         """See `ports.WorkLedger`."""
-        await self.catalog.fail_follower(work, failure, is_final=is_final)
+        await self.catalog.fail_follower(work, failure, most_attempts=most_attempts)
 
     async def complete_removal(self, work: Work) -> None:
         """See `ports.WorkLedger`."""

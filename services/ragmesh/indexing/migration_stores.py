@@ -127,8 +127,10 @@ class FollowerStore(Protocol):
     async def settle_follower(self, work: Work) -> None:
         """There is nothing more to be done of it."""
 
-    async def fail_follower(self, work: Work, failure: Failure, *, is_final: bool) -> None:
-        """Keep why the version does not hold the document; what passes is tried again later."""
+    async def fail_follower(
+        self, work: Work, failure: Failure, *, most_attempts: int | None
+    ) -> None:
+        """Keep why the version does not hold the document, and whether it is tried again."""
 
     async def publish_follower(self, publication: Publication) -> tuple[Head, Outcome]:
         """Move the head of a version that follows, or SupersededError; no job ends."""

@@ -102,8 +102,13 @@ class WorkLedger(Protocol):
     async def settle_follower(self, work: Work) -> None:
         """A version that follows the primary holds the document as it must."""
 
-    async def fail_follower(self, work: Work, failure: Failure, *, is_final: bool) -> None:
-        """Keep why such a version does not; no job hears of it, and what passes is tried again."""
+    async def fail_follower(
+        self, work: Work, failure: Failure, *, most_attempts: int | None
+    ) -> None:
+        """Keep why such a version does not; no job hears of it, and it is tried again later.
+
+        Not after so many attempts that failed for this reason; None = what passes, for ever.
+        """
 
     async def complete_removal(self, work: Work) -> None:
         """Every chunk of the deleted document is gone; its job SUCCEEDED."""

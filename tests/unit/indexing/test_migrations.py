@@ -230,6 +230,26 @@ async def test_a_candidate_whose_encoder_is_away_delays_no_upload(
     assert done.documents == 4
 
 
+async def test_a_candidate_that_answers_is_given_up_once_its_encoder_is_gone(
+    tmp_path: Path,
+) -> None:
+    async with small(tmp_path) as made:
+        before = await made.want(NEW, FAST)
+        await made.until(MigrationPhase.CANARY)
+        made.embedders.embedders[NEW].encoder.failure = EncoderNotFoundError(
+            "taken out of settings"
+        )
+        await made.upload("late", text_of("walrus"))
+        began = made.clock.monotonic()
+        waiting = await made.turn()
+        while made.clock.monotonic() < began + 120.0:
+            waiting = await made.turn(seconds=5.0)
+        assert (waiting.phase, waiting.reason) == (MigrationPhase.PROMOTING, "ENCODER_NOT_FOUND")
+        after = await made.until(MigrationPhase.FAILED, seconds=100.0)
+    assert after.reason == "CANDIDATE_INCOMPLETE"
+    assert [(one.index_version, one.weight) for one in after.shares] == [(before.serving, 100)]
+
+
 async def test_a_rollback_after_half_an_hour_of_writes_loses_nothing(tmp_path: Path) -> None:
     async with small(tmp_path) as made:
         old = await made.want(NEW, replace(FAST, soak_seconds=7_200.0))

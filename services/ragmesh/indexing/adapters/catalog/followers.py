@@ -139,8 +139,10 @@ class SqlFollowers(Store):
         """There is nothing more to be done of it."""
         await self._write(lambda connection: settle(connection, work.index.uid, work.document_uid))
 
-    async def fail_follower(self, work: Work, failure: Failure, *, is_final: bool) -> None:
-        """Keep why the version does not hold the document; what passes is tried again later."""
+    async def fail_follower(
+        self, work: Work, failure: Failure, *, most_attempts: int | None
+    ) -> None:
+        """Keep why the version does not hold the document, and whether it is tried again."""
         now = self._clock.now()
 
         def unit(connection: Connection) -> None:
@@ -148,6 +150,8 @@ class SqlFollowers(Store):
             known = row_of(connection, select(follower_work).where(OWN_WORK), **places)
             attempts = 1 if known is None else known["attempts"] + 1
             pause = min(timedelta(seconds=2**attempts), _LONGEST_PAUSE)
+            is_new = known is None or known["reason"] != failure.reason
+            is_final = _is_final(1 if is_new else attempts, most_attempts)
             row = work_row(work.index.uid, work.document_uid, work.revision, work.generation) | {
                 "removal": work.deleted,
                 "attempts": attempts,
@@ -180,6 +184,10 @@ class SqlFollowers(Store):
             return head, Outcome(moves=(move,))
 
         return await self._write(unit, fills_outbox=True)
+
+
+def _is_final(attempts: int, most: int | None) -> bool:
+    return most is not None and attempts >= most
 
 
 def _is_fed(table: Any) -> Any:
@@ -217,18 +225,15 @@ def _hand_out(
             follower_work.c.index_version_uid == uid, follower_work.c.document_uid.in_(part)
         )
         for row in rows_of(connection, select(follower_work).where(mine)):
-            known[row["document_uid"]] = row["attempts"]
+            known[row["document_uid"]] = {one: row[one] for one in ("attempts", "reason")}
         connection.execute(delete(follower_work).where(mine))
     insert_all(
         connection,
         follower_work,
         [
             work_row(uid, wish["document_uid"], wish["revision"], wish["generation"])
-            | {
-                "removal": wish["removal"],
-                "relayed_at": now,
-                "attempts": known.get(wish["document_uid"], 0),
-            }
+            | {"removal": wish["removal"], "relayed_at": now}
+            | known.get(wish["document_uid"], {})
             for wish in wishes
         ],
     )
