@@ -6,6 +6,7 @@ from typing import Protocol
 
 from ragmesh.core.callers import Caller
 from ragmesh.core.documents import Collection, CollectionChange
+from ragmesh.core.errors import CollectionKeptError
 from ragmesh.core.migrations import IndexChange, Migration
 from ragmesh.gateway.index_ports import Changing
 from ragmesh.gateway.ports import Collections
@@ -29,5 +30,8 @@ async def change_collection(
         migration = await catalog.want_index(caller, name, index)
         return await catalog.get_collection(caller, name), migration
     await catalog.estimate_index(caller, name, index)
+    kept_by = (await catalog.get_migration(caller, name)).kept_by
+    if kept_by:  # an estimate is for everybody
+        raise CollectionKeptError.by(kept_by, name)
     found = await catalog.update_collection(caller, name, change)
     return found, await catalog.want_index(caller, name, index)

@@ -20,11 +20,7 @@ def refuse_foreign(asks: Requester | None, kept_by: Requester | None, collection
     if kept_by is None:
         return
     if asks is None or asks.uid != kept_by.uid:
-        raise CollectionKeptError(
-            f"the custom resource {kept_by.uid} keeps the collection {collection}: change it "
-            "there, or have an administrator release the collection if that resource is gone",
-            metadata={"collection": collection, "requester_uid": kept_by.uid},
-        )
+        raise CollectionKeptError.by(kept_by.uid, collection)
     if asks.generation < kept_by.generation:
         raise RequesterOutdatedError(
             f"generation {kept_by.generation} of the resource has asked already",
