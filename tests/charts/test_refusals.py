@@ -317,3 +317,10 @@ def test_a_quota_of_any_unit_is_compared_with_what_the_release_needs() -> None:
     shown = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "shown"}, "data": told}
     (found,) = of_kind(rendered(example("embedded") | {"extraObjects": [shown]}), "ConfigMap")
     assert [float(one) / 1000 for one in found["data"].values()] == list(units.values())
+
+
+def test_what_backups_need_is_asked_once_there_are_any() -> None:
+    later = {"enabled": False, "url": "gs://copies/mesh", "existingSecret": "ragmesh-copies"}
+    rendered_text(laid_over(example("distributed"), {"backup": later}))
+    with pytest.raises(Refused, match="holds an access key of S3"):
+        rendered_text(laid_over(example("distributed"), {"backup": later | {"enabled": True}}))

@@ -8,6 +8,8 @@ from typing import Any
 from ragmesh.app.settings import Settings
 
 _DEFINITIONS = "#/$defs/"
+_NUMBER = r"^-?[0-9]*\.?[0-9]+([eE][-+]?[0-9]+)?$"
+"""`helm --set` makes a text of 0.5."""
 _UNSAID = frozenset(
     # What is laid over other settings may say a part of them only; the rest is for people.
     {"default", "description", "examples", "format", "required", "title", "writeOnly"}
@@ -38,7 +40,7 @@ def _plain(part: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str,
         if isinstance(found.get(key), Mapping):
             found[key] = _plain(found[key], definitions)
     if found.get("type") == "number":
-        found["type"] = ["number", "string"]  # `helm --set` makes a text of 0.5
+        found |= {"type": ["number", "string"], "pattern": _NUMBER}
     if "anyOf" in found:
         found |= _or_null([_plain(one, definitions) for one in found.pop("anyOf")])
     return found

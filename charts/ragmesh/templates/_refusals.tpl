@@ -90,7 +90,7 @@ cache: redis://HOST
 - {{ printf "%s must be http://HOST:PORT or https://HOST; it is %q" $place $endpoint | quote }}
 {{- end }}
 {{- end }}
-{{- range $store := list "blobs" "backup" }}
+{{- range $store := ternary (list "blobs" "backup") (list "blobs") $v.backup.enabled }}
 {{- $place := index $v $store }}
 {{- if and $place.existingSecret $place.url (not (hasPrefix "s3://" $place.url)) }}
 - {{ printf "%s.existingSecret holds an access key of S3, and %s.url is %s: leave it out, and have the service account or extraEnvFrom of indexing and indexer prove who they are" $store $store $place.url | quote }}

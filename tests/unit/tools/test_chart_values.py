@@ -177,6 +177,7 @@ def test_settings_may_say_a_part_of_what_processes_take(settings: dict[str, Any]
         ({"gateway": {"tls": {"certificat_file": "x"}}}, "'certificat_file' was unexpected"),
         ({"embedding": {"encoders": [{"nme": "fast"}]}}, "'nme' was unexpected"),
         ({"gateway": {"in_flight": "many"}}, '"many" is not of type "integer"'),
+        ({"generation": {"min_confidence": "some"}}, '"some" does not match'),
         ({"log": {"form": "xml"}}, '"xml" is not one of'),
     ],
 )
