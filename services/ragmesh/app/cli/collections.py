@@ -124,10 +124,12 @@ def update(
     if change == CollectionChange() and index is None:
         raise click.UsageError("nothing to change: see --help for what can be")
     checked = _checked(name)
-    if index is not None:
-        tell_index(client, checked, index, dry_run=wish.dry_run)
     if change != CollectionChange() and not wish.dry_run:
+        if index is not None:  # an index that cannot be is refused before anything is changed
+            client.call(lambda mesh: mesh.estimate_index(checked, index))
         _show(client, client.call(lambda mesh: mesh.update_collection(checked, change)))
+    if index is not None:  # it comes last: from then on it goes on by itself
+        tell_index(client, checked, index, dry_run=wish.dry_run)
 
 
 @collections.command()

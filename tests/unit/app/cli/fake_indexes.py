@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from ragmesh.core.documents import Chunking, Collection
+from ragmesh.core.errors import EncoderNotFoundError
 from ragmesh.core.migrations import (
     EvaluationRecord,
     GoldenQuestions,
@@ -59,6 +60,8 @@ class FakeIndexes:
     async def estimate_index(self, collection: str, change: IndexChange) -> IndexEstimate:
         self._known(collection)
         encoder = change.encoder or "fake"
+        if encoder not in {"fake", "fast"}:
+            raise EncoderNotFoundError(f"no encoder is named {encoder}")
         return IndexEstimate("v2-11111111", encoder, Chunking(), "en", 3, 9, 3 * 2**20, 0.5)
 
     async def release_collection(self, collection: str, *, reason: str = "") -> None:

@@ -43,6 +43,7 @@ from ragmesh.core.mending import DeadLetter, Repaired, Replayed
 from ragmesh.core.metadata import Metadata
 from ragmesh.core.migrations import IndexChange, MigrationCommand
 from ragmesh.core.pages import Page, PageRequest
+from ragmesh.core.questions import refuse_controls
 from ragmesh.core.search import FoundChunk, SearchQuery, SearchResult
 from ragmesh.core.spans import Span
 from ragmesh.core.tenants import (
@@ -265,6 +266,7 @@ class FakeMesh(FakeIndexes):
         return self._page(sorted(self.collections.values(), key=lambda one: one.name), page)
 
     async def update_collection(self, name: str, change: CollectionChange) -> Collection:
+        refuse_controls(change.description or "", field="description")
         self.changes.append(change)
         found = self._known(name)
         self.collections[name] = changed = replace(

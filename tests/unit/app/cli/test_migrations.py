@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from ragmesh.core.migrations import Approval, CanaryStep, MigrationCommand
 from ragmesh.core.quality import Quality, QualityMetric, QualityVerdict
 from tests.unit.app.cli.conftest import Program
@@ -24,6 +26,21 @@ def test_a_wish_for_another_encoder_says_how_carefully(program: Program, notes: 
     assert wish.policy.canary == (CanaryStep(5, 60.0), CanaryStep(50, 10.0))
     assert (wish.policy.approval, wish.policy.soak_seconds) == (Approval.MANUAL, 9.0)
     assert "phase          provisioning" in said.out
+
+
+@pytest.mark.parametrize(
+    ("description", "encoder", "refusal"),
+    [("a\x07b", "fast", "CONTROL_CHARACTERS"), ("better", "nope", "ENCODER_NOT_FOUND")],
+)
+def test_an_update_that_is_refused_in_part_changes_nothing(
+    program: Program, notes: str, description: str, encoder: str, refusal: str
+) -> None:
+    said = program(
+        "collections", "update", notes, "--description", description, "--encoder", encoder
+    )
+    assert said.code == 1
+    assert said.err.startswith(f"ragmesh: {refusal}")
+    assert (program.mesh.wishes, program.mesh.changes) == ([], [])
 
 
 def test_a_dry_run_tells_what_it_would_build_and_wants_nothing(
