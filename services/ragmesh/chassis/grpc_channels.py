@@ -177,7 +177,8 @@ class _MeshChannel(StubChannel):
             try:
                 return await call(request, timeout=limit, metadata=with_request(metadata))
             except grpc.aio.AioRpcError as error:
-                _log_lost(method, error)
+                if peer:  # a program outside of the mesh says itself what becomes of its calls
+                    _log_lost(method, error)
                 raise from_rpc_error(error, peer=peer) from error
 
         return ask

@@ -6,12 +6,13 @@ import asyncio
 import signal
 import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 
 from ragmesh.chassis.grpc_channels import ChannelOptions, channel
-from ragmesh.core.errors import PeerUnavailableError
+from ragmesh.core.errors import PeerUnavailableError, UnavailableError
 from tests.integration.chassis.echo import SERVICE, Stub
 from tests.integration.chassis.replicas import (
     ENOUGH,
@@ -127,6 +128,15 @@ async def test_a_peer_killed_in_mid_call_is_unavailable_and_named(
     told = [one.__dict__ for one in caplog.records if one.message == "a call to a peer was lost"]
     assert [one["method"] for one in told] == [f"/{SERVICE}/Join", f"/{SERVICE}/Echo"]
     assert all(one["code"] == "UNAVAILABLE" and one["detail"] for one in told)
+
+
+async def test_a_program_outside_of_the_mesh_hears_of_a_lost_call_by_its_error_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with channel(f"unix:{tmp_path}/nobody", options=ChannelOptions()) as made:
+        with pytest.raises(UnavailableError):
+            await unary(Stub(made))
+    assert caplog.records == []
 
 
 async def test_a_peer_that_went_silent_is_noticed_by_its_missing_pings(started: Replicas) -> None:
