@@ -154,7 +154,8 @@ def _end(wanted: CollectionResource, seen: Seen) -> tuple[Action, ...]:
 def _settings(wanted: CollectionResource, seen: Seen, migration: Migration) -> Iterator[Action]:
     change = index_change(wanted.spec)
     applied = wanted.status.applied_generation == wanted.generation
-    is_released = migration.kept_by is not None and migration.kept_by != wanted.uid
+    # Not what another keeps by now: of two clusters each would take it from the other for ever.
+    is_released = migration.kept_by == ""
     if not applied or is_released or _differs(change, migration):
         yield WantIndex(replace(change, requester=wanted.requester))
     access = DefaultAccess(wanted.spec.default_access)

@@ -12,10 +12,12 @@ from ragmesh.core.callers import Principal
 from ragmesh.core.errors import CollectionKeptError, InvalidError
 from ragmesh.core.migrations import IndexChange
 from ragmesh_operator.autoscaling import Autoscaler
-from ragmesh_operator.operating import Operating
+from ragmesh_operator.operating import NoScaler, Operating
+from ragmesh_operator.reconciling import CollectionReconciler
 from ragmesh_operator.tenants import TenantReconciler
 from ragmesh_operator.values import Key, Look
 from ragmesh_operator.working import Rounds
+from tests.unit.operators.cluster import FakeCluster
 from tests.unit.operators.test_autoscaling import FakeBacklog, FakeWorkloads, scaler
 from tests.unit.operators.world import World, let_run, world
 
@@ -71,6 +73,21 @@ async def test_what_was_released_a_resource_that_is_still_there_takes_back() -> 
     before = made.written
     await made.look(key)
     assert made.written == before
+
+
+async def test_resources_of_two_clusters_that_say_the_same_do_not_take_turns() -> None:
+    made = await world()
+    elsewhere = FakeCluster(made.clock)
+    other = CollectionReconciler(made.mesh, elsewhere, NoScaler(), made.clock)
+    key = made.cluster.create("handbook", {}, uid="uid-blue")
+    same = elsewhere.create("handbook", {}, uid="uid-green")
+    await made.look(key)
+    await other.reconcile(same)
+    sent = list(made.mesh.sent)
+    for _ in range(3):
+        await made.look(key)
+        await other.reconcile(same)
+    assert made.mesh.sent == sent
 
 
 async def test_a_mesh_that_does_not_tell_who_keeps_a_collection_is_left_alone() -> None:
