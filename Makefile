@@ -176,6 +176,7 @@ generate: $(READY) ## Make services/ragmesh/api from protos/, the blocking clien
 
 .PHONY: baseline
 baseline: $(READY) ## Keep the contracts, and the charts as packages, as those of the release in pyproject.toml (needs npm)
+	$(BIN)/python -m tools.charts.releasing --check
 	$(BIN)/python tools/generate_protos.py --release
 	$(BIN)/python -m tools.charts.releasing
 

@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.charts.rendering import CHART, examples, rendered
-from tools.charts.releasing import CHARTS, keep_release, last_release, version_of
+from tools.charts.releasing import (
+    CHARTS,
+    keep_release,
+    last_release,
+    refuse_release,
+    version_of,
+)
 from tools.generate_protos import ROOT, ToolError
 
 pytestmark = pytest.mark.charts
@@ -49,9 +55,12 @@ def test_a_release_is_kept_once_and_only_as_what_its_charts_say(
     kept = tmp_path / "kept"
     with pytest.raises(ToolError, match=r"does not say version 7\.0\.1"):
         keep_release("7.0.1", charts, kept)
+    refuse_release("7.0.0", charts, kept)
+    assert not kept.exists()
     keep_release("7.0.0", charts, kept)
-    with pytest.raises(ToolError, match="released already"):
-        keep_release("7.0.0", charts, kept)
+    for again in (refuse_release, keep_release):
+        with pytest.raises(ToolError, match="released already"):
+            again("7.0.0", charts, kept)
 
 
 def test_the_last_release_is_that_of_the_highest_number(tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 """Keeps the charts of each release as packages, as Helm would fetch them.
 
-python -m tools.charts.releasing    keeps those of the version in pyproject.toml (`make baseline`)
+python -m tools.charts.releasing            keeps those of the version in pyproject.toml
+python -m tools.charts.releasing --check    fails if they cannot be kept
+
+`make baseline` checks before it keeps anything else: a release is kept whole, or not at all.
 """
 
 from __future__ import annotations
@@ -33,8 +36,8 @@ def version_of(chart: str, package: Path) -> str:
     return package.stem.removeprefix(f"{chart}-")
 
 
-def keep_release(number: str, source: Path = ROOT / "charts", folder: Path = RELEASED) -> None:
-    """Package today's charts; ToolError unless they are of this version, or when it is kept."""
+def refuse_release(number: str, source: Path = ROOT / "charts", folder: Path = RELEASED) -> None:
+    """Raise ToolError unless today's charts are of this version, or when it is kept already."""
     version(number)
     for chart in (*CHARTS, _SHARED):
         told = yaml.safe_load((source / chart / "Chart.yaml").read_text(encoding="utf-8"))
@@ -42,6 +45,11 @@ def keep_release(number: str, source: Path = ROOT / "charts", folder: Path = REL
             raise ToolError(f"charts/{chart}/Chart.yaml does not say version {number}")
         if (folder / f"{chart}-{number}.tgz").exists():
             raise ToolError(f"{chart} {number} is released already")
+
+
+def keep_release(number: str, source: Path = ROOT / "charts", folder: Path = RELEASED) -> None:
+    """Package today's charts, unless they are refused."""
+    refuse_release(number, source, folder)
     for chart in CHARTS:
         subprocess.run(
             [HELM.fetch(), "package", source / chart, "--destination", folder], check=True
@@ -50,8 +58,9 @@ def keep_release(number: str, source: Path = ROOT / "charts", folder: Path = REL
 
 def main() -> int:
     """Keep them; the exit code says whether all is well."""
+    checks = sys.argv[1:] == ["--check"]
     try:
-        keep_release(project_version())
+        (refuse_release if checks else keep_release)(project_version())
     except ToolError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
