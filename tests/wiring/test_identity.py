@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ragmesh.app.modules.gateway import in_force
 from ragmesh.app.run import Ready
 from ragmesh.app.settings import Settings
 from ragmesh.chassis.callers import Metadata
@@ -14,11 +15,14 @@ from ragmesh.chassis.grpc_channels import channel
 from ragmesh.chassis.identity.key_files import KeyFiles
 from ragmesh.chassis.identity.keys import SPEAKERS
 from ragmesh.chassis.identity.tokens import TokenSigner
+from ragmesh.chassis.requests import remaining_seconds, serving
 from ragmesh.chassis.settings import load
 from ragmesh.clients.cache import CacheClient
 from ragmesh.core.callers import Caller, Principal
 from ragmesh.core.errors import CallerKeyUnknownError, CallerMissingError, MethodDeniedError
+from ragmesh.gateway.keys import KnownKeys
 from ragmesh.testing.callers import MeshKeys
+from ragmesh.testing.clocks import ManualClock
 from tests.wiring.test_targets import run_and_look, services_at
 
 ANNA = Principal("tenant-1", "anna")
@@ -68,3 +72,11 @@ async def test_the_whole_mesh_in_one_process_has_no_key(tmp_path: Path) -> None:
 
     await run_and_look(load(Settings, config_file=None, environ={}, overrides=flags), look)
     assert not (tmp_path / "identity").exists()
+
+
+async def test_a_new_key_is_waited_for_no_longer_than_lets_its_secret_still_get_out() -> None:
+    with serving("r", timeout_seconds=0.2):
+        await in_force(KnownKeys(ManualClock()), "never heard of")
+        left = remaining_seconds()
+    assert left is not None
+    assert left > 0

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 
 from ragmesh.app.wiring import Wiring
@@ -13,7 +14,7 @@ from ragmesh.chassis.executors import executor
 from ragmesh.chassis.grpc_servers import ServerOptions, serve
 from ragmesh.chassis.health import Health
 from ragmesh.chassis.http_servers import HttpOptions, serve_http
-from ragmesh.chassis.requests import apart, current_request_id
+from ragmesh.chassis.requests import apart, current_request_id, remaining_seconds
 from ragmesh.chassis.telemetry.measures import CountedRefusals
 from ragmesh.chassis.telemetry.signals import (
     IN_FLIGHT,
@@ -29,7 +30,7 @@ from ragmesh.gateway.adapters.spool_file import open_spool_file
 from ragmesh.gateway.books import SpooledBooks
 from ragmesh.gateway.budgets import Budgets
 from ragmesh.gateway.identity import DeveloperIdentity, KeyIdentity
-from ragmesh.gateway.keys import KeyFollower, KnownKeys
+from ragmesh.gateway.keys import IN_FORCE_SECONDS, KeyFollower, KnownKeys
 from ragmesh.gateway.limiting.gate import Gate, OnRefusal
 from ragmesh.gateway.limiting.searches import RoomyRetriever, SearchRoom
 from ragmesh.gateway.ports import Books, Identity
@@ -100,6 +101,13 @@ def _dropped_counter(wiring: Wiring) -> Callable[[int], None]:
     return (lambda _count: None) if meter is None else meter.count(USAGE_DROPPED).add
 
 
+async def in_force(known: KnownKeys, key_id: str) -> None:
+    """Wait for a new key, but leave half of the request's time: its secret must still get out."""
+    left = remaining_seconds()
+    limit = IN_FORCE_SECONDS if left is None else min(IN_FORCE_SECONDS, max(left, 0.0) / 2)
+    await known.until_known(key_id, limit)
+
+
 async def _service(
     wiring: Wiring, books: Books, known: KnownKeys, routes: KnownRoutes
 ) -> GatewayService:
@@ -119,7 +127,7 @@ async def _service(
         gate=_gate(wiring, known, refusals.saw),
         spans=wiring.telemetry.stages("gateway"),
         apart=apart,
-        in_force=known.until_known,
+        in_force=partial(in_force, known),
         reranker=wiring.settings.retrieval.reranker_digest,
         books=books,
     )
