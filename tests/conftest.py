@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import socket
 import sys
@@ -116,3 +117,16 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     if guard is not None and guard.refusals:
         pytest.fail(guard.refusals[0])
     return outcome
+
+
+@pytest.fixture
+def caplog(caplog: pytest.LogCaptureFixture) -> Generator[pytest.LogCaptureFixture, None, None]:
+    """What is logged, but by asyncio: gRPC's poller calls back into loops of earlier tests, which
+    are closed, and that is told of whichever test runs then."""
+
+    def is_ours(record: logging.LogRecord) -> bool:
+        return record.name != "asyncio"
+
+    caplog.handler.addFilter(is_ours)
+    yield caplog
+    caplog.handler.removeFilter(is_ours)
