@@ -137,8 +137,8 @@ async def test_a_cache_that_hangs_is_left_alone_and_costs_who_tries_it_again_20_
         for _ in range(3):
             with pytest.raises((DeadlineError, PeerUnavailableError)):
                 await cache.lookup_vectors("print", ["tide"])
-    # One whose time was over before it came was not seen there.
-    assert all(wait <= TRIAL_SECONDS for wait in waits[2:])
+    # One whose time was over before it came was not seen there; gRPC rounds up on its way.
+    assert all(wait <= TRIAL_SECONDS + 0.01 for wait in waits[2:])
     assert len(waits) <= 3
 
 
