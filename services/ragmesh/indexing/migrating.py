@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -19,7 +19,7 @@ from ragmesh.core.clock import Clock
 from ragmesh.core.errors import RagmeshError
 from ragmesh.indexing.gate import Gate
 from ragmesh.indexing.migration import after, plan
-from ragmesh.indexing.migration_state import NO_LEASE, Change, Observed, Standing
+from ragmesh.indexing.migration_state import NO_LEASE, Change, MigrationState, Observed, Standing
 from ragmesh.indexing.migration_steps import CreateIndex, Evaluate, Feed, Step, Verify
 from ragmesh.indexing.migration_stores import Changing, WeighedVersion
 from ragmesh.indexing.ports import IndexRegistry
@@ -115,11 +115,16 @@ class Migrator:
         after_uid = ""
         while True:
             uids = await self._unsettled(after_uid)
-            for uid in uids:
-                await self._try(self._advance(uid, measuring), uid)
+            await self._advance_each(uids, measuring)
             if len(uids) < _PAGE:
-                return
+                break
             after_uid = uids[-1]
+        # A collection that was deleted is not listed any more, but may be asked questions still.
+        await self._advance_each(tuple(self._measuring), measuring)
+
+    async def _advance_each(self, uids: Iterable[str], measuring: asyncio.TaskGroup) -> None:
+        for uid in uids:
+            await self._try(self._advance(uid, measuring), uid)
 
     async def _advance(self, collection_uid: str, measuring: asyncio.TaskGroup) -> bool:
         """Do the steps of one migration until there is nothing to do but wait."""
@@ -166,6 +171,7 @@ class Migrator:
         """Whether something has changed, so that it is worth looking again."""
         changing = await self._catalog.find_changing(collection_uid)
         if changing is None:
+            self._leave_off(collection_uid, ())
             return False
         observed = await self.observe(changing)
         steps = plan(observed)
@@ -211,33 +217,49 @@ class Migrator:
             await self._index.create_index(INDEXER, version.spec)
             await self._catalog.mark_serving(version.uid)
             return True
-        change = await self._change_of(step, changing, observed)
+        if isinstance(step, Verify | Evaluate):
+            return await self._find_out(step, changing)
+        change = after(step, observed)
         if not await self._catalog.commit_change(change):
             return False
         self._fed.pop(change.dropped, None)
         self._tell(step, changing, change)
         return True
 
-    async def _change_of(self, step: Step, changing: Changing, observed: Observed) -> Change:
-        state = changing.state
-        match step:
-            case Verify(uid):
-                found = await self._verifier.verify(changing.version(uid))
-                return Change(replace(state, checked=found.reason, message=found.message))
-            case Evaluate(uid):
-                judged = await self._gate.judge(
-                    changing.primary, changing.version(uid), state.policy
-                )
-                return Change(
-                    replace(
-                        state,
-                        verdict=judged.verdict,
-                        verdicts=judged.verdicts,
-                        message=judged.message,
-                    )
-                )
-            case _:
-                return after(step, observed)
+    async def _find_out(self, step: Verify | Evaluate, changing: Changing) -> bool:
+        """Keep what takes long to be found out, whatever else became of the state meanwhile."""
+        found = await self._finding(step, changing)
+        now: Changing | None = changing
+        while now is not None and await self._is_sought(step, changing, now):
+            change = Change(found(now.state))
+            if await self._catalog.commit_change(change):
+                self._tell(step, now, change)
+                return True
+            now = await self._catalog.find_changing(changing.collection_uid)
+        return False
+
+    async def _is_sought(self, step: Step, began: Changing, now: Changing) -> bool:
+        """Whether the step is to be done as it was when it began: the same phase, and rules."""
+        then, state = began.state, now.state
+        is_same = (then.phase, then.phase_at, then.policy) == (
+            state.phase,
+            state.phase_at,
+            state.policy,
+        )
+        return is_same and step in plan(await self.observe(now))
+
+    async def _finding(
+        self, step: Verify | Evaluate, changing: Changing
+    ) -> Callable[[MigrationState], MigrationState]:
+        """What the step finds, as something that any later state is given."""
+        version = changing.version(step.uid)
+        if isinstance(step, Verify):
+            found = await self._verifier.verify(version)
+            return lambda state: replace(state, checked=found.reason, message=found.message)
+        judged = await self._gate.judge(changing.primary, version, changing.state.policy)
+        return lambda state: replace(
+            state, verdict=judged.verdict, verdicts=judged.verdicts, message=judged.message
+        )
 
     def tell(self, changing: Changing, change: Change) -> None:
         """Somebody else has changed a migration: routers hear of it, and it goes on at once."""

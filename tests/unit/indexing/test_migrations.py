@@ -22,6 +22,7 @@ from ragmesh.core.errors import (
     UnavailableError,
 )
 from ragmesh.core.migrations import (
+    FOR_MIGRATION,
     Approval,
     CanaryStep,
     GateVerdict,
@@ -709,3 +710,55 @@ async def test_a_gate_is_left_off_when_its_candidate_is_given_up(tmp_path: Path)
             late.is_let.set()
             waiting = await service.get_migration(ADMIN, "other")
     assert waiting.candidate.startswith("v3-")
+
+
+@asynccontextmanager
+async def judging(made: Changing) -> AsyncIterator[LateEncoder]:
+    """The loop of migrations, at a gate of `docs` that comes to nothing before it is let."""
+    late = LateEncoder("late")
+    made.embedders.embedders[late.name] = FakeEmbedder(late)
+    await made.want(late.name, FAST)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(made.indexing.migrator.run())
+        while not late.asked.is_set():
+            await made.clock.advance(1.0)
+            await made.work()
+        yield late
+        running.cancel()
+
+
+async def versions_of(made: Changing) -> list[str]:
+    """Names of the index versions that `docs` has."""
+    route = await made.indexing.service.resolve_route(ADMIN, "docs")
+    found = await made.indexing.ledger.catalog.find_changing(route.collection_uid)
+    assert found is not None
+    return [one.version.name for one in found.versions]
+
+
+async def test_a_verdict_stands_although_an_older_version_left_the_store_meanwhile(
+    tmp_path: Path,
+) -> None:
+    async with small(tmp_path) as made, asyncio.timeout(30):
+        await made.want(NEW, FAST)
+        await made.until(MigrationPhase.SOAKING, seconds=10.0)
+        await made.until(MigrationPhase.IDLE, seconds=30.0)
+        async with judging(made) as late:
+            assert len(await versions_of(made)) == 3
+            await made.clock.advance(LEASE_SECONDS)
+            while len(await versions_of(made)) == 3:
+                await made.clock.advance(1.0)
+            late.is_let.set()
+            while (await made.migration()).phase is MigrationPhase.EVALUATING:
+                await made.clock.advance(1.0)
+        assert await made.verdicts(FOR_MIGRATION) == ["pass", "pass"]
+
+
+async def test_a_gate_is_left_off_when_its_collection_is_deleted(tmp_path: Path) -> None:
+    async with small(tmp_path) as made, asyncio.timeout(30):
+        async with judging_another(made) as late:
+            await made.indexing.service.delete_collection(ADMIN, "other")
+            await made.want(NEW, FAST)
+            while (await made.migration()).verdict is None:  # one gate is asked at a time
+                await made.clock.advance(1.0)
+                await made.work()
+            assert not late.is_let.is_set()
