@@ -45,9 +45,10 @@ _log = logging.getLogger(__name__)
 _MOST_TURNS = 20
 """How often one event reads anew because something newer was wanted meanwhile."""
 _INVALIDATIONS_IN_FLIGHT = 16
-_ENCODER_ATTEMPTS = 10
-"""While embedding is renewed, those of its processes that go do not know a new encoder: for some
-two minutes it is asked for again, before the document fails."""
+_ENCODER_ATTEMPTS, _ENCODER_SECONDS = 10, 120.0
+"""While embedding is renewed, those of its processes that go do not know a new encoder: it is asked
+for again this often and for this long, before the document fails. Not by attempts alone: those that
+ended otherwise, because embedding was away, say nothing about the encoder."""
 
 
 class _Board:
@@ -78,6 +79,21 @@ class _Board:
 
 
 @dataclass(frozen=True, slots=True)
+class _UnknownEncoders:
+    """Since when encoders have been unknown, none of whose texts was embedded in between."""
+
+    since: dict[str, float] = field(default_factory=dict)
+
+    def seconds(self, encoder: str, now: float) -> float:
+        """For how long it has been unknown, now that it is so again."""
+        return now - self.since.setdefault(encoder, now)
+
+    def drop(self, encoder: str) -> None:
+        """It is known."""
+        self.since.pop(encoder, None)
+
+
+@dataclass(frozen=True, slots=True)
 class Indexer:
     """Handles `DocumentChanged`."""
 
@@ -85,6 +101,7 @@ class Indexer:
     index: ChunkIndex
     stages: Stages
     board: _Board = field(default_factory=_Board, init=False)
+    unknown: _UnknownEncoders = field(default_factory=_UnknownEncoders, init=False)
 
     @property
     def writing(self) -> Writing:
@@ -168,13 +185,14 @@ class Indexer:
             if not work.is_rewrite:  # its job has ended
                 await self.ledger.start_job(work)
             await self.writing.publish(work)
+            self.unknown.drop(work.index.encoder)
         except (SupersededError, JobCancelledError):
             raise
         except IndexVersionGoneError as error:
             # Not there yet, or not any more: the reconciler makes it, or the work is gone.
             raise UnavailableError("the index does not know the index version") from error
         except EncoderNotFoundError as error:
-            if delivery.attempt < _ENCODER_ATTEMPTS:
+            if self._is_awaited(work.index.encoder, delivery):
                 raise UnavailableError("embedding does not know the encoder yet") from error
             await self._fail(work, error, delivery)
         except Exception as error:  # given up with a reason, or raised for another attempt
@@ -182,6 +200,11 @@ class Indexer:
                 raise
             await self._fail(work, error, delivery)
         return None
+
+    def _is_awaited(self, encoder: str, delivery: Delivery) -> bool:
+        """Whether an unknown encoder is likely to be one that not all of embedding knows yet."""
+        seconds = self.unknown.seconds(encoder, self.stages.clock.monotonic())
+        return seconds < _ENCODER_SECONDS or delivery.attempt < _ENCODER_ATTEMPTS
 
     async def _fail(self, work: Work, error: Exception, delivery: Delivery) -> None:
         defect = is_defect(error) and not isinstance(error, RagmeshError)

@@ -251,6 +251,23 @@ async def test_a_candidate_that_answers_is_given_up_once_its_encoder_is_gone(
     assert [(one.index_version, one.weight) for one in after.shares] == [(before.serving, 100)]
 
 
+async def test_a_candidate_whose_encoder_was_away_for_long_is_not_refused_when_it_is_not_known_yet(
+    tmp_path: Path,
+) -> None:
+    async with small(tmp_path) as made:
+        encoder = made.embedders.embedders[NEW].encoder
+        encoder.failure = UnavailableError("the encoder is away")
+        await made.want(NEW, FAST)
+        for _ in range(15):
+            await made.turn(seconds=400.0)
+        encoder.failure = EncoderNotFoundError("not everywhere yet")
+        for _ in range(5):
+            waiting = await made.turn(seconds=400.0)
+        assert (waiting.phase, waiting.failed_documents) == (MigrationPhase.BACKFILLING, 0)
+        encoder.failure = None
+        await made.until(MigrationPhase.SOAKING, seconds=100.0)
+
+
 async def test_a_rollback_after_half_an_hour_of_writes_loses_nothing(tmp_path: Path) -> None:
     async with small(tmp_path) as made:
         old = await made.want(NEW, replace(FAST, soak_seconds=7_200.0))

@@ -424,12 +424,46 @@ async def test_an_encoder_that_is_gone_for_good_fails_the_document_in_the_end(
         accepted = await made.upload()
         (delivery,) = await made.events()
         gone = EncoderNotFoundError("no encoder is named 'gone'")
-        made.fuse.errors["embed_passages"] = [gone]
+        made.fuse.errors["embed_passages"] = [gone] * 10
+        for attempt in range(1, 10):
+            with pytest.raises(UnavailableError):
+                await made.indexer.handle(replace(delivery, attempt=attempt))
+            await made.clock.advance(15.0)
         await made.indexer.handle(replace(delivery, attempt=10))
         job = await made.job(accepted)
         assert job.state is JobState.FAILED
         assert job.error is not None
         assert job.error.reason == "ENCODER_NOT_FOUND"
+
+
+async def test_what_else_kept_a_document_from_being_embedded_is_not_held_against_its_encoder(
+    tmp_path: Path,
+) -> None:
+    async with pipeline(tmp_path) as made:
+        accepted = await made.upload()
+        (delivery,) = await made.events()
+        away, unknown = UnavailableError("away"), EncoderNotFoundError("not everywhere yet")
+        made.fuse.errors["embed_passages"] = [away, unknown]
+        for attempt in (11, 12):
+            with pytest.raises(UnavailableError):
+                await made.indexer.handle(replace(delivery, attempt=attempt))
+            await made.clock.advance(60.0)
+        await made.indexer.handle(replace(delivery, attempt=13))
+        assert (await made.job(accepted)).state is JobState.SUCCEEDED
+
+
+async def test_an_encoder_that_was_known_in_between_is_awaited_anew(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        unknown = EncoderNotFoundError("not everywhere yet")
+        for document_id in ("a", "b"):
+            accepted = await made.upload(document_id)
+            (delivery,) = await made.events()
+            made.fuse.errors["embed_passages"] = [unknown]
+            with pytest.raises(UnavailableError):
+                await made.indexer.handle(replace(delivery, attempt=10))
+            await made.clock.advance(300.0)
+            await made.indexer.handle(replace(delivery, attempt=11))
+            assert (await made.job(accepted)).state is JobState.SUCCEEDED
 
 
 async def test_an_event_of_a_deleted_collection_is_done_at_once(tmp_path: Path) -> None:

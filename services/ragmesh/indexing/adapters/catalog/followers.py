@@ -148,10 +148,11 @@ class SqlFollowers(Store):
         def unit(connection: Connection) -> None:
             places = {"of_version": work.index.uid, "of_document": work.document_uid}
             known = row_of(connection, select(follower_work).where(OWN_WORK), **places)
-            attempts = 1 if known is None else known["attempts"] + 1
-            pause = min(timedelta(seconds=2**attempts), _LONGEST_PAUSE)
+            # What another cause took says nothing of how long this one is to be borne.
             is_new = known is None or known["reason"] != failure.reason
-            is_final = _is_final(1 if is_new else attempts, most_attempts)
+            attempts = 1 if is_new else known["attempts"] + 1
+            pause = min(timedelta(seconds=2**attempts), _LONGEST_PAUSE)
+            is_final = _is_final(attempts, most_attempts)
             row = work_row(work.index.uid, work.document_uid, work.revision, work.generation) | {
                 "removal": work.deleted,
                 "attempts": attempts,
