@@ -771,11 +771,10 @@ async def test_a_verdict_stands_although_an_older_version_left_the_store_meanwhi
 
 
 async def test_a_gate_is_left_off_when_its_collection_is_deleted(tmp_path: Path) -> None:
-    async with small(tmp_path) as made, asyncio.timeout(30):
-        async with judging_another(made) as late:
-            await made.indexing.service.delete_collection(ADMIN, "other")
-            await made.want(NEW, FAST)
-            while (await made.migration()).verdict is None:  # one gate is asked at a time
-                await made.clock.advance(1.0)
-                await made.work()
-            assert not late.is_let.is_set()
+    async with small(tmp_path) as made, asyncio.timeout(30), judging_another(made) as late:
+        await made.indexing.service.delete_collection(ADMIN, "other")
+        await made.want(NEW, FAST)
+        while (await made.migration()).verdict is None:  # one gate is asked at a time
+            await made.clock.advance(1.0)
+            await made.work()
+        assert not late.is_let.is_set()
