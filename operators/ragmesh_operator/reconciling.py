@@ -28,6 +28,7 @@ from ragmesh_operator.reporting import (
     Scaling,
     Trouble,
     camel,
+    newly_stalled,
     not_understood,
     status_of,
 )
@@ -197,6 +198,11 @@ class CollectionReconciler:
             await self.cluster.write_status(wanted.key, wanted.resource_version, status)
         except ConflictError:
             _log.debug("a status is written at the next look", extra={"name": wanted.key.name})
+            return
+        stalled = newly_stalled(wanted.status.conditions, status.conditions)
+        if stalled is not None:
+            told = Occurrence(stalled.reason, stalled.message, is_warning=True)
+            await self.cluster.tell(wanted.key, wanted.uid, told)
 
     async def _tell_mistakes(self, key: Key, body: Mapping[str, Any], error: InvalidError) -> None:
         """Say why nothing is done for it: while that is so, and once a generation as an event."""

@@ -211,6 +211,15 @@ def conditions_of(
     )
 
 
+def newly_stalled(known: Sequence[Condition], now: Sequence[Condition]) -> Condition | None:
+    """The condition Stalled if it holds, and did not for that reason before."""
+    said = {one.type: (one.status, one.reason) for one in known}
+    for one in now:
+        if one.type == STALLED and one.status == _TRUE and said.get(STALLED) != (_TRUE, one.reason):
+            return one
+    return None
+
+
 def _verdicts(
     wanted: CollectionResource, outcome: Outcome, scaling: Scaling
 ) -> Iterator[tuple[str, Verdict]]:
@@ -238,7 +247,8 @@ def _progress(wanted: CollectionResource, outcome: Outcome) -> tuple[Verdict, Ve
 
 def _of_migration(migration: Migration) -> tuple[Verdict, Verdict, Verdict]:
     if migration.verdict is GateVerdict.INCONCLUSIVE and migration.held is not None:
-        return _stalled("GateInconclusive", migration.message or migration.held.reason)
+        said = migration.message or migration.held.reason
+        return _stalled("GateInconclusive", f"{camel(migration.reason)}: {said}")
     if migration.held is not None:
         return _stalled("Held", f"{migration.held.by}: {migration.held.reason}")
     if migration.phase in _MOVING:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ragmesh.core.errors import IncomparableEvaluationsError
@@ -41,6 +42,8 @@ class Comparison:
     """Questions that both runs have measured."""
     unpaired: tuple[str, ...]
     """Ids of the questions that one of them has not measured."""
+    causes: tuple[str, ...] = ()
+    """Reasons for which they were not, the most frequent first."""
 
 
 Pair = tuple[QuestionResult, QuestionResult]
@@ -52,12 +55,19 @@ def compare(baseline: Evaluation, candidate: Evaluation) -> Comparison:
     before = {result.id: result for result in baseline.results}
     pairs = [(before[result.id], result) for result in candidate.results]
     sound = [pair for pair in pairs if not (pair[0].error or pair[1].error)]
+    errors = [old.error or new.error for old, new in pairs]
     measured = {after.id for _, after in sound}
     return Comparison(
         differences=tuple(_differences(sound, candidate.slices)),
         paired=len(sound),
         unpaired=tuple(id for id in before if id not in measured),
+        causes=most_frequent(errors),
     )
+
+
+def most_frequent(errors: Iterable[str]) -> tuple[str, ...]:
+    """The reasons among them, the most frequent first; an empty one is none."""
+    return tuple(reason for reason, _ in Counter(filter(None, errors)).most_common())
 
 
 def _refuse_other_measures(baseline: Evaluation, candidate: Evaluation) -> None:

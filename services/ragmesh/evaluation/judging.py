@@ -13,13 +13,19 @@ from enum import Enum
 from types import MappingProxyType
 
 from ragmesh.core.errors import InvalidError
-from ragmesh.evaluation.comparing import Comparison, Difference
+from ragmesh.evaluation.comparing import Comparison, Difference, most_frequent
 from ragmesh.evaluation.results import ALL, FIGURES, Evaluation, Summary, summarise
 from ragmesh.evaluation.scoring import METRICS
 
+TOO_FEW_QUESTIONS = "TOO_FEW_QUESTIONS"
+QUESTIONS_NOT_MEASURED = "QUESTIONS_NOT_MEASURED"
+METRIC_NOT_MEASURED = "METRIC_NOT_MEASURED"
+LOSS_MAY_BE_CHANCE = "LOSS_MAY_BE_CHANCE"
 DEFAULT_ALLOWED = 0.02
 DEFAULT_MIN_QUESTIONS = 20
 """Below it a bootstrap knows too little of what other questions would have shown."""
+_CAUSES = 3
+"""Most reasons that a sentence names."""
 
 
 class Verdict(Enum):
@@ -66,6 +72,8 @@ class Finding:
     message: str
     questions: tuple[str, ...] = ()
     """Ids of the questions that it rests on, the worst first."""
+    reason: str = ""
+    """Why it is inconclusive, in UPPER_SNAKE; empty when it is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +98,20 @@ def judge(candidate: Evaluation, rules: Rules, comparison: Comparison | None = N
 
 def first_broken(judgement: Judgement) -> str:
     """The first rule that is not kept, as a sentence; empty when all are."""
+    found = _deciding(judgement)
+    return "" if found is None else f"{found.what}: {found.message}"
+
+
+def why_inconclusive(judgement: Judgement) -> str:
+    """The stable reason that goes with that sentence; empty for all other verdicts."""
+    found = _deciding(judgement)
+    return "" if found is None else found.reason
+
+
+def _deciding(judgement: Judgement) -> Finding | None:
     if judgement.verdict is Verdict.PASS:
-        return ""
-    told = [one for one in judgement.findings if one.verdict is judgement.verdict]
-    return "; ".join(f"{one.what}: {one.message}" for one in told[:1])
+        return None
+    return next((one for one in judgement.findings if one.verdict is judgement.verdict), None)
 
 
 def _worst(findings: list[Finding]) -> Verdict:
@@ -112,16 +130,22 @@ def _measured(
     """Whether there is enough to judge by."""
     lost = tuple(one.id for one in candidate.errors) if comparison is None else comparison.unpaired
     count = len(candidate.results) - len(lost)
-    enough = count >= rules.min_questions
     if lost:
-        message = f"{len(lost)} of {len(candidate.results)} questions could not be measured"
-        yield Finding(Verdict.INCONCLUSIVE, "questions", ALL, message, lost)
-    yield Finding(
-        Verdict.PASS if enough else Verdict.INCONCLUSIVE,
-        "questions",
-        ALL,
-        f"{count} questions were measured, at least {rules.min_questions} are needed",
-    )
+        yield _lost(candidate, comparison, lost)
+    message = f"{count} questions were measured, at least {rules.min_questions} are needed"
+    if count >= rules.min_questions:
+        yield Finding(Verdict.PASS, "questions", ALL, message)
+    else:
+        yield Finding(Verdict.INCONCLUSIVE, "questions", ALL, message, reason=TOO_FEW_QUESTIONS)
+
+
+def _lost(candidate: Evaluation, comparison: Comparison | None, ids: tuple[str, ...]) -> Finding:
+    """Questions that say nothing, and what was in the way."""
+    errors = most_frequent(one.error for one in candidate.errors)
+    causes = errors if comparison is None else comparison.causes
+    message = f"{len(ids)} of {len(candidate.results)} questions could not be measured"
+    told = f"{message} ({', '.join(causes[:_CAUSES])})" if causes else message
+    return Finding(Verdict.INCONCLUSIVE, "questions", ALL, told, ids, reason=QUESTIONS_NOT_MEASURED)
 
 
 def _floors(candidate: Evaluation, overall: Summary, rules: Rules) -> Iterator[Finding]:
@@ -169,21 +193,22 @@ def _regression(difference: Difference, rules: Rules) -> Finding:
         f"{difference.mean:+.4f} [{low:+.4f}, {high:+.4f}] over {difference.questions} questions, "
         f"-{allowed:g} is allowed"
     )
+    reason = ""
     if difference.questions < rules.min_questions:
-        verdict = Verdict.INCONCLUSIVE
+        verdict, reason = Verdict.INCONCLUSIVE, TOO_FEW_QUESTIONS
     elif low >= -allowed:
         verdict = Verdict.PASS
     elif high < 0 and difference.mean < -allowed:
         verdict = Verdict.FAIL
     else:
-        verdict = Verdict.INCONCLUSIVE
+        verdict, reason = Verdict.INCONCLUSIVE, LOSS_MAY_BE_CHANCE
     worse = () if verdict is Verdict.PASS else difference.worse
-    return Finding(verdict, difference.metric, difference.slice, message, worse)
+    return Finding(verdict, difference.metric, difference.slice, message, worse, reason)
 
 
 def _missing(name: str) -> Finding:
     message = "could not be measured: no question says anything about it"
-    return Finding(Verdict.INCONCLUSIVE, name, ALL, message)
+    return Finding(Verdict.INCONCLUSIVE, name, ALL, message, reason=METRIC_NOT_MEASURED)
 
 
 def _refuse_unknown(given: Mapping[str, float], known: Mapping[str, str]) -> None:

@@ -18,7 +18,14 @@ from ragmesh.core.migrations import (
     MigrationPolicy,
 )
 from ragmesh.evaluation.comparing import Comparison, Difference, compare
-from ragmesh.evaluation.judging import Judgement, Rules, Verdict, first_broken, judge
+from ragmesh.evaluation.judging import (
+    Judgement,
+    Rules,
+    Verdict,
+    first_broken,
+    judge,
+    why_inconclusive,
+)
 from ragmesh.evaluation.results import ALL, Evaluation
 from ragmesh.indexing.asking import (
     NO_QUESTIONS,
@@ -31,6 +38,7 @@ from ragmesh.indexing.asking import (
 from ragmesh.indexing.migration_stores import EvaluationStore
 from ragmesh.indexing.records import IndexVersion
 
+NO_GOLDEN_QUESTIONS, NOTHING_FOUND = "NO_GOLDEN_QUESTIONS", "NOTHING_FOUND"
 _NO_QUESTIONS = f"{NO_QUESTIONS}; keep some and resume, or approve it by hand"
 _NOTHING_FOUND = (
     f"neither version finds a document of any golden question: {WRONG_IDS}; mend them and resume, "
@@ -51,7 +59,14 @@ class GateFinding:
 
     verdict: GateVerdict
     verdicts: tuple[MetricVerdict, ...] = ()
+    reason: str = ""
+    """Why it is inconclusive, in UPPER_SNAKE; empty when it is not."""
     message: str = ""
+
+    @classmethod
+    def undecided(cls, reason: str, message: str) -> GateFinding:
+        """Nothing can be said of any metric."""
+        return cls(GateVerdict.INCONCLUSIVE, reason=reason, message=message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +83,7 @@ class Gate:
         kept = await self.evaluations.find_golden(serving.collection_uid)
         golden = None if kept is None else asked_of(kept)
         if golden is None or not golden.questions:
-            return GateFinding(GateVerdict.INCONCLUSIVE, message=_NO_QUESTIONS)
+            return GateFinding.undecided(NO_GOLDEN_QUESTIONS, _NO_QUESTIONS)
         before = await self.asker.ask(serving, golden)
         after = await self.asker.ask(candidate, golden)
         finding = _finding(before, after, policy)
@@ -91,12 +106,17 @@ class Gate:
 
 def _finding(before: Evaluation, after: Evaluation, policy: MigrationPolicy) -> GateFinding:
     if finds_nothing(before) and finds_nothing(after):
-        return GateFinding(GateVerdict.INCONCLUSIVE, message=_NOTHING_FOUND)
+        return GateFinding.undecided(NOTHING_FOUND, _NOTHING_FOUND)
     comparison = compare(before, after)
     rules = Rules(allowed=policy.max_regression, min_questions=policy.min_questions)
     judgement = judge(after, rules, comparison)
     verdicts = _verdicts(comparison, judgement)
-    return GateFinding(_VERDICTS[judgement.verdict], verdicts, first_broken(judgement))
+    return GateFinding(
+        _VERDICTS[judgement.verdict],
+        verdicts,
+        why_inconclusive(judgement),
+        first_broken(judgement),
+    )
 
 
 def _verdicts(comparison: Comparison, judgement: Judgement) -> tuple[MetricVerdict, ...]:

@@ -258,7 +258,11 @@ class Migrator:
             return lambda state: replace(state, checked=found.reason, message=found.message)
         judged = await self._gate.judge(changing.primary, version, changing.state.policy)
         return lambda state: replace(
-            state, verdict=judged.verdict, verdicts=judged.verdicts, message=judged.message
+            state,
+            verdict=judged.verdict,
+            verdicts=judged.verdicts,
+            reason=judged.reason,
+            message=judged.message,
         )
 
     def tell(self, changing: Changing, change: Change) -> None:

@@ -166,7 +166,7 @@ def _evaluating(observed: Observed, candidate: Standing) -> list[Step]:
     if state.approved:
         return [Enter(MigrationPhase.CANARY)]
     if state.verdict is GateVerdict.INCONCLUSIVE:
-        return [Stop(INCONCLUSIVE, state.message)]
+        return [Stop(state.reason or INCONCLUSIVE, state.message)]
     if state.policy.approval is Approval.MANUAL:
         return [Enter(MigrationPhase.AWAITING_APPROVAL)]
     return [Enter(MigrationPhase.CANARY)]

@@ -13,6 +13,7 @@ from ragmesh.core.migrations import (
     EvaluationRecord,
     GateVerdict,
     GoldenQuestions,
+    Hold,
     IndexChange,
     IndexEstimate,
     Migration,
@@ -31,6 +32,7 @@ from ragmesh.indexing.deeds import (
     released_collection,
     wanted_index,
 )
+from ragmesh.indexing.migration import GATE
 from ragmesh.indexing.migration_commands import Order, commanded
 from ragmesh.indexing.migration_state import BuildSpec, MigrationState, Observed, Role, Standing
 from ragmesh.indexing.ownership import refuse_foreign, refuse_to_release, requester_of, uid_of
@@ -54,6 +56,18 @@ class FakeChanging(FakeMending):
         """What a test says that was found on schedule."""
         self.verdicts: dict[tuple[str, str], GateVerdict] = {}
         """What a test says that the gate found."""
+
+    def held_by_gate(self, key: tuple[str, str], reason: str, message: str) -> None:
+        """Have the gate of a collection hold its migration as inconclusive."""
+        state = self._state(key, self.collections[key])
+        self._states[key] = replace(
+            state,
+            phase=MigrationPhase.EVALUATING,
+            held=Hold(GATE, message, self.clock.now()),
+            reason=reason,
+            message=message,
+        )
+        self.verdicts[key] = GateVerdict.INCONCLUSIVE
 
     async def want_index(self, caller: Caller, collection: str, change: IndexChange) -> Migration:
         """Begin, if it is something else."""

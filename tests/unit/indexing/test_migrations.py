@@ -170,6 +170,8 @@ async def test_random_vectors_do_not_pass_while_the_encoders_that_embed_question
         MigrationPhase.EVALUATING,
         GateVerdict.INCONCLUSIVE,
     )
+    assert unsure.reason == "QUESTIONS_NOT_MEASURED"
+    assert "24 of 24 questions could not be measured (EMBEDDING_UNAVAILABLE)" in unsure.message
     assert after.reason == "QUALITY_GATE_FAILED"
 
 
@@ -431,6 +433,7 @@ async def test_without_golden_questions_it_waits_until_somebody_approves(tmp_pat
         assert waiting.phase is MigrationPhase.EVALUATING
         assert waiting.held is not None
         assert waiting.held.by == "gate"
+        assert waiting.reason == "NO_GOLDEN_QUESTIONS"
         await made.command(MigrationCommand.APPROVE, "looked at it")
         done = await made.until(MigrationPhase.SOAKING, seconds=10.0)
     assert done.verdict is GateVerdict.INCONCLUSIVE
@@ -446,7 +449,24 @@ async def test_golden_questions_about_documents_that_are_not_there_decide_nothin
             waiting = await made.turn()
         assert waiting.verdict is GateVerdict.INCONCLUSIVE
         assert waiting.held is not None
+        assert waiting.reason == "NOTHING_FOUND"
         assert "ids that the documents of the collection do not have" in waiting.message
+
+
+async def test_fewer_golden_questions_than_the_policy_asks_for_hold_it_for_that_reason(
+    tmp_path: Path,
+) -> None:
+    async with small(tmp_path) as made:
+        await made.want(NEW, replace(FAST, min_questions=4))
+        for _ in range(4):
+            waiting = await made.turn()
+        assert waiting.held is not None
+        assert waiting.held.reason == waiting.message
+        assert waiting.reason == "TOO_FEW_QUESTIONS"
+        await made.keep_golden((*FEW, FEW[0]))
+        await made.command(MigrationCommand.RESUME, "more questions")
+        done = await made.until(MigrationPhase.SOAKING, seconds=10.0)
+    assert (done.reason, done.message) == ("", "")
 
 
 async def test_a_manual_policy_waits_for_approval_although_the_gate_passed(tmp_path: Path) -> None:

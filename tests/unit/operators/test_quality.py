@@ -71,3 +71,21 @@ async def test_metrics_of_the_schedule_are_those_of_the_status() -> None:
     assert (shown["metric"], shown["active"], shown["before"]) == ("recall", 0.9, 1.0)
     assert (shown["ciLow"], shown["verdict"]) == (-0.2, "fallen")
     assert shown.get("candidate") is None
+
+
+async def test_why_a_gate_could_not_judge_is_in_the_status_and_told_once_as_an_event() -> None:
+    made = await world()
+    key = made.cluster.create("handbook", {})
+    await made.look(key)
+    (place,) = made.mesh.collections
+    sentence = "questions: 24 of 24 questions could not be measured (EMBEDDING_UNAVAILABLE)"
+    made.mesh.held_by_gate(place, "QUESTIONS_NOT_MEASURED", sentence)
+    for _ in range(3):
+        await made.look(key)
+    status = made.cluster.status(key)
+    assert made.cluster.condition(key, "Stalled") == ("True", "GateInconclusive")
+    assert status["migration"]["reason"] == "QuestionsNotMeasured"
+    assert status["migration"]["message"] == sentence
+    (told,) = [what for _, what in made.cluster.told]
+    assert (told.reason, told.is_warning) == ("GateInconclusive", True)
+    assert told.message == f"QuestionsNotMeasured: {sentence}"
