@@ -29,7 +29,6 @@ from ragmesh_operator.resources import (
     FINALIZER,
     REASON_ANNOTATION,
 )
-from ragmesh_operator.schemas import COLLECTION
 from ragmesh_operator.statuses import Order
 from ragmesh_operator.values import CollectionResource, collection_resource
 
@@ -121,7 +120,7 @@ class Actor:
         await self.cluster.take_annotations(wanted.key, COMMAND_ANNOTATION, order.command, also)
         body = await self.cluster.read(wanted.key)
         if body is not None:
-            await self._record(collection_resource(body, COLLECTION.plural), done)
+            await self._record(collection_resource(body, self.cluster.identity), done)
         return done
 
 

@@ -30,7 +30,7 @@ from ragmesh.clients.indexing import IDEMPOTENT_METHODS
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import LoopEndedError, RagmeshError
 from ragmesh_operator.acting import OPERATOR
-from ragmesh_operator.adapters.api_server import api_server
+from ragmesh_operator.adapters.api_server import api_server, identity_of
 from ragmesh_operator.adapters.backlog import BacklogPage
 from ragmesh_operator.adapters.kube import KubeResources
 from ragmesh_operator.adapters.mesh import MeshClient
@@ -153,13 +153,20 @@ async def operating(settings: Settings, tasks: Tasks) -> AsyncIterator[Operating
         session = await stack.enter_async_context(aiohttp.ClientSession())
         sides = Sides(
             mesh,
-            KubeResources(api, settings.namespaces, clock),
+            KubeResources(api, settings.namespaces, clock, _cluster(settings)),
             clock,
             settings.workers.look_seconds,
         )
         pace = Pace(settings.pace.settled_seconds, settings.pace.moving_seconds)
         scaler = _scaler(settings, KubeWorkloads(api), session, clock)
         yield await stack.enter_async_context(Operating.opened(sides, pace, tasks, scaler))
+
+
+def _cluster(settings: Settings) -> str:
+    found = settings.cluster or identity_of(login())
+    if not found:
+        _log.warning("nothing tells this cluster from others on the same mesh; set `cluster`")
+    return found
 
 
 def _scaler(

@@ -17,7 +17,7 @@ from ragmesh_operator.reconciling import CollectionReconciler
 from ragmesh_operator.reporting import Scaling, Verdict
 from ragmesh_operator.schemas import COLLECTION
 from ragmesh_operator.tenants import TenantReconciler
-from ragmesh_operator.values import CollectionResource, Key, Look, collection_resource
+from ragmesh_operator.values import CollectionResource, Key, Look
 from ragmesh_operator.working import Pace, Rounds
 
 _log = logging.getLogger(__name__)
@@ -107,7 +107,7 @@ class Operating:
 
     def _learn(self, key: Key, body: Mapping[str, Any], is_gone: bool) -> bool:
         """Keep a collection as it was told; whether anything but its status is new."""
-        told, before = collection_resource(body, key.plural), self._known.get(key)
+        told, before = self.collections.understood(body), self._known.get(key)
         if is_gone:
             self._gone[key] = told
             self._known.pop(key, None)

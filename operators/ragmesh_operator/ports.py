@@ -68,6 +68,13 @@ class Resources(Protocol):
     A write is refused with ConflictError when the resource was changed since it was read.
     """
 
+    @property
+    def identity(self) -> str:
+        """Which cluster it is: two clusters have two."""
+
+    def looks_after(self, namespace: str) -> bool:
+        """Whether the resources of a namespace are among those that are listed."""
+
     async def read(self, key: Key) -> Mapping[str, Any] | None:
         """The resource as it is now; None = it is gone."""
 

@@ -38,6 +38,7 @@ from ragmesh_operator.seeing import Observer
 from ragmesh_operator.statuses import Order
 from ragmesh_operator.values import (
     CollectionResource,
+    Keeper,
     Key,
     Look,
     Seen,
@@ -90,10 +91,10 @@ class CollectionReconciler:
         if body is None:
             return Look(is_gone=True)
         try:
-            wanted = collection_resource(body, COLLECTION.plural)
+            wanted = self.understood(body)
         except InvalidError as error:
             if "deletionTimestamp" in body["metadata"]:
-                await self._give_up_overdue(_without_spec(body))
+                await self._give_up_overdue(self.understood({**body, "spec": {}}))
             else:
                 await self._tell_mistakes(key, body, error)
             return Look()
@@ -124,7 +125,11 @@ class CollectionReconciler:
 
     async def _read(self, key: Key) -> CollectionResource | None:
         body = await self.cluster.read(key)
-        return None if body is None else collection_resource(body, COLLECTION.plural)
+        return None if body is None else self.understood(body)
+
+    def understood(self, body: Mapping[str, Any]) -> CollectionResource:
+        """The resource of this cluster; InvalidError if it is not understood."""
+        return collection_resource(body, self.cluster.identity)
 
     async def _carry_out(self, now: _Pass) -> Outcome | None:
         """Plan and act until nothing is left, or something is in the way; None = it is gone."""
@@ -179,14 +184,23 @@ class CollectionReconciler:
             await Actor(self.mesh, self.cluster).act(gone, wanted, "")
 
     async def _take_over(self, now: _Pass, error: CollectionKeptError) -> bool:
-        """Have the mesh forget a keeper that is gone from the cluster; whether it was one."""
-        keeper = error.metadata.get("requester_uid", "")
-        bodies = await self.cluster.list(COLLECTION.plural)
-        if now.seen is None or any(body["metadata"]["uid"] == keeper for body in bodies):
+        """Have the mesh forget a keeper that is no more; whether it was one."""
+        kept_by = error.metadata.get("requester_uid", "")
+        if now.seen is None or not await self._is_no_more(Keeper.parse(kept_by), now.wanted):
             return False
-        acting = former_keeper(keeper, now.seen.tenant_uid)
+        acting = former_keeper(kept_by, now.seen.tenant_uid)
         await Actor(self.mesh, self.cluster).release(now.wanted.key.name, acting)
         return True
+
+    async def _is_no_more(self, keeper: Keeper, wanted: CollectionResource) -> bool:
+        """Whether it was of this cluster and is gone, or this resource under another name."""
+        if keeper.uid == wanted.uid:
+            return True  # what tells clusters apart was renewed since
+        is_ours = keeper.cluster == wanted.cluster and self.cluster.looks_after(keeper.namespace)
+        if not is_ours:
+            return False
+        bodies = await self.cluster.list(COLLECTION.plural)
+        return all(body["metadata"]["uid"] != keeper.uid for body in bodies)
 
     async def _tell(self, wanted: CollectionResource, outcome: Outcome) -> None:
         if wanted.spec.paused and wanted.status.conditions:
@@ -218,11 +232,6 @@ class CollectionReconciler:
             return
         told = Occurrence(NOT_UNDERSTOOD, error.message, is_warning=True)
         await self.cluster.tell(key, metadata["uid"], told)
-
-
-def _without_spec(body: Mapping[str, Any]) -> CollectionResource:
-    """What is understood of a resource whose spec is not."""
-    return collection_resource({**body, "spec": {}}, COLLECTION.plural)
 
 
 def _at_rest(now: _Pass) -> Outcome:

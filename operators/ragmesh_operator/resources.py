@@ -255,7 +255,16 @@ class CollectionSpec(Part):
     deletion_policy: Literal["Retain", "Delete"] = Field(
         "Retain", description="What becomes of the documents when the resource is deleted."
     )
-    paused: bool = Field(False, description="Whether the operator writes nothing at all for it.")
+    paused: bool = Field(
+        False,
+        description="Have the operator write nothing for it: not to the mesh (no change, no golden "
+        "questions, no command, no correction of what somebody changed there), nor to this "
+        "resource, whose status stays as it was told last; one that is new is told once to be "
+        "Paused. It asks for no indexers. It is no hold: a migration that is under way goes on in "
+        "the mesh, and the collection stays kept. What was changed or commanded meanwhile is "
+        "carried out once it is false. A resource that is deleted while it is true lets its "
+        "collection go with all documents, whatever deletionPolicy says.",
+    )
 
 
 class Quota(Part):
@@ -289,4 +298,9 @@ class TenantSpec(Part):
     quota: Quota = Field(Quota(), description="What it may use.")
     budget: Budget = Field(Budget(), description="What it may spend.")
     retention: Retention = Field(Retention(), description="For how long records are kept.")
-    paused: bool = Field(False, description="Whether the operator writes nothing at all for it.")
+    paused: bool = Field(
+        False,
+        description="Have the operator write nothing for it: not to the mesh, where anybody who "
+        "may can change the tenant meanwhile, nor to this resource, whose status stays as it was "
+        "told last. What was changed meanwhile is put right once it is false.",
+    )

@@ -68,6 +68,12 @@ class Settings(Section):
     namespaces: tuple[str, ...] = Field(
         (), description="Namespaces that it looks after; all of them without any."
     )
+    cluster: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9._-]{0,63}$",
+        description="Name of the cluster, where several declare collections of one mesh; by "
+        "default it is told from others by the certificate authority of its API server.",
+    )
     probe: str = Field(
         "http://127.0.0.1:8081/healthz",
         pattern=r"^http://\S+$",

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ragmesh.core.callers import Machine
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import (
     ConflictError,
+    InvalidError,
     NotFoundError,
     RagmeshError,
     TenantExistsError,
 )
 from ragmesh.core.tenants import Budget, BudgetAction, NewTenant, Quota, Tenant, TenantChange
 from ragmesh_operator.acting import OPERATOR
-from ragmesh_operator.ports import Mesh, Resources
+from ragmesh_operator.ports import Mesh, Occurrence, Resources
 from ragmesh_operator.reporting import (
+    NOT_UNDERSTOOD,
     READY,
     RECONCILING,
     STALLED,
     Trouble,
     camel,
     conditions_of,
+    newly_stalled,
     progress_of,
 )
 from ragmesh_operator.resources import TenantSpec
 from ragmesh_operator.schemas import TENANT
 from ragmesh_operator.statuses import TenantStatus
-from ragmesh_operator.values import Key, Look, TenantResource, tenant_resource
+from ragmesh_operator.values import Key, Look, TenantResource, tenant_resource, tenant_status
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,11 @@ class TenantReconciler:
         body = await self.cluster.read(key)
         if body is None:
             return Look(is_gone=True)
-        wanted = tenant_resource(body, TENANT.plural)
+        try:
+            wanted = tenant_resource(body, TENANT.plural)
+        except InvalidError as error:
+            await self._tell_mistakes(key, body, error)
+            return Look()
         if wanted.spec.paused or wanted.deleted_at is not None:
             return Look()
         trouble, uid = None, wanted.status.uid
@@ -85,22 +94,41 @@ class TenantReconciler:
             )
 
     async def _tell(self, wanted: TenantResource, trouble: Trouble | None, uid: str) -> None:
-        verdicts = dict(
-            zip((READY, RECONCILING, STALLED), progress_of(trouble, "Settled"), strict=True)
-        )
-        status = TenantStatus(
-            observed_generation=wanted.generation,
-            conditions=conditions_of(
-                wanted.status.conditions, wanted.generation, verdicts, self.clock.now()
-            ),
-            uid=uid,
-        )
+        status = self._status(wanted.status, wanted.generation, trouble, uid)
         if status == wanted.status:
             return
         try:
             await self.cluster.write_status(wanted.key, wanted.resource_version, status)
         except ConflictError:
             return  # it was changed meanwhile, and is looked at again
+        stalled = newly_stalled(wanted.status.conditions, status.conditions)
+        if stalled is not None:
+            told = Occurrence(stalled.reason, stalled.message, is_warning=True)
+            await self.cluster.tell(wanted.key, wanted.uid, told)
+
+    async def _tell_mistakes(self, key: Key, body: Mapping[str, Any], error: InvalidError) -> None:
+        """Say why nothing is done for it: while that is so, and once a generation as an event."""
+        metadata, known = body["metadata"], tenant_status(body)
+        trouble = Trouble(NOT_UNDERSTOOD, error.message, passes=False)
+        status = self._status(known, metadata["generation"], trouble, known.uid)
+        is_left_alone = "deletionTimestamp" in metadata or body["spec"].get("paused") is True
+        if status == known or is_left_alone:
+            return
+        try:
+            await self.cluster.write_status(key, metadata["resourceVersion"], status)
+        except ConflictError:
+            return  # it was changed meanwhile, and is looked at again
+        told = Occurrence(NOT_UNDERSTOOD, error.message, is_warning=True)
+        await self.cluster.tell(key, metadata["uid"], told)
+
+    def _status(
+        self, known: TenantStatus, generation: int, trouble: Trouble | None, uid: str
+    ) -> TenantStatus:
+        verdicts = dict(
+            zip((READY, RECONCILING, STALLED), progress_of(trouble, "Settled"), strict=True)
+        )
+        conditions = conditions_of(known.conditions, generation, verdicts, self.clock.now())
+        return TenantStatus(observed_generation=generation, conditions=conditions, uid=uid)
 
 
 def new_tenant(name: str, spec: TenantSpec) -> NewTenant:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -14,6 +14,7 @@ from ragmesh.core.documents import Collection
 from ragmesh.core.errors import InvalidError
 from ragmesh.core.migrations import Migration
 from ragmesh_operator.resources import CollectionSpec, Part, TenantSpec
+from ragmesh_operator.schemas import COLLECTION
 from ragmesh_operator.statuses import CollectionStatus, TenantStatus
 
 SpecT = TypeVar("SpecT", bound=Part)
@@ -30,6 +31,29 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
+class Keeper:
+    """Who keeps a collection: a resource and where it is, as one word that the mesh is told.
+
+    A uid alone says nothing of whose it is: an operator that did not find it among its own would
+    take what a resource of another cluster keeps for left behind.
+    """
+
+    uid: str
+    cluster: str = ""
+    namespace: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.uid}@{self.cluster}/{self.namespace}"
+
+    @classmethod
+    def parse(cls, text: str) -> Keeper:
+        """Of one that says not where it is, the namespace is empty: it is nobody's."""
+        uid, _, place = text.partition("@")
+        cluster, _, namespace = place.rpartition("/")
+        return cls(uid, cluster, namespace)
+
+
+@dataclass(frozen=True, slots=True)
 class Resource(Generic[SpecT, StatusT]):
     """A custom resource as it was last read."""
 
@@ -43,11 +67,13 @@ class Resource(Generic[SpecT, StatusT]):
     finalizers: tuple[str, ...] = ()
     deleted_at: datetime | None = None
     """When somebody asked for its end."""
+    cluster: str = ""
+    """That it is of."""
 
     @property
     def requester(self) -> Requester:
         """How the mesh knows it."""
-        return Requester(self.uid, self.generation)
+        return Requester(str(Keeper(self.uid, self.cluster, self.key.namespace)), self.generation)
 
     def asks_as(self, other: Resource[SpecT, StatusT]) -> bool:
         """Whether it differs in nothing but its status, which asks for nothing."""
@@ -64,9 +90,10 @@ CollectionResource = Resource[CollectionSpec, CollectionStatus]
 TenantResource = Resource[TenantSpec, TenantStatus]
 
 
-def collection_resource(body: Mapping[str, Any], plural: str) -> CollectionResource:
+def collection_resource(body: Mapping[str, Any], cluster: str) -> CollectionResource:
     """A RAGCollection out of what the API server sent; InvalidError if it is not understood."""
-    return _resource(body, plural, CollectionSpec, CollectionStatus)
+    found = _resource(body, COLLECTION.plural, CollectionSpec, CollectionStatus)
+    return replace(found, cluster=cluster)
 
 
 def collection_status(body: Mapping[str, Any]) -> CollectionStatus:
@@ -77,6 +104,11 @@ def collection_status(body: Mapping[str, Any]) -> CollectionStatus:
 def tenant_resource(body: Mapping[str, Any], plural: str) -> TenantResource:
     """A RAGTenant out of what the API server sent; InvalidError if it is not understood."""
     return _resource(body, plural, TenantSpec, TenantStatus)
+
+
+def tenant_status(body: Mapping[str, Any]) -> TenantStatus:
+    """What was told of a RAGTenant last, whether its spec is understood or not."""
+    return _known_status(body, TenantStatus)
 
 
 def _known_status(body: Mapping[str, Any], status: type[StatusT]) -> StatusT:

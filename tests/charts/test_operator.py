@@ -200,6 +200,14 @@ def test_variables_of_the_pod_are_settings_of_the_program(example: Example) -> N
     assert settings.probe == f"http://0.0.0.0:{port}/healthz"
 
 
+def test_a_cluster_that_is_named_is_told_to_the_program() -> None:
+    (deployment,) = of_kind(manifests_of(CLUSTER, clusterName="blue"), "Deployment")
+    variables = main_container(pod_of(deployment))["env"]
+    environ = {one["name"]: one["value"] for one in variables}
+    settings = load(Settings, config_file=None, environ=environ, overrides={})
+    assert settings.cluster == "blue"
+
+
 def test_the_definitions_are_those_of_the_program_and_outlive_the_release() -> None:
     manifests = of_kind(manifests_of(CLUSTER), "CustomResourceDefinition")
     assert {one["metadata"]["name"]: one["spec"] for one in manifests} == {

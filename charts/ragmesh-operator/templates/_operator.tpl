@@ -25,6 +25,9 @@
 {{- end }}
 - {name: RAGMESH_PACE__SETTLED_SECONDS, value: {{ $v.pace.settledSeconds | toString | quote }}}
 - {name: RAGMESH_PACE__MOVING_SECONDS, value: {{ $v.pace.movingSeconds | toString | quote }}}
+{{- with $v.clusterName }}
+- {name: RAGMESH_CLUSTER, value: {{ . | quote }}}
+{{- end }}
 {{- with $v.mesh.backlogUrl }}
 - {name: RAGMESH_MESH__BACKLOG_URL, value: {{ . | quote }}}
 {{- end }}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -39,6 +43,8 @@ _ERRORS: Mapping[int, type[RagmeshError]] = {
     422: InvalidError,
     429: UnavailableError,
 }
+
+_IDENTITY_DIGITS = 12
 
 Login = Callable[[], kopf.ConnectionInfo]
 
@@ -107,6 +113,22 @@ def _refusal(status: int, content: bytes) -> RagmeshError:
 def ssl_context(info: kopf.ConnectionInfo) -> ssl.SSLContext | bool:
     """How the server is verified, and what is shown to it."""
     return False if info.server.startswith("http://") else info.as_ssl_context()
+
+
+def identity_of(info: kopf.ConnectionInfo) -> str:
+    """What tells this cluster from others without any right: its certificate authority.
+
+    Empty where the connection names none.
+    """
+    content = info.ca_data
+    if info.ca_path:
+        content = Path(os.fsdecode(info.ca_path)).read_bytes()
+    if not content:
+        return ""
+    held = content.encode() if isinstance(content, str) else content
+    if not held.startswith(b"-----BEGIN "):
+        held = base64.b64decode(held)
+    return sha256(held.strip()).hexdigest()[:_IDENTITY_DIGITS]
 
 
 @asynccontextmanager

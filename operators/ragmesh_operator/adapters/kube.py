@@ -29,6 +29,12 @@ class KubeResources:
     namespaces: tuple[str, ...]
     """Those looked after; none = all."""
     clock: Clock
+    identity: str = ""
+    """Which cluster it is; see `identity_of`."""
+
+    def looks_after(self, namespace: str) -> bool:
+        """Whether the resources of a namespace are among those that are listed."""
+        return bool(namespace) and namespace in (self.namespaces or (namespace,))
 
     async def read(self, key: Key) -> Mapping[str, Any] | None:
         """The resource as it is now; None = it is gone."""

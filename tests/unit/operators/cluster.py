@@ -48,6 +48,8 @@ class FakeCluster:
     config: dict[tuple[str, str, str], str] = field(default_factory=dict)
     told: list[tuple[str, Occurrence]] = field(default_factory=list)
     writes: list[str] = field(default_factory=list)
+    identity: str = "here"
+    namespaces: tuple[str, ...] = ()
     _count: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     def create(self, name: str, spec: Mapping[str, Any], *, uid: str = "") -> Key:
@@ -95,11 +97,18 @@ class FakeCluster:
         (found,) = [one for one in self.status(key)["conditions"] if one["type"] == kind]
         return found["status"], found["reason"]
 
+    def looks_after(self, namespace: str) -> bool:
+        return bool(namespace) and namespace in (self.namespaces or (namespace,))
+
     async def read(self, key: Key) -> Mapping[str, Any] | None:
         return copy.deepcopy(self.bodies.get(key))
 
     async def list(self, plural: str) -> Sequence[Mapping[str, Any]]:
-        return [copy.deepcopy(body) for key, body in self.bodies.items() if key.plural == plural]
+        return [
+            copy.deepcopy(body)
+            for key, body in self.bodies.items()
+            if key.plural == plural and self.looks_after(key.namespace)
+        ]
 
     async def write_status(self, key: Key, resource_version: str, status: Part) -> None:
         self._begin("status", key, resource_version)

@@ -12,7 +12,6 @@ from ragmesh.core.errors import ConflictError, UnavailableError
 from ragmesh.testing.clocks import ManualClock
 from ragmesh_operator.autoscaling import Autoscaler, CurrentScale, Workload, combined
 from ragmesh_operator.scaling import Reading
-from ragmesh_operator.schemas import COLLECTION
 from ragmesh_operator.values import CollectionResource, collection_resource
 
 WORKLOAD = Workload("deployments", "ragmesh-indexer", "mesh", 6, 2.0)
@@ -77,7 +76,7 @@ def wanting(provider: str, name: str = "a", **workers: int) -> CollectionResourc
         },
         "spec": {"autoscaling": {"provider": provider, "workers": workers}},
     }
-    return collection_resource(body, COLLECTION.plural)
+    return collection_resource(body, "here")
 
 
 def scaler(workloads: FakeWorkloads, backlog: FakeBacklog) -> Autoscaler:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -75,19 +76,77 @@ async def test_what_was_released_a_resource_that_is_still_there_takes_back() -> 
     assert made.written == before
 
 
-async def test_resources_of_two_clusters_that_say_the_same_do_not_take_turns() -> None:
+def elsewhere(made: World, **there: Any) -> tuple[FakeCluster, CollectionReconciler]:
+    """Another cluster and its operator, on the same mesh."""
+    cluster = FakeCluster(made.clock, **there)
+    return cluster, CollectionReconciler(made.mesh, cluster, NoScaler(), made.clock)
+
+
+@pytest.mark.parametrize("encoder", ["fast", "better"], ids=["the same", "another"])
+async def test_of_two_clusters_the_first_keeps_a_collection_and_the_other_is_refused(
+    encoder: str,
+) -> None:
     made = await world()
-    elsewhere = FakeCluster(made.clock)
-    other = CollectionReconciler(made.mesh, elsewhere, NoScaler(), made.clock)
-    key = made.cluster.create("handbook", {}, uid="uid-blue")
-    same = elsewhere.create("handbook", {}, uid="uid-green")
+    green, other = elsewhere(made, identity="there")
+    key = made.cluster.create("handbook", {"encoder": "fast"}, uid="uid-blue")
+    same = green.create("handbook", {"encoder": encoder}, uid="uid-green")
+    await made.look(key)
+    (place,) = made.mesh.collections
+    kept = (made.mesh._states[place], list(made.cluster.writes))
+    for _ in range(3):
+        await other.reconcile(same)
+        await made.look(key)
+    assert (made.mesh._states[place], list(made.cluster.writes)) == kept
+    assert "release" not in {method for method, _name, _what in made.mesh.sent}
+    assert green.condition(same, "Stalled") == ("True", "CollectionKept")
+    (told,) = [what for _, what in green.told]
+    assert told.reason == "CollectionKept"
+    assert "uid-blue@here/docs keeps the collection handbook" in told.message
+
+
+async def test_what_one_cluster_releases_the_other_keeps() -> None:
+    made = await world()
+    green, other = elsewhere(made, identity="there")
+    key = made.cluster.create("handbook", {"encoder": "fast"}, uid="uid-blue")
+    same = green.create("handbook", {"encoder": "better"}, uid="uid-green")
     await made.look(key)
     await other.reconcile(same)
-    sent = list(made.mesh.sent)
-    for _ in range(3):
-        await made.look(key)
-        await other.reconcile(same)
-    assert made.mesh.sent == sent
+    (tenant_uid, _name) = next(iter(made.mesh.collections))
+    admin = Principal(tenant_uid, "ada", roles=frozenset({"admin"}))
+    await made.mesh.release_collection(admin, "handbook", reason="moved to the green cluster")
+    await other.reconcile(same)
+    await made.look(key)
+    found = await made.mesh.get_migration(admin, "handbook")
+    assert (found.kept_by, found.encoder) == ("uid-green@there/docs", "better")
+    assert green.condition(same, "Stalled")[0] == "False"
+    assert made.cluster.condition(key, "Stalled") == ("True", "CollectionKept")
+
+
+async def test_an_operator_of_one_namespace_takes_nothing_of_another_for_left_behind() -> None:
+    made = await world()
+    made.cluster.namespaces = ("docs",)
+    others, other = elsewhere(made, namespaces=("wiki",))
+    key = made.cluster.create("handbook", {}, uid="uid-docs")
+    await made.look(key)
+    body = copy.deepcopy(made.cluster.bodies[key])
+    body["metadata"] |= {"namespace": "wiki", "uid": "uid-wiki"}
+    body.pop("status")
+    same = Key(key.plural, "wiki", "handbook")
+    others.bodies[same] = body
+    await other.reconcile(same)
+    assert others.condition(same, "Stalled") == ("True", "CollectionKept")
+
+
+async def test_a_resource_keeps_its_collection_when_what_tells_its_cluster_is_renewed() -> None:
+    made = await world()
+    key = made.cluster.create("handbook", {"encoder": "fast"}, uid="uid-blue")
+    await made.look(key)
+    made.cluster.identity = "here after the authority was renewed"
+    made.cluster.edit(key, encoder="better")
+    await made.look(key)
+    (place,) = made.mesh.collections
+    assert made.mesh._states[place].wanted.encoder == "better"
+    assert made.cluster.condition(key, "Stalled")[0] == "False"
 
 
 async def test_a_mesh_that_does_not_tell_who_keeps_a_collection_is_left_alone() -> None:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, cast
 
+import kopf
 import pytest
 
 from ragmesh.core.errors import DeniedError, InvalidError, NotFoundError
 from ragmesh.testing.clocks import ManualClock
-from ragmesh_operator.adapters.api_server import APPLY, JSON_PATCH, MERGE, ApiServer
+from ragmesh_operator.adapters.api_server import (
+    APPLY,
+    JSON_PATCH,
+    MERGE,
+    ApiServer,
+    identity_of,
+)
 from ragmesh_operator.adapters.kube import KubeResources
 from ragmesh_operator.ports import Occurrence
 from ragmesh_operator.statuses import CollectionStatus
@@ -129,3 +138,21 @@ async def test_an_annotation_that_changed_between_is_left_alone() -> None:
 
     kube = KubeResources(cast("ApiServer", Racing({PATH: there})), (), ManualClock())
     assert not await kube.take_annotations(KEY, "ragmesh.dev/migration", "hold", ())
+
+
+def test_a_cluster_is_told_from_others_by_its_authority_however_that_is_named(
+    tmp_path: Path,
+) -> None:
+    authority = "-----BEGIN CERTIFICATE-----\nblue\n-----END CERTIFICATE-----\n"
+    file = tmp_path / "ca.crt"
+    file.write_text(authority)
+    server, encoded = "https://10.96.0.1:443", b64encode(authority.encode()).decode()
+    named = [
+        kopf.ConnectionInfo(server=server, ca_path=str(file)),
+        kopf.ConnectionInfo(server=server, ca_data=encoded),
+        kopf.ConnectionInfo(server="https://blue.example:6443", ca_data=authority),
+    ]
+    (blue,) = {identity_of(one) for one in named}
+    green = authority.replace("blue", "green")
+    assert identity_of(kopf.ConnectionInfo(server=server, ca_data=green)) not in {blue, ""}
+    assert identity_of(kopf.ConnectionInfo(server=server, insecure=True)) == ""

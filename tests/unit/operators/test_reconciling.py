@@ -12,7 +12,7 @@ from ragmesh.core.errors import CollectionKeptError, UnavailableError
 from ragmesh.core.migrations import IndexChange
 from ragmesh.testing.migrations import golden_lines
 from ragmesh_operator.resources import FINALIZER
-from ragmesh_operator.values import Key, collection_resource
+from ragmesh_operator.values import Key
 from tests.unit.operators.world import World, world
 
 AWAY = UnavailableError("the mesh is away")
@@ -165,6 +165,34 @@ async def test_a_new_resource_that_is_paused_is_told_so_once() -> None:
     assert found.encoder == "better"
 
 
+async def test_a_command_to_a_paused_resource_is_carried_out_once_it_is_paused_no_more() -> None:
+    made = await world()
+    key = made.cluster.create("handbook", {})
+    await made.look(key)
+    made.cluster.edit(key, encoder="better")
+    await made.look(key)
+    made.cluster.edit(key, paused=True)
+    made.cluster.annotate(key, migration="abort")
+    await made.look(key)
+    assert "command" not in {method for method, _name, _what in made.mesh.sent}
+    made.cluster.edit(key, paused=False)
+    await made.look(key)
+    assert [what for method, _name, what in made.mesh.sent if method == "command"] == ["abort"]
+
+
+async def test_a_paused_resource_that_is_deleted_deletes_no_documents_and_keeps_nothing() -> None:
+    made = await world()
+    key = made.cluster.create("handbook", {"deletionPolicy": "Delete"})
+    await made.look(key)
+    made.cluster.edit(key, paused=True)
+    made.cluster.delete(key)
+    await made.look(key)
+    assert key not in made.cluster.bodies
+    (tenant_uid, _name) = next(iter(made.mesh.collections))
+    admin = Principal(tenant_uid, "ada", roles=frozenset({"admin"}))
+    assert (await made.mesh.get_migration(admin, "handbook")).kept_by == ""
+
+
 async def test_golden_questions_of_the_config_map_are_kept() -> None:
     made = await world()
     content = golden_lines([("Where is it?", "a"), ("And when?", "b")])
@@ -223,7 +251,7 @@ async def test_a_deletion_does_with_the_documents_what_the_policy_says(
     last: Any = await made.cluster.read(key)
     made.cluster.delete(key)
     await made.look(key)
-    await made.operator.let_go(collection_resource(last, key.plural))
+    await made.operator.let_go(made.operator.understood(last))
     assert key not in made.cluster.bodies
     assert bool(made.mesh.collections) is stays
     if stays:

@@ -83,3 +83,45 @@ async def test_a_mesh_that_is_away_is_told_and_waited_for() -> None:
     look = await operator.reconcile(KEY)
     assert look.is_moving
     assert made.cluster.condition(KEY, "Reconciling") == ("True", "Unavailable")
+
+
+async def test_a_spec_that_is_not_understood_is_told_once_a_generation() -> None:
+    made, operator = await tenant_world(displayName="Acme")
+    await operator.reconcile(KEY)
+    uid = made.cluster.status(KEY)["uid"]
+    for generation in (2, 3):
+        body = made.cluster.bodies[KEY]
+        body["spec"]["quota"] = {"speed": generation}
+        body["metadata"] |= {"generation": generation, "resourceVersion": f"r{generation}"}
+        for _ in range(3):
+            assert not (await operator.reconcile(KEY)).is_moving
+    warnings = [what for _, what in made.cluster.told]
+    assert [(one.reason, one.is_warning) for one in warnings] == [("NotUnderstood", True)] * 2
+    assert "quota.speed: extra inputs are not permitted" in warnings[0].message
+    assert made.cluster.condition(KEY, "Ready") == ("False", "NotUnderstood")
+    assert made.cluster.condition(KEY, "Stalled") == ("True", "NotUnderstood")
+    assert (made.cluster.status(KEY)["observedGeneration"], made.cluster.status(KEY)["uid"]) == (
+        3,
+        uid,
+    )
+    assert (await made.mesh.get_tenant(KEEPER, "acme")).display_name == "Acme"
+
+
+async def test_what_is_not_understood_is_left_alone_while_it_is_paused_or_going() -> None:
+    made, operator = await tenant_world(speed=1, paused=True)
+    await operator.reconcile(KEY)
+    made.cluster.bodies[KEY]["spec"]["paused"] = False
+    made.cluster.bodies[KEY]["metadata"]["deletionTimestamp"] = "2026-01-02T00:00:00Z"
+    await operator.reconcile(KEY)
+    assert (made.cluster.writes, made.cluster.told) == ([], [])
+
+
+async def test_a_spec_that_is_understood_again_makes_the_tenant_ready() -> None:
+    made, operator = await tenant_world(speed=1)
+    await operator.reconcile(KEY)
+    body = made.cluster.bodies[KEY]
+    body["spec"] = {"displayName": "Acme"}
+    body["metadata"] |= {"generation": 2, "resourceVersion": "r2"}
+    await operator.reconcile(KEY)
+    assert made.cluster.condition(KEY, "Ready") == ("True", "Settled")
+    assert made.cluster.condition(KEY, "Stalled")[0] == "False"
