@@ -44,7 +44,6 @@ def test_what_is_kept_installs_as_the_charts_did(charts: Path, tmp_path: Path) -
     for chart in CHARTS:
         assert last_release(chart, kept) == kept / f"{chart}-7.0.0.tgz"
     package = last_release("ragmesh", kept)
-    assert package is not None
     values = examples(CHART)[0].values
     assert rendered(values, chart=package) == rendered(values, chart=charts / "ragmesh")
 
@@ -66,7 +65,6 @@ def test_a_release_is_kept_once_and_only_as_what_its_charts_say(
 def test_the_last_release_is_that_of_the_highest_number(tmp_path: Path) -> None:
     for name in ("ragmesh-0.9.0", "ragmesh-0.10.0", "ragmesh-operator-3.0.0"):
         (tmp_path / f"{name}.tgz").touch()
-    package = last_release("ragmesh", tmp_path)
-    assert package is not None
-    assert version_of("ragmesh", package) == "0.10.0"
-    assert last_release("ragmesh-common", tmp_path) is None
+    assert version_of("ragmesh", last_release("ragmesh", tmp_path)) == "0.10.0"
+    with pytest.raises(ToolError, match="ragmesh-common was never released"):
+        last_release("ragmesh-common", tmp_path)

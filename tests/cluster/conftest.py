@@ -19,17 +19,20 @@ import pytest
 from tests.cluster.releases import Door, Namespace, Release, make_identity
 from tests.cluster.talkers import slow_talker
 from tests.folders import folder_in_memory
+from tools.charts.releasing import last_release, version_of
 from tools.cluster.kubectl import Kubectl
 from tools.cluster.layout import Layout
 from tools.cluster.node import import_image
 from tools.image.builders import find_builder
 from tools.image.building import DEBIAN, have_image
-from tools.image.recipe import Recipe
+from tools.image.recipe import Recipe, find_commit, is_shallow
 from tools.servers.server import Server
 from tools.servers.table import PASSWORD
 
 BACKING = ("kafka", "weaviate", "postgres", "s3", "redis")
 """Servers of a distributed mesh, those that take longest to start first."""
+LAST_CHART = last_release("ragmesh")
+"""What meshes are upgraded from."""
 COPIES = "s3://copies/mesh"
 """Where backups go, if there is such a bucket."""
 TEXTS = {f"owl-{number}": f"Owl number {number} eats {number} voles a week." for number in range(8)}
@@ -71,7 +74,26 @@ def image_on_nodes() -> str:
         return named
     folder = os.environ.get("CLUSTER_FOLDER")
     assert folder, "CLUSTER_IMAGE must name an image that the nodes have or can pull"
-    built = have_image(find_builder("buildah"), Recipe(base=DEBIAN))
+    return _image_on_node(folder)
+
+
+@pytest.fixture(scope="session")
+def last_image() -> str:
+    return image_of_release(version_of("ragmesh", LAST_CHART))
+
+
+def image_of_release(version: str) -> str:
+    """What pods of a release run, built out of the history; skips where that is out of reach."""
+    folder = os.environ.get("CLUSTER_FOLDER")
+    if folder is None:
+        pytest.skip("NOT SHOWN: only nodes of `make cluster-up` are given images of releases")
+    if find_commit(f"v{version}") is None and is_shallow():
+        pytest.skip(f"NOT SHOWN: this clone is shallow and does not reach back to {version}")
+    return _image_on_node(folder, f"v{version}")
+
+
+def _image_on_node(folder: str, release: str | None = None) -> str:
+    built = have_image(find_builder("buildah"), Recipe(base=DEBIAN), release)
     import_image(Layout(Path(folder)), built.archive)
     return built.reference
 

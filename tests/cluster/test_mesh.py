@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.cluster.conftest import QUESTIONS, SMALL, distributed_values
+from tests.cluster.conftest import LAST_CHART, QUESTIONS, SMALL, TEXTS, distributed_values
 from tests.cluster.load import steady_load
 from tests.cluster.releases import SERVICES, Door, Namespace, Release
 from tools.processes import await_condition
@@ -102,10 +103,12 @@ def test_renewing_all_pods_fails_no_call_and_cuts_no_stream(
     assert heard[-1] == "finish", heard[-3:]
 
 
-# HM-6, between two settings of one version
-def test_going_back_to_the_settings_before_fails_no_call_and_finds_the_same(
-    distributed: Release, door: Door
+# HM-6; PD-8, for pods of both versions call each other on the way
+def test_a_busy_mesh_goes_back_to_the_last_release_and_on_again_and_fails_no_call(
+    distributed: Release, door: Door, backing: dict[str, Server], last_image: str
 ) -> None:
+    """Settings go back and on, too. The data's schema is that of the last release."""
+    last = replace(distributed, image=last_image, package=LAST_CHART)
     questions = [QUESTIONS.format(number=number) for number in range(50)]
     before = door.top("owls", questions)
     namespace = distributed.namespace
@@ -113,10 +116,16 @@ def test_going_back_to_the_settings_before_fails_no_call_and_finds_the_same(
         namespace.losses("gateway") as losses,
         steady_load(door, "owls", QUESTIONS) as load,
     ):
-        distributed.helm("rollback", distributed.name, "--wait", "--timeout=240s")
+        last.upgrade(distributed_values(backing))
+        assert door.top("owls", questions) == before
+        door.fill("older", TEXTS)
+        older = door.top("older", questions)
+
+        distributed.upgrade(distributed_values(backing))
         lost = losses()
     assert load.failures == [], (load.failures[:10], lost, namespace.warnings())
     assert door.top("owls", questions) == before
+    assert door.top("older", questions) == older
 
 
 def assert_unchanged(namespace: Namespace, told: Mapping[str, object]) -> None:

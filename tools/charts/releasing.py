@@ -25,10 +25,12 @@ RELEASED = ROOT / "charts" / "released"
 """Packages of every release: what later ones are an upgrade from."""
 
 
-def last_release(chart: str, folder: Path = RELEASED) -> Path | None:
-    """The package of a chart's highest version; None before its first release."""
-    packages = folder.glob(f"{chart}-[0-9]*.tgz")
-    return max(packages, key=lambda package: version(version_of(chart, package)), default=None)
+def last_release(chart: str, folder: Path = RELEASED) -> Path:
+    """The package of a chart's highest version; ToolError if there was none."""
+    packages = list(folder.glob(f"{chart}-[0-9]*.tgz"))
+    if not packages:
+        raise ToolError(f"{chart} was never released")
+    return max(packages, key=lambda package: version(version_of(chart, package)))
 
 
 def version_of(chart: str, package: Path) -> str:
