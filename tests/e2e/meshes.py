@@ -184,14 +184,16 @@ def running(data_dir: Path, **more: str) -> Iterator[EmbeddedMesh]:
 
 
 @contextmanager
-def running_split(data_dir: Path, **more: str) -> Iterator[SeparateMesh]:
-    """The same as one process a target."""
+def running_split(
+    data_dir: Path, ports: Ports | None = None, **more: str
+) -> Iterator[SeparateMesh]:
+    """The same as one process a target, by default on free ports."""
     logs = data_dir.with_name(f"{data_dir.name}.logs")
     logs.mkdir(exist_ok=True)
     split = MeshProcesses(
         data_dir,
         lambda target: (logs / f"{target}.log").open("a"),
-        Ports.free(),
+        ports or Ports.free(),
         environment(**more),
     )
     try:

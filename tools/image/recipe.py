@@ -67,8 +67,8 @@ def context_of(recipe: Recipe, release: str | None = None) -> Iterator[Context]:
     with TemporaryDirectory(prefix="ragmesh-image-") as scratch:
         source, revision = ROOT, _git("rev-parse", "HEAD")
         if release is not None:
-            source, revision = Path(scratch) / "release", _commit_of(release)
-            _take_out(revision, source)
+            source = Path(scratch) / "release"
+            revision = take_out(release, source)
         folder = Path(scratch) / "context"
         for path in _BUILT:
             if path in _SINCE_0_2 and not (source / path).exists():
@@ -119,6 +119,16 @@ def is_shallow() -> bool:
     return _git("rev-parse", "--is-shallow-repository") == "true"
 
 
+def take_out(release: str, folder: Path) -> str:
+    """Have the files of a release in a new folder; its commit."""
+    commit = _commit_of(release)
+    folder.mkdir()
+    archive = folder.with_suffix(".tar")
+    _git("archive", "--output", str(archive), commit)
+    shutil.unpack_archive(archive, folder, filter="data")
+    return commit
+
+
 def _commit_of(release: str) -> str:
     if (commit := find_commit(release)) is None:
         raise ToolError(
@@ -127,12 +137,6 @@ def _commit_of(release: str) -> str:
         )
     return commit
 
-
-def _take_out(commit: str, folder: Path) -> None:
-    folder.mkdir()
-    archive = folder.with_suffix(".tar")
-    _git("archive", "--output", str(archive), commit)
-    shutil.unpack_archive(archive, folder, filter="data")
 
 
 def _git(*words: str) -> str:
