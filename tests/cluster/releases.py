@@ -27,6 +27,7 @@ DELETE_SECONDS = 60
 END_SECONDS = 120
 """Of a namespace: the cluster looks again after half of the longest time that its pods may take."""
 SERVICES = ("gateway", "embedding", "retrieval", "generation", "cache", "indexing", "indexer")
+WORKLOADS = frozenset({"Deployment", "StatefulSet"})
 MADE_BY_ITSELF = frozenset(
     {
         *(("events", group) for group in ("", "events.k8s.io")),
@@ -175,6 +176,13 @@ class Release:
     def upgrade(self, values: Values, *words: str, seconds: int = INSTALL_SECONDS) -> str:
         return self._change("upgrade", values, *words, seconds=seconds)
 
+    def templates(self, values: Values) -> dict[str, dict[str, Any]]:
+        """The pods that an installation would make, by component; it reads Secrets, as one does."""
+        told = self._run("template", *self._words(), "--dry-run=server", told=self._told(values))
+        found = [one for one in yaml.safe_load_all(told.stdout) if one]
+        pods = [one["spec"]["template"] for one in found if one["kind"] in WORKLOADS]
+        return {pod["metadata"]["labels"]["app.kubernetes.io/component"]: pod for pod in pods}
+
     def uninstall(self) -> None:
         words = ("--wait", "--ignore-not-found", f"--timeout={DELETE_SECONDS}s")
         self.helm("uninstall", self.name, *words)
@@ -208,6 +216,11 @@ class Release:
         )
 
     def helm(self, *words: str, told: str = "") -> str:
+        done = self._run(*words, told=told)
+        # What hooks print is told as a warning.
+        return done.stdout + done.stderr
+
+    def _run(self, *words: str, told: str) -> subprocess.CompletedProcess[str]:
         kubeconfig = f"--kubeconfig={self.namespace.kubectl.kubeconfig}"
         done = subprocess.run(
             [HELM.fetch(), *words, kubeconfig, f"--namespace={self.namespace.name}"],
@@ -218,25 +231,20 @@ class Release:
         )
         if done.returncode != 0:
             raise HelmError(done.stderr)
-        # What hooks print is told as a warning.
-        return done.stdout + done.stderr
+        return done
 
     def _change(self, verb: str, values: Values, *words: str, seconds: int) -> str:
+        patience = ("--wait", f"--timeout={seconds}s")
+        return self.helm(verb, *self._words(), *patience, *words, told=self._told(values))
+
+    def _words(self) -> tuple[str, ...]:
+        """Which release of which chart, with values that come from stdin."""
+        return self.name, str(self.package or CHARTS / self.chart), "--values=-"
+
+    def _told(self, values: Values) -> str:
         repository, _, tag = self.image.rpartition(":")
         image = {"repository": repository, "tag": tag, "pullPolicy": "IfNotPresent"}
-        told = yaml.safe_dump({"image": image, **values})
-        return self.helm(
-            *(
-                verb,
-                self.name,
-                str(self.package or CHARTS / self.chart),
-                "--values=-",
-                "--wait",
-                f"--timeout={seconds}s",
-            ),
-            *words,
-            told=told,
-        )
+        return yaml.safe_dump({"image": image, **values})
 
 
 @dataclass(frozen=True)

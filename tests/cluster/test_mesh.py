@@ -11,7 +11,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.cluster.conftest import LAST_CHART, QUESTIONS, SMALL, TEXTS, distributed_values
+from tests.cluster.conftest import (
+    LAST_CHART,
+    QUESTIONS,
+    SMALL,
+    TEXTS,
+    distributed_values,
+    make_secrets,
+)
 from tests.cluster.load import steady_load
 from tests.cluster.releases import SERVICES, Door, Namespace, Release
 from tools.processes import await_condition
@@ -42,6 +49,22 @@ def test_an_embedded_mesh_answers_bears_upgrades_to_itself_and_leaves_nothing_bu
     assert await_condition(lambda: len(namespace.objects() - before) <= 1, 60)
     left = namespace.objects() - before
     assert all(one.startswith("persistentvolumeclaim/") for one in left), left
+
+
+# PD-9; charts read Secrets only where there is a cluster
+def test_another_password_renews_the_pods_that_read_it_and_no_others(
+    namespace: Namespace, image: str, identity: Path, backing: dict[str, Server]
+) -> None:
+    make_secrets(namespace, identity)
+    release = Release(namespace, "mesh", image, identity)
+    before = release.templates(distributed_values(backing))
+    assert before == release.templates(distributed_values(backing))
+    assert before.keys() == set(SERVICES)
+
+    namespace.kubectl.run("delete", "secret", "blobs", "-n", namespace.name)
+    namespace.make_secret("blobs", **{"access-key-id": "ragmesh", "secret-access-key": "another"})
+    after = release.templates(distributed_values(backing))
+    assert {name for name in after if after[name] != before[name]} == {"indexing", "indexer"}
 
 
 # HM-2, HM-8, SEC-6
