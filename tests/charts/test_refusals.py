@@ -273,6 +273,11 @@ MEANINGS: dict[str, tuple[str, dict[str, Any], str]] = {
         {"rollout": {"canary": {"weights": [50, 40]}}},
         "rollout.canary.weights has 40 after 50",
     ),
+    "an analysis that passes without a word": (  # PD-4
+        "argo",
+        {"rollout": {"analysis": {"count": 3}}},
+        "rollout.analysis lets all of 3 measurements be bad or say nothing",
+    ),
     "a preview of indexers": (
         "argo",
         {"rollout": {"services": {"indexer": "blueGreen"}}},

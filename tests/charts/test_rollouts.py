@@ -220,6 +220,21 @@ def test_what_helm_says_of_a_rollout_is_what_became_of_it(
     assert (told and told[0]) is expected
 
 
+def test_a_rollout_that_holds_is_told_with_what_could_not_be_told() -> None:
+    judged = runpy.run_path(str(CHART / "files" / "await_rollouts.py"))["verdict"]
+    doubt = 'Metric "p95" assessed Inconclusive due to inconclusive (4) > inconclusiveLimit (3)'
+    run = {"name": "r", "status": "Inconclusive", "message": doubt}
+    status = {
+        "observedGeneration": "7",
+        "phase": "Paused",
+        "pauseConditions": [{"reason": "InconclusiveAnalysisRun"}],
+        "canary": {"currentStepAnalysisRunStatus": run, "weights": {"canary": {}}},
+        "blueGreen": {"activeSelector": "abc"},
+    }
+    told = judged({"metadata": {"generation": 7}, "status": status})
+    assert told == (False, f"holds: {doubt}; promote it or abort it")
+
+
 def test_the_least_share_is_what_one_pod_of_all_takes(argo: list[Manifest]) -> None:
     for part in ("embedding", "generation", "indexing", "indexer"):
         spec = rollout(argo, part)

@@ -16,7 +16,13 @@ from uuid import uuid4
 
 import pytest
 
-from tests.cluster.releases import Door, Namespace, Release, make_identity
+from tests.cluster.releases import (
+    Door,
+    Namespace,
+    Release,
+    await_no_namespaces,
+    make_identity,
+)
 from tests.cluster.talkers import slow_talker
 from tests.folders import folder_in_memory
 from tools.charts.releasing import last_release, version_of
@@ -40,8 +46,11 @@ QUESTIONS = "What does owl number {number} eat?"
 
 
 @pytest.fixture(scope="session")
-def kubectl() -> Kubectl:
-    return named_cluster()
+def kubectl() -> Iterator[Kubectl]:
+    """Nothing that tests have made hangs when they are done."""
+    found = named_cluster()
+    yield found
+    await_no_namespaces(found)
 
 
 def named_cluster() -> Kubectl:
@@ -126,13 +135,13 @@ def running_servers(host: str) -> Iterator[dict[str, Server]]:
 
 @contextmanager
 def own_namespace(kubectl: Kubectl) -> Iterator[Namespace]:
-    """One that is gone after the block."""
+    """One that is about to go after the block."""
     namespace = Namespace(kubectl, f"ragmesh-{uuid4().hex[:8]}")
     namespace.create()
     try:
         yield namespace
     finally:
-        namespace.delete()
+        namespace.begin_deletion()
 
 
 @pytest.fixture

@@ -37,6 +37,8 @@ MADE_BY_ITSELF = frozenset(
     }
 )
 """Kinds of objects that nobody has to take away: name and group."""
+TEMPORARY = "ragmesh.dev/made-by=tests"
+"""The label of namespaces that are gone after the tests."""
 HELM_NOTE = "helm.sh/release.v1"
 """The type of the Secret in which Helm writes down a revision."""
 
@@ -56,20 +58,18 @@ class Namespace:
 
     def create(self) -> None:
         self.kubectl.run("create", "namespace", self.name)
-        self.kubectl.run(
-            *("label", "namespace", self.name, "pod-security.kubernetes.io/enforce=restricted")
-        )
+        labels = (TEMPORARY, "pod-security.kubernetes.io/enforce=restricted")
+        self.kubectl.run("label", "namespace", self.name, *labels)
 
-    def delete(self) -> None:
-        """Return when it is gone; its pods go at once, and nothing makes new ones any more.
+    def begin_deletion(self) -> None:
+        """Have it go, with its pods at once; nothing makes new ones any more.
 
-        A cluster waits for pods that may take their time, and looks again after half of it.
+        The cluster waits for pods that may take their time, and looks again after half of it.
         """
-        ended = ("--ignore-not-found", f"--timeout={END_SECONDS}s")
         self.kubectl.run("delete", "namespace", self.name, "--ignore-not-found", "--wait=false")
         pods = ("delete", "pods", "--all", "-n", self.name, "--grace-period=0", "--force")
+        ended = ("--ignore-not-found", f"--timeout={END_SECONDS}s")
         self.kubectl.run(*pods, *ended, seconds=END_SECONDS + 10)
-        self.kubectl.run("delete", "namespace", self.name, *ended, seconds=END_SECONDS + 10)
 
     def make_secret(self, name: str, files: Path | None = None, **words: str) -> None:
         given = [f"--from-literal={key}={word}" for key, word in words.items()]
@@ -335,6 +335,12 @@ def make_identity(folder: Path) -> None:
     """What `ragmesh keys create --offline --services` writes."""
     words = (RAGMESH, "keys", "create", "--offline", "--services", "--into", folder)
     subprocess.run(words, check=True, capture_output=True)
+
+
+def await_no_namespaces(kubectl: Kubectl) -> None:
+    """Return when all whose deletion was begun are gone."""
+    waits = (f"--selector={TEMPORARY}", "--for=delete", f"--timeout={END_SECONDS}s")
+    kubectl.run("wait", "namespaces", *waits, seconds=END_SECONDS + 10)
 
 
 def read_reasons(namespace: Namespace) -> str:

@@ -43,8 +43,6 @@ ROLLOUT = {
     "analysis": {
         "windowSeconds": WINDOW_SECONDS,
         "intervalSeconds": 2,
-        "count": 3,
-        "inconclusiveLimit": 1,
     },
 }
 CALLED: Mapping[str, Any] = {
@@ -92,7 +90,7 @@ def rolled(distributed: Release, talking: dict[str, object], kubectl: Kubectl) -
 # PD-3, PD-4, PD-6
 def test_a_version_that_nobody_calls_holds_and_going_back_asks_nobody(rolled: Rolled) -> None:
     name = rolled.name_of(CANARY)
-    with pytest.raises(HelmError, match=f"{name} holds: its analysis could not tell"):
+    with pytest.raises(HelmError, match=f"{name} holds: .*nconclusive"):
         rolled.upgrade(CANARY, "unasked")
     assert set(rolled.versions(CANARY).values()) == {None, "unasked"}
 

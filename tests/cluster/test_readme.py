@@ -47,4 +47,4 @@ def test_the_commands_in_readme_install_a_mesh_that_passes_its_test(
         assert done.returncode == 0, printed
         assert told["said"] in printed, printed
     finally:
-        namespace.delete()
+        namespace.begin_deletion()

@@ -30,10 +30,18 @@ def verdict(rollout: dict[str, Any]) -> tuple[bool, str] | None:
         return False, str(status.get("message"))
     reasons = {one["reason"] for one in status.get("pauseConditions") or ()}
     if "InconclusiveAnalysisRun" in reasons:
-        return False, "holds: its analysis could not tell, promote it or abort it"
+        doubts = "; ".join(_doubts(status)) or "its analysis could not tell"
+        return False, f"holds: {doubts}; promote it or abort it"
     if "BlueGreenPause" in reasons:
         return True, "waits to be promoted: look at its preview"
     return None
+
+
+def _doubts(status: dict[str, Any]) -> list[str]:
+    """What analyses that could not tell say of themselves."""
+    parts = [status.get(part) or {} for part in ("canary", "blueGreen")]
+    runs = [one for part in parts for one in part.values() if isinstance(one, dict)]
+    return [str(one.get("message")) for one in runs if one.get("status") == "Inconclusive"]
 
 
 def read(name: str) -> dict[str, Any] | None:

@@ -129,6 +129,10 @@ strategy:
 {{- end }}
 {{- end }}
 {{- end }}
+{{- $analysis := $rollout.analysis }}
+{{- if ge (add $analysis.inconclusiveLimit $analysis.failureLimit | int) (int $analysis.count) }}
+- {{ printf "rollout.analysis lets all of %d measurements be bad or say nothing: count must be more than inconclusiveLimit and failureLimit together" (int $analysis.count) | quote }}
+{{- end }}
 {{- if and $rollout.analysis.questions.existingConfigMap (not (and $rollout.analysis.questions.existingSecret $rollout.analysis.questions.collection)) }}
 - "rollout.analysis.questions needs collection, which is asked, and existingSecret, whose `key` may read it"
 {{- end }}
