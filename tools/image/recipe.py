@@ -138,7 +138,6 @@ def _commit_of(release: str) -> str:
     return commit
 
 
-
 def _git(*words: str) -> str:
     done = _said(["git", *words])
     if done.returncode != 0:
