@@ -16,6 +16,7 @@ from ragmesh.core.migrations import (
     Approval,
     CanaryStep,
     IndexChange,
+    MetricBound,
     Migration,
     MigrationCommand,
     MigrationPolicy,
@@ -228,13 +229,17 @@ def _policy(spec: CollectionSpec) -> MigrationPolicy:
         for one in migration.canary.steps
         if one.weight < _ALL or seconds_of(one.hold) > 0
     )
-    allowed = [one.max_regression for one in evaluation.metrics if one.max_regression is not None]
+    bounds = tuple(
+        MetricBound(one.name, one.max_regression)
+        for one in evaluation.metrics
+        if one.max_regression is not None
+    )
     return MigrationPolicy(
         canary=steps,
         approval=Approval(migration.approval.lower()),
         soak_seconds=seconds_of(migration.soak),
         retain_seconds=seconds_of(migration.retain),
         on_failure=OnFailure(migration.on_failure.lower()),
-        max_regression=min(allowed, default=MigrationPolicy().max_regression),
+        max_regressions=bounds,
         min_questions=evaluation.min_queries,
     )

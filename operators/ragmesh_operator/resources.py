@@ -166,13 +166,19 @@ class Metric(Part):
     )
     max_regression: Share | None = Field(
         None,
-        description="How much of it a candidate may lose; the gate takes the smallest of all "
-        "metrics, or 0.02.",
+        description="How much of it a candidate may lose; 0.02 where nothing is said.",
     )
 
 
 class Evaluation(Part):
     """By what a candidate is judged before it answers anything."""
+
+    rules = (
+        Rule(
+            "self.metrics.all(one, self.metrics.exists_one(other, other.name == one.name))",
+            "a metric must not be named twice",
+        ),
+    )
 
     golden_queries: GoldenQueries | None = Field(
         None, description="Golden questions that the collection keeps; without them, those it has."

@@ -98,6 +98,25 @@ def parse_canary(texts: Sequence[str]) -> tuple[CanaryStep, ...]:
     return tuple(steps)
 
 
+RANKING_METRICS = ("recall", "ndcg", "mrr")
+"""By which a gate judges a candidate: searches, and no answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetricBound:
+    """How much worse one metric of the golden questions may become."""
+
+    metric: str
+    max_regression: float
+
+    def __post_init__(self) -> None:
+        if self.metric not in RANKING_METRICS:
+            known = ", ".join(RANKING_METRICS)
+            raise InvalidError.of("max_regressions", f"{self.metric[:40]!r} is none of {known}")
+        if not 0 <= self.max_regression <= 1:
+            raise InvalidError.of("max_regressions", f"that of {self.metric} must lie in [0, 1]")
+
+
 @dataclass(frozen=True, slots=True)
 class MigrationPolicy:
     """How carefully an index is changed."""
@@ -111,7 +130,9 @@ class MigrationPolicy:
     """How much longer it is, once the migration has ended."""
     on_failure: OnFailure = OnFailure.ROLLBACK
     max_regression: float = 0.02
-    """How much worse a metric of the golden questions may become."""
+    """How much worse a metric of the golden questions may become that has no bound of its own."""
+    max_regressions: tuple[MetricBound, ...] = ()
+    """Bounds of single metrics, each at most once."""
     min_questions: int = 20
     """Fewer golden questions decide nothing."""
 
@@ -123,6 +144,9 @@ class MigrationPolicy:
             raise InvalidError.of("soak", "must be 0 seconds or more")
         if not 0 <= self.max_regression <= 1:
             raise InvalidError.of("max_regression", "must lie in [0, 1]")
+        named = [one.metric for one in self.max_regressions]
+        if len(set(named)) < len(named):
+            raise InvalidError.of("max_regressions", "names a metric twice")
         if self.min_questions < 1:
             raise InvalidError.of("min_questions", "must be at least 1")
 

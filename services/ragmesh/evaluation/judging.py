@@ -51,6 +51,10 @@ class Rules:
     """What these figures must not exceed."""
     min_questions: int = DEFAULT_MIN_QUESTIONS
 
+    def allowed_of(self, metric: str) -> float:
+        """How much worse a metric may become."""
+        return self.max_regressions.get(metric, self.allowed)
+
     def __post_init__(self) -> None:
         if self.min_questions < 1:
             raise InvalidError.of("min_questions", "must be at least 1")
@@ -186,7 +190,7 @@ def _regressions(comparison: Comparison, rules: Rules) -> Iterator[Finding]:
 
 
 def _regression(difference: Difference, rules: Rules) -> Finding:
-    allowed = rules.max_regressions.get(difference.metric, rules.allowed)
+    allowed = rules.allowed_of(difference.metric)
     low, high = difference.interval.low, difference.interval.high
     message = (
         f"{difference.baseline:.4f} → {difference.candidate:.4f}, "

@@ -10,9 +10,10 @@ from types import MappingProxyType
 from ragmesh.core.callers import Machine
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import RagmeshError
-from ragmesh.core.migrations import GoldenQuestions
+from ragmesh.core.migrations import GoldenQuestions, MigrationPolicy
 from ragmesh.core.search import RetrieveQuery
 from ragmesh.evaluation.golden import GoldenQuestion, GoldenSet, read_golden
+from ragmesh.evaluation.judging import Rules
 from ragmesh.evaluation.ranking import ranked
 from ragmesh.evaluation.results import Evaluation, QuestionResult, unmeasured
 from ragmesh.evaluation.scoring import score_ranking
@@ -38,6 +39,16 @@ _TRIED = 10
 """Questions after which an index is left alone that could not be asked one of them."""
 PATIENT = (10.0, 10.0, 10.0)
 """Pauses in seconds of whoever does not ask again by itself: an overload or a restart is over."""
+
+
+def rules_of(policy: MigrationPolicy) -> Rules:
+    """What the policy of a migration says of what may be lost."""
+    bounds = {one.metric: one.max_regression for one in policy.max_regressions}
+    return Rules(
+        allowed=policy.max_regression,
+        max_regressions=MappingProxyType(bounds),
+        min_questions=policy.min_questions,
+    )
 
 
 def asked_of(kept: GoldenQuestions) -> GoldenSet:

@@ -26,6 +26,7 @@ from ragmesh.indexing.asking import (
     finds_nothing,
     kept_content,
     kept_evaluation,
+    rules_of,
 )
 from ragmesh.indexing.migration_state import policy_of
 from ragmesh.indexing.migration_stores import Changing
@@ -129,12 +130,12 @@ def _tell_unasked(uid: str, reason: str) -> None:
 def examined(before: Evaluation | None, now: Evaluation, policy: MigrationPolicy) -> Quality:
     """What the scores of now say beside those of before; None = there are none."""
     comparison = compare(before or now, now)
-    rules = Rules(allowed=policy.max_regression, min_questions=policy.min_questions)
+    rules = rules_of(policy)
     judgement = judge(now, rules, comparison)
     verdict, message = _VERDICTS[judgement.verdict], first_broken(judgement)
     if before is None:
         verdict, message = _of_first(now, verdict, message)
-    elif verdict is QualityVerdict.KEPT and _has_risen(comparison, policy):
+    elif verdict is QualityVerdict.KEPT and _has_risen(comparison, rules):
         verdict = QualityVerdict.RISEN
     return Quality(
         index_version=now.index_versions[0],
@@ -156,14 +157,14 @@ def _of_first(now: Evaluation, verdict: QualityVerdict, message: str) -> tuple[Q
     return verdict, message
 
 
-def _has_risen(comparison: Comparison, policy: MigrationPolicy) -> bool:
+def _has_risen(comparison: Comparison, rules: Rules) -> bool:
     """Whether what later evaluations may lose is to be counted from here.
 
     Questions are often kept before the documents that answer them: what was found then would be
     fallen below by nothing.
     """
     return any(
-        one.slice == ALL and one.interval.low > 0 and one.mean > policy.max_regression
+        one.slice == ALL and one.interval.low > 0 and one.mean > rules.allowed_of(one.metric)
         for one in comparison.differences
     )
 

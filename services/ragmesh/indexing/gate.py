@@ -20,7 +20,6 @@ from ragmesh.core.migrations import (
 from ragmesh.evaluation.comparing import Comparison, Difference, compare
 from ragmesh.evaluation.judging import (
     Judgement,
-    Rules,
     Verdict,
     first_broken,
     judge,
@@ -34,6 +33,7 @@ from ragmesh.indexing.asking import (
     asked_of,
     finds_nothing,
     kept_content,
+    rules_of,
 )
 from ragmesh.indexing.migration_stores import EvaluationStore
 from ragmesh.indexing.records import IndexVersion
@@ -108,8 +108,7 @@ def _finding(before: Evaluation, after: Evaluation, policy: MigrationPolicy) -> 
     if finds_nothing(before) and finds_nothing(after):
         return GateFinding.undecided(NOTHING_FOUND, _NOTHING_FOUND)
     comparison = compare(before, after)
-    rules = Rules(allowed=policy.max_regression, min_questions=policy.min_questions)
-    judgement = judge(after, rules, comparison)
+    judgement = judge(after, rules_of(policy), comparison)
     verdicts = _verdicts(comparison, judgement)
     return GateFinding(
         _VERDICTS[judgement.verdict],

@@ -20,6 +20,7 @@ from ragmesh.core.migrations import (
     Approval,
     CanaryStep,
     IndexChange,
+    MetricBound,
     MigrationCommand,
     MigrationPhase,
     MigrationPolicy,
@@ -31,7 +32,11 @@ from ragmesh.testing.migrations import golden_lines
 
 WISH = IndexChange(
     chunking=Chunking(max_tokens=100),
-    policy=MigrationPolicy(canary=(CanaryStep(5, 60.0),), approval=Approval.MANUAL),
+    policy=MigrationPolicy(
+        canary=(CanaryStep(5, 60.0),),
+        approval=Approval.MANUAL,
+        max_regressions=(MetricBound("recall", 0.0),),
+    ),
 )
 
 

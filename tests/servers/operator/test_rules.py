@@ -36,6 +36,7 @@ GROW = "weights must grow from step to step"
 LAST = "the last step must have weight 100"
 OVERLAP = "overlapTokens must be smaller than maxTokens"
 BOUNDS = "min must not be above max"
+TWICE = "a metric must not be named twice"
 NAME = "the name must begin with a letter"
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "weights that shrink": (collection("a", **steps(50, 20, 100)), GROW),
@@ -56,6 +57,13 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a name that begins with a digit": (named("0a"), NAME),
     "a name of two parts": (named("a.b"), NAME),
     "a tenant's name with a digit first": (tenant("0a"), NAME),
+    "a metric with two bounds": (
+        collection(
+            "a",
+            evaluation={"metrics": [{"name": "mrr", "floor": 0.5}, {"name": "mrr", "floor": 0.6}]},
+        ),
+        TWICE,
+    ),
     "a floor that nothing reaches": (
         collection("a", evaluation={"metrics": [{"name": "recall", "floor": 1.5}]}),
         "spec.evaluation.metrics[0].floor",
@@ -72,6 +80,12 @@ TAKEN = {
     "an overlap of what the encoder reads": collection("a", chunking={"overlapTokens": 63}),
     "a fixed number of indexers": collection("a", autoscaling={"workers": {"min": 3, "max": 3}}),
     "a name with digits": collection("a-0-b"),
+    "a bound for every metric": collection(
+        "a",
+        evaluation={
+            "metrics": [{"name": one, "maxRegression": 0.01} for one in ("recall", "ndcg", "mrr")]
+        },
+    ),
     "a duration of hours and minutes": collection("a", migration={"soak": "1h30m"}),
     "a tenant": tenant("acme-2"),
 }

@@ -27,6 +27,7 @@ from ragmesh.core.migrations import (
     CanaryStep,
     GateVerdict,
     IndexChange,
+    MetricBound,
     Migration,
     MigrationCommand,
     MigrationPhase,
@@ -48,6 +49,7 @@ from tests.unit.indexing.migrating import (
     BAD,
     NEW,
     OLD,
+    QUICK,
     TOPICS,
     Changing,
     changing,
@@ -146,6 +148,23 @@ async def test_random_vectors_are_refused_and_not_tried_again_until_somebody_say
         assert (await again.turn()).phase is MigrationPhase.FAILED
         await again.command(MigrationCommand.REFRESH)
         assert (await again.turn()).candidate != ""
+
+
+@pytest.mark.parametrize(
+    ("free", "phase", "metric"),
+    [
+        (("recall", "mrr"), MigrationPhase.FAILED, "ndcg"),
+        (("recall", "ndcg", "mrr"), MigrationPhase.CANARY, ""),
+    ],
+)
+async def test_each_metric_is_held_to_its_own_bound(
+    tmp_path: Path, free: tuple[str, ...], phase: MigrationPhase, metric: str
+) -> None:
+    bounds = tuple(MetricBound(one, 1.0) for one in free)
+    async with changing(tmp_path) as made:
+        await made.want(BAD, replace(QUICK, max_regressions=bounds))
+        found = await made.until(MigrationPhase.FAILED, MigrationPhase.CANARY)
+    assert (found.phase, found.message.partition(":")[0]) == (phase, metric)
 
 
 async def test_random_vectors_do_not_pass_while_the_encoders_that_embed_questions_are_away(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ragmesh.core.migrations import GateVerdict
+from ragmesh.core.migrations import GateVerdict, MetricBound, MigrationPolicy
 from ragmesh.core.quality import Quality, QualityMetric, QualityVerdict
+from ragmesh_operator.planning import index_change
 from ragmesh_operator.values import Key
 from tests.unit.operators.world import World, world
 
@@ -57,6 +58,20 @@ async def test_quality_is_what_was_found_last(
 async def test_a_floor_is_held_to_by_what_was_found_last() -> None:
     made, key = await looked_at(QualityVerdict.KEPT, recall=0.69)
     assert made.cluster.condition(key, "QualityOK") == ("False", "BelowFloor")
+
+
+async def test_a_candidate_may_lose_of_each_metric_what_the_resource_says_of_that_one() -> None:
+    metrics = [
+        {"name": "recall", "maxRegression": 0.0},
+        {"name": "ndcg", "maxRegression": 0.1},
+        {"name": "mrr", "floor": 0.5},
+    ]
+    made = await world()
+    key = made.cluster.create("handbook", {"evaluation": {"metrics": metrics}})
+    policy = index_change(made.operator.understood(made.cluster.bodies[key]).spec).policy
+    assert policy is not None
+    assert policy.max_regressions == (MetricBound("recall", 0.0), MetricBound("ndcg", 0.1))
+    assert policy.max_regression == MigrationPolicy().max_regression
 
 
 async def test_quality_that_fell_makes_no_collection_unready() -> None:

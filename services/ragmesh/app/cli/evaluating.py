@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ragmesh.app.cli.printing import print_json
-from ragmesh.app.cli.surroundings import Client, client_options, collection_option, json_option
+from ragmesh.app.cli.surroundings import (
+    Client,
+    client_options,
+    collection_option,
+    json_option,
+    numbers_by_name,
+)
 
 if TYPE_CHECKING:
     from ragmesh.app.cli.measuring import Plan
@@ -219,32 +225,18 @@ def _rules(
     from ragmesh.core.errors import InvalidError
     from ragmesh.evaluation.judging import DEFAULT_ALLOWED, Rules
 
-    regressions = _numbers(max_regression, "--max-regression")
+    regressions = numbers_by_name(max_regression, "--max-regression")
     allowed = regressions.pop("", DEFAULT_ALLOWED)
     try:
         return Rules(
             allowed=allowed,
             max_regressions=MappingProxyType(regressions),
-            floors=MappingProxyType(_numbers(floor, "--floor")),
-            ceilings=MappingProxyType(_numbers(ceiling, "--ceiling")),
+            floors=MappingProxyType(numbers_by_name(floor, "--floor")),
+            ceilings=MappingProxyType(numbers_by_name(ceiling, "--ceiling")),
             min_questions=min_questions,
         )
     except InvalidError as error:
         raise click.UsageError(error.message) from error
-
-
-def _numbers(texts: Sequence[str], option: str) -> dict[str, float]:
-    """Numbers by name; one without a name stands under the empty one."""
-    found: dict[str, float] = {}
-    for text in texts:
-        name, _, number = text.rpartition("=")
-        try:
-            found[name] = float(number)
-        except ValueError:
-            raise click.BadParameter(
-                f"{text!r} does not end in a number", param_hint=option
-            ) from None
-    return found
 
 
 def _evaluated(client: Client, plan: Plan, out: Path | None) -> Evaluation:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ragmesh.app.cli.printing import print_json
+from ragmesh.app.cli.surroundings import numbers_by_name
 
 if TYPE_CHECKING:
     from ragmesh.app.cli.surroundings import Client
@@ -64,15 +65,19 @@ class IndexWish:
         from ragmesh.core.migrations import (
             DEFAULT_POLICY,
             Approval,
+            MetricBound,
             MigrationPolicy,
             OnFailure,
             parse_canary,
         )
 
-        said = {name: value for name, value in self.carefulness.items() if value is not None}
+        said = {name: value for name, value in self.carefulness.items() if value not in (None, ())}
         if not said:
             return None
         default = DEFAULT_POLICY
+        numbers = numbers_by_name(said.get("max_regression", ()), "--max-regression")
+        allowed = numbers.pop("", default.max_regression)
+        bounds = tuple(MetricBound(metric, number) for metric, number in numbers.items())
         canary = said.get("canary")
         return MigrationPolicy(
             canary=default.canary
@@ -82,7 +87,8 @@ class IndexWish:
             soak_seconds=said.get("soak", default.soak_seconds),
             retain_seconds=said.get("retain", default.retain_seconds),
             on_failure=OnFailure(said.get("on_failure", default.on_failure.value)),
-            max_regression=said.get("max_regression", default.max_regression),
+            max_regression=allowed,
+            max_regressions=bounds,
             min_questions=said.get("min_questions", default.min_questions),
         )
 
@@ -135,8 +141,10 @@ def _careful_options() -> tuple[_Option, ...]:
         ),
         click.option(
             "--max-regression",
-            type=click.FloatRange(0, 1),
-            help="How much worse a metric of the golden questions may be (0.02).",
+            multiple=True,
+            metavar="[METRIC=]NUMBER",
+            help="How much worse a metric of the golden questions may be; without a name, every "
+            "other one (0.02).",
         ),
         click.option(
             "--min-questions",

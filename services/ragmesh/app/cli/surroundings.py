@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import re
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,3 +190,17 @@ def filter_option(command: Command) -> Command:
         metavar="JSON",
         help='Filter tree over metadata, such as \'{"eq": ["lang", "de"]}\'.',
     )(command)
+
+
+def numbers_by_name(texts: Sequence[str], option: str) -> dict[str, float]:
+    """Numbers by name; one without a name stands under the empty one."""
+    found: dict[str, float] = {}
+    for text in texts:
+        name, _, number = text.rpartition("=")
+        try:
+            found[name] = float(number)
+        except ValueError:
+            raise click.BadParameter(
+                f"{text!r} does not end in a number", param_hint=option
+            ) from None
+    return found

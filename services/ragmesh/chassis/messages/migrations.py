@@ -22,6 +22,7 @@ from ragmesh.core.migrations import (
     Hold,
     IndexChange,
     IndexEstimate,
+    MetricBound,
     MetricVerdict,
     Migration,
     MigrationCommand,
@@ -76,6 +77,10 @@ def policy_to_message(policy: MigrationPolicy) -> types_pb.MigrationPolicy:
         retain_seconds=policy.retain_seconds,
         on_failure=_ON_FAILURE.number(policy.on_failure),
         max_regression=policy.max_regression,
+        max_regressions=[
+            types_pb.MetricBound(metric=one.metric, max_regression=one.max_regression)
+            for one in policy.max_regressions
+        ],
         min_questions=policy.min_questions,
     )
 
@@ -94,6 +99,9 @@ def policy_from_message(message: types_pb.MigrationPolicy) -> MigrationPolicy:
         retain_seconds=message.retain_seconds,
         on_failure=on_failure,
         max_regression=message.max_regression,
+        max_regressions=tuple(
+            MetricBound(one.metric, one.max_regression) for one in message.max_regressions
+        ),
         min_questions=message.min_questions or DEFAULT_POLICY.min_questions,
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ragmesh.core.migrations import Approval, CanaryStep, MigrationCommand
+from ragmesh.core.migrations import Approval, CanaryStep, MetricBound, MigrationCommand
 from ragmesh.core.quality import Quality, QualityMetric, QualityVerdict
 from tests.unit.app.cli.conftest import Program
 from tests.unit.app.cli.fake_indexes import NOON
@@ -26,6 +26,32 @@ def test_a_wish_for_another_encoder_says_how_carefully(program: Program, notes: 
     assert wish.policy.canary == (CanaryStep(5, 60.0), CanaryStep(50, 10.0))
     assert (wish.policy.approval, wish.policy.soak_seconds) == (Approval.MANUAL, 9.0)
     assert "phase          provisioning" in said.out
+
+
+def test_a_wish_says_of_single_metrics_how_much_they_may_lose(program: Program, notes: str) -> None:
+    bounds = ("--max-regression", "0.05", "--max-regression", "recall=0")
+    program("collections", "update", notes, "--encoder", "fast", *bounds)
+    (wish,) = program.mesh.wishes
+    assert wish.policy is not None
+    assert wish.policy.max_regression == 0.05
+    assert wish.policy.max_regressions == (MetricBound("recall", 0.0),)
+
+
+@pytest.mark.parametrize(
+    ("bound", "code", "sentence"),
+    [
+        ("speed=0.1", 1, "'speed' is none of recall, ndcg, mrr"),
+        ("recall=2", 1, "that of recall must lie in [0, 1]"),
+        ("recall=little", 2, "'recall=little' does not end in a number"),
+    ],
+)
+def test_a_bound_that_is_none_is_refused_with_a_sentence(
+    program: Program, notes: str, bound: str, code: int, sentence: str
+) -> None:
+    said = program("collections", "update", notes, "--encoder", "fast", "--max-regression", bound)
+    assert said.code == code
+    assert sentence in said.err
+    assert program.mesh.wishes == []
 
 
 @pytest.mark.parametrize(

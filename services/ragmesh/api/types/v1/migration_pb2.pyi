@@ -324,6 +324,7 @@ class MigrationPolicy(_message.Message):
     ON_FAILURE_FIELD_NUMBER: _builtins.int
     MAX_REGRESSION_FIELD_NUMBER: _builtins.int
     MIN_QUESTIONS_FIELD_NUMBER: _builtins.int
+    MAX_REGRESSIONS_FIELD_NUMBER: _builtins.int
     approval: Global___Approval.ValueType
     """Who lets it answer questions."""
     soak_seconds: _builtins.float
@@ -333,12 +334,18 @@ class MigrationPolicy(_message.Message):
     on_failure: Global___OnFailure.ValueType
     """What becomes of a bad candidate."""
     max_regression: _builtins.float
-    """How much worse a metric of the golden questions may become, in [0, 1]."""
+    """How much worse a metric of the golden questions may become that has no bound of its own, in
+    [0, 1].
+    """
     min_questions: _builtins.int
     """Golden questions without which nothing is decided; 0 for the default of 20."""
     @_builtins.property
     def canary(self) -> _containers.RepeatedCompositeFieldContainer[Global___CanaryStep]:
         """Strictly increasing shares; after the last one every question goes to the candidate."""
+
+    @_builtins.property
+    def max_regressions(self) -> _containers.RepeatedCompositeFieldContainer[Global___MetricBound]:
+        """Bounds of single metrics: recall, ndcg or mrr, each at most once."""
 
     def __init__(
         self,
@@ -350,14 +357,41 @@ class MigrationPolicy(_message.Message):
         on_failure: Global___OnFailure.ValueType = ...,
         max_regression: _builtins.float = ...,
         min_questions: _builtins.int = ...,
+        max_regressions: _abc.Iterable[Global___MetricBound] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "canary", b"canary", "max_regression", b"max_regression", "min_questions", b"min_questions", "on_failure", b"on_failure", "retain_seconds", b"retain_seconds", "soak_seconds", b"soak_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "canary", b"canary", "max_regression", b"max_regression", "max_regressions", b"max_regressions", "min_questions", b"min_questions", "on_failure", b"on_failure", "retain_seconds", b"retain_seconds", "soak_seconds", b"soak_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MigrationPolicy: _TypeAlias = MigrationPolicy  # noqa: Y015
+
+@_typing.final
+class MetricBound(_message.Message):
+    """How much worse one metric of the golden questions may become."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METRIC_FIELD_NUMBER: _builtins.int
+    MAX_REGRESSION_FIELD_NUMBER: _builtins.int
+    metric: _builtins.str
+    """Name of the metric."""
+    max_regression: _builtins.float
+    """The bound, in [0, 1]."""
+    def __init__(
+        self,
+        *,
+        metric: _builtins.str = ...,
+        max_regression: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_regression", b"max_regression", "metric", b"metric"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MetricBound: _TypeAlias = MetricBound  # noqa: Y015
 
 @_typing.final
 class IndexEstimate(_message.Message):

@@ -11,6 +11,7 @@ from ragmesh.core.migrations import (
     Approval,
     CanaryStep,
     IndexChange,
+    MetricBound,
     MigrationPolicy,
     OnFailure,
 )
@@ -50,6 +51,13 @@ class CanaryStepBody(Body):
     hold_seconds: float = Field(300.0, ge=0, description="For how long.", examples=[300.0])
 
 
+class MetricBoundBody(Body):
+    """How much worse one metric of the golden questions may be."""
+
+    metric: Literal["recall", "ndcg", "mrr"] = Field(description="Which one.", examples=["recall"])
+    max_regression: float = Field(ge=0, le=1, description="The bound.", examples=[0.01])
+
+
 class MigrationPolicyBody(Body):
     """How carefully an index is changed."""
 
@@ -69,7 +77,14 @@ class MigrationPolicyBody(Body):
         "rollback", description="What becomes of a new index that fails while it answers."
     )
     max_regression: float = Field(
-        0.02, ge=0, le=1, description="How much worse a metric of the golden questions may be."
+        0.02,
+        ge=0,
+        le=1,
+        description="How much worse a metric of the golden questions may be that has no bound of "
+        "its own.",
+    )
+    max_regressions: list[MetricBoundBody] = Field(
+        [], max_length=3, description="Bounds of single metrics, each at most once."
     )
     min_questions: int = Field(
         20, ge=1, description="Golden questions without which nothing is decided."
@@ -84,6 +99,9 @@ class MigrationPolicyBody(Body):
             retain_seconds=self.retain_seconds,
             on_failure=OnFailure(self.on_failure),
             max_regression=self.max_regression,
+            max_regressions=tuple(
+                MetricBound(one.metric, one.max_regression) for one in self.max_regressions
+            ),
             min_questions=self.min_questions,
         )
 

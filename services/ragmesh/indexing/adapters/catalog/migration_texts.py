@@ -13,6 +13,7 @@ from ragmesh.core.migrations import (
     CanaryStep,
     GateVerdict,
     Hold,
+    MetricBound,
     MetricVerdict,
     MigrationPhase,
     MigrationPolicy,
@@ -97,6 +98,7 @@ def _policy_fields(policy: MigrationPolicy) -> dict[str, Any]:
         "retain_seconds": policy.retain_seconds,
         "on_failure": policy.on_failure.value,
         "max_regression": policy.max_regression,
+        "max_regressions": [[one.metric, one.max_regression] for one in policy.max_regressions],
         "min_questions": policy.min_questions,
     }
 
@@ -109,6 +111,8 @@ def _policy_of(fields: dict[str, Any]) -> MigrationPolicy:
         retain_seconds=fields["retain_seconds"],
         on_failure=OnFailure(fields["on_failure"]),
         max_regression=fields["max_regression"],
+        # Rows that an older version wrote have none.
+        max_regressions=tuple(MetricBound(*one) for one in fields.get("max_regressions", ())),
         min_questions=fields["min_questions"],
     )
 

@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 
 from ragmesh.core.callers import Machine, Requester
-from ragmesh.core.migrations import IndexChange
+from ragmesh.core.migrations import IndexChange, MetricBound
+from ragmesh.gateway.adapters.rest.collection_bodies import MigrationPolicyBody
 from ragmesh.gateway.identity import DEVELOPER
 from ragmesh.testing.gateway import FakeMesh
 
@@ -89,3 +90,15 @@ async def test_a_collection_is_released_by_who_says_why(
     unknown = await http.post("/api/v1/collections/nowhere:release", json={})
     assert unknown.status_code == 404
     assert (await http.post(f"{one}:release", json={"reason": "x" * 1_001})).status_code == 400
+
+
+async def test_metrics_have_bounds_of_their_own(http: httpx.AsyncClient) -> None:
+    bounds = [{"metric": "recall", "max_regression": 0.0}, {"metric": "mrr", "max_regression": 0.1}]
+    policy = MigrationPolicyBody.model_validate({"max_regressions": bounds}).policy()
+    assert policy.max_regressions == (MetricBound("recall", 0.0), MetricBound("mrr", 0.1))
+    one = "/api/v1/collections/handbook"
+    for refused in ([*bounds, bounds[0]], [{"metric": "answering", "max_regression": 0.1}]):
+        wish = {"migration": {"max_regressions": refused}}
+        assert (await http.patch(one, json=wish)).status_code == 400
+    taken = await http.patch(one, json={"migration": {"max_regressions": bounds}})
+    assert taken.status_code == 200
