@@ -319,3 +319,8 @@ class IndexEstimate:
     """At the least, by the rate at which a candidate is filled."""
     reason: str = ""
     """Why nothing would be built, in UPPER_SNAKE; empty when something would be."""
+    tokens: int | None = None
+    """That would be embedded, about: by a sample of the chunks of the serving version, as its
+    encoder counts them. None when nothing would be built, or the chunks cannot be read now."""
+    dollars: float | None = None
+    """What embedding them costs, about; None = no price of the encoder is known."""

@@ -164,6 +164,8 @@ class EncoderDescription:
     """Those that it was made for, as ISO 639-1 codes; empty for one that knows no bounds."""
     content_tokens: int
     """Most tokens of one chunk, special tokens not counted."""
+    dollars_per_million_tokens: float | None = None
+    """What embedding costs; None = nobody said."""
 
 
 def made_for(languages: Collection[str], language: str) -> bool:

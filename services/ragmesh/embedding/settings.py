@@ -85,6 +85,13 @@ class EndpointSettings(Section):
     tries: int = Field(
         3, ge=1, le=10, description="Most tries of a request, where another one can help."
     )
+    dollars_per_million_tokens: float | None = Field(
+        None,
+        ge=0,
+        le=1_000_000,
+        description="What it costs in US dollars, for estimates of what another index would; "
+        "unset = not known.",
+    )
     probe_seconds: float = Field(
         300.0,
         gt=0,

@@ -43,6 +43,7 @@ from ragmesh.indexing.routing import CollectionTable
 from ragmesh.indexing.service import IndexingService
 from ragmesh.indexing.settings import IndexingSettings
 from ragmesh.indexing.sharing import Alone, Lease, Probe, Signals
+from ragmesh.indexing.sizing import TokenSample
 from ragmesh.indexing.stores import Catalog
 from ragmesh.indexing.tallies import Tallies
 from ragmesh.indexing.tenants import Tenants
@@ -217,22 +218,31 @@ def compose(
         tenants=Tenants(catalog, feed, feeds.keys, board, table),
         keys=Keys(catalog, feeds.keys, clock),
         golden_sets=GoldenSets(catalog, collections, clock),
-        migrations=_migrations(catalog, collections, migrator, feeds.routes, clock, settings),
+        migrations=_migrations(collections, neighbours, migrator, feeds.routes, clock, settings),
     )
     examiner = _examiner(catalog, neighbours.index, clock, settings)
     return Indexing(service, ledger, blobs, reconciler, opened, migrator, examiner)
 
 
 def _migrations(
-    catalog: Catalog,
     collections: Collections,
+    neighbours: Neighbours,
     migrator: Migrator,
     routes: RouteFeed,
     clock: Clock,
     settings: IndexingSettings,
 ) -> Migrations:
-    policy, pace = settings.migration_policy(), settings.migration_documents_per_second
-    return Migrations(catalog, collections, migrator, routes, clock, policy, pace)
+    catalog = collections.catalog
+    return Migrations(
+        catalog,
+        collections,
+        migrator,
+        routes,
+        clock,
+        settings.migration_policy(),
+        settings.migration_documents_per_second,
+        TokenSample(catalog, neighbours.index),
+    )
 
 
 @dataclass(frozen=True, slots=True)

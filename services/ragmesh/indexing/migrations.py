@@ -42,6 +42,7 @@ from ragmesh.indexing.migration_stores import Cause, Changing
 from ragmesh.indexing.ownership import refuse_foreign, refuse_to_release, requester_of, uid_of
 from ragmesh.indexing.paging import key_of, page_of
 from ragmesh.indexing.route_feed import RouteFeed
+from ragmesh.indexing.sizing import TokenSample, price_of
 from ragmesh.indexing.stores import Catalog
 from ragmesh.indexing.tenancy import administered_by, subject_of
 from ragmesh.indexing.validation import refuse_chunking, refuse_language
@@ -79,6 +80,7 @@ class Migrations:
     policy: MigrationPolicy
     """Of whoever says nothing of their own."""
     documents_per_second: float
+    sample: TokenSample
 
     async def want(self, caller: Caller, name: str, change: IndexChange) -> Migration:
         """Keep what the index should be; a migration begins if it is something else."""
@@ -116,9 +118,13 @@ class Migrations:
         """What the change would build, and what that takes; nothing is changed."""
         changing = await self._changing(caller, name)
         spec = await self._spec(changing, change)
+        encoder = await self.collections.encoder_of(spec.encoder)
         row = await self.collections.read(caller, name)
         counts = await self.catalog.count_documents(caller, row)
         reason = await self._refusal(changing, spec)
+        tokens = None
+        if not reason:
+            tokens = await self.sample.tokens(changing.primary, counts.chunks, encoder)
         return IndexEstimate(
             index_version="" if reason else f"v{changing.next_number}-{spec.digest[:8]}",
             encoder=spec.encoder,
@@ -129,6 +135,8 @@ class Migrations:
             vector_bytes=counts.chunks * _bytes_a_chunk(spec.fingerprint),
             seconds=counts.documents / self.documents_per_second,
             reason=reason,
+            tokens=tokens,
+            dollars=price_of(tokens, encoder),
         )
 
     async def get(self, caller: Caller, name: str) -> Migration:

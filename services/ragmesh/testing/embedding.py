@@ -105,6 +105,8 @@ class FakeEncoder:
     remote_batch_tokens: int | None = None
     """Set, the fake stands for an encoder whose work others do."""
     queries_at_once: int = 1
+    price: float | None = None
+    """Dollars for a million tokens, if anybody said."""
     failure: RagmeshError | None = None
     """Raised by every call while it is set."""
     text_batches: list[tuple[str, ...]] = field(default_factory=list)
@@ -118,6 +120,7 @@ class FakeEncoder:
             fingerprint=fake_fingerprint(self.name, max_tokens=self.max_tokens),
             languages=self.languages,
             content_tokens=self.max_tokens - _SPECIAL_TOKENS,
+            dollars_per_million_tokens=self.price,
         )
 
     @property

@@ -135,9 +135,15 @@ async def test_prefixes_the_key_and_a_wished_dimension_are_sent(
         (text,) = await encoder.encode_texts(["tides"], Lane.QUERY)
         await encoder.encode_passages([Passage("ferries", ())])
         assert encoder.description.content_tokens == 256 - 2, "a prefix has two tokens"
+        assert encoder.description.dollars_per_million_tokens is None
     assert text.vector.dimension == 64
     assert sent(provider) == [["query: tides"], ["passage: ferries"]]
     assert {call.body["dimensions"] for call in provider.calls} == {64}
+
+
+async def test_an_endpoint_tells_its_price(opener: Open) -> None:
+    async with opener(dollars_per_million_tokens=0.13) as encoder:
+        assert encoder.description.dollars_per_million_tokens == 0.13
 
 
 async def test_a_request_holds_no_more_texts_than_the_endpoint_takes(

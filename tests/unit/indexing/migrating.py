@@ -16,6 +16,7 @@ from ragmesh.core.migrations import (
     ON_SCHEDULE,
     CanaryStep,
     IndexChange,
+    IndexEstimate,
     Migration,
     MigrationCommand,
     MigrationPhase,
@@ -146,6 +147,11 @@ class Changing:
     async def want(self, encoder: str, policy: MigrationPolicy | None = QUICK) -> Migration:
         change = IndexChange(encoder=encoder, policy=policy)
         return await self.indexing.service.want_index(ADMIN, "docs", change)
+
+    async def estimate(self, encoder: str) -> IndexEstimate:
+        return await self.indexing.service.estimate_index(
+            ADMIN, "docs", IndexChange(encoder=encoder)
+        )
 
     async def command(self, command: MigrationCommand, reason: str = "because") -> Migration:
         return await self.indexing.service.command_migration(ADMIN, "docs", command, reason=reason)

@@ -21,6 +21,7 @@ from ragmesh.core.errors import (
     RagmeshError,
     UnavailableError,
 )
+from ragmesh.core.index import Chunk
 from ragmesh.core.migrations import (
     FOR_MIGRATION,
     Approval,
@@ -44,6 +45,7 @@ from ragmesh.indexing.migration_state import Change
 from ragmesh.indexing.settings import IndexingSettings
 from ragmesh.indexing.stages import INDEXER
 from ragmesh.testing.embedding import FakeEmbedder, FakeEncoder
+from ragmesh.testing.memory_index import MemoryIndex
 from ragmesh.testing.migrations import golden_lines
 from tests.unit.indexing.migrating import (
     BAD,
@@ -543,6 +545,51 @@ async def test_a_dry_run_says_what_would_be_built_and_builds_nothing(tmp_path: P
     assert (new.documents, new.encoder, new.reason) == (3, NEW, "")
     assert new.index_version.startswith("v2-")
     assert (same.index_version, same.reason) == ("", "NOTHING_TO_BUILD")
+    assert (same.tokens, same.dollars) == (None, None)
+
+
+async def test_a_dry_run_says_about_how_many_tokens_are_embedded_and_what_they_cost(
+    tmp_path: Path,
+) -> None:
+    async with changing(tmp_path, golden=False) as made:
+        route = await made.indexing.service.resolve_route(ADMIN, "docs")
+        held = await made.retrieval.list_document_digests(
+            INDEXER, route.index_version_uid, PageRequest()
+        )
+        tokens = 0
+        for one in held.items:
+            chunks = await made.retrieval.read_chunks(
+                INDEXER, route.index_version_uid, one.document_uid, revision=one.revision
+            )
+            tokens += sum(chunk.draft.token_count for chunk in chunks)
+        free = await made.estimate(NEW)
+        made.embedders.embedders[NEW].encoder.price = 2.0
+        paid = await made.estimate(NEW)
+    assert tokens > 0
+    assert free.tokens == pytest.approx(tokens, rel=0.1)
+    assert (free.dollars, paid.tokens) == (None, free.tokens)
+    assert paid.dollars == pytest.approx(free.tokens * 2.0 / 1_000_000)
+
+
+class IndexThatGoesAway(MemoryIndex):
+    """Reads no chunks once it is away."""
+
+    is_away = False
+
+    async def read_chunks(self, *args: Any, **kwargs: Any) -> tuple[Chunk, ...]:
+        if self.is_away:
+            raise UnavailableError("the index is away")
+        return await super().read_chunks(*args, **kwargs)
+
+
+async def test_a_dry_run_tells_what_else_is_known_while_chunks_cannot_be_read(
+    tmp_path: Path,
+) -> None:
+    index = IndexThatGoesAway()
+    async with small(tmp_path, index=index) as made:
+        index.is_away = True
+        found = await made.estimate(NEW)
+    assert (found.documents, found.tokens, found.dollars) == (3, None, None)
 
 
 async def test_what_is_uploaded_during_a_canary_reaches_both_versions(tmp_path: Path) -> None:

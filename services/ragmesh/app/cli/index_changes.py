@@ -171,9 +171,11 @@ def tell_index(client: Client, name: str, change: IndexChange, *, dry_run: bool)
 def _sentence(estimate: IndexEstimate) -> str:
     if not estimate.index_version:
         return f"would build nothing: {estimate.reason}"
+    costs = "" if estimate.dollars is None else f" (about ${estimate.dollars:.2f})"
+    tokens = "" if estimate.tokens is None else f", {estimate.tokens} tokens to be embedded{costs}"
     return (
         f"would build {estimate.index_version} with {estimate.encoder}: "
-        f"{estimate.documents} documents, about {estimate.chunks} chunks and "
+        f"{estimate.documents} documents, about {estimate.chunks} chunks{tokens} and "
         f"{estimate.vector_bytes / _MEBIBYTE:.1f} MiB of vectors, "
         f"in {estimate.seconds:.0f} s or more"
     )

@@ -105,6 +105,7 @@ def encoder_to_message(encoder: EncoderDescription) -> pb.EncoderDescription:
         fingerprint=fingerprint_to_message(encoder.fingerprint),
         languages=encoder.languages,
         content_tokens=encoder.content_tokens,
+        dollars_per_million_tokens=encoder.dollars_per_million_tokens,
     )
 
 
@@ -118,6 +119,9 @@ def encoder_from_message(
         fingerprint=fingerprint_from_message(message.fingerprint, field=f"{field}.fingerprint"),
         languages=tuple(message.languages),
         content_tokens=message.content_tokens,
+        dollars_per_million_tokens=message.dollars_per_million_tokens
+        if message.HasField("dollars_per_million_tokens")
+        else None,
     )
 
 

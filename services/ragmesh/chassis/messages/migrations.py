@@ -227,6 +227,8 @@ def estimate_to_message(estimate: IndexEstimate) -> types_pb.IndexEstimate:
         vector_bytes=estimate.vector_bytes,
         seconds=estimate.seconds,
         reason=estimate.reason,
+        tokens=estimate.tokens,
+        dollars=estimate.dollars,
     )
 
 
@@ -242,6 +244,8 @@ def estimate_from_message(message: types_pb.IndexEstimate) -> IndexEstimate:
         vector_bytes=message.vector_bytes,
         seconds=message.seconds,
         reason=message.reason,
+        tokens=message.tokens if message.HasField("tokens") else None,
+        dollars=message.dollars if message.HasField("dollars") else None,
     )
 
 

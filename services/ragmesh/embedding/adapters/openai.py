@@ -185,4 +185,5 @@ def _describe(
         ),
         languages=settings.languages,
         content_tokens=remote.max_tokens - around,
+        dollars_per_million_tokens=remote.dollars_per_million_tokens,
     )

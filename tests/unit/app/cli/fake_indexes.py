@@ -62,7 +62,8 @@ class FakeIndexes:
         encoder = change.encoder or "fake"
         if encoder not in {"fake", "fast"}:
             raise EncoderNotFoundError(f"no encoder is named {encoder}")
-        return IndexEstimate("v2-11111111", encoder, Chunking(), "en", 3, 9, 3 * 2**20, 0.5)
+        estimate = IndexEstimate("v2-11111111", encoder, Chunking(), "en", 3, 9, 3 * 2**20, 0.5)
+        return replace(estimate, tokens=1_000, dollars=0.125 if encoder == "fast" else None)
 
     async def release_collection(self, collection: str, *, reason: str = "") -> None:
         self._known(collection)

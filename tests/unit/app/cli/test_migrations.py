@@ -74,6 +74,9 @@ def test_a_dry_run_tells_what_it_would_build_and_wants_nothing(
 ) -> None:
     said = program("collections", "update", notes, "--encoder", "fast", "--dry-run")
     assert said.out.startswith("would build v2-11111111 with fast: 3 documents, about 9 chunks")
+    assert "about 9 chunks, 1000 tokens to be embedded (about $0.12) and 3.0 MiB" in said.out
+    said = program("collections", "update", notes, "--encoder", "fake", "--dry-run")
+    assert "1000 tokens to be embedded and 3.0 MiB" in said.out
     assert program.mesh.wishes == []
 
 

@@ -88,6 +88,7 @@ encoders = st.builds(
     fingerprint=fingerprints,
     languages=names,
     content_tokens=counts,
+    dollars_per_million_tokens=st.none() | st.floats(0, 1_000_000),
 )
 passages = st.builds(Passage, texts, st.lists(spans, max_size=3).map(tuple))
 

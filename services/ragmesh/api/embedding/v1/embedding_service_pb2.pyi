@@ -327,10 +327,13 @@ class EncoderDescription(_message.Message):
     FINGERPRINT_FIELD_NUMBER: _builtins.int
     LANGUAGES_FIELD_NUMBER: _builtins.int
     CONTENT_TOKENS_FIELD_NUMBER: _builtins.int
+    DOLLARS_PER_MILLION_TOKENS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name."""
     content_tokens: _builtins.int
     """Most tokens of one chunk, special tokens not counted."""
+    dollars_per_million_tokens: _builtins.float
+    """What embedding a million tokens costs in US dollars; not set when nobody said."""
     @_builtins.property
     def fingerprint(self) -> _vector_pb2.Fingerprint:
         """What makes its vectors comparable."""
@@ -346,12 +349,15 @@ class EncoderDescription(_message.Message):
         fingerprint: _vector_pb2.Fingerprint | None = ...,
         languages: _abc.Iterable[_builtins.str] | None = ...,
         content_tokens: _builtins.int = ...,
+        dollars_per_million_tokens: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["fingerprint", b"fingerprint"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_dollars_per_million_tokens", b"_dollars_per_million_tokens", "dollars_per_million_tokens", b"dollars_per_million_tokens", "fingerprint", b"fingerprint"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_tokens", b"content_tokens", "fingerprint", b"fingerprint", "languages", b"languages", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dollars_per_million_tokens", b"_dollars_per_million_tokens", "content_tokens", b"content_tokens", "dollars_per_million_tokens", b"dollars_per_million_tokens", "fingerprint", b"fingerprint", "languages", b"languages", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__dollars_per_million_tokens: _TypeAlias = _typing.Literal["dollars_per_million_tokens"]  # noqa: Y015
+    _WhichOneofArgType__dollars_per_million_tokens: _TypeAlias = _typing.Literal["_dollars_per_million_tokens", b"_dollars_per_million_tokens"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__dollars_per_million_tokens) -> _WhichOneofReturnType__dollars_per_million_tokens | None: ...
 
 Global___EncoderDescription: _TypeAlias = EncoderDescription  # noqa: Y015
 

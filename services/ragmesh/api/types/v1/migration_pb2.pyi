@@ -408,6 +408,8 @@ class IndexEstimate(_message.Message):
     VECTOR_BYTES_FIELD_NUMBER: _builtins.int
     SECONDS_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    TOKENS_FIELD_NUMBER: _builtins.int
+    DOLLARS_FIELD_NUMBER: _builtins.int
     index_version: _builtins.str
     """Display name of the version that would be made; empty when nothing would be."""
     encoder: _builtins.str
@@ -424,6 +426,12 @@ class IndexEstimate(_message.Message):
     """Seconds that it takes at the least."""
     reason: _builtins.str
     """Why nothing would be built, in UPPER_SNAKE; empty when something would be."""
+    tokens: _builtins.int
+    """Tokens that would be embedded, about: by a sample of the chunks of the serving version, as its
+    encoder counts them. Not set when nothing would be built, or the chunks cannot be read now.
+    """
+    dollars: _builtins.float
+    """What embedding them costs in US dollars, about; not set when no price of the encoder is known."""
     @_builtins.property
     def chunking(self) -> _document_pb2.Chunking:
         """How documents would be split."""
@@ -440,12 +448,21 @@ class IndexEstimate(_message.Message):
         vector_bytes: _builtins.int = ...,
         seconds: _builtins.float = ...,
         reason: _builtins.str = ...,
+        tokens: _builtins.int | None = ...,
+        dollars: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["chunking", b"chunking"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_dollars", b"_dollars", "_tokens", b"_tokens", "chunking", b"chunking", "dollars", b"dollars", "tokens", b"tokens"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunking", b"chunking", "chunks", b"chunks", "documents", b"documents", "encoder", b"encoder", "index_version", b"index_version", "language", b"language", "reason", b"reason", "seconds", b"seconds", "vector_bytes", b"vector_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dollars", b"_dollars", "_tokens", b"_tokens", "chunking", b"chunking", "chunks", b"chunks", "documents", b"documents", "dollars", b"dollars", "encoder", b"encoder", "index_version", b"index_version", "language", b"language", "reason", b"reason", "seconds", b"seconds", "tokens", b"tokens", "vector_bytes", b"vector_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__dollars: _TypeAlias = _typing.Literal["dollars"]  # noqa: Y015
+    _WhichOneofArgType__dollars: _TypeAlias = _typing.Literal["_dollars", b"_dollars"]  # noqa: Y015
+    _WhichOneofReturnType__tokens: _TypeAlias = _typing.Literal["tokens"]  # noqa: Y015
+    _WhichOneofArgType__tokens: _TypeAlias = _typing.Literal["_tokens", b"_tokens"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__dollars) -> _WhichOneofReturnType__dollars | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__tokens) -> _WhichOneofReturnType__tokens | None: ...
 
 Global___IndexEstimate: _TypeAlias = IndexEstimate  # noqa: Y015
 

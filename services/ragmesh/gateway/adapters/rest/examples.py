@@ -118,6 +118,7 @@ INDEX_ESTIMATE: Example = {
     "vector_bytes": 4608,
     "seconds": 0.02,
     "reason": "",
+    "tokens": 212,
 }
 GOLDEN: Example = {
     "content": "",

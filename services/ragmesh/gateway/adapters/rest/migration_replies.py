@@ -192,6 +192,14 @@ class EstimateReply(BaseModel):
     vector_bytes: int = Field(json_schema_extra=COUNT)
     seconds: float = Field(description="That it takes at the least.", json_schema_extra=COUNT)
     reason: str = Field(description="Why nothing would be built; empty when something would be.")
+    tokens: int | None = Field(
+        None,
+        description="That would be embedded, about: by a sample of the chunks that there are. "
+        "Unset when nothing would be built, or they cannot be read now.",
+    )
+    dollars: float | None = Field(
+        None, description="What embedding them costs, about; unset when no price is known."
+    )
 
     @classmethod
     def of(cls, found: IndexEstimate) -> EstimateReply:
@@ -204,6 +212,8 @@ class EstimateReply(BaseModel):
             vector_bytes=found.vector_bytes,
             seconds=found.seconds,
             reason=found.reason,
+            tokens=found.tokens,
+            dollars=found.dollars,
         )
 
 
