@@ -29,6 +29,7 @@ from ragmesh.indexing.routing import CollectionTable
 from ragmesh.indexing.stages import INDEXER
 from ragmesh.indexing.stores import Catalog
 from ragmesh.indexing.verifying import Verifier
+from ragmesh.indexing.waits import Waits
 
 _log = logging.getLogger(__name__)
 _MOST_STEPS = 50
@@ -78,6 +79,7 @@ class Migrator:
     _announcer: RouteAnnouncer
     _clock: Clock
     _limits: MigrationLimits
+    waits: Waits = field(default_factory=Waits, init=False)
     _fed: dict[str, _Fed] = field(default_factory=dict, init=False)
     _woken: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _measuring: dict[str, _UnderWay] = field(default_factory=dict, init=False)
@@ -93,14 +95,17 @@ class Migrator:
 
     async def run(self) -> None:
         """Look after every pause, until cancelled."""
-        async with asyncio.TaskGroup() as measuring:
-            while True:
-                self._woken.clear()
-                began = self._clock.monotonic()
-                await self._look(measuring)
-                spent = self._clock.monotonic() - began
-                pause = max(self._limits.pause_seconds, 2 * spent)
-                await first_of(self._wait(), self._clock.sleep(pause))
+        try:
+            async with asyncio.TaskGroup() as measuring:
+                while True:
+                    self._woken.clear()
+                    began = self._clock.monotonic()
+                    await self._look(measuring)
+                    spent = self._clock.monotonic() - began
+                    pause = max(self._limits.pause_seconds, 2 * spent)
+                    await first_of(self._wait(), self._clock.sleep(pause))
+        finally:
+            self.waits.clear()  # another process looks from now on
 
     async def look(self) -> None:
         """Carry out what can be done now of every migration, and what comes of that."""
@@ -121,6 +126,7 @@ class Migrator:
             after_uid = uids[-1]
         # A collection that was deleted is not listed any more, but may be asked questions still.
         await self._advance_each(tuple(self._measuring), measuring)
+        self.waits.show()
 
     async def _advance_each(self, uids: Iterable[str], measuring: asyncio.TaskGroup) -> None:
         for uid in uids:
@@ -173,6 +179,7 @@ class Migrator:
         if changing is None:
             self._leave_off(collection_uid, ())
             return False
+        self.waits.note(changing.state)
         observed = await self.observe(changing)
         steps = plan(observed)
         if not steps and observed.state.phase.rests and len(observed.versions) == 1:

@@ -22,6 +22,7 @@ from ragmesh.indexing.relay import Relay
 from ragmesh.indexing.service import IndexingService
 from ragmesh.indexing.stages import StageLimits, Stages
 from ragmesh.indexing.undertaker import Undertaker
+from ragmesh.indexing.waits import WaitsGauge
 from ragmesh.indexing.worker import Indexer, Invalidator
 
 
@@ -127,6 +128,8 @@ async def open_indexing(wiring: Wiring) -> AsyncIterator[IndexingService]:
     meter = wiring.telemetry.meter
     if meter is not None:
         loops["indexing.backlog"] = BacklogGauge(catalog.ledger, meter, wiring.clock).run()
+        waits = WaitsGauge(catalog.migrator.waits, meter, wiring.clock)
+        loops["indexing.migrations"] = waits.run()
     async with AsyncExitStack() as stack:
         for name, loop in loops.items():
             await stack.enter_async_context(wiring.life.tasks.running(name, loop))

@@ -202,6 +202,20 @@ BACKLOG = Metric(
     ("ragmesh.lane",),
     "Documents that wait for a worker or are being worked on, by lane.",
 )
+MIGRATIONS = Metric(
+    "ragmesh.indexing.migrations",
+    ONE,
+    Instrument.UP_DOWN,
+    ("ragmesh.migration.wait",),
+    "Changes of an index that are under way, by what has to happen for them to go on.",
+)
+MIGRATION_HELD = Metric(
+    "ragmesh.indexing.migration_held",
+    SECONDS,
+    Instrument.GAUGE,
+    (),
+    "How long that change of an index is held which has been for the longest; 0 without any.",
+)
 USAGE_WAITING = Metric(
     "ragmesh.gateway.usage_waiting",
     ONE,
@@ -308,6 +322,8 @@ METRICS = (
     EVENTS_HANDLED,
     EVENT_LAG,
     BACKLOG,
+    MIGRATIONS,
+    MIGRATION_HELD,
     USAGE_WAITING,
     USAGE_DROPPED,
     CALLS_REFUSED,
