@@ -139,7 +139,7 @@ soak-faults: setup ## Have a mesh on real servers lose processes, servers and wi
 	TMPDIR="$$scratch" $(BIN)/python -m tests.soak.soak_faults --seeds $(or $(SEEDS),200) $(if $(MINUTES),--minutes $(MINUTES))
 
 .PHONY: soak-cluster
-soak-cluster: setup ## Renew, scale and roll out the mesh on a real cluster under load, onto docs/reference/cluster.md (PARTS="restarts keda good bad", RESTARTS=30, SERVICES=… of them, MINUTES=… at most; goes on where it stopped; as root, two hours)
+soak-cluster: setup ## Renew, scale and roll out the mesh on a real cluster under load, and freeze an operator, onto docs/reference/cluster.md (PARTS="restarts frozen keda good bad", RESTARTS=30, SERVICES=… of them, MINUTES=… at most; goes on where it stopped; as root, two hours)
 	$(BIN)/python -m tools.programs cluster servers $(if $(SOAKS_KEDA),soak)
 	scratch=$$(mktemp -d -p "$$(tools/scratch.sh)"); trap 'rm -rf "$$scratch"' EXIT; \
 	TMPDIR="$$scratch" $(CLUSTERED) $(if $(SOAKS_KEDA),--keda) run $(BIN)/python -m tests.soak.soak_cluster \

@@ -6,14 +6,22 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from tests.cluster.conftest import own_namespace
+from tests.cluster.conftest import SMALL, own_namespace
 from tests.cluster.releases import Door, Namespace, Release
-from tools.cluster.kubectl import KubectlError
+from tests.servers.operator.processes import scattering_endpoint
+from tools.cluster.kubectl import Kubectl, KubectlError
+from tools.generate_protos import ROOT
 from tools.processes import await_condition
 
 INDEXING = 50065
+SAMPLES = ROOT / "k8s" / "samples"
+HANDBOOK = tuple(sorted((ROOT / "examples" / "handbook").iterdir()))
+MODEL, WORSE = "all-MiniLM-L6-v2", "scattered"
+ACME = "acme"
+"""The tenant of the samples."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +33,16 @@ class Operated:
     team: Namespace
     tenant: str
 
-    def apply(self, *bodies: dict[str, Any]) -> None:
+    def apply(self, *bodies: Mapping[str, Any]) -> None:
         """Have resources of the team."""
-        listed = {"apiVersion": "v1", "kind": "List", "items": list(bodies)}
-        self.team.kubectl.run(
-            *("apply", "-n", self.team.name, "--filename=-"), told=json.dumps(listed)
-        )
+        self.give("apply", *bodies)
+
+    def give(self, *words: str | Mapping[str, Any]) -> str:
+        """Call kubectl with words, and with resources of the team."""
+        items = [one for one in words if not isinstance(one, str)]
+        told = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+        asked = [one for one in words if isinstance(one, str)]
+        return self.team.kubectl.run(*asked, "-n", self.team.name, "--filename=-", told=told)
 
     def collection(self, name: str, **spec: Any) -> dict[str, Any]:
         """A RAGCollection of the tenant."""
@@ -78,6 +90,13 @@ class Operated:
             assert await_condition(lambda: bool(told()), 10)
             yield lambda: list(_each_of(told()))
 
+    def told(self, kind: str, name: str, namespace: Namespace | None = None) -> list[str]:
+        """Reasons of the operator's events of an object."""
+        asked = f"involvedObject.kind={kind},involvedObject.name={name},source=ragmesh-operator"
+        place = (namespace or self.team).name
+        words = ("events", "-n", place, f"--field-selector={asked}")
+        return [one["reason"] for one in self.team.kubectl.read(*words)["items"]]
+
     @property
     def pod(self) -> dict[str, Any]:
         """That of the operator."""
@@ -87,6 +106,43 @@ class Operated:
     def door(self) -> Door:
         """As somebody who may do everything in the tenant."""
         return Door.of_admin(self.mesh).of_tenant(self.tenant)
+
+
+@contextmanager
+def operated_mesh(kubectl: Kubectl, image: str, identity: Path, host: str) -> Iterator[Operated]:
+    """A mesh of one pod, and the operator; the samples are applied."""
+    with (
+        scattering_endpoint(host) as url,
+        own_namespace(kubectl) as rag,
+        own_namespace(kubectl) as here,
+    ):
+        rag.make_secret("identity", files=identity)
+        mesh = Release(rag, "mesh", image, identity)
+        mesh.install(_mesh_values(url, operator=here))
+        with operator_of(mesh, here, ACME, embedded_values(mesh)) as made:
+            for sample in ("tenant", "golden", "collection"):
+                made.kubectl("apply", f"--filename={SAMPLES / sample}.yaml")
+            yield made
+
+
+def embedded_values(mesh: Release) -> dict[str, object]:
+    """Those of an operator of a mesh of one pod."""
+    return operator_values(f"{mesh.fullname}-embedded-internal.{mesh.namespace.name}")
+
+
+def _mesh_values(url: str, *, operator: Namespace) -> dict[str, object]:
+    """A mesh of one pod that this namespace may operate, with an encoder that is no good."""
+    worse = {"url": url, "model": WORSE, "dimension": 384, "max_tokens": 256}
+    encoders = [
+        {"name": MODEL, "kind": "exact"},
+        {"name": WORSE, "kind": "openai", "endpoint": worse},
+    ]
+    return {
+        "identity": {"existingSecret": "identity"},
+        "operator": letting_in(operator),
+        "settings": {"embedding": {"encoders": encoders}},
+        "embedded": SMALL,
+    }
 
 
 @contextmanager

@@ -2,65 +2,62 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.cluster.conftest import SMALL, own_namespace
-from tests.cluster.operated import Operated, letting_in, operator_of, operator_values
-from tests.cluster.releases import Namespace, Release
-from tests.servers.operator.processes import scattering_endpoint
-from tools.cluster.kubectl import Kubectl
-from tools.generate_protos import ROOT
+from tests.cluster.conftest import own_namespace
+from tests.cluster.freezing import DEPLOYMENT, process_of, wake_beside_its_successor
+from tests.cluster.operated import (
+    HANDBOOK,
+    MODEL,
+    WORSE,
+    Operated,
+    embedded_values,
+    operated_mesh,
+)
+from tests.cluster.releases import Door, Namespace
+from tests.unit.operators.examples import CHANGES, examples, refused, taken
+from tests.unit.operators.judging import misjudged, refusals
+from tools.cluster.kubectl import Kubectl, KubectlError
 from tools.processes import await_condition
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
-SAMPLES = ROOT / "k8s" / "samples"
-HANDBOOK = tuple(sorted((ROOT / "examples" / "handbook").iterdir()))
-MODEL, WORSE = "all-MiniLM-L6-v2", "scattered"
-ACME = "acme"
-"""The tenant of the samples."""
 AT_ONCE = {"canary": {"steps": []}, "soak": "2s"}
+DRY = ("--dry-run=server", "--validate=false")
+"""Judged by the API server alone: kubectl would refuse some of it before."""
+DRIFT_SECONDS = END_SECONDS = 60
 
 
 @pytest.fixture(scope="module")
 def operated(kubectl: Kubectl, image: str, identity: Path, host: str) -> Iterator[Operated]:
-    """A mesh of one pod, and the operator; the samples are applied."""
-    with (
-        scattering_endpoint(host) as url,
-        own_namespace(kubectl) as rag,
-        own_namespace(kubectl) as here,
-    ):
-        rag.make_secret("identity", files=identity)
-        mesh = Release(rag, "mesh", image, identity)
-        mesh.install(mesh_values(url, operator=here))
-        values = operator_values(f"{mesh.fullname}-embedded-internal.{rag.name}")
-        with operator_of(mesh, here, ACME, values) as made:
-            for sample in ("tenant", "golden", "collection"):
-                made.kubectl("apply", f"--filename={SAMPLES / sample}.yaml")
-            yield made
+    with operated_mesh(kubectl, image, identity, host) as made:
+        yield made
 
 
-def mesh_values(url: str, *, operator: Namespace) -> dict[str, object]:
-    """A mesh of one pod that this namespace may operate, with an encoder that is no good."""
-    worse = {"url": url, "model": WORSE, "dimension": 384, "max_tokens": 256}
-    encoders = [
-        {"name": MODEL, "kind": "exact"},
-        {"name": WORSE, "kind": "openai", "endpoint": worse},
-    ]
-    return {
-        "identity": {"existingSecret": "identity"},
-        "operator": letting_in(operator),
-        "settings": {"embedding": {"encoders": encoders}},
-        "embedded": SMALL,
-    }
+# OP-8
+def test_every_rule_of_the_resources_takes_and_refuses_its_examples(operated: Operated) -> None:
+    asked = examples()
+    operated.give("create", *DRY, *(one.resource for one in taken(asked)))
+    with pytest.raises(KubectlError) as caught:
+        operated.give("create", *DRY, *(one.resource for one in refused(asked)))
+    assert misjudged(str(caught.value), refused(asked)) == []
+
+
+# OP-8
+def test_what_cannot_be_changed_is_refused_and_all_else_is_taken(operated: Operated) -> None:
+    operated.apply(*(one.there for one in CHANGES))
+    operated.give("apply", *DRY, *(one.taken for one in CHANGES))
+    with pytest.raises(KubectlError) as caught:
+        operated.give("apply", *DRY, *(one.refused for one in CHANGES))
+    told = refusals(str(caught.value))
+    for one in CHANGES:
+        assert one.rule.what in told[one.rule.kind, one.refused["metadata"]["name"]]
 
 
 # OP-5
@@ -107,10 +104,19 @@ def test_a_worse_encoder_is_refused_and_a_better_one_takes_over(operated: Operat
     assert operated.status("handbook")["weights"] == [
         {"version": before["handbook"], "weight": 100}
     ]
+    assert version_that_answers(operated.door(), "handbook") == before["handbook"]
     found = operated.status("guide")
     assert found["activeVersion"] != before["guide"]
     assert found["weights"] == [{"version": found["activeVersion"], "weight": 100}]
+    assert version_that_answers(operated.door(), "guide") == found["activeVersion"]
     assert operated.reason("guide", "QualityOK") in {"Passed", "Kept"}
+
+
+def version_that_answers(door: Door, collection: str) -> str:
+    """The index version in which a question is looked up."""
+    found = door.call("POST", f"/collections/{collection}/search", {"query": "Who is on call?"})
+    assert found["hits"]
+    return str(found["index_version"])
 
 
 # OP-2
@@ -125,90 +131,100 @@ def test_a_killed_operator_is_followed_by_one_that_goes_on_within_half_a_minute(
     assert operated.pod["metadata"]["name"] != before
 
 
-# OP-2
+# OP-2; `make soak-cluster` has it sleep for a minute
 def test_an_operator_that_wakes_beside_its_successor_changes_nothing(operated: Operated) -> None:
-    name, here = "operator-ragmesh-operator", operated.operator.namespace
-    here.kubectl.run(
-        *("wait", f"deployment/{name}", "-n", here.name, "--for=condition=Available"),
-        "--timeout=60s",
-    )
-    frozen = process_of(operated.pod)
-    os.kill(frozen, signal.SIGSTOP)
-    try:
-        generation = operated.patch("handbook", defaultAccess="open")
-        here.kubectl.run("scale", f"deployment/{name}", "--replicas=2", "-n", here.name)
-        applied = f"jsonpath={{.status.appliedGeneration}}={generation}"
-        operated.wait("handbook", applied, seconds=45)
-        time.sleep(6)  # more than a look of the one that is awake
-        with operated.watching("handbook") as versions:
-            os.kill(frozen, signal.SIGCONT)
-            time.sleep(8)  # more than a look of both
-            settled, *changed = versions()
-    finally:
-        os.kill(frozen, signal.SIGCONT)
-    assert changed == [], settled
-    here.kubectl.run("scale", f"deployment/{name}", "--replicas=1", "-n", here.name)
-    assert await_condition(lambda: len(here.pods("operator")) == 1, 60)
+    here = operated.operator.namespace
+    ready = ("--for=condition=Available", "--timeout=60s")
+    here.kubectl.run("wait", DEPLOYMENT, "-n", here.name, *ready)
+    process = process_of(operated.pod)
+    if process is None:
+        pytest.skip("the cluster's node is not this machine")
+    wake = wake_beside_its_successor(operated, process, "handbook", defaultAccess="open")
+    assert wake.changed == [], wake.settled
+
+
+# OP-4
+def test_what_is_changed_behind_a_resource_is_put_right_within_a_minute_and_told(
+    operated: Operated,
+) -> None:
+    operated.apply(operated.collection("drifting", encoder=MODEL, deletionPolicy="Delete"))
+    operated.wait("drifting", "condition=Ready")
+    door = operated.door()
+    change_behind(door, "drifting", "PATCH", {"default_access": "restricted"})
+    assert await_condition(lambda: access_of(door, "drifting") == "open", DRIFT_SECONDS)
+    change_behind(door, "drifting", "DELETE")
+    assert await_condition(lambda: access_of(door, "drifting") == "open", DRIFT_SECONDS)
+    assert set(operated.told("RAGCollection", "drifting")) == {"DriftCorrected"}
+    operated.wait("drifting", "condition=Ready")
+
+
+def change_behind(door: Door, name: str, method: str, body: object = None) -> None:
+    """Take a collection from its resource, and change it before the operator has it back."""
+    for _ in range(3):
+        door.call("POST", f"/collections/{name}:release", {"reason": "a test"})
+        with suppress(AssertionError):  # the operator was faster
+            door.call(method, f"/collections/{name}", body)
+            return
+    raise AssertionError(f"{name} is kept all the time")
+
+
+def access_of(door: Door, name: str) -> str:
+    """Who sees documents of a collection by default; empty = there is no such collection."""
+    found = {one["name"]: one for one in door.call("GET", "/collections")["collections"]}
+    return str(found[name]["default_access"]) if name in found else ""
 
 
 # OP-7
 def test_a_deleted_resource_takes_its_documents_along_and_holds_no_namespace_up(
     operated: Operated, kubectl: Kubectl
 ) -> None:
-    operated.apply(operated.collection("passing", encoder=MODEL, deletionPolicy="Delete"))
-    operated.wait("passing", "condition=Ready")
+    make_held(operated, "passing")
     operated.kubectl("delete", "ragc", "passing", "--timeout=30s")
-    names = [one["name"] for one in operated.door().call("GET", "/collections")["collections"]]
-    assert "passing" not in names
+    assert access_of(operated.door(), "passing") == ""
     with own_namespace(kubectl) as other:
-        team = replace(operated, team=other)
-        team.apply(team.collection("passing", encoder=MODEL, deletionPolicy="Delete"))
-        team.wait("passing", "condition=Ready")
-        begun = time.monotonic()
-        other.kubectl.run("delete", "namespace", other.name, "--timeout=60s")
-        print(f"the namespace was gone after {time.monotonic() - begun:.1f} s")
+        make_held(replace(operated, team=other), "passing")
+        assert seconds_to_end(other) <= END_SECONDS
+        assert access_of(operated.door(), "passing") == ""
 
 
 # OP-7
-def test_uninstalling_the_operator_leaves_nothing_and_no_namespace_hangs(
-    operated: Operated,
+def test_uninstalling_the_operator_leaves_nothing_and_no_resource_or_namespace_hangs(
+    operated: Operated, kubectl: Kubectl
 ) -> None:
-    operated.apply(operated.collection("last", encoder=MODEL, deletionPolicy="Delete"))
-    operated.wait("last", "condition=Ready")
-    here, kubectl = operated.operator.namespace, operated.team.kubectl
-    operated.operator.uninstall()
-    left = here.objects() - {"secret/identity"}
-    assert await_condition(lambda: here.objects() <= {"secret/identity"}, 30), left
+    here = operated.operator.namespace
+    kept = {**embedded_values(operated.mesh), "crds": {"keep": True}}  # as it is by default
+    operated.operator.upgrade(kept)
     own = f"--selector=app.kubernetes.io/instance={operated.operator.name}"
-    kinds = "clusterroles,clusterrolebindings,crds"
-    assert kubectl.run("get", kinds, own, "--output=name") == ""
-    names = [one["name"] for one in operated.door().call("GET", "/collections")["collections"]]
-    assert "last" in names
-
-
-def process_of(pod: dict[str, Any]) -> int:
-    """The process of a pod with one container, which runs on this machine."""
-    uid = pod["metadata"]["uid"]
-    found = [
-        int(folder.name)
-        for folder in Path("/proc").iterdir()
-        if folder.name.isdigit() and _is_of(folder, uid) and b"ragmesh-operator" in _words(folder)
-    ]
-    if not found:
-        pytest.skip("the cluster's node is not this machine")
-    return found[0]
-
-
-def _is_of(folder: Path, uid: str) -> bool:
     try:
-        told = (folder / "cgroup").read_text()
-    except OSError:
-        return False
-    return uid in told or uid.replace("-", "_") in told
+        with own_namespace(kubectl) as other:
+            make_held(replace(operated, team=other), "first")
+            make_held(operated, "last")
+            begun = time.monotonic()
+            operated.operator.uninstall()
+            left = here.objects() - {"secret/identity"}
+            assert await_condition(lambda: here.objects() <= {"secret/identity"}, 30), left
+            operated.kubectl("delete", "ragc", "last", "--timeout=10s")
+            seconds_to_end(other, here)
+            assert time.monotonic() - begun <= END_SECONDS
+        assert kubectl.run("get", "clusterroles,clusterrolebindings", own, "--output=name") == ""
+    finally:
+        kubectl.run("delete", "crds", own, "--ignore-not-found", "--timeout=60s")
+    assert access_of(operated.door(), "last") == "open"
 
 
-def _words(folder: Path) -> bytes:
-    try:
-        return (folder / "cmdline").read_bytes()
-    except OSError:
-        return b""
+def make_held(operated: Operated, name: str) -> None:
+    """A resource that the operator's finalizer holds."""
+    operated.apply(operated.collection(name, encoder=MODEL, deletionPolicy="Delete"))
+    operated.wait(name, "condition=Ready")
+    assert operated.read(name)["metadata"]["finalizers"] == ["ragmesh.dev/collection"]
+
+
+def seconds_to_end(*namespaces: Namespace) -> float:
+    """Delete namespaces as people do; how long it took."""
+    begun = time.monotonic()
+    names = [one.name for one in namespaces]
+    kubectl = namespaces[0].kubectl
+    kubectl.run("delete", "namespace", *names, f"--timeout={END_SECONDS}s")
+    seconds = time.monotonic() - begun
+    print(f"{len(names)} namespaces were gone after {seconds:.1f} s")
+    return seconds

@@ -8,8 +8,8 @@ from typing import Any
 
 from tests.cluster.releases import SERVICES
 
-RESTARTS, KEDA, GOOD, BAD = "restarts", "keda", "good", "bad"
-PARTS = (RESTARTS, KEDA, GOOD, BAD)
+RESTARTS, FROZEN, KEDA, GOOD, BAD = "restarts", "frozen", "keda", "good", "bad"
+PARTS = (RESTARTS, FROZEN, KEDA, GOOD, BAD)
 """In the order in which they are done."""
 CANARY, BLUE_GREEN = "canary", "blueGreen"
 STRATEGIES = (CANARY, BLUE_GREEN)
@@ -32,6 +32,8 @@ class Task:
         """What it is called on the page."""
         if self.part == RESTARTS:
             return f"all pods renewed, {self.number}"
+        if self.part == FROZEN:
+            return "an operator frozen beside its successor"
         if self.part == KEDA:
             return "a burst, indexers scaled by KEDA"
         rolled = f"{self.strategy} of {self.service}"
@@ -70,8 +72,7 @@ def tasks(
     """Those of the chosen parts, in order; what changes a mesh most comes last."""
     if RESTARTS in parts:
         yield from (Task(RESTARTS, number) for number in range(1, restarts + 1))
-    if KEDA in parts:
-        yield Task(KEDA)
+    yield from (Task(part) for part in (FROZEN, KEDA) if part in parts)
     for strategy in STRATEGIES:
         for part in (GOOD, BAD):
             if part in parts:
@@ -96,6 +97,7 @@ def extent(results: Collection[Result]) -> str:
     shares = []
     for part, what in (
         (RESTARTS, "renewals of all pods"),
+        (FROZEN, "frozen operators"),
         (KEDA, "bursts scaled by KEDA"),
         (GOOD, "rollouts of a good version"),
         (BAD, "rollouts of an image that is not there"),

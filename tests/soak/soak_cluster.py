@@ -30,11 +30,13 @@ from tests.cluster.conftest import (
 from tests.cluster.load import RATE
 from tests.cluster.releases import SERVICES, Door, HelmError, Release, make_identity
 from tests.folders import folder_in_memory
+from tests.soak.cluster_freezing import freeze_operator
 from tests.soak.cluster_load import COLLECTION, Outcome, under_load
 from tests.soak.cluster_rollouts import Rolling
 from tests.soak.cluster_scaling import scale_by_keda
 from tests.soak.cluster_tasks import (
     ALL_RESTARTS,
+    FROZEN,
     KEDA,
     PARTS,
     RESTARTS,
@@ -56,6 +58,7 @@ A call has failed if it was not answered within 15 seconds, was refused, or foun
 each step every document that was uploaded must be there once, and be found."""
 PROMISES = {
     RESTARTS: "0 failed calls",
+    FROZEN: "0 writes",
     KEDA: "all partitions, ≤ 2 turns, nothing lost, doubled or stale",
     "good": "0 failed calls",
     "bad": "given up, 0 failed calls",
@@ -95,6 +98,8 @@ class Soaked:
     def _perform(self, task: Task) -> Outcome:
         if task.part == RESTARTS:
             return under_load(self.door, self.release.restart_all)
+        if task.part == FROZEN:
+            return freeze_operator(self.release, named_host())
         if task.part == KEDA:
             return scale_by_keda(self.release, self.backing, named_host())
         return self.rolling.perform(task)

@@ -28,7 +28,7 @@ def test_every_service_is_rolled_out_by_every_strategy_that_the_chart_lets_it_ha
 
 def test_each_task_has_a_name_of_its_own_and_a_strategy_is_taken_once() -> None:
     everything = list(tasks(PARTS))
-    assert len({one.name for one in everything}) == len(everything) == 30 + 1 + 2 * 13
+    assert len({one.name for one in everything}) == len(everything) == 30 + 1 + 1 + 2 * 13
     taken = [one.strategy for one in everything if one.strategy]
     assert taken == sorted(taken, key=[CANARY, BLUE_GREEN].index)
 
@@ -43,8 +43,8 @@ def test_a_short_run_does_what_it_was_asked_for_and_the_page_says_how_much_that_
     ]
     done = [Result(one.name, one.part, "0 of 900 calls failed", "0", 60.0) for one in chosen]
     assert extent(done) == (
-        "2 of 30 renewals of all pods, no bursts scaled by KEDA, 2 of 13 rollouts of a good "
-        "version, no rollouts of an image that is not there; 4 minutes"
+        "2 of 30 renewals of all pods, no frozen operators, no bursts scaled by KEDA, "
+        "2 of 13 rollouts of a good version, no rollouts of an image that is not there; 4 minutes"
     )
 
 
