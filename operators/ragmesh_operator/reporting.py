@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ragmesh.core.documents import Collection
-from ragmesh.core.migrations import GateVerdict, Migration, MigrationPhase
+from ragmesh.core.migrations import GateVerdict, MetricVerdict, Migration, MigrationPhase
 from ragmesh.core.quality import QualityVerdict
 from ragmesh_operator.resources import CollectionSpec
 from ragmesh_operator.statuses import (
@@ -43,6 +43,10 @@ _MOVING = {
     MigrationPhase.PROMOTING: "all questions are being moved to the candidate",
     MigrationPhase.ROLLING_BACK: "questions are being moved back",
 }
+_BESIDE = frozenset(_MOVING) - {MigrationPhase.ROLLING_BACK}
+"""Phases in which a candidate is beside the version that serves."""
+_LET_THROUGH = frozenset({GateVerdict.PASS, GateVerdict.INCONCLUSIVE})
+"""What a gate said of a candidate that serves: it passed, or somebody approved it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,15 +168,24 @@ def _measured(migration: Migration) -> tuple[Quality, ...]:
             for one in quality.metrics
         )
     return tuple(
-        Quality(
-            metric=one.metric,
-            active=one.serving,
-            candidate=one.candidate,
-            ci_low=one.difference_low,
-            verdict=one.verdict.value,
-        )
-        for one in migration.verdicts
+        _judged(one, serves=_serves_what_was_judged(migration)) for one in migration.verdicts
     )
+
+
+def _judged(one: MetricVerdict, *, serves: bool) -> Quality:
+    return Quality(
+        metric=one.metric,
+        active=one.candidate if serves else one.serving,
+        candidate=None if serves else one.candidate,
+        before=one.serving if serves else None,
+        ci_low=one.difference_low,
+        verdict=one.verdict.value,
+    )
+
+
+def _serves_what_was_judged(migration: Migration) -> bool:
+    """Whether the candidate of the gate serves by now; one that does not is gone, or refused."""
+    return migration.phase not in _BESIDE and migration.verdict in _LET_THROUGH
 
 
 def _of_documents(found: Collection, now: datetime) -> dict[str, object]:
@@ -320,8 +333,7 @@ def _serving_metrics(migration: Migration) -> dict[str, float]:
     """What is known of the version that serves, by metric."""
     if migration.quality is not None:
         return {one.metric: one.value for one in migration.quality.metrics}
-    serves = migration.phase.rests and migration.verdict is GateVerdict.PASS
-    return {one.metric: one.candidate if serves else one.serving for one in migration.verdicts}
+    return {one.metric: one.active for one in _measured(migration)}
 
 
 def _migration_status(migration: Migration, order: Order | None) -> MigrationStatus:

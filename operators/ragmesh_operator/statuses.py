@@ -83,11 +83,12 @@ class Quality(Lenient):
     candidate: float | None = Field(None, description="Of the candidate, if there is one.")
     before: float | None = Field(
         None,
-        description="On schedule: of the version that serves, in the evaluation compared with.",
+        description="Of the version that served before, once a candidate has taken its place; on "
+        "schedule: of the version that serves, in the evaluation compared with.",
     )
     ci_low: float = Field(
         description="Lower end of the interval of the difference: of the candidate to the active "
-        "version, or of that to what it was before."
+        "version, or of that to what was before."
     )
     verdict: str = Field(
         description="pass, refused or inconclusive; on schedule that of all metrics together: "

@@ -18,7 +18,8 @@ from ragmesh.chassis.events.waiting import first_of
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import RagmeshError
 from ragmesh.indexing.gate import Gate
-from ragmesh.indexing.migration import after, plan
+from ragmesh.indexing.migration import plan
+from ragmesh.indexing.migration_changes import after
 from ragmesh.indexing.migration_state import NO_LEASE, Change, MigrationState, Observed, Standing
 from ragmesh.indexing.migration_steps import CreateIndex, Evaluate, Feed, Step, Verify
 from ragmesh.indexing.migration_stores import Changing, WeighedVersion

@@ -12,15 +12,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from ragmesh.core.migrations import Approval, GateVerdict, Hold, MigrationPhase, OnFailure
+from ragmesh.core.migrations import Approval, GateVerdict, MigrationPhase, OnFailure
+from ragmesh.indexing.migration_changes import after
 from ragmesh.indexing.migration_state import (
     SOUND,
     SPEC_CHANGED,
-    Change,
     FollowerProgress,
     MigrationState,
     Observed,
-    Refusal,
     Role,
     Standing,
 )
@@ -42,13 +41,10 @@ from ragmesh.indexing.migration_steps import (
     Weigh,
 )
 
-GATE = "gate"
-"""Who holds a migration that no person stopped."""
 CANDIDATE_INCOMPLETE = "CANDIDATE_INCOMPLETE"
 QUALITY_GATE_FAILED = "QUALITY_GATE_FAILED"
 INCONCLUSIVE = "INCONCLUSIVE"
 SPEC_REFUSED = "SPEC_REFUSED"
-ROLLED_BACK = "ROLLED_BACK"
 _REFUSED_BEFORE = "this index was refused or rolled back before; say refresh to try it again"
 PATIENCE_SECONDS = 2.0
 """How long a rollback waits for the last documents; then it brings them after the questions."""
@@ -81,7 +77,7 @@ def foreseen(observed: Observed) -> MigrationState:
     if state.wanted.digest == observed.primary.digest:
         return state
     if not observed.is_refused:
-        return _begun(observed).state
+        return after(MakeCandidate(), observed).state
     return state if state.reason else replace(state, reason=SPEC_REFUSED, message=_REFUSED_BEFORE)
 
 
@@ -269,132 +265,3 @@ def _failing(state: MigrationState, refusal: Refuse) -> Step:
     if answers and state.policy.on_failure is OnFailure.HOLD:
         return Stop(refusal.reason, refusal.message)
     return refusal
-
-
-# -- what a step makes of the state ---------------------------------------------
-
-
-def after(step: Step, observed: Observed) -> Change:  # noqa: C901 - one case a step
-    """What the step makes of a migration, to be committed as a whole."""
-    match step:
-        case MakeCandidate():
-            return _begun(observed)
-        case Enter():
-            state = entered(observed, step.phase)
-            return Change(replace(state, reason=step.reason, message=step.message))
-        case Weigh():
-            return _weighed(observed, step.step)
-        case Promote():
-            return _promoted(observed)
-        case RollBack():
-            return rolled_back(observed, at_once=step.at_once)
-        case Refuse():
-            return refused(observed, step.reason, step.message)
-        case Abandon():
-            message = "another index is wanted now"
-            return given_up(observed, MigrationPhase.ABORTED, SPEC_CHANGED, message)
-        case Stop():
-            held = Hold(GATE, step.message or step.reason, observed.now)
-            return Change(replace(observed.state, held=held, reason=step.reason))
-        case Retire():
-            state = replace(observed.state, retained_uid="")
-            return Change(state, roles={step.uid: Role.DISCARDED})
-        case Drop():
-            return Change(observed.state, dropped=step.uid)
-        case _:
-            raise TypeError(f"{type(step).__name__} changes no state by itself")
-
-
-def entered(observed: Observed, phase: MigrationPhase) -> MigrationState:
-    """The state at the beginning of a phase."""
-    return replace(
-        observed.state, phase=phase, phase_at=observed.now, checked="", reason="", message=""
-    )
-
-
-def refused(observed: Observed, reason: str, message: str) -> Change:
-    """The candidate is no good: the old version serves, and the spec is remembered."""
-    gone = given_up(observed, MigrationPhase.FAILED, reason, message)
-    return replace(gone, refusal=refusal_of(observed, reason))
-
-
-def refusal_of(observed: Observed, reason: str) -> Refusal | None:
-    """The candidate's own spec, since another one may be wanted by now."""
-    candidate = observed.candidate
-    return None if candidate is None else Refusal(candidate.digest, reason)
-
-
-def given_up(observed: Observed, phase: MigrationPhase, reason: str, message: str) -> Change:
-    """Nobody goes to the candidate any more, and nobody writes it."""
-    candidate, primary = observed.candidate, observed.primary
-    state = replace(
-        entered(observed, phase), candidate_uid="", held=None, reason=reason, message=message
-    )
-    if candidate is None:
-        return Change(state)
-    weights = {primary.uid: 100} if candidate.weight else {}
-    return Change(state, roles={candidate.uid: Role.DISCARDED}, weights=weights)
-
-
-def rolled_back(observed: Observed, *, at_once: bool) -> Change:
-    """The retained version serves again; the one that is left is remembered unless unwanted."""
-    retained, primary = observed.retained, observed.primary
-    if retained is None:
-        raise ValueError("there is no version to roll back to")
-    is_unwanted = observed.state.reason == SPEC_CHANGED
-    phase = MigrationPhase.IDLE if is_unwanted else MigrationPhase.FAILED
-    message = "" if is_unwanted else observed.state.message
-    state = replace(
-        entered(observed, phase),
-        retained_uid="",
-        held=None,
-        flips=observed.state.flips + 1,
-        reason="" if is_unwanted else ROLLED_BACK,
-        message=message,
-    )
-    return Change(
-        state,
-        roles={retained.uid: Role.PRIMARY, primary.uid: Role.DISCARDED},
-        weights={retained.uid: 100},
-        refusal=None if is_unwanted else Refusal(primary.digest, ROLLED_BACK),
-        only_if_caught_up="" if at_once else retained.uid,
-        hurry=retained.uid if at_once else "",
-    )
-
-
-def _begun(observed: Observed) -> Change:
-    state = replace(
-        entered(observed, MigrationPhase.PROVISIONING),
-        started_at=observed.now,
-        approved=False,
-        verdict=None,
-        verdicts=(),
-    )
-    return Change(state, candidate=state.wanted)
-
-
-def _weighed(observed: Observed, step: int) -> Change:
-    candidate, primary = observed.candidate, observed.primary
-    if candidate is None:
-        raise ValueError("there is no candidate to try")
-    weight = observed.state.policy.canary[step].weight
-    state = replace(observed.state, phase_at=observed.now)
-    return Change(state, weights={primary.uid: 100 - weight, candidate.uid: weight})
-
-
-def _promoted(observed: Observed) -> Change:
-    candidate, primary = observed.candidate, observed.primary
-    if candidate is None:
-        raise ValueError("there is no candidate to promote")
-    state = replace(
-        entered(observed, MigrationPhase.SOAKING),
-        candidate_uid="",
-        retained_uid=primary.uid,
-        flips=observed.state.flips + 1,
-    )
-    return Change(
-        state,
-        roles={candidate.uid: Role.PRIMARY, primary.uid: Role.RETAINED},
-        weights={candidate.uid: 100},
-        only_if_caught_up=candidate.uid,
-    )

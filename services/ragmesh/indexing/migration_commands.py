@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from ragmesh.core.errors import MigrationCommandRefusedError
 from ragmesh.core.migrations import GateVerdict, Hold, MigrationCommand, MigrationPhase
-from ragmesh.indexing.migration import ROLLED_BACK, entered, given_up, refusal_of, refused
+from ragmesh.indexing.migration_changes import ROLLED_BACK, entered, given_up, refusal_of, refused
 from ragmesh.indexing.migration_state import Change, Observed
 
 ABORTED = "ABORTED"

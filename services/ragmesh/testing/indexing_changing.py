@@ -32,7 +32,7 @@ from ragmesh.indexing.deeds import (
     released_collection,
     wanted_index,
 )
-from ragmesh.indexing.migration import GATE
+from ragmesh.indexing.migration_changes import GATE
 from ragmesh.indexing.migration_commands import Order, commanded
 from ragmesh.indexing.migration_state import BuildSpec, MigrationState, Observed, Role, Standing
 from ragmesh.indexing.ownership import refuse_foreign, refuse_to_release, requester_of, uid_of

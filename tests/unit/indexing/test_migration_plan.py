@@ -21,7 +21,8 @@ from ragmesh.core.migrations import (
     MigrationPolicy,
     OnFailure,
 )
-from ragmesh.indexing.migration import SPEC_REFUSED, after, foreseen, plan
+from ragmesh.indexing.migration import SPEC_REFUSED, foreseen, plan
+from ragmesh.indexing.migration_changes import after
 from ragmesh.indexing.migration_commands import Order, commanded
 from ragmesh.indexing.migration_state import (
     SOUND,
@@ -74,6 +75,8 @@ class Model:
     passed: set[str] = field(default_factory=set)
     begun: list[str] = field(default_factory=list)
     flips: list[tuple[str, str]] = field(default_factory=list)
+    judged: str = ""
+    """Uid of the version that the gate looked at last."""
     bad: frozenset[str] = frozenset()
     """Encoders whose versions fail the gate."""
 
@@ -124,7 +127,7 @@ class Model:
                 self.commit(Change(replace(self.state, checked=SOUND)))
                 return
             case Evaluate(uid):
-                verdict = self.verdict_of(uid)
+                verdict, self.judged = self.verdict_of(uid), uid
                 if verdict is GateVerdict.PASS:
                     self.passed.add(uid)
                 self.commit(Change(replace(self.state, verdict=verdict)))
@@ -188,6 +191,14 @@ class Model:
         assert sum(one.role is Role.PRIMARY for one in self.versions.values()) == 1
         assert sum(one.role is Role.CANDIDATE for one in self.versions.values()) <= 1
         assert sum(one.role is Role.RETAINED for one in self.versions.values()) <= 1
+        self.check_verdict()
+
+    def check_verdict(self) -> None:
+        """What a gate said is told of a version that is there, or of why a candidate is not."""
+        if self.state.verdict is GateVerdict.REFUSED:
+            assert self.state.phase in {MigrationPhase.EVALUATING, MigrationPhase.FAILED}
+        elif self.state.verdict is not None:
+            assert self.versions[self.judged].role in {Role.CANDIDATE, Role.PRIMARY}
 
 
 def model(seed: int, *, bad: frozenset[str] = frozenset()) -> Model:

@@ -316,6 +316,39 @@ async def test_a_rollback_after_half_an_hour_of_writes_loses_nothing(tmp_path: P
         assert (await made.turn(seconds=10_000.0)).candidate == ""
 
 
+@pytest.mark.parametrize(
+    ("phase", "command"),
+    [
+        (MigrationPhase.CANARY, MigrationCommand.ABORT),
+        (MigrationPhase.CANARY, MigrationCommand.ROLLBACK),
+        (MigrationPhase.SOAKING, MigrationCommand.ROLLBACK),
+    ],
+)
+async def test_what_a_gate_said_of_a_version_that_is_gone_is_told_of_no_other(
+    tmp_path: Path, phase: MigrationPhase, command: MigrationCommand
+) -> None:
+    async with small(tmp_path) as made:
+        await made.want(NEW, FAST)
+        judged = await made.until(phase)
+        assert judged.verdict is GateVerdict.PASS
+        await made.command(command)
+        gone = await made.until(MigrationPhase.FAILED, MigrationPhase.ABORTED)
+        assert (gone.verdict, gone.verdicts) == (None, ())
+        await made.want(OLD)
+        idle = await made.until(MigrationPhase.IDLE)
+        assert (idle.verdict, idle.verdicts) == (None, ())
+
+
+async def test_a_refusal_is_told_until_something_else_is_wanted(tmp_path: Path) -> None:
+    async with changing(tmp_path) as made:
+        await made.want(BAD)
+        refused = await made.until(MigrationPhase.FAILED)
+        assert refused.verdict is GateVerdict.REFUSED
+        await made.want(OLD)
+        idle = await made.until(MigrationPhase.IDLE)
+        assert (idle.verdict, idle.verdicts) == (None, ())
+
+
 async def test_a_rollback_that_cannot_wait_brings_the_last_documents_after_it(
     tmp_path: Path,
 ) -> None:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from ragmesh.core.migrations import GateVerdict, MetricBound, MigrationPolicy
+from ragmesh.core.callers import Machine
+from ragmesh.core.migrations import (
+    GateVerdict,
+    MetricBound,
+    MetricVerdict,
+    MigrationPhase,
+    MigrationPolicy,
+)
 from ragmesh.core.quality import Quality, QualityMetric, QualityVerdict
+from ragmesh_operator.acting import OPERATOR
 from ragmesh_operator.planning import index_change
-from ragmesh_operator.values import Key
+from ragmesh_operator.reporting import Outcome, Scaling, status_of
+from ragmesh_operator.statuses import CollectionStatus
+from ragmesh_operator.values import Key, Seen
 from tests.unit.operators.world import World, world
 
 FLOOR = {"metrics": [{"name": "recall", "floor": 0.7}]}
@@ -104,3 +116,51 @@ async def test_why_a_gate_could_not_judge_is_in_the_status_and_told_once_as_an_e
     (told,) = [what for _, what in made.cluster.told]
     assert (told.reason, told.is_warning) == ("GateInconclusive", True)
     assert told.message == f"QuestionsNotMeasured: {sentence}"
+
+
+P, G = MigrationPhase, GateVerdict
+
+
+@pytest.mark.parametrize(
+    ("phase", "gate", "active"),
+    [
+        (P.EVALUATING, G.PASS, 0.4),
+        (P.AWAITING_APPROVAL, G.PASS, 0.4),
+        (P.CANARY, G.PASS, 0.4),
+        (P.PROMOTING, G.PASS, 0.4),
+        (P.SOAKING, G.PASS, 0.8),
+        (P.SOAKING, G.INCONCLUSIVE, 0.8),
+        (P.ROLLING_BACK, G.PASS, 0.8),
+        (P.IDLE, G.PASS, 0.8),
+        (P.IDLE, G.INCONCLUSIVE, 0.8),
+        (P.FAILED, G.REFUSED, 0.4),
+    ],
+)
+async def test_what_a_gate_measured_is_told_of_the_version_that_serves(
+    phase: MigrationPhase, gate: GateVerdict, active: float
+) -> None:
+    status = await told_of(phase, gate)
+    (shown,) = status.quality
+    assert shown.active == active
+    assert {shown.candidate, shown.before} == {None, 0.4 if active == 0.8 else 0.8}
+    quality = next(one for one in status.conditions if one.type == "QualityOK")
+    assert (quality.reason == "BelowFloor") is (active == 0.4), quality
+
+
+async def told_of(phase: MigrationPhase, gate: GateVerdict) -> CollectionStatus:
+    """The status of a collection whose recall was 0.4, and that of the candidate 0.8."""
+    made, key = await looked_at(None)
+    ((tenant_uid, _),) = made.mesh.collections
+    caller = Machine(OPERATOR, tenant_uid)
+    seen = Seen(
+        tenant_uid,
+        await made.mesh.get_collection(caller, "handbook"),
+        replace(
+            await made.mesh.get_migration(caller, "handbook"),
+            phase=phase,
+            verdict=gate,
+            verdicts=(MetricVerdict("recall", 0.4, 0.8, 0.3, 0.5, 40, gate),),
+        ),
+    )
+    wanted = made.operator.understood(made.cluster.bodies[key])
+    return status_of(wanted, Outcome(seen, settled=True), Scaling(), made.clock.now())
