@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from ragmesh.core.callers import Machine
 from ragmesh.core.clock import Clock
-from ragmesh.core.errors import RagmeshError
+from ragmesh.core.errors import IndexVersionGoneError, RagmeshError
 from ragmesh.core.migrations import GoldenQuestions, MigrationPolicy
 from ragmesh.core.search import RetrieveQuery
 from ragmesh.evaluation.golden import GoldenQuestion, GoldenSet, read_golden
@@ -35,6 +35,8 @@ _HALF_BLIND = frozenset(
 """Marks of a search that did not see everything, or that a part of it did not rank: it says nothing
 about the version. By words alone even vectors that mean nothing would be as good as any."""
 _NOT_ASKED = "NOT_ASKED"
+_LOOK_QUESTIONS = 10
+"""After so many it is looked whether anybody still wants to know."""
 _TRIED = 10
 """Questions after which an index is left alone that could not be asked one of them."""
 PATIENT = (10.0, 10.0, 10.0)
@@ -57,6 +59,14 @@ def asked_of(kept: GoldenQuestions) -> GoldenSet:
     return GoldenSet(tuple(one for one in golden.questions if one.judges_searches), golden.digest)
 
 
+Sought = Callable[[], Awaitable[bool]]
+
+
+async def always() -> bool:
+    """Whoever waits for the answers ends the asking when they are not wanted any more."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Asker:
     """Scores by the documents that a version ranks first."""
@@ -67,11 +77,14 @@ class Asker:
     """Between two questions, so that those of users keep their place."""
     patience: tuple[float, ...] = ()
     """Pauses in seconds after which the first questions are asked again while none can be."""
+    sought: Sought = always
+    """Whether anybody still wants to know."""
 
     async def ask(self, version: IndexVersion, golden: GoldenSet) -> Evaluation:
         """Every question, one after the other, and those once more that could not be measured.
 
         A process that is renewed meanwhile costs an answer or two: no reason to know nothing.
+        IndexVersionGoneError once nobody wants to know any more.
         """
         began = self.clock.now()
         first = await self._ask_all(version, golden.questions)
@@ -115,6 +128,8 @@ class Asker:
         for number, question in enumerate(questions, before):
             if number and self.pause_seconds:
                 await self.clock.sleep(self.pause_seconds)
+            if number % _LOOK_QUESTIONS == 0 and not await self.sought():
+                raise IndexVersionGoneError("the index version serves no more")
             results.append(await self._ask(version, question))
         return results
 

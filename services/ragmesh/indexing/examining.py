@@ -7,7 +7,7 @@ kept with the collection and told; no index is ever changed by it.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from types import MappingProxyType
 
@@ -30,6 +30,7 @@ from ragmesh.indexing.asking import (
 )
 from ragmesh.indexing.migration_state import policy_of
 from ragmesh.indexing.migration_stores import Changing
+from ragmesh.indexing.records import IndexVersion
 from ragmesh.indexing.stores import Catalog
 
 _log = logging.getLogger(__name__)
@@ -95,11 +96,18 @@ class Examiner:
         kept = await self.catalog.find_golden(uid)
         if changing is None or kept is None:  # gone meanwhile
             return
-        now = await self.asker.ask(changing.primary, asked_of(kept))
+        version = changing.primary
+        asker = replace(self.asker, sought=lambda: self._serves(uid, version))
+        now = await asker.ask(version, asked_of(kept))
         if now.results and len(now.errors) == len(now.results):
             _tell_unasked(uid, now.errors[0].error)  # nothing was seen: the next look tries again
             return
         await self._record(changing, now)
+
+    async def _serves(self, uid: str, version: IndexVersion) -> bool:
+        """Whether the collection is there, and the version is still the one to be asked."""
+        changing = await self.catalog.find_changing(uid)
+        return changing is not None and changing.primary.uid == version.uid
 
     async def _record(self, changing: Changing, now: Evaluation) -> None:
         uid, name = changing.collection_uid, changing.primary.name

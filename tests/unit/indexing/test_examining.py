@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -377,3 +378,27 @@ def test_settings_say_how_often_and_how_fast(tmp_path: Path) -> None:
         IndexingSettings(evaluation_hours=-1.0)
     with pytest.raises(ValidationError):
         IndexingSettings(evaluation_questions_per_second=0.0)
+
+
+@dataclass
+class Doomed:
+    """An index whose collection is deleted while it is asked."""
+
+    target: RetrievalService
+    delete: Callable[[], Awaitable[None]]
+    asked: int = 0
+
+    async def retrieve(self, caller: Caller, query: RetrieveQuery) -> Retrieval:
+        self.asked += 1
+        if self.asked == 3:
+            await self.delete()
+        return await self.target.retrieve(caller, query)
+
+
+async def test_a_collection_that_is_deleted_meanwhile_is_asked_no_more(tmp_path: Path) -> None:
+    async with changing(tmp_path) as made:
+        service = made.indexing.service
+        doomed = Doomed(made.retrieval, lambda: service.delete_collection(ADMIN, "docs"))
+        asker = Asker(doomed, made.clock)  # type: ignore[arg-type]  # nothing else is asked of it
+        await replace(made.examiner, asker=asker).look()
+    assert doomed.asked == 10 < len(TOPICS)
