@@ -37,8 +37,9 @@ _log = logging.getLogger(__name__)
 class KnownRoutes:
     """Routes by tenant and name, as they were a moment ago."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, lease_seconds: float = LEASE_SECONDS) -> None:
         self._clock = clock
+        self._lease_seconds = lease_seconds
         self._routes: dict[str, CollectionRoute] = {}
         self._uids: dict[tuple[str, str], str] = {}
         self._heard_at: float | None = None
@@ -68,7 +69,7 @@ class KnownRoutes:
         if route is None:
             return None
         silence = self._silence_seconds
-        if silence is None or silence > LEASE_SECONDS:
+        if silence is None or silence > self._lease_seconds:
             raise RoutesStaleError(
                 "nothing was heard of routes for longer than one is good", retry_after_seconds=1.0
             )

@@ -14,6 +14,7 @@ from ragmesh.gateway.limiting.gate import PLACES
 from ragmesh.gateway.limiting.quotas import Allowances
 from ragmesh.gateway.limiting.settings import AllowanceSettings
 from ragmesh.gateway.limits import MEBIBYTE, GatewayLimits
+from ragmesh.gateway.routes import LEASE_SECONDS
 
 _LIMITS = GatewayLimits()
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
@@ -110,6 +111,14 @@ class GatewaySettings(Section):
         description="What all keys of a tenant may use together.",
     )
 
+    route_lease_seconds: float = Field(
+        LEASE_SECONDS,
+        gt=0,
+        le=LEASE_SECONDS,
+        description="Seconds for which the last route that was heard of is good while indexing"
+        " cannot be asked; then questions are refused with ROUTES_STALE."
+        " `indexing.route_lease_seconds` is how long an index version stays for that.",
+    )
     usage_spool_records: int = Field(
         100_000,
         ge=1_000,

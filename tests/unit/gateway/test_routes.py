@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from pydantic import ValidationError
 
 from ragmesh.core.answers import AskQuery
 from ragmesh.core.callers import Machine
@@ -13,6 +14,7 @@ from ragmesh.core.migrations import CollectionRoute, RouteBatch, RouteShare
 from ragmesh.core.questions import Question
 from ragmesh.gateway.identity import DEVELOPER
 from ragmesh.gateway.routes import KnownRoutes, LeasedRouter
+from ragmesh.gateway.settings import GatewaySettings
 from ragmesh.testing.clocks import ManualClock
 from ragmesh.testing.gateway import COLLECTION, FakeMesh
 
@@ -61,6 +63,19 @@ async def test_after_the_lease_a_question_is_refused_instead_of_sent_astray() ->
     await clock.advance(601.0)
     with pytest.raises(RoutesStaleError):
         await router(routes).resolve_route(DEVELOPER, COLLECTION)
+
+
+async def test_a_lease_may_be_shorter_but_never_longer_than_a_version_stays() -> None:
+    clock = ManualClock()
+    routes = KnownRoutes(clock, lease_seconds=4.0)
+    routes.apply(RouteBatch((ROUTE,), caught_up=True))
+    await clock.advance(4.0)
+    assert (await router(routes).resolve_route(DEVELOPER, COLLECTION)).is_stale
+    await clock.advance(0.1)
+    with pytest.raises(RoutesStaleError):
+        await router(routes).resolve_route(DEVELOPER, COLLECTION)
+    with pytest.raises(ValidationError):
+        GatewaySettings(route_lease_seconds=601.0)
 
 
 async def test_an_older_route_than_the_one_known_is_refused() -> None:

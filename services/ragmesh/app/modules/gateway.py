@@ -139,7 +139,8 @@ async def _service(
 @asynccontextmanager
 async def open_gateway(wiring: Wiring) -> AsyncIterator[GatewayService]:
     """The service behind REST and public gRPC."""
-    known, routes = KnownKeys(wiring.clock), KnownRoutes(wiring.clock)
+    lease = wiring.settings.gateway.route_lease_seconds
+    known, routes = KnownKeys(wiring.clock), KnownRoutes(wiring.clock, lease_seconds=lease)
     async with _books(wiring) as books:
         service = await _service(wiring, books, known, routes)
         following = RouteFollower(await wiring.port("indexing"), routes, wiring.clock)
