@@ -216,8 +216,15 @@ def test_what_helm_says_of_a_rollout_is_what_became_of_it(
 ) -> None:
     judged = runpy.run_path(str(CHART / "files" / "await_rollouts.py"))["verdict"]  # PD-3
     seen = {"observedGeneration": "7", **status} if status else status
-    told = judged({"metadata": {"generation": 7}, "status": seen})
+    told = judged({"metadata": {"generation": 7}, "spec": {}, "status": seen})
     assert (told and told[0]) is expected
+
+
+def test_a_rollout_that_a_person_has_paused_is_not_waited_for() -> None:
+    judged = runpy.run_path(str(CHART / "files" / "await_rollouts.py"))["verdict"]
+    status = {"observedGeneration": "7", "phase": "Paused"}
+    well, why = judged({"metadata": {"generation": 7}, "spec": {"paused": True}, "status": status})
+    assert (well, why.split(":")[0]) == (BADLY, "was paused by hand")
 
 
 def test_a_rollout_that_holds_is_told_with_what_could_not_be_told() -> None:
@@ -231,7 +238,7 @@ def test_a_rollout_that_holds_is_told_with_what_could_not_be_told() -> None:
         "canary": {"currentStepAnalysisRunStatus": run, "weights": {"canary": {}}},
         "blueGreen": {"activeSelector": "abc"},
     }
-    told = judged({"metadata": {"generation": 7}, "status": status})
+    told = judged({"metadata": {"generation": 7}, "spec": {}, "status": status})
     assert told == (False, f"holds: {doubt}; promote it or abort it")
 
 

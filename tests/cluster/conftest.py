@@ -27,7 +27,7 @@ from tests.cluster.talkers import slow_talker
 from tests.folders import folder_in_memory
 from tools.charts.releasing import last_release, version_of
 from tools.cluster.kubectl import Kubectl
-from tools.cluster.layout import Layout
+from tools.cluster.layout import NODE, Layout
 from tools.cluster.node import import_image
 from tools.image.builders import find_builder
 from tools.image.building import DEBIAN, have_image
@@ -58,6 +58,14 @@ def named_cluster() -> Kubectl:
     kubeconfig = os.environ.get("KUBECONFIG")
     assert kubeconfig, "no cluster: run `make test-cluster`, or name one with KUBECONFIG"
     return Kubectl(Path(kubeconfig))
+
+
+@pytest.fixture
+def ours(kubectl: Kubectl) -> Kubectl:
+    """The cluster of `make cluster-up`, of which tests know more than of others."""
+    if not kubectl.holds("get", f"node/{NODE}"):
+        pytest.skip("of the cluster of `make cluster-up` only")
+    return kubectl
 
 
 @pytest.fixture(scope="session")
@@ -181,7 +189,7 @@ def door(distributed: Release) -> Door:
 
 @pytest.fixture(scope="session")
 def talking(backing: dict[str, Server], host: str) -> Iterator[dict[str, object]]:
-    """What the chart is told of a mesh whose model takes a minute for an answer."""
+    """What the chart is told of a mesh whose model takes a minute for an answer at length."""
     with slow_talker(host) as model:
         yield {**distributed_values(backing), "settings": _talking_slowly(model)}
 

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from tests.cluster.releases import Door
+from tools.processes import await_condition
 
 RATE = 20
 """Calls a second."""
@@ -20,15 +21,7 @@ PATIENCE_SECONDS = 15.0
 """A call that takes longer has failed."""
 _AT_ONCE = 40
 _DRAIN_SECONDS = 30.0
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A call that was not answered, or refused."""
-
-    at: float
-    """Monotonic seconds when it was made."""
-    why: str
+_INDEXED_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -51,6 +44,21 @@ UPLOAD = Kind(
 )
 
 
+@dataclass(frozen=True)
+class Failure:
+    """A call that was not answered, or refused."""
+
+    kind: Kind
+    at: float
+    """Monotonic seconds when it was made."""
+    why: str
+
+
+MIX = (SEARCH, SEARCH, ASK, SEARCH, SEARCH, SEARCH, ASK, SEARCH, SEARCH, UPLOAD, SEARCH)
+"""What reaches every service. An odd number, so that callers of each kind keep their connections
+now and come anew then."""
+
+
 @dataclass
 class Load:
     """Calls of a mix in turn, as many a second, whatever became of the ones before.
@@ -62,10 +70,15 @@ class Load:
     collection: str
     question: str
     patience_seconds: float = PATIENCE_SECONDS
-    mix: Sequence[Kind] = (SEARCH,)
+    mix: Sequence[Kind] = MIX
     failures: list[Failure] = field(default_factory=list)
     made: int = 0
     _stopped: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def uploads(self) -> int:
+        """How many were tried."""
+        return sum(self.mix[number % len(self.mix)] is UPLOAD for number in range(self.made))
 
     def since(self, moment: float) -> list[Failure]:
         """What failed of the calls that were made later."""
@@ -99,11 +112,11 @@ class Load:
             reply = client.post(url, json=body, headers=headers)
             is_answered = reply.is_success and bool(kind.shown(reply.json()))
         except (httpx.HTTPError, ValueError, KeyError) as error:  # in a pool nobody hears of others
-            self.failures.append(Failure(begun, f"{kind.path}: {error!r}"))
+            self.failures.append(Failure(kind, begun, f"{kind.path}: {error!r}"))
             return
         if not is_answered:
             why = f"{kind.path}: {reply.status_code} {reply.text[:600]}"
-            self.failures.append(Failure(begun, why))
+            self.failures.append(Failure(kind, begun, why))
 
 
 @contextmanager
@@ -113,7 +126,7 @@ def steady_load(
     question: str,
     *,
     patience_seconds: float = PATIENCE_SECONDS,
-    mix: Sequence[Kind] = (SEARCH,),
+    mix: Sequence[Kind] = MIX,
 ) -> Iterator[Load]:
     """A load for the time of the block; calls under way are waited for at its end."""
     load = Load(door, collection, question, patience_seconds, mix)
@@ -124,3 +137,24 @@ def steady_load(
         finally:
             load.stop()
             running.result(_DRAIN_SECONDS)  # a load that ended by an error has shown nothing
+
+
+def counted(door: Door, collection: str) -> dict[str, Any]:
+    """What the mesh tells of a collection."""
+    return door.call("GET", f"/collections/{collection}")
+
+
+def lost_documents(load: Load, before: int) -> str:
+    """What became of documents that were uploaded to a collection of so many, unless all can be
+    found, once each; an upload that failed may have been taken."""
+    doubtful = sum(one.kind is UPLOAD for one in load.failures)
+    await_condition(
+        lambda: counted(load.door, load.collection)["pending_documents"] == 0, _INDEXED_SECONDS
+    )
+    told = counted(load.door, load.collection)
+    number, indexed = told["documents"], told["indexed_documents"]
+    least, most = before + load.uploads - doubtful, before + load.uploads
+    if least <= number == indexed <= most:
+        return ""
+    failed = told["failed_documents"]
+    return f"{least} to {most} documents expected, {number} there, {indexed} found, {failed} failed"

@@ -147,11 +147,17 @@ def _mesh_values(url: str, *, operator: Namespace) -> dict[str, object]:
 
 @contextmanager
 def operator_of(
-    mesh: Release, here: Namespace, tenant: str, values: Mapping[str, object]
+    mesh: Release,
+    here: Namespace,
+    tenant: str,
+    values: Mapping[str, object],
+    package: Path | None = None,
 ) -> Iterator[Operated]:
     """The operator in a namespace that the mesh lets in, for the time of the block."""
     here.make_secret("identity", files=mesh.identity)
-    operator = Release(here, "operator", mesh.image, mesh.identity, chart="ragmesh-operator")
+    operator = Release(
+        here, "operator", mesh.image, mesh.identity, chart="ragmesh-operator", package=package
+    )
     with own_namespace(here.kubectl) as team, ExitStack() as stack:
         # What is of the whole cluster does not go with a namespace.
         stack.callback(operator.uninstall)

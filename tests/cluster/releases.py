@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,7 @@ MADE_BY_ITSELF = frozenset(
 )
 """Kinds of objects that nobody has to take away: name and group."""
 TEMPORARY = "ragmesh.dev/made-by=tests"
-"""The label of namespaces that are gone after the tests."""
+"""The label of namespaces that are about to go."""
 HELM_NOTE = "helm.sh/release.v1"
 """The type of the Secret in which Helm writes down a revision."""
 
@@ -58,14 +59,16 @@ class Namespace:
 
     def create(self) -> None:
         self.kubectl.run("create", "namespace", self.name)
-        labels = (TEMPORARY, "pod-security.kubernetes.io/enforce=restricted")
-        self.kubectl.run("label", "namespace", self.name, *labels)
+        self.kubectl.run(
+            *("label", "namespace", self.name, "pod-security.kubernetes.io/enforce=restricted")
+        )
 
     def begin_deletion(self) -> None:
         """Have it go, with its pods at once; nothing makes new ones any more.
 
         The cluster waits for pods that may take their time, and looks again after half of it.
         """
+        self.kubectl.holds("label", "namespace", self.name, TEMPORARY)
         self.kubectl.run("delete", "namespace", self.name, "--ignore-not-found", "--wait=false")
         pods = ("delete", "pods", "--all", "-n", self.name, "--grace-period=0", "--force")
         ended = ("--ignore-not-found", f"--timeout={END_SECONDS}s")
@@ -297,9 +300,10 @@ class Door:
     def fill(self, collection: str, texts: Mapping[str, str]) -> None:
         """A collection with documents that can be found."""
         self.call("POST", "/collections", {"name": collection})
-        for name, text in texts.items():
-            body = {"document_id": name, "text": text}
-            self.call("POST", f"/collections/{collection}/documents?wait=60", body)
+        path = f"/collections/{collection}/documents?wait=60"
+        bodies = [{"document_id": name, "text": text} for name, text in texts.items()]
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda body: self.call("POST", path, body), bodies))
 
     def top(self, collection: str, questions: Iterable[str]) -> list[list[str]]:
         """The ten chunks that are found first, for each of the questions."""

@@ -14,9 +14,13 @@ from typing import Any
 JUDGING_SECONDS = 3.0
 ENCODING_SECONDS = 1.0
 DIMENSION = 16
+AT_LENGTH = "Tell me at length: "
+"""Before questions that the talker takes a minute for."""
 ASKED = "asked: "
 """Before questions, for which the slow encoder does not take its time."""
+WORDS = 30
 _PAUSE_SECONDS = 2.0
+TALKING_SECONDS = WORDS * _PAUSE_SECONDS
 
 
 class _Slow(BaseHTTPRequestHandler):
@@ -40,18 +44,16 @@ class _Slow(BaseHTTPRequestHandler):
 
 
 class _Talk(_Slow):
-    """Answers everything with a word every two seconds, for a minute."""
-
-    WORDS = 30
+    """Answers with a word every two seconds, for a minute, or at once with a sentence."""
 
     def do_POST(self) -> None:
-        self.read()
+        is_slow = AT_LENGTH in json.dumps(self.read()["messages"])
         self.begin("text/event-stream")
-        for number in range(self.WORDS):
+        for number in range(WORDS if is_slow else 1):
             self._say(
                 {"delta": {"content": f"Word{number} " if number else "Owls eat voles [1]. "}}
             )
-            time.sleep(_PAUSE_SECONDS)
+            time.sleep(_PAUSE_SECONDS * is_slow)
         self._say({"delta": {}, "finish_reason": "stop"})
         self.wfile.write(b"data: [DONE]\n\n")
 
@@ -102,7 +104,7 @@ class _Server(ThreadingHTTPServer):
 
 @contextmanager
 def slow_talker(host: str) -> Iterator[str]:
-    """The URL of a language model that takes a minute for an answer."""
+    """The URL of a language model that takes a minute for an answer at length."""
     with _serving(host, _Talk) as url:
         yield f"{url}/v1"
 

@@ -55,6 +55,7 @@ print(reached("192.0.2.1", 80))
 """
 
 
+@pytest.mark.usefixtures("ours")
 def test_pods_find_each_other_and_reach_nobody_outside(namespace: Namespace, image: str) -> None:
     manifest = POD.replace("IMAGE", image).replace("PROGRAM", json.dumps(LOOK))
     namespace.kubectl.apply(manifest, "-n", namespace.name)
@@ -79,13 +80,6 @@ def test_a_pod_with_more_rights_than_restricted_is_refused(
         namespace.kubectl.apply(
             manifest.replace("drop: [ALL]", "add: [NET_ADMIN]"), "-n", namespace.name
         )
-
-
-@pytest.fixture
-def ours(kubectl: Kubectl) -> Kubectl:
-    if not kubectl.holds("get", f"node/{NODE}"):
-        pytest.skip("of the cluster of `make cluster-up` only")
-    return kubectl
 
 
 # The issue's "up in ≤ 60 s when tools are built"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -19,8 +22,10 @@ from tests.cluster.conftest import (
     distributed_values,
     make_secrets,
 )
-from tests.cluster.load import steady_load
-from tests.cluster.releases import SERVICES, Door, Namespace, Release
+from tests.cluster.load import counted, lost_documents, steady_load
+from tests.cluster.releases import SERVICES, Door, HelmError, Namespace, Release
+from tests.cluster.talkers import AT_LENGTH, TALKING_SECONDS, WORDS
+from tests.servers.indexing.databases import administration
 from tools.processes import await_condition
 from tools.servers.server import Server
 
@@ -90,6 +95,7 @@ def test_a_killed_pod_costs_two_calls_at_most(
 ) -> None:
     namespace = distributed.namespace
     distributed.await_pods(service, 2)
+    before = counted(door, "owls")["documents"]
     victim = namespace.pods(service)[0]["metadata"]["name"]
     with steady_load(door, "owls", QUESTIONS) as load:
         time.sleep(2)
@@ -103,14 +109,16 @@ def test_a_killed_pod_costs_two_calls_at_most(
     assert len(failed) <= 2, failed
     assert load.since(killed + SETTLED_SECONDS) == []
     assert load.made > 200
+    assert not (lost := lost_documents(load, before)), lost
 
 
 def test_renewing_all_pods_fails_no_call_and_cuts_no_stream(
     distributed: Release, door: Door, talking: dict[str, object]
 ) -> None:
-    heard: list[str] = []
+    heard: list[Heard] = []
     listener = threading.Thread(target=_listen, args=(door, heard))
     namespace = distributed.namespace
+    before = counted(door, "owls")["documents"]
     with (
         namespace.losses("gateway") as losses,
         steady_load(door, "owls", QUESTIONS) as load,
@@ -123,7 +131,13 @@ def test_renewing_all_pods_fails_no_call_and_cuts_no_stream(
         listener.join(150)
         lost = losses()
     assert load.failures == [], (load.failures[:10], lost, namespace.warnings())
-    assert heard[-1] == "finish", heard[-3:]
+    assert not (gone := lost_documents(load, before)), gone
+    last = heard[-1]
+    assert last.event == "finish", last
+    # An answer that was cut ends as PARTIAL.
+    assert (last.told["status"], last.told["degraded"]) == ("ANSWERED", [])
+    assert sum(one.event == "delta" for one in heard) >= WORDS
+    assert last.at - heard[0].at >= TALKING_SECONDS - 5
 
 
 # HM-6; PD-8, for pods of both versions call each other on the way
@@ -133,22 +147,38 @@ def test_a_busy_mesh_goes_back_to_the_last_release_and_on_again_and_fails_no_cal
     """Settings go back and on, too. The data's schema is that of the last release."""
     last = replace(distributed, image=last_image, package=LAST_CHART)
     questions = [QUESTIONS.format(number=number) for number in range(50)]
-    before = door.top("owls", questions)
+    texts = {f"owl-{number}": f"{TEXTS['owl-1']} It is one of {number}." for number in range(40)}
+    door.fill("newer", texts)
+    newer = door.top("newer", questions)
+    before = counted(door, "owls")["documents"]
     namespace = distributed.namespace
     with (
         namespace.losses("gateway") as losses,
         steady_load(door, "owls", QUESTIONS) as load,
     ):
         last.upgrade(distributed_values(backing))
-        assert door.top("owls", questions) == before
-        door.fill("older", TEXTS)
+        assert door.top("newer", questions) == newer
+        door.fill("older", texts)
         older = door.top("older", questions)
 
-        distributed.upgrade(distributed_values(backing))
+        distributed.helm("rollback", distributed.name, "--wait", "--timeout=240s")
         lost = losses()
     assert load.failures == [], (load.failures[:10], lost, namespace.warnings())
-    assert door.top("owls", questions) == before
+    assert not (gone := lost_documents(load, before)), gone
+    assert door.top("newer", questions) == newer
     assert door.top("older", questions) == older
+
+
+# The issue's "downgrade over a migration"
+async def test_a_mesh_whose_catalog_is_newer_is_not_changed_and_says_why(
+    distributed: Release, backing: dict[str, Server]
+) -> None:
+    """Its settings are those of before the last way back: pods would be others."""
+    before = _names(distributed)
+    async with catalog_of_a_newer_version(backing["postgres"]):
+        with pytest.raises(HelmError, match="DATA_FROM_NEWER_VERSION"):
+            distributed.upgrade(distributed_values(backing))
+    assert _names(distributed) == before
 
 
 def assert_unchanged(namespace: Namespace, told: Mapping[str, object]) -> None:
@@ -160,12 +190,44 @@ def assert_unchanged(namespace: Namespace, told: Mapping[str, object]) -> None:
         assert now[name] == before, name
 
 
-def _listen(door: Door, heard: list[str]) -> None:
+@asynccontextmanager
+async def catalog_of_a_newer_version(postgres: Server) -> AsyncIterator[None]:
+    """A schema that nobody knows yet, for the time of the block."""
+    async with administration(postgres) as connection:
+        version = await connection.fetchval("SELECT version_num FROM alembic_version")
+        await connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        try:
+            yield
+        finally:
+            await connection.execute("UPDATE alembic_version SET version_num = $1", version)
+
+
+def _names(release: Release) -> dict[str, set[str]]:
+    """Pods of each service."""
+    return {
+        service: {one["metadata"]["name"] for one in release.namespace.pods(service)}
+        for service in SERVICES
+    }
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One event of an answer that is told as it comes."""
+
+    at: float
+    event: str
+    told: dict[str, Any]
+
+
+def _listen(door: Door, heard: list[Heard]) -> None:
     """Ask, and write down what comes, until it ends."""
     headers = {**door.headers, "accept": "text/event-stream"}
-    body = {"question": "What do owls eat?", "cache": "bypass"}
+    body = {"question": f"{AT_LENGTH}What do owls eat?", "cache": "bypass"}
     url = f"{door.url}/collections/owls/ask"
     with httpx.stream("POST", url, json=body, headers=headers, timeout=60) as reply:
         for line in reply.iter_lines():
-            if line.startswith("event: "):
-                heard.append(line.removeprefix("event: "))
+            key, _, said = line.partition(": ")
+            if key == "event":
+                event = said
+            elif key == "data":
+                heard.append(Heard(time.monotonic(), event, json.loads(said)))

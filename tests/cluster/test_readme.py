@@ -34,6 +34,7 @@ def test_the_commands_in_readme_install_a_mesh_that_passes_its_test(
     for name in ("charts", "k8s", ".venv"):  # a clone that nobody has written to
         (tmp_path / name).symlink_to(ROOT / name)
     namespace = Namespace(kubectl, "ragmesh")
+    assert not kubectl.holds("get", "namespace", namespace.name), "it is somebody's: it would go"
     try:
         done = subprocess.run(
             ("bash", "-euc", commands),

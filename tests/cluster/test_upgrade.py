@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.conftest import LAST_CHART, SMALL, image_of_release
+from tests.cluster.conftest import LAST_CHART, SMALL, image_of_release, own_namespace
+from tests.cluster.operated import Operated, letting_in, operator_of, operator_values
 from tests.cluster.releases import Door, HelmError, Namespace, Release
+from tools.charts.releasing import last_release
 from tools.generate_protos import ROOT
 from tools.processes import await_condition
 
@@ -19,6 +21,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 BEFORE_A_MIGRATION = "0.1.0"
 """The release whose catalog has not the schema of today; there was no chart of it."""
 VALUES = {"identity": {"existingSecret": "identity"}, "embedded": SMALL}
+TENANT, KEPT = "acme", "kept"
 QUESTIONS = 50
 _PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
 _HEADING = re.compile(r"^##+ (.+)$", re.MULTILINE)
@@ -32,22 +35,33 @@ def now(namespace: Namespace, image: str, identity: Path) -> Release:
 
 
 # HM-6
-def test_the_last_release_is_upgraded_with_its_data_and_goes_back(
+def test_the_last_release_is_upgraded_with_its_data_and_resources_and_goes_back(
     now: Release, last_image: str
 ) -> None:
-    replace(now, image=last_image, package=LAST_CHART).install(VALUES)
-    door = Door.of(now)
-    _fill(door)
-    before = _top(door)
+    last = replace(now, image=last_image, package=LAST_CHART)
+    with own_namespace(now.namespace.kubectl) as here:
+        values = {**VALUES, "operator": letting_in(here)}
+        last.install(values)
+        admin = Door.of_admin(now)
+        admin.call("POST", "/tenants", {"name": TENANT})
+        door = admin.of_tenant(TENANT)
+        _fill(door)
+        before = _top(door)
+        own = operator_values(f"{now.fullname}-embedded-internal.{now.namespace.name}")
+        with operator_of(last, here, TENANT, own, last_release("ragmesh-operator")) as operated:
+            operated.apply(operated.collection(KEPT, encoder="exact"))
+            operated.wait(KEPT, "condition=Ready")
+            operator = replace(operated.operator, image=now.image, package=None)
 
-    now.upgrade(VALUES)
-    assert _top(door) == before
+            now.upgrade(values)
+            operator.upgrade(own)
+            _assert_carried_out(operated, defaultAccess="restricted")
+            assert _top(door) == before
 
-    now.helm("rollback", now.name, "--wait", "--timeout=120s")
-    assert _top(door) == before
-
-    now.upgrade(VALUES)
-    assert _top(door) == before
+            for release in (operator, now):
+                release.helm("rollback", release.name, "--wait", "--timeout=120s")
+            _assert_carried_out(operated, defaultAccess="open")
+            assert _top(door) == before
 
 
 # The issue's "downgrade over a migration"
@@ -65,6 +79,12 @@ def test_a_release_from_before_a_migration_is_upgraded_and_does_not_start_on_new
 
     now.upgrade(VALUES)
     assert door.top("pages", ["What is it about?"])
+
+
+def _assert_carried_out(operated: Operated, **spec: object) -> None:
+    generation = operated.patch(KEPT, **spec)
+    applied = f"jsonpath={{.status.appliedGeneration}}={generation}"
+    operated.wait(KEPT, applied, "condition=Ready")
 
 
 def _fill(door: Door) -> None:

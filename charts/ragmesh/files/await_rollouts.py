@@ -28,6 +28,8 @@ def verdict(rollout: dict[str, Any]) -> tuple[bool, str] | None:
         return True, "takes all calls"
     if status.get("phase") == "Degraded":
         return False, str(status.get("message"))
+    if rollout["spec"].get("paused"):
+        return False, "was paused by hand: kubectl argo rollouts promote lets it go on"
     reasons = {one["reason"] for one in status.get("pauseConditions") or ()}
     if "InconclusiveAnalysisRun" in reasons:
         doubts = "; ".join(_doubts(status)) or "its analysis could not tell"
@@ -67,14 +69,16 @@ def read(name: str) -> dict[str, Any] | None:
 
 
 def main(names: list[str]) -> int:
-    """0 when all came out well."""
-    failed = False
-    for name in names:
-        while (rollout := read(name)) is None or (told := verdict(rollout)) is None:
-            time.sleep(PAUSE_SECONDS)
-        well, why = told
-        print(f"{name} {why}", flush=True)
-        failed |= not well
+    """0 when all came out well. The first that is given up is told at once, whoever goes on."""
+    left, failed = list(names), False
+    while left:
+        for name in tuple(left):
+            if (rollout := read(name)) is not None and (told := verdict(rollout)) is not None:
+                well, why = told
+                print(f"{name} {why}", flush=True)
+                failed |= not well
+                left.remove(name)
+        time.sleep(PAUSE_SECONDS if left else 0)
     return int(failed)
 
 
