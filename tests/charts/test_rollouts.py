@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import runpy
+import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +25,7 @@ from tests.charts.rendering import (
     rendered,
     workloads,
 )
+from tools.programs.table import PROMTOOL
 
 pytestmark = pytest.mark.charts
 
@@ -110,6 +113,46 @@ def test_a_measurement_that_says_nothing_is_neither_pass_nor_failure(argo: list[
         for condition in (metric["successCondition"], metric["failureCondition"]):
             assert condition.startswith("len(result) > 0 && !isNaN(result[0]) && ")
         assert metric["inconclusiveLimit"] < metric["count"]
+
+
+# Of 20 calls at least, one in a hundred may fail.
+@pytest.mark.parametrize(
+    ("served", "failed", "expected"),
+    [
+        pytest.param(0, 0, None, id="nothing asked"),
+        pytest.param(12, 0, None, id="too few, and all well"),
+        pytest.param(60, 0, 0.0, id="enough, and all well"),
+        pytest.param(594, 6, 0.01, id="as many as may fail"),
+        pytest.param(570, 30, 0.05, id="enough, and too many failed"),
+        pytest.param(0, 6, 0.3, id="few, but too many even of twenty"),
+    ],
+)
+def test_failures_of_few_calls_are_a_verdict_if_they_would_be_too_many_of_enough(
+    served: int, failed: int, expected: float | None, argo: list[Manifest], tmp_path: Path
+) -> None:
+    query = templates(argo)["ragmesh-error-rate"]["provider"]["prometheus"]["query"]
+    for name, value in (("workload", "mesh"), ("hash", "abc")):
+        query = query.replace(f"{{{{args.{name}}}}}", value)
+    series = [
+        {"series": f"rpc_server_call_duration_seconds_count{{{labels}}}", "values": values}
+        for count, code in ((served, "OK"), (failed, "INTERNAL"))
+        if count
+        for labels in [f'namespace="rag", pod="mesh-abc-1", rpc_response_status_code="{code}"']
+        # A minute in samples of ten seconds, to the left of which nothing is looked at.
+        for values in [f"0+{count / 6}x12"]
+    ]
+    asked = {
+        "expr": f"round({query}, 0.001)",
+        "eval_time": "2m",
+        "exp_samples": [] if expected is None else [{"labels": "{}", "value": expected}],
+    }
+    tests = [{"interval": "10s", "input_series": series, "promql_expr_test": [asked]}]
+    path = tmp_path / "test.yaml"
+    path.write_text(yaml.safe_dump({"tests": tests}))
+    done = subprocess.run(
+        (PROMTOOL.fetch(), "test", "rules", path), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_an_open_verdict_about_answers_is_asked_for_again_and_never_a_pass(

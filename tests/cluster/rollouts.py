@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +36,13 @@ class Rolled:
         """
         said = self.release.helm("rollback", self.release.name, "--timeout=120s")
         assert f"{self.name_of(service)} takes all calls" in said
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether the last change of the release came to no good end."""
+        status = self.release.helm("status", self.release.name, "--output=json")
+        failed: bool = json.loads(status)["info"]["status"] == "failed"
+        return failed
 
     def versions(self, service: str) -> dict[str, str | None]:
         """The version of each pod that is ready."""

@@ -75,7 +75,7 @@ GOLDEN = "".join(
 
 
 @pytest.fixture(scope="module")
-def rolled(distributed: Release, talking: dict[str, object], kubectl: Kubectl) -> Rolled:
+def begun(distributed: Release, talking: dict[str, object], kubectl: Kubectl) -> Rolled:
     for what in ("crd/rollouts.argoproj.io", "service/prometheus-operated"):
         if not kubectl.holds("get", what, "--namespace=monitoring"):
             pytest.skip(f"needs Argo Rollouts and Prometheus in the cluster: there is no {what}")
@@ -85,6 +85,14 @@ def rolled(distributed: Release, talking: dict[str, object], kubectl: Kubectl) -
     said = distributed.upgrade(made.values)
     assert all(f"{made.name_of(one)} takes all calls" in said for one in (CANARY, BLUE_GREEN))
     return made
+
+
+@pytest.fixture
+def rolled(begun: Rolled) -> Iterator[Rolled]:
+    """One test's failure is not that of the next."""
+    yield begun
+    if begun.is_failed:
+        begun.go_back(CANARY)
 
 
 # PD-3, PD-4, PD-6
