@@ -41,6 +41,8 @@ LAST_CHART = last_release("ragmesh")
 """What meshes are upgraded from."""
 COPIES = "s3://copies/mesh"
 """Where backups go, if there is such a bucket."""
+SCALED = "generation"
+"""The service whose pods are counted by the cluster; two are enough for it, and the least."""
 TEXTS = {f"owl-{number}": f"Owl number {number} eats {number} voles a week." for number in range(8)}
 QUESTIONS = "What does owl number {number} eat?"
 
@@ -176,6 +178,7 @@ def distributed_mesh(
         make_secrets(namespace, identity)
         release = Release(namespace, "mesh", image, identity)
         release.install(distributed_values(backing))
+        release.await_pods(SCALED, 2)
         yield release
 
 
@@ -237,6 +240,7 @@ def distributed_values(backing: dict[str, Server]) -> dict[str, object]:
         "backup": {"enabled": True, "suspend": True, "url": COPIES, **SMALL},
         "workload": SMALL,
         **{name: SMALL for name in ("embedding", "indexing", "indexer")},
+        SCALED: {"autoscaling": {"enabled": True, "minReplicas": 2, "maxReplicas": 2}},
         "hooks": {"resources": {"requests": {"cpu": "10m", "memory": "64Mi"}}},
     }
 

@@ -17,6 +17,7 @@ import pytest
 from tests.cluster.conftest import (
     LAST_CHART,
     QUESTIONS,
+    SCALED,
     SMALL,
     TEXTS,
     distributed_values,
@@ -110,6 +111,12 @@ def test_a_killed_pod_costs_two_calls_at_most(
     assert load.since(killed + SETTLED_SECONDS) == []
     assert load.made > 200
     assert not (lost := lost_documents(load, before)), lost
+
+
+def test_a_service_of_queries_is_scaled_by_what_its_pods_use(distributed: Release) -> None:
+    scaler = f"hpa/{distributed.fullname}-{SCALED}"
+    waits = ("--for=condition=ScalingActive", "--timeout=90s")
+    distributed.namespace.kubectl.run("wait", scaler, "-n", distributed.namespace.name, *waits)
 
 
 def test_renewing_all_pods_fails_no_call_and_cuts_no_stream(

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.conftest import COPIES, TEXTS, distributed_values, make_secrets
+from tests.cluster.conftest import COPIES, SCALED, TEXTS, distributed_values, make_secrets
 from tests.cluster.releases import Namespace, Release
 from tests.docs.pages import ROOT, Page
 from tests.servers.indexing.databases import database
@@ -86,7 +86,8 @@ def other(
     release.install(
         distributed_values(backing),
         *("--set", f"catalog.url={catalog}", "--set", "blobs.url=s3://other"),
-        *("--set", "workload.replicas=0", "--set", "hooks.topics.enabled=false"),
+        *("--set", "workload.replicas=0", "--set", f"{SCALED}.autoscaling.enabled=false"),
+        *("--set", "hooks.topics.enabled=false"),
     )
     return release
 
