@@ -37,6 +37,11 @@ _RULES = (
 )
 _FOREIGN = re.compile(r"^:KUBE-", re.MULTILINE)
 _CHAINS = re.compile(rf"\b(KUBE|CNI)-|{_OURS}")
+_TABLES = [
+    (program, table)
+    for program in ("iptables", "ip6tables")
+    for table in ("nat", "filter", "mangle")
+]
 _CONTROLLERS = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids")
 _GROUPS = Path("/sys/fs/cgroup")
 _DROPPED = Path("/var/log/containers")
@@ -45,7 +50,7 @@ _REMEMBERED = Path("/var/lib/cni/results")
 _BUNDLES = "io.containerd.runtime.v2.task/k8s.io/*"
 """What is known of each container; among it the socket of who holds it, outside of the folder."""
 _TRIES = 3
-_BURIAL_SECONDS = 5
+_BURIAL_SECONDS = 20
 
 
 def prepare(layout: Layout) -> None:
@@ -67,7 +72,10 @@ def prepare(layout: Layout) -> None:
 
 
 def sweep(layout: Layout) -> None:
-    """Take away all that a cluster has left, in whatever state it was; its folder too."""
+    """Take away all that a cluster has left, in whatever state it was; its folder too.
+
+    ToolError names what is still there.
+    """
     if layout.traces.exists():
         kill_families(_shims(layout))
         _unmount(layout.folder)
@@ -77,9 +85,23 @@ def sweep(layout: Layout) -> None:
         before: Mapping[str, str] = json.loads(layout.traces.read_text())
         for name, value in before.items():
             Path(name).write_text(value)
+        if left := list(_left(layout)):
+            raise ToolError(f"of the cluster is still there: {', '.join(left)}")
     shutil.rmtree(layout.folder, ignore_errors=True)
     if layout.folder.exists():
         raise ToolError(f"{layout.folder} cannot be removed: what is in it is still in use")
+
+
+def _left(layout: Layout) -> Iterator[str]:
+    """What should have gone."""
+    yield from (f"process {pid}" for pid in _shims(layout))
+    yield from (f"mount {place}" for place in _mounts(layout.folder))
+    if Path(f"/sys/class/net/{BRIDGE}").exists():
+        yield f"bridge {BRIDGE}"
+    for program, table in _TABLES:
+        if _CHAINS.search(_rules_of(program, table)):
+            yield f"rules of {program} {table}"
+    yield from (f"cgroup {top}" for top in _tops() if top.exists())
 
 
 def _make_network() -> None:
@@ -94,9 +116,8 @@ def _make_network() -> None:
 
 
 def _remove_network() -> None:
-    for program in ("iptables", "ip6tables"):
-        for table in ("nat", "filter", "mangle"):
-            _remove_rules(program, table)
+    for program, table in _TABLES:
+        _remove_rules(program, table)
     wires = Path(f"/sys/class/net/{BRIDGE}/brif")
     for wire in sorted(wires.iterdir()) if wires.exists() else ():
         _try("ip", "link", "delete", wire.name)
@@ -127,9 +148,13 @@ def _mount_groups() -> None:
 
 
 def _remove_groups() -> None:
-    for top in (*_GROUPS.glob("*/kubepods"), _GROUPS / "kubepods"):
+    for top in _tops():
         # One is busy for as long as the kernel buries who was in it.
         await_condition(partial(_emptied, top), _BURIAL_SECONDS)
+
+
+def _tops() -> list[Path]:
+    return [*_GROUPS.glob("*/kubepods"), _GROUPS / "kubepods"]
 
 
 def _emptied(top: Path) -> bool:
