@@ -167,14 +167,15 @@ def _measured(migration: Migration) -> tuple[Quality, ...]:
             )
             for one in quality.metrics
         )
-    return tuple(
-        _judged(one, serves=_serves_what_was_judged(migration)) for one in migration.verdicts
-    )
+    serves = _serves_what_was_judged(migration)
+    judged = (*migration.verdicts, *migration.slice_verdicts)
+    return tuple(_judged(one, serves=serves) for one in judged)
 
 
 def _judged(one: MetricVerdict, *, serves: bool) -> Quality:
     return Quality(
         metric=one.metric,
+        slice=one.slice or None,
         active=one.candidate if serves else one.serving,
         candidate=None if serves else one.candidate,
         before=one.serving if serves else None,
@@ -333,7 +334,7 @@ def _serving_metrics(migration: Migration) -> dict[str, float]:
     """What is known of the version that serves, by metric."""
     if migration.quality is not None:
         return {one.metric: one.value for one in migration.quality.metrics}
-    return {one.metric: one.active for one in _measured(migration)}
+    return {one.metric: one.active for one in _measured(migration) if one.slice is None}
 
 
 def _migration_status(migration: Migration, order: Order | None) -> MigrationStatus:

@@ -79,6 +79,11 @@ class Quality(Lenient):
     """One metric of the version that serves, beside a candidate or beside itself in the past."""
 
     metric: str = Field(description="Name of the metric.")
+    slice: str | None = Field(
+        None,
+        description="Slice of the golden questions over which the metric did not pass; unset for "
+        "all of them.",
+    )
     active: float = Field(description="Of the version that serves, as it was asked last.")
     candidate: float | None = Field(None, description="Of the candidate, if there is one.")
     before: float | None = Field(

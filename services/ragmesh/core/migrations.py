@@ -222,6 +222,8 @@ class MetricVerdict:
     difference_high: float
     questions: int
     verdict: GateVerdict
+    slice: str = ""
+    """Of the golden questions; empty = all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +251,9 @@ class Migration:
     """The same as a sentence."""
     held: Hold | None = None
     verdicts: tuple[MetricVerdict, ...] = ()
+    """Over all golden questions."""
+    slice_verdicts: tuple[MetricVerdict, ...] = ()
+    """Over those slices of them that did not pass."""
     verdict: GateVerdict | None = None
     """Of the gate as a whole; None before it judged."""
     flips: int = 0

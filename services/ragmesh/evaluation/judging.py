@@ -103,7 +103,10 @@ def judge(candidate: Evaluation, rules: Rules, comparison: Comparison | None = N
 def first_broken(judgement: Judgement) -> str:
     """The first rule that is not kept, as a sentence; empty when all are."""
     found = _deciding(judgement)
-    return "" if found is None else f"{found.what}: {found.message}"
+    if found is None:
+        return ""
+    where = "" if found.slice == ALL else f' in the slice "{found.slice}"'
+    return f"{found.what}{where}: {found.message}"
 
 
 def why_inconclusive(judgement: Judgement) -> str:

@@ -44,6 +44,8 @@ _NOTHING_FOUND = (
     f"neither version finds a document of any golden question: {WRONG_IDS}; mend them and resume, "
     "or approve it by hand"
 )
+_MOST_SLICES = 30
+"""Verdicts of slices that are told; the sentence names the first."""
 _VERDICTS = MappingProxyType(
     {
         Verdict.PASS: GateVerdict.PASS,
@@ -59,6 +61,8 @@ class GateFinding:
 
     verdict: GateVerdict
     verdicts: tuple[MetricVerdict, ...] = ()
+    slice_verdicts: tuple[MetricVerdict, ...] = ()
+    """Those that are no pass, refused ones first."""
     reason: str = ""
     """Why it is inconclusive, in UPPER_SNAKE; empty when it is not."""
     message: str = ""
@@ -86,7 +90,7 @@ class Gate:
             return GateFinding.undecided(NO_GOLDEN_QUESTIONS, _NO_QUESTIONS)
         before = await self.asker.ask(serving, golden)
         after = await self.asker.ask(candidate, golden)
-        finding = _finding(before, after, policy)
+        finding = judged(before, after, policy)
         await self._keep(before, after, finding)
         return finding
 
@@ -104,15 +108,16 @@ class Gate:
         await self.evaluations.record_evaluation(before.collection, record)
 
 
-def _finding(before: Evaluation, after: Evaluation, policy: MigrationPolicy) -> GateFinding:
+def judged(before: Evaluation, after: Evaluation, policy: MigrationPolicy) -> GateFinding:
+    """What the scores of a candidate say beside those of the version that serves."""
     if finds_nothing(before) and finds_nothing(after):
         return GateFinding.undecided(NOTHING_FOUND, _NOTHING_FOUND)
     comparison = compare(before, after)
     judgement = judge(after, rules_of(policy), comparison)
-    verdicts = _verdicts(comparison, judgement)
     return GateFinding(
         _VERDICTS[judgement.verdict],
-        verdicts,
+        _verdicts(comparison, judgement),
+        _slice_verdicts(comparison, judgement),
         why_inconclusive(judgement),
         first_broken(judgement),
     )
@@ -127,6 +132,22 @@ def _verdicts(comparison: Comparison, judgement: Judgement) -> tuple[MetricVerdi
     )
 
 
+def _slice_verdicts(comparison: Comparison, judgement: Judgement) -> tuple[MetricVerdict, ...]:
+    """Of slices that were large enough to be judged, and are no pass."""
+    broken = {
+        (one.what, one.slice): one.verdict
+        for one in judgement.findings
+        if one.slice != ALL and one.verdict is not Verdict.PASS
+    }
+    found = [
+        _verdict(one, broken[one.metric, one.slice])
+        for one in comparison.differences
+        if (one.metric, one.slice) in broken
+    ]
+    found.sort(key=lambda one: one.verdict is not GateVerdict.REFUSED)
+    return tuple(found[:_MOST_SLICES])
+
+
 def _verdict(difference: Difference, verdict: Verdict) -> MetricVerdict:
     return MetricVerdict(
         metric=difference.metric,
@@ -136,4 +157,5 @@ def _verdict(difference: Difference, verdict: Verdict) -> MetricVerdict:
         difference_high=difference.interval.high,
         questions=difference.questions,
         verdict=_VERDICTS[verdict],
+        slice=difference.slice,
     )

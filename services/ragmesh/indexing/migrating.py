@@ -269,6 +269,7 @@ class Migrator:
             state,
             verdict=judged.verdict,
             verdicts=judged.verdicts,
+            slice_verdicts=judged.slice_verdicts,
             reason=judged.reason,
             message=judged.message,
         )

@@ -71,7 +71,7 @@ def entered(observed: Observed, phase: MigrationPhase) -> MigrationState:
 
 def unjudged(state: MigrationState) -> MigrationState:
     """The same without what a gate said: it is told of no other version than it was said of."""
-    return replace(state, verdict=None, verdicts=())
+    return replace(state, verdict=None, verdicts=(), slice_verdicts=())
 
 
 def _moved(observed: Observed, step: Enter) -> MigrationState:

@@ -8,7 +8,14 @@ from types import MappingProxyType
 
 from ragmesh.core.errors import MigrationCommandRefusedError
 from ragmesh.core.migrations import GateVerdict, Hold, MigrationCommand, MigrationPhase
-from ragmesh.indexing.migration_changes import ROLLED_BACK, entered, given_up, refusal_of, refused
+from ragmesh.indexing.migration_changes import (
+    ROLLED_BACK,
+    entered,
+    given_up,
+    refusal_of,
+    refused,
+    unjudged,
+)
 from ragmesh.indexing.migration_state import Change, Observed
 
 ABORTED = "ABORTED"
@@ -72,7 +79,7 @@ def _resume(observed: Observed, _order: Order) -> Change:
         raise _refusal(observed, "resume", "it is not held")
     resumed = replace(state, held=None, reason="", message="", phase_at=observed.now)
     if state.phase is MigrationPhase.EVALUATING:
-        resumed = replace(resumed, verdict=None, verdicts=())  # measured again
+        resumed = unjudged(resumed)  # measured again
     return Change(replace(resumed, checked=""))
 
 

@@ -85,6 +85,7 @@ class MigrationState:
     """What verifying found in this phase: SOUND or a reason; empty = not looked yet."""
     verdict: GateVerdict | None = None
     verdicts: tuple[MetricVerdict, ...] = ()
+    slice_verdicts: tuple[MetricVerdict, ...] = ()
     held: Hold | None = None
     reason: str = ""
     message: str = ""

@@ -270,6 +270,7 @@ def shown(changing: Changing, observed: Observed) -> Migration:
         message=state.message,
         held=state.held,
         verdicts=state.verdicts,
+        slice_verdicts=state.slice_verdicts,
         verdict=state.verdict,
         flips=state.flips,
         started_at=state.started_at,

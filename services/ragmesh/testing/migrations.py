@@ -85,10 +85,11 @@ class FakeEmbedders:
         return self.embedders[encoder]
 
 
-def golden_lines(answers: Sequence[tuple[str, str]]) -> str:
-    """Golden questions: each with the id of the one document that answers it."""
+def golden_lines(answers: Sequence[tuple[str, str]], *, slice: str = "") -> str:
+    """Golden questions of a slice: each with the id of the one document that answers it."""
+    named = {"slice": slice} if slice else {}
     lines = [
-        json.dumps({"id": f"q{n}", "question": question, "relevant": {document: 1}})
+        json.dumps({"id": f"q{n}", "question": question, "relevant": {document: 1}} | named)
         for n, (question, document) in enumerate(answers)
     ]
     return "\n".join(lines)

@@ -8,7 +8,7 @@ import pytest
 
 from ragmesh.core.errors import IncomparableEvaluationsError, InvalidError
 from ragmesh.evaluation.comparing import compare
-from ragmesh.evaluation.judging import Judgement, Rules, Verdict, judge
+from ragmesh.evaluation.judging import Judgement, Rules, Verdict, first_broken, judge
 from ragmesh.evaluation.ranking import ranked
 from ragmesh.evaluation.results import Evaluation, summarise
 from ragmesh.evaluation.scoring import Seen
@@ -177,3 +177,20 @@ def test_a_summary_counts_what_a_slice_took_and_what_it_lacks() -> None:
     assert overall.figures["cost_dollars"] == 1.5
     assert overall.metrics["answering"].value == pytest.approx(2 / 3)
     assert overall.metrics["citation_precision"].questions == 2
+
+
+def test_the_sentence_of_a_rule_that_holds_for_a_slice_names_it() -> None:
+    before, after = sliced(SEEN), sliced(LOST)
+    judgement = judged(before, after, Rules(allowed=0.3))
+    assert judgement.verdict is Verdict.FAIL
+    assert first_broken(judgement).startswith('recall in the slice "setup": 1.0000 → 0.0000')
+    overall = judged(before, after, Rules(allowed=0.1))
+    assert first_broken(overall).startswith("recall: 1.0000 → 0.7500")
+
+
+def sliced(seen: Seen) -> Evaluation:
+    """Sixty questions that are answered, and a slice of twenty of which this was seen."""
+    plain = [result_of(f"p{number}") for number in range(60)]
+    return evaluation_of(
+        [*plain, *(result_of(f"s{number}", seen, slice="setup") for number in range(20))]
+    )

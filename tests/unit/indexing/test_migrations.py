@@ -316,6 +316,21 @@ async def test_a_rollback_after_half_an_hour_of_writes_loses_nothing(tmp_path: P
         assert (await made.turn(seconds=10_000.0)).candidate == ""
 
 
+async def test_slices_that_did_not_pass_are_told_after_a_restart_too(tmp_path: Path) -> None:
+    async with changing(tmp_path) as made:
+        content = golden_lines(
+            [(f"Where is the {topic} kept?", topic) for topic in TOPICS], slice="rooms"
+        )
+        await made.indexing.service.set_golden_questions(ADMIN, "docs", content)
+        await made.want(BAD)
+        told = await made.until(MigrationPhase.FAILED)
+    async with changing(tmp_path, before=made) as again:
+        found = await again.migration()
+    assert {one.slice for one in found.slice_verdicts} == {"rooms"}
+    assert GateVerdict.REFUSED in {one.verdict for one in found.slice_verdicts}
+    assert (found.slice_verdicts, found.verdicts) == (told.slice_verdicts, told.verdicts)
+
+
 @pytest.mark.parametrize(
     ("phase", "command"),
     [

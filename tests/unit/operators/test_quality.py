@@ -140,7 +140,8 @@ async def test_what_a_gate_measured_is_told_of_the_version_that_serves(
     phase: MigrationPhase, gate: GateVerdict, active: float
 ) -> None:
     status = await told_of(phase, gate)
-    (shown,) = status.quality
+    shown, sliced = status.quality
+    assert (shown.slice, sliced.slice) == (None, "rooms")
     assert shown.active == active
     assert {shown.candidate, shown.before} == {None, 0.4 if active == 0.8 else 0.8}
     quality = next(one for one in status.conditions if one.type == "QualityOK")
@@ -160,6 +161,7 @@ async def told_of(phase: MigrationPhase, gate: GateVerdict) -> CollectionStatus:
             phase=phase,
             verdict=gate,
             verdicts=(MetricVerdict("recall", 0.4, 0.8, 0.3, 0.5, 40, gate),),
+            slice_verdicts=(MetricVerdict("recall", 0.9, 0.1, 0.3, 0.5, 20, gate, "rooms"),),
         ),
     )
     wanted = made.operator.understood(made.cluster.bodies[key])

@@ -90,10 +90,11 @@ def _fields(found: Migration) -> Iterator[tuple[str, str]]:
 
 
 def _gate_fields(found: Migration) -> Iterator[tuple[str, str]]:
-    for one in found.verdicts:
+    for one in (*found.verdicts, *found.slice_verdicts):
         change = f"{one.serving:.4f} → {one.candidate:.4f}"
         between = f"[{one.difference_low:+.4f}, {one.difference_high:+.4f}]"
-        yield one.metric, f"{change} {between} over {one.questions} questions: {one.verdict.value}"
+        asked = f"{one.questions} questions" + (f' of "{one.slice}"' if one.slice else "")
+        yield one.metric, f"{change} {between} over {asked}: {one.verdict.value}"
     if found.verdict is not None:
         yield "verdict", found.verdict.value
 

@@ -130,6 +130,7 @@ def migration_to_message(migration: Migration) -> types_pb.Migration:
         message=migration.message,
         held=None if migration.held is None else _hold_to_message(migration.held),
         verdicts=[_verdict_to_message(one) for one in migration.verdicts],
+        slice_verdicts=[_verdict_to_message(one) for one in migration.slice_verdicts],
         verdict="" if migration.verdict is None else migration.verdict.value,
         flips=migration.flips,
         started_at=None
@@ -164,6 +165,7 @@ def migration_from_message(message: types_pb.Migration) -> Migration:
         message=message.message,
         held=_hold_from_message(message.held) if message.HasField("held") else None,
         verdicts=tuple(_verdict_from_message(one) for one in message.verdicts),
+        slice_verdicts=tuple(_verdict_from_message(one) for one in message.slice_verdicts),
         verdict=GateVerdict(message.verdict) if message.verdict else None,
         flips=message.flips,
         started_at=moment_from_message(message.started_at, field="migration.started_at")
@@ -189,6 +191,7 @@ def _verdict_to_message(found: MetricVerdict) -> types_pb.MigrationVerdict:
         difference_high=found.difference_high,
         questions=found.questions,
         verdict=found.verdict.value,
+        slice=found.slice,
     )
 
 
@@ -201,6 +204,7 @@ def _verdict_from_message(message: types_pb.MigrationVerdict) -> MetricVerdict:
         difference_high=message.difference_high,
         questions=message.questions,
         verdict=GateVerdict(message.verdict),
+        slice=message.slice,
     )
 
 

@@ -12,6 +12,7 @@ from ragmesh.core.migrations import (
     GoldenQuestions,
     IndexChange,
     IndexEstimate,
+    MetricVerdict,
     Migration,
     MigrationCommand,
     MigrationPhase,
@@ -43,6 +44,8 @@ class FakeIndexes:
     released: list[tuple[str, str]]
     quality: Quality | None = None
     """What was found on schedule."""
+    judged: tuple[MetricVerdict, ...] = ()
+    """What the gate found of a slice."""
 
     def _known(self, name: str) -> Collection:
         raise NotImplementedError
@@ -71,7 +74,7 @@ class FakeIndexes:
 
     async def get_migration(self, collection: str) -> Migration:
         self._known(collection)
-        return replace(RESTING, quality=self.quality)
+        return replace(RESTING, quality=self.quality, slice_verdicts=self.judged)
 
     async def list_migrations(self, page: PageRequest) -> Page[Migration]:
         return Page((RESTING,))

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from ragmesh.core.migrations import Approval, CanaryStep, MetricBound, MigrationCommand
+from ragmesh.core.migrations import (
+    Approval,
+    CanaryStep,
+    GateVerdict,
+    MetricBound,
+    MetricVerdict,
+    MigrationCommand,
+)
 from ragmesh.core.quality import Quality, QualityMetric, QualityVerdict
 from tests.unit.app.cli.conftest import Program
 from tests.unit.app.cli.fake_indexes import NOON
@@ -118,3 +125,13 @@ def test_a_collection_is_released_with_its_reason(program: Program, notes: str) 
     assert (said.code, said.out) == (0, "released  notes\n")
     assert program.mesh.released == [(notes, "its cluster is gone")]
     assert json.loads(program("collections", "release", notes, "--json").out)["released"]
+
+
+def test_a_slice_that_did_not_pass_is_shown_by_name(program: Program, notes: str) -> None:
+    program.mesh.judged = (
+        MetricVerdict("recall", 1.0, 0.5, -0.7, -0.3, 20, GateVerdict.REFUSED, "rooms"),
+    )
+    line = 'recall         1.0000 → 0.5000 [-0.7000, -0.3000] over 20 questions of "rooms": refused'
+    assert line in program("migrations", "show", notes).out.splitlines()
+    (shown,) = json.loads(program("migrations", "show", notes, "--json").out)["slice_verdicts"]
+    assert (shown["slice"], shown["verdict"]) == ("rooms", "refused")

@@ -15,6 +15,7 @@ from ragmesh.chassis.messages import (
     cache,
     embedding,
     generation,
+    migrations,
     parts,
     qualities,
     search,
@@ -34,6 +35,11 @@ SUBJECTS = {
         values.qualities,
         qualities.quality_to_message,
         qualities.quality_from_message,
+    ),
+    "migration": (
+        values.migrations,
+        migrations.migration_to_message,
+        migrations.migration_from_message,
     ),
     "span": (values.spans, spans.span_to_message, spans.span_from_message),
     "vector": (

@@ -25,6 +25,15 @@ from ragmesh.core.answers import (
     Turn,
     Usage,
 )
+from ragmesh.core.documents import Chunking
+from ragmesh.core.migrations import (
+    GateVerdict,
+    Hold,
+    MetricVerdict,
+    Migration,
+    MigrationPhase,
+    RouteShare,
+)
 from ragmesh.core.quality import Quality, QualityMetric, QualityVerdict
 from ragmesh.core.questions import Question
 from ragmesh.core.search import Hit, QueryTerm, Retrieval, Score, Sentence, StoredHits
@@ -250,4 +259,42 @@ qualities = st.builds(
         max_size=3,
     ).map(tuple),
     message=texts,
+)
+metric_verdicts = st.builds(
+    MetricVerdict,
+    metric=texts,
+    serving=numbers,
+    candidate=numbers,
+    difference_low=numbers,
+    difference_high=numbers,
+    questions=counts,
+    verdict=st.sampled_from(GateVerdict),
+    slice=texts,
+)
+migrations = st.builds(
+    Migration,
+    collection=texts,
+    phase=st.sampled_from(MigrationPhase),
+    serving=texts,
+    candidate=texts,
+    retained=texts,
+    route_epoch=sequences,
+    shares=st.lists(st.builds(RouteShare, texts, texts, counts), max_size=2).map(tuple),
+    percent=counts,
+    documents=counts,
+    failed_documents=counts,
+    reason=texts,
+    message=texts,
+    held=st.none() | st.builds(Hold, by=texts, reason=texts, since=moments),
+    verdicts=st.lists(metric_verdicts, max_size=3).map(tuple),
+    slice_verdicts=st.lists(metric_verdicts, max_size=3).map(tuple),
+    verdict=st.none() | st.sampled_from(GateVerdict),
+    flips=counts,
+    started_at=st.none() | moments,
+    phase_at=st.none() | moments,
+    encoder=texts,
+    chunking=st.builds(Chunking, counts, counts),
+    language=texts,
+    quality=st.none() | qualities,
+    kept_by=st.none() | texts,
 )

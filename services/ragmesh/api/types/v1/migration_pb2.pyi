@@ -252,6 +252,7 @@ class MigrationVerdict(_message.Message):
     VERDICT_FIELD_NUMBER: _builtins.int
     DIFFERENCE_HIGH_FIELD_NUMBER: _builtins.int
     QUESTIONS_FIELD_NUMBER: _builtins.int
+    SLICE_FIELD_NUMBER: _builtins.int
     metric: _builtins.str
     """What was measured, for example "ndcg@10"."""
     serving: _builtins.float
@@ -266,6 +267,8 @@ class MigrationVerdict(_message.Message):
     """Upper end of the confidence interval of the difference."""
     questions: _builtins.int
     """Golden questions that it rests on."""
+    slice: _builtins.str
+    """Slice of the golden questions; empty for all of them."""
     def __init__(
         self,
         *,
@@ -276,10 +279,11 @@ class MigrationVerdict(_message.Message):
         verdict: _builtins.str = ...,
         difference_high: _builtins.float = ...,
         questions: _builtins.int = ...,
+        slice: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "difference_high", b"difference_high", "difference_low", b"difference_low", "metric", b"metric", "questions", b"questions", "serving", b"serving", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate", b"candidate", "difference_high", b"difference_high", "difference_low", b"difference_low", "metric", b"metric", "questions", b"questions", "serving", b"serving", "slice", b"slice", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -667,6 +671,7 @@ class Migration(_message.Message):
     LANGUAGE_FIELD_NUMBER: _builtins.int
     QUALITY_FIELD_NUMBER: _builtins.int
     KEPT_BY_FIELD_NUMBER: _builtins.int
+    SLICE_VERDICTS_FIELD_NUMBER: _builtins.int
     collection: _builtins.str
     """Name of the collection."""
     phase: Global___MigrationPhase.ValueType
@@ -727,6 +732,10 @@ class Migration(_message.Message):
     def quality(self) -> Global___Quality:
         """How well the serving version answers by now; missing before it was asked on schedule."""
 
+    @_builtins.property
+    def slice_verdicts(self) -> _containers.RepeatedCompositeFieldContainer[Global___MigrationVerdict]:
+        """Those slices of the golden questions that did not pass."""
+
     def __init__(
         self,
         *,
@@ -753,10 +762,11 @@ class Migration(_message.Message):
         language: _builtins.str = ...,
         quality: Global___Quality | None = ...,
         kept_by: _builtins.str | None = ...,
+        slice_verdicts: _abc.Iterable[Global___MigrationVerdict] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_kept_by", b"_kept_by", "chunking", b"chunking", "held", b"held", "kept_by", b"kept_by", "phase_at", b"phase_at", "quality", b"quality", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_kept_by", b"_kept_by", "candidate", b"candidate", "chunking", b"chunking", "collection", b"collection", "documents", b"documents", "encoder", b"encoder", "failed_documents", b"failed_documents", "flips", b"flips", "held", b"held", "kept_by", b"kept_by", "language", b"language", "message", b"message", "percent", b"percent", "phase", b"phase", "phase_at", b"phase_at", "quality", b"quality", "reason", b"reason", "retained", b"retained", "route_epoch", b"route_epoch", "serving", b"serving", "started_at", b"started_at", "verdict", b"verdict", "verdicts", b"verdicts", "weights", b"weights"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_kept_by", b"_kept_by", "candidate", b"candidate", "chunking", b"chunking", "collection", b"collection", "documents", b"documents", "encoder", b"encoder", "failed_documents", b"failed_documents", "flips", b"flips", "held", b"held", "kept_by", b"kept_by", "language", b"language", "message", b"message", "percent", b"percent", "phase", b"phase", "phase_at", b"phase_at", "quality", b"quality", "reason", b"reason", "retained", b"retained", "route_epoch", b"route_epoch", "serving", b"serving", "slice_verdicts", b"slice_verdicts", "started_at", b"started_at", "verdict", b"verdict", "verdicts", b"verdicts", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__kept_by: _TypeAlias = _typing.Literal["kept_by"]  # noqa: Y015
     _WhichOneofArgType__kept_by: _TypeAlias = _typing.Literal["_kept_by", b"_kept_by"]  # noqa: Y015

@@ -56,6 +56,7 @@ class MetricVerdictReply(BaseModel):
     difference_high: float
     questions: int = Field(json_schema_extra=COUNT)
     verdict: str = Field(json_schema_extra=one_of(GateVerdict))
+    slice: str = Field("", description="Of the golden questions; empty for all of them.")
 
     @classmethod
     def of(cls, found: MetricVerdict) -> MetricVerdictReply:
@@ -67,6 +68,7 @@ class MetricVerdictReply(BaseModel):
             difference_high=found.difference_high,
             questions=found.questions,
             verdict=found.verdict.value,
+            slice=found.slice,
         )
 
 
@@ -132,6 +134,9 @@ class MigrationReply(BaseModel):
     held: HoldReply | None = optional("Who stopped it; missing while it goes on.")
     verdict: str | None = optional("What the gate says as a whole.")
     verdicts: list[MetricVerdictReply]
+    slice_verdicts: list[MetricVerdictReply] = Field(
+        [], description="Over those slices of the golden questions that did not pass."
+    )
     flips: int = Field(json_schema_extra=COUNT)
     started_at: datetime | None = optional("When it began.")
     phase_at: datetime | None = optional("When the phase began.")
@@ -160,6 +165,7 @@ class MigrationReply(BaseModel):
             held=None if found.held is None else HoldReply.of(found.held),
             verdict=None if found.verdict is None else found.verdict.value,
             verdicts=[MetricVerdictReply.of(one) for one in found.verdicts],
+            slice_verdicts=[MetricVerdictReply.of(one) for one in found.slice_verdicts],
             flips=found.flips,
             started_at=found.started_at,
             phase_at=found.phase_at,

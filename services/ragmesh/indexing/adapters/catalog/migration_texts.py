@@ -34,6 +34,8 @@ def state_text(state: MigrationState) -> str:
         "checked": state.checked,
         "verdict": None if state.verdict is None else state.verdict.value,
         "verdicts": [_verdict_fields(one) for one in state.verdicts],
+        # Beside them: the last release reads all of those as of all questions.
+        "slice_verdicts": [[*_verdict_fields(one), one.slice] for one in state.slice_verdicts],
         "held": None if state.held is None else _hold_fields(state.held),
         "reason": state.reason,
         "message": state.message,
@@ -61,6 +63,8 @@ def state_of(row: Any) -> MigrationState:
         checked=fields["checked"],
         verdict=None if fields["verdict"] is None else GateVerdict(fields["verdict"]),
         verdicts=tuple(_verdict_of(one) for one in fields["verdicts"]),
+        # Rows that an older version wrote have none.
+        slice_verdicts=tuple(_verdict_of(one) for one in fields.get("slice_verdicts", ())),
         held=None if fields["held"] is None else _hold_of(fields["held"]),
         reason=fields["reason"],
         message=fields["message"],
@@ -130,8 +134,9 @@ def _verdict_fields(found: MetricVerdict) -> list[Any]:
 
 
 def _verdict_of(fields: list[Any]) -> MetricVerdict:
-    metric, serving, candidate, low, high, questions, verdict = fields
-    return MetricVerdict(metric, serving, candidate, low, high, questions, GateVerdict(verdict))
+    metric, serving, candidate, low, high, questions, verdict, *more = fields
+    judged = GateVerdict(verdict)
+    return MetricVerdict(metric, serving, candidate, low, high, questions, judged, *more)
 
 
 def _hold_fields(hold: Hold) -> list[Any]:
