@@ -1,7 +1,7 @@
 """A gateway that is cut off from indexing answers by the last route that it heard of, for a while.
 
-The lease is short here, so that its end can be seen; eight minutes of ten pass by a clock that is
-moved, in `tests/unit/gateway/test_routes.py`.
+Callers have keys, which are believed for longer. The lease is short here, so that its end can be
+seen; eight minutes of ten pass by a clock that is moved, in `tests/unit/gateway/test_routes.py`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.meshes import SeparateMesh, environment
+from tests.e2e.meshes import SeparateMesh, environment, ragmesh
 from tests.faults.wires import Wire, wire_to
 from tools.free_ports import LOOPBACK
 from tools.mesh_processes import MeshProcesses
@@ -24,7 +24,7 @@ from tools.split import Ports
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
 
 COLLECTION = "cut-off"
-LEASE_SECONDS = 12.0
+KEY_LEASE_SECONDS, LEASE_SECONDS = 60.0, 12.0
 ANSWERED_SECONDS = 8.0
 """Within the lease: what a slow machine may need for the last answer is left."""
 
@@ -47,8 +47,11 @@ class Wired:
         words = self.ports.command(name, data_dir)
         if name != "gateway":
             return words
-        lease = f"RAGMESH_GATEWAY__ROUTE_LEASE_SECONDS={LEASE_SECONDS}"
-        return ["env", f"RAGMESH_PEERS__INDEXING={self.indexing}", lease, *words]
+        leases = (
+            f"RAGMESH_GATEWAY__ROUTE_LEASE_SECONDS={LEASE_SECONDS}",
+            f"RAGMESH_GATEWAY__KEY_LEASE_SECONDS={KEY_LEASE_SECONDS}",
+        )
+        return ["env", f"RAGMESH_PEERS__INDEXING={self.indexing}", *leases, *words]
 
     def variables(self) -> dict[str, str]:
         return self.ports.variables()
@@ -56,18 +59,23 @@ class Wired:
 
 @contextmanager
 def processes(folder: Path, arrangement: Wired) -> Iterator[SeparateMesh]:
-    logs = folder / "logs"
+    logs, keys = folder / "logs", folder / "keys"
     logs.mkdir()
+    assert ragmesh("keys", "create", "--offline", "--into", keys).code == 0
     split = MeshProcesses(
         folder / "data",
         lambda target: (logs / f"{target}.log").open("a"),
         arrangement,
-        environment(),
+        environment(RAGMESH_IDENTITY__ADMIN_KEY_FILE=str(keys / "admin.key.sha256")),
     )
     try:
         split.start()
         made = SeparateMesh(split, logs)
         with made.rest:
+            admin = {"Authorization": f"Bearer {(keys / 'admin.key').read_text().strip()}"}
+            key = {"tenant": "default", "subject": "ada", "roles": ["admin"]}
+            reply = made.rest.post("/keys", json=key, headers=admin).raise_for_status()
+            made.rest.headers["Authorization"] = f"Bearer {reply.json()['secret']}"
             yield made
     finally:
         split.close()

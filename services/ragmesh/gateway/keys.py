@@ -24,7 +24,7 @@ from ragmesh.core.errors import (
 from ragmesh.core.tenants import KeyBatch, KeyEntry, Tenant
 from ragmesh.gateway.ports import KeySource
 
-STALE_AFTER_SECONDS = 5.0
+LEASE_SECONDS, LONGEST_LEASE_SECONDS = 5.0, 600.0
 """Silence after which no key is believed: one that was revoked meanwhile would get in."""
 IN_FORCE_SECONDS = 2.0
 """How long the maker of a key waits for it to be known; it is made all the same."""
@@ -52,8 +52,9 @@ class _Known:
 class KnownKeys:
     """Keys and tenants by id, as they were a moment ago."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, lease_seconds: float = LEASE_SECONDS) -> None:
         self._clock = clock
+        self._lease_seconds = lease_seconds
         self._keys: dict[str, _Known] = {}
         self._tenants: dict[str, Tenant] = {}
         self._fresh_at: float | None = None
@@ -124,7 +125,7 @@ class KnownKeys:
 
     def _refuse_stale(self) -> None:
         silence = self.silence_seconds
-        if silence is None or silence > STALE_AFTER_SECONDS:
+        if silence is None or silence > self._lease_seconds:
             raise KeysStaleError(
                 "API keys cannot be checked just now: nothing was heard of them for too long",
                 retry_after_seconds=1.0,

@@ -10,11 +10,11 @@ from pydantic import Field, field_validator, model_validator
 from ragmesh.chassis.settings import Section
 from ragmesh.chassis.tls.settings import DoorTlsSettings
 from ragmesh.core.tenants import Budget, BudgetAction
+from ragmesh.gateway import keys, routes
 from ragmesh.gateway.limiting.gate import PLACES
 from ragmesh.gateway.limiting.quotas import Allowances
 from ragmesh.gateway.limiting.settings import AllowanceSettings
 from ragmesh.gateway.limits import MEBIBYTE, GatewayLimits
-from ragmesh.gateway.routes import LEASE_SECONDS
 
 _LIMITS = GatewayLimits()
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
@@ -111,10 +111,18 @@ class GatewaySettings(Section):
         description="What all keys of a tenant may use together.",
     )
 
-    route_lease_seconds: float = Field(
-        LEASE_SECONDS,
+    key_lease_seconds: float = Field(
+        keys.LEASE_SECONDS,
         gt=0,
-        le=LEASE_SECONDS,
+        le=keys.LONGEST_LEASE_SECONDS,
+        description="Seconds for which API keys are believed as they were last heard of, while"
+        " indexing says nothing of them; then everybody is refused with KEYS_STALE. A key that was"
+        " revoked meanwhile gets in for so long.",
+    )
+    route_lease_seconds: float = Field(
+        routes.LEASE_SECONDS,
+        gt=0,
+        le=routes.LEASE_SECONDS,
         description="Seconds for which the last route that was heard of is good while indexing"
         " cannot be asked; then questions are refused with ROUTES_STALE."
         " `indexing.route_lease_seconds` is how long an index version stays for that.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from pydantic import ValidationError
 
 from ragmesh.chassis.executors import executor
 from ragmesh.core.api_keys import digest_of, holds_key, mint_key
@@ -37,6 +38,7 @@ from ragmesh.gateway.limiting.quotas import Allowance, Allowances
 from ragmesh.gateway.quotas import TenantQuotas
 from ragmesh.gateway.revoking import turn_out_refused
 from ragmesh.gateway.server import DoorGuard
+from ragmesh.gateway.settings import GatewaySettings
 from ragmesh.testing.clocks import ManualClock
 from ragmesh.testing.gateway import COLLECTION, FakeMesh
 from ragmesh.testing.tenants_contract import ACME, KEEPER
@@ -74,17 +76,32 @@ class Door:
         self.mesh.catalog._keys.feed.wake()
         await self.hear()
 
+    def cut_off(self) -> Callable[[], None]:
+        """Have the catalog say nothing more of keys, until what is returned is called."""
+        feed = self.mesh.catalog._keys.feed
+        read = feed._source.keys_after
+
+        async def away(*_: object, **__: object) -> None:
+            raise UnavailableError("away")
+
+        def heal() -> None:
+            feed._source.keys_after = read  # type: ignore[method-assign]
+
+        feed._source.keys_after = away  # type: ignore[method-assign,assignment]
+        feed.wake()
+        return heal
+
     def identify(self, text: str) -> Principal:
         return self.identity.identify([f"Bearer {text}"])
 
 
 @asynccontextmanager
-async def doors() -> AsyncIterator[Door]:
+async def doors(**lease: float) -> AsyncIterator[Door]:
     clock = ManualClock()
     mesh = FakeMesh(clock=clock)
     mesh.catalog.__init__(clock)  # type: ignore[misc]
     await mesh.with_collection()
-    known = KnownKeys(clock)
+    known = KnownKeys(clock, **lease)
     made = Door(mesh, clock, known, KeyIdentity(known, lambda: KEEPER_KEY.digest.sha256))
     following = asyncio.create_task(KeyFollower(mesh.catalog, known, clock).run())
     await made.hear()
@@ -199,12 +216,7 @@ async def test_without_news_for_five_seconds_no_key_is_believed_and_then_all_are
 ) -> None:
     _, text = await door.key()
 
-    async def away(*_: object, **__: object) -> None:
-        raise UnavailableError("away")
-
-    feed = door.mesh.catalog._keys.feed
-    read, feed._source.keys_after = feed._source.keys_after, away  # type: ignore[method-assign,assignment]
-    feed.wake()
+    heal = door.cut_off()
     await door.clock.advance(5)
     assert door.identify(text)
     await door.clock.advance(0.5)
@@ -213,7 +225,7 @@ async def test_without_news_for_five_seconds_no_key_is_believed_and_then_all_are
     assert caught.value.retry_after_seconds
     # Its file is of this machine: it is how one finds out what is wrong.
     assert door.identify(KEEPER_KEY.text).runs_mesh
-    feed._source.keys_after = read  # type: ignore[method-assign]
+    heal()
     await door.clock.advance(1)
     assert door.identify(text)
 
@@ -335,6 +347,19 @@ async def test_who_has_lost_a_group_is_not_answered_from_what_the_group_had_cach
             )
             answers.append(reply.json()["cached"])
     assert answers == [False, True, False]
+
+
+async def test_keys_are_believed_for_as_long_as_the_mesh_says_while_nothing_is_heard() -> None:
+    async with doors(lease_seconds=480.0) as door:
+        _, text = await door.key()
+        door.cut_off()
+        await door.clock.advance(480.0)
+        assert door.identify(text).subject == "anna"
+        await door.clock.advance(1.0)
+        with pytest.raises(KeysStaleError):
+            door.identify(text)
+    with pytest.raises(ValidationError):
+        GatewaySettings(key_lease_seconds=601.0)
 
 
 def test_the_admin_key_file_is_read_as_sha256sum_writes_it(tmp_path: Path) -> None:

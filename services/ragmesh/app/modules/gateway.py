@@ -139,8 +139,9 @@ async def _service(
 @asynccontextmanager
 async def open_gateway(wiring: Wiring) -> AsyncIterator[GatewayService]:
     """The service behind REST and public gRPC."""
-    lease = wiring.settings.gateway.route_lease_seconds
-    known, routes = KnownKeys(wiring.clock), KnownRoutes(wiring.clock, lease_seconds=lease)
+    settings = wiring.settings.gateway
+    known = KnownKeys(wiring.clock, lease_seconds=settings.key_lease_seconds)
+    routes = KnownRoutes(wiring.clock, lease_seconds=settings.route_lease_seconds)
     async with _books(wiring) as books:
         service = await _service(wiring, books, known, routes)
         following = RouteFollower(await wiring.port("indexing"), routes, wiring.clock)
