@@ -60,8 +60,7 @@ class Actor:
 
     async def tell_drift(self, step: Action, wanted: CollectionResource) -> None:
         """Say that the mesh had changed although the resource had not."""
-        told = f"{type(step).__name__}: the mesh had something else than the resource says"
-        await self.cluster.tell(wanted.key, wanted.uid, Occurrence("DriftCorrected", told))
+        await self.cluster.tell(wanted.key, wanted.uid, drift(type(step).__name__))
 
     async def release(self, name: str, acting: Machine) -> None:
         """Let anybody change a collection; one that is gone is nobody's."""
@@ -122,6 +121,12 @@ class Actor:
         if body is not None:
             await self._record(collection_resource(body, self.cluster.identity), done)
         return done
+
+
+def drift(step: str) -> Occurrence:
+    """What is told when the mesh had changed although the resource had not."""
+    told = f"{step}: the mesh had something else than the resource says"
+    return Occurrence("DriftCorrected", told)
 
 
 def acting_for(wanted: CollectionResource, tenant_uid: str) -> Machine:

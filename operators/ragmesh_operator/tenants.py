@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +13,11 @@ from ragmesh.core.errors import (
     InvalidError,
     NotFoundError,
     RagmeshError,
+    RequesterOutdatedError,
     TenantExistsError,
 )
 from ragmesh.core.tenants import Budget, BudgetAction, NewTenant, Quota, Tenant, TenantChange
-from ragmesh_operator.acting import OPERATOR
+from ragmesh_operator.acting import OPERATOR, drift
 from ragmesh_operator.ports import Mesh, Occurrence, Resources
 from ragmesh_operator.reporting import (
     NOT_UNDERSTOOD,
@@ -33,6 +34,8 @@ from ragmesh_operator.resources import TenantSpec
 from ragmesh_operator.schemas import TENANT
 from ragmesh_operator.statuses import TenantStatus
 from ragmesh_operator.values import Key, Look, TenantResource, tenant_resource, tenant_status
+
+_CALLER = Machine(OPERATOR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,37 +61,47 @@ class TenantReconciler:
         trouble, uid = None, wanted.status.uid
         try:
             uid = (await self._settle(wanted)).uid
+        except RequesterOutdatedError:
+            return Look(is_moving=True)  # as it is now it is looked at again
         except RagmeshError as error:
             trouble = Trouble(camel(error.reason), error.message, passes=error.kind.transient)
         await self._tell(wanted, trouble, uid)
         return Look(is_moving=trouble is not None and trouble.passes)
 
     async def _settle(self, wanted: TenantResource) -> Tenant:
-        caller, name = Machine(OPERATOR), wanted.key.name
-        new = new_tenant(name, wanted.spec)
-        try:
-            found = await self.mesh.get_tenant(caller, name)
-        except NotFoundError:
-            return await self.mesh.create_tenant(caller, new)
-        change = TenantChange(new.display_name, new.quota, new.budget, new.retention_days)
-        there = TenantChange(found.display_name, found.quota, found.budget, found.retention_days)
-        if change == there:
+        new, found = new_tenant(wanted.key.name, wanted.spec), await self._find(wanted.key.name)
+        if found is not None and _settings_of(found) == _settings_of(new):
             return found
-        await self._refuse_younger(wanted)
-        return await self.mesh.update_tenant(caller, name, change)
+        await self._refuse_others(wanted)
+        made = await self._write(new, found)
+        if _was_settled(wanted):
+            occurrence = drift("CreateTenant" if found is None else "UpdateTenant")
+            await self.cluster.tell(wanted.key, wanted.uid, occurrence)
+        return made
 
-    async def _refuse_younger(self, wanted: TenantResource) -> None:
-        """Raise when an elder resource of the same name says what the tenant is.
+    async def _find(self, name: str) -> Tenant | None:
+        try:
+            return await self.mesh.get_tenant(_CALLER, name)
+        except NotFoundError:
+            return None
+
+    async def _write(self, new: NewTenant, found: Tenant | None) -> Tenant:
+        if found is None:
+            return await self.mesh.create_tenant(_CALLER, new)
+        return await self.mesh.update_tenant(_CALLER, new.name, _settings_of(new))
+
+    async def _refuse_others(self, wanted: TenantResource) -> None:
+        """Raise unless the resource, as it was read, is what says what the tenant is.
 
         A mesh has one tenant of a name, and a cluster a resource in each namespace: two that said
-        different things would change it to and fro for ever.
+        different things would change it to and fro for ever. And whoever slept since they read it
+        must not write what it said then: the mesh, which keeps no generation of it, would take it.
         """
         bodies = await self.cluster.list(TENANT.plural)
         named = [body["metadata"] for body in bodies if body["metadata"]["name"] == wanted.key.name]
-        first = min(
-            named, key=lambda one: (one["creationTimestamp"], one["namespace"]), default=None
-        )
-        if first is not None and first["uid"] != wanted.uid:
+        _refuse_outdated(wanted, named)
+        first = min(named, key=lambda one: (one["creationTimestamp"], one["namespace"]))
+        if first["uid"] != wanted.uid:
             raise TenantExistsError(
                 f"the RAGTenant {wanted.key.name} of the namespace {first['namespace']} is older"
             )
@@ -129,6 +142,23 @@ class TenantReconciler:
         )
         conditions = conditions_of(known.conditions, generation, verdicts, self.clock.now())
         return TenantStatus(observed_generation=generation, conditions=conditions, uid=uid)
+
+
+def _refuse_outdated(wanted: TenantResource, metadata: Iterable[Mapping[str, Any]]) -> None:
+    for one in metadata:
+        if (one["uid"], one["generation"]) == (wanted.uid, wanted.generation):
+            return
+    raise RequesterOutdatedError(f"the RAGTenant {wanted.key.name} was changed meanwhile")
+
+
+def _was_settled(wanted: TenantResource) -> bool:
+    """Whether the tenant was as this very generation says."""
+    known = {one.type: one.status for one in wanted.status.conditions}
+    return wanted.status.observed_generation == wanted.generation and known.get(READY) == "True"
+
+
+def _settings_of(one: Tenant | NewTenant) -> TenantChange:
+    return TenantChange(one.display_name, one.quota, one.budget, one.retention_days)
 
 
 def new_tenant(name: str, spec: TenantSpec) -> NewTenant:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ragmesh.core.errors import UnavailableError
 from ragmesh.core.tenants import Budget, BudgetAction, TenantChange
 from ragmesh_operator.schemas import TENANT
 from ragmesh_operator.tenants import TenantReconciler
-from ragmesh_operator.values import Key
+from ragmesh_operator.values import Key, Look
 from tests.unit.operators.mesh import KEEPER
 from tests.unit.operators.world import World, world
 
@@ -125,3 +126,65 @@ async def test_a_spec_that_is_understood_again_makes_the_tenant_ready() -> None:
     await operator.reconcile(KEY)
     assert made.cluster.condition(KEY, "Ready") == ("True", "Settled")
     assert made.cluster.condition(KEY, "Stalled")[0] == "False"
+
+
+def edit(made: World, **spec: Any) -> None:
+    body = made.cluster.bodies[KEY]
+    generation = body["metadata"]["generation"] + 1
+    body["spec"] = spec
+    body["metadata"] |= {"generation": generation, "resourceVersion": f"r{generation}"}
+
+
+async def meanwhile(made: World, operator: TenantReconciler, event: Callable[[], None]) -> Look:
+    """A look of an operator that sleeps after it has read the resource, while this happens."""
+    real = made.mesh.get_tenant
+
+    async def slow(*asked: Any) -> Any:
+        found = await real(*asked)
+        event()
+        return found
+
+    made.mesh.get_tenant = slow  # type: ignore[method-assign]
+    try:
+        return await operator.reconcile(KEY)
+    finally:
+        made.mesh.get_tenant = real  # type: ignore[method-assign]
+
+
+async def test_an_operator_that_slept_writes_nothing_of_an_older_generation() -> None:
+    made, operator = await tenant_world(displayName="first")
+    await operator.reconcile(KEY)
+    edit(made, displayName="second")
+    look = await meanwhile(made, operator, lambda: edit(made, displayName="third"))
+    assert look.is_moving
+    assert (await made.mesh.get_tenant(KEEPER, "acme")).display_name == "first"
+    assert made.cluster.status(KEY)["observedGeneration"] == 1
+    await operator.reconcile(KEY)
+    assert (await made.mesh.get_tenant(KEEPER, "acme")).display_name == "third"
+    assert made.cluster.told == []
+
+
+async def test_an_operator_that_slept_changes_no_tenant_whose_resource_is_gone() -> None:
+    made, operator = await tenant_world(displayName="first")
+    await operator.reconcile(KEY)
+    edit(made, displayName="second")
+    look = await meanwhile(made, operator, lambda: made.cluster.bodies.clear())
+    assert look.is_moving
+    assert (await made.mesh.get_tenant(KEEPER, "acme")).display_name == "first"
+
+
+async def test_a_tenant_that_somebody_changed_or_deleted_is_told_as_drift_once() -> None:
+    made, operator = await tenant_world(quota={"documents": 10})
+    await operator.reconcile(KEY)
+    assert made.cluster.told == []
+    await made.mesh.update_tenant(KEEPER, "acme", TenantChange(display_name="other"))
+    for _ in range(2):
+        await operator.reconcile(KEY)
+    await made.mesh.delete_tenant(KEEPER, "acme")
+    for _ in range(2):
+        await operator.reconcile(KEY)
+    told = [what for _, what in made.cluster.told]
+    assert [(one.reason, one.message.split(":")[0]) for one in told] == [
+        ("DriftCorrected", "UpdateTenant"),
+        ("DriftCorrected", "CreateTenant"),
+    ]
