@@ -22,7 +22,7 @@ from ragmesh_operator.planning import (
     WantIndex,
     command_of,
 )
-from ragmesh_operator.ports import Mesh, Occurrence, Resources
+from ragmesh_operator.ports import DRIFT, Mesh, Occurrence, Resources
 from ragmesh_operator.resources import (
     BY_ANNOTATION,
     COMMAND_ANNOTATION,
@@ -126,7 +126,7 @@ class Actor:
 def drift(step: str) -> Occurrence:
     """What is told when the mesh had changed although the resource had not."""
     told = f"{step}: the mesh had something else than the resource says"
-    return Occurrence("DriftCorrected", told)
+    return Occurrence(DRIFT, told)
 
 
 def acting_for(wanted: CollectionResource, tenant_uid: str) -> Machine:

@@ -1,7 +1,8 @@
 """Keeps as many indexers as what waits asks for: by itself, or by an object of KEDA.
 
 Everything is read anew at each look; only what was seen of the backlog is remembered, and a
-process that starts anew holds until it has seen enough.
+process that starts anew holds until it has seen enough. How the last look left things is known for
+one purpose: to tell when what somebody else has made of them since was put right.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, Protocol
 
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import ConflictError, RagmeshError
+from ragmesh_operator.ports import DRIFT, Occurrence
 from ragmesh_operator.reporting import Scaling, Verdict
 from ragmesh_operator.resources import Autoscaling
 from ragmesh_operator.scaling import Reading, Rule, Scale
@@ -43,6 +45,8 @@ class CurrentScale:
     replicas: int
     selector: str
     resource_version: str
+    uid: str = ""
+    """Of the workload."""
 
 
 class Workloads(Protocol):
@@ -60,11 +64,14 @@ class Workloads(Protocol):
     async def write_scale(self, workload: Workload, scale: CurrentScale, replicas: int) -> None:
         """Want so many, unless somebody has changed it since it was read."""
 
-    async def apply_scaled_object(self, workload: Workload, body: Mapping[str, Any]) -> None:
-        """Have KEDA scale the workload."""
+    async def apply_scaled_object(self, workload: Workload, body: Mapping[str, Any]) -> str:
+        """Have KEDA scale the workload; which object, and which change of it, that is."""
 
     async def delete_scaled_object(self, workload: Workload) -> None:
         """Have it not, if it does for us."""
+
+    async def tell(self, workload: Workload, uid: str, what: Occurrence) -> None:
+        """Make an event of it."""
 
 
 class BacklogSource(Protocol):
@@ -172,6 +179,18 @@ def _target(workload: Workload) -> dict[str, str]:
     return {"apiVersion": "apps/v1", "kind": "Deployment", "name": workload.name}
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """How a look left things; whoever finds them otherwise finds what somebody else has done."""
+
+    replicas: int | None = None
+    """None = their number was not ours."""
+    body: Mapping[str, Any] | None = None
+    """What KEDA was told; None = nothing."""
+    revision: str = ""
+    """The ScaledObject that holds it, and which change of it."""
+
+
 @dataclass(slots=True)
 class Autoscaler:
     """One look after another at a workload."""
@@ -183,6 +202,7 @@ class Autoscaler:
     clock: Clock
     scale: Scale = field(default_factory=Scale)
     known: Scaling = field(default_factory=Scaling)
+    left: Left = field(default_factory=Left)
 
     def shown(self, wanted: CollectionResource) -> Scaling:
         """What is known, for a collection that asks for it."""
@@ -193,7 +213,7 @@ class Autoscaler:
         wish = combined(wanted)
         if wish is None:
             await self.workloads.delete_scaled_object(self.workload)
-            self.known = Scaling()
+            self.known, self.left = Scaling(), Left()
             return
         try:
             self.known = await self._scale(wish)
@@ -206,18 +226,34 @@ class Autoscaler:
         has_keda = wish.provider in {KEDA, "auto"} and await self.workloads.has_keda()
         if others:  # ours, made before theirs, would go on beside it
             await self.workloads.delete_scaled_object(self.workload)
+            self.left = Left()
             sentence = f"{', '.join(others)} scales {self.workload.name} already"
             told = _told("False", NONE, now.replicas, "ConflictingScaler", sentence)
         elif wish.provider == KEDA and not has_keda:
+            self.left = Left()
             told = _told("False", NONE, now.replicas, "KedaMissing", _KEDA_MISSING)
         elif has_keda:
-            body = scaled_object(wish, self.workload, self.backlog_url)
-            await self.workloads.apply_scaled_object(self.workload, body)
+            await self._tell_keda(scaled_object(wish, self.workload, self.backlog_url), now)
             told = _told("True", KEDA, now.replicas, "ScaledObject", "KEDA scales by the backlog")
         else:
             await self.workloads.delete_scaled_object(self.workload)
             told = await self._natively(wish, now)
         return Scaling(told.status, told.verdict, now.replicas, now.selector)
+
+    async def _tell_keda(self, body: Mapping[str, Any], now: CurrentScale) -> None:
+        revision = await self.workloads.apply_scaled_object(self.workload, body)
+        if self.left.body == body and self.left.revision != revision:
+            sentence = f"ScaledObject {self.workload.name} was not as it was made, and is so again"
+            await self.workloads.tell(self.workload, now.uid, Occurrence(DRIFT, sentence))
+        self.left = Left(body=body, revision=revision)
+
+    async def _tell_drift(self, now: CurrentScale, replicas: int) -> None:
+        """Say that somebody else had changed the scale, where that was so."""
+        left = self.left.replicas
+        if left is None or left == now.replicas:
+            return
+        sentence = f"{now.replicas} replicas were wanted instead of {left}; {replicas} are by now"
+        await self.workloads.tell(self.workload, now.uid, Occurrence(DRIFT, sentence))
 
     async def _natively(self, wish: Autoscaling, now: CurrentScale) -> Scaling:
         reading: Reading | None = None
@@ -231,6 +267,8 @@ class Autoscaler:
                 await self.workloads.write_scale(self.workload, now, decision.replicas)
             except ConflictError:
                 return self.known  # somebody changed it meanwhile: looked at again soon
+            await self._tell_drift(now, decision.replicas)
+        self.left = Left(replicas=decision.replicas)
         if reading is None:
             sentence = "the backlog cannot be read: the number of indexers stays"
             return _told("Unknown", NATIVE, now.replicas, decision.reason, sentence)

@@ -101,7 +101,7 @@ async def leave(settings: Settings, own: Workload | None, seconds: float) -> Non
     clock = SystemClock()
     async with api_server(login, clock) as api:
         cluster = KubeResources(api, settings.namespaces, clock)
-        await Leaving(cluster, KubeWorkloads(api), clock).leave(own, seconds)
+        await Leaving(cluster, KubeWorkloads(api, clock), clock).leave(own, seconds)
 
 
 def login() -> kopf.ConnectionInfo:
@@ -158,7 +158,7 @@ async def operating(settings: Settings, tasks: Tasks) -> AsyncIterator[Operating
             settings.workers.look_seconds,
         )
         pace = Pace(settings.pace.settled_seconds, settings.pace.moving_seconds)
-        scaler = _scaler(settings, KubeWorkloads(api), session, clock)
+        scaler = _scaler(settings, KubeWorkloads(api, clock), session, clock)
         yield await stack.enter_async_context(Operating.opened(sides, pace, tasks, scaler))
 
 

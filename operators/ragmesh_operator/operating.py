@@ -20,6 +20,8 @@ from ragmesh_operator.tenants import TenantReconciler
 from ragmesh_operator.values import CollectionResource, Key, Look
 from ragmesh_operator.working import Pace, Rounds
 
+_SLEPT = 3.0
+"""So many times as long as it wanted to pause, a process did not run: another may have since."""
 _log = logging.getLogger(__name__)
 
 
@@ -78,10 +80,14 @@ class Operating:
 
     async def scale(self, seconds: float) -> None:
         """Look after the indexers until cancelled."""
+        clock = self.collections.clock
         while True:
-            await self.collections.clock.sleep(seconds)
+            paused_at = clock.monotonic()
+            await clock.sleep(seconds)
             if self.scaler is None:
                 continue
+            if clock.monotonic() - paused_at > _SLEPT * seconds:
+                self._has_listed = False  # what was told meanwhile comes later than this look
             before = self.scaler.known
             try:
                 await self._list_once()

@@ -53,6 +53,10 @@ class Mesh(Protocol):
     ) -> GoldenQuestions: ...
 
 
+DRIFT = "DriftCorrected"
+"""Something was not as it had been left, and is so again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Occurrence:
     """What is told about a resource beside its status."""

@@ -96,16 +96,17 @@ async def called() -> set[Right]:
     scale = {
         "items": [],
         "spec": {},
-        "metadata": SCALED_BY_US["metadata"] | {"resourceVersion": ""},
+        "metadata": SCALED_BY_US["metadata"] | {"resourceVersion": "", "uid": "", "generation": 1},
     }
     apps = Recorder(scale)
-    workloads = KubeWorkloads(cast("ApiServer", apps))
+    workloads = KubeWorkloads(cast("ApiServer", apps), ManualClock())
     await workloads.has_keda()
     await workloads.foreign_scalers(INDEXERS)
     await workloads.read_scale(INDEXERS)
     await workloads.write_scale(INDEXERS, CurrentScale(1, "", "1"), 2)
     await workloads.apply_scaled_object(INDEXERS, {})
     await workloads.delete_scaled_object(INDEXERS)
+    await workloads.tell(INDEXERS, "uid", Occurrence("Reason", "sentence"))
     watched = {(verb, "ragmesh.dev", one.plural) for one in KINDS for verb in ("list", "watch")}
     return kube.used | apps.used | watched
 

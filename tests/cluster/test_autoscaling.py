@@ -55,6 +55,20 @@ def test_a_burst_scales_indexers_to_the_partitions_and_back_and_nothing_is_lost_
     assert_all_is_found(operated, course.burst)
 
 
+# OP-4
+def test_a_scale_that_somebody_changed_is_put_right_within_a_minute_and_told(
+    operated: Operated,
+) -> None:
+    operated.patch(OWLS, autoscaling=AUTOSCALING)
+    operated.wait(OWLS, "condition=AutoscalingActive", "jsonpath={.status.replicas}=1")
+    place, name = operated.mesh.namespace, indexers_of(operated.mesh)
+    place.kubectl.run("scale", f"deployment/{name}", "--replicas=0", "-n", place.name)
+    one = "--for=jsonpath={.spec.replicas}=1"
+    place.kubectl.run("wait", f"deployment/{name}", "-n", place.name, one, "--timeout=60s")
+    right = ["DriftCorrected"]
+    assert await_condition(lambda: operated.told("Deployment", name, place) == right, 5)
+
+
 def test_another_encoder_takes_over_and_finds_the_same_documents(operated: Operated) -> None:
     burst = Burst(operated.door(), GUIDE, 12)
     golden = {"goldenQueries": {"configMapRef": {"name": GUIDE}}}

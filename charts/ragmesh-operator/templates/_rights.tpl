@@ -20,6 +20,8 @@ calls of the program (tests/charts/test_operator.py).
 - {apiGroups: [autoscaling], resources: [horizontalpodautoscalers], verbs: [list]}
 - {apiGroups: [keda.sh], resources: [scaledobjects], verbs: [list, create]}
 - {apiGroups: [keda.sh], resources: [scaledobjects], resourceNames: [{{ last $parts }}], verbs: [get, patch, delete]}
+# What was put right of them is told beside them.
+- {apiGroups: [""], resources: [events], verbs: [create]}
 {{- end -}}
 
 {{/* On its own Deployment, which is stopped before it is uninstalled. */}}

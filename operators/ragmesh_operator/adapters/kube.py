@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ragmesh.core.clock import Clock
-from ragmesh.core.errors import DeniedError, InvalidError, NotFoundError
-from ragmesh.core.ids import new_uid
+from ragmesh.core.errors import InvalidError, NotFoundError
 from ragmesh_operator.adapters.api_server import APPLY, JSON_PATCH, MANAGER, MERGE, ApiServer
+from ragmesh_operator.adapters.events import About, make_event
 from ragmesh_operator.ports import Occurrence
 from ragmesh_operator.resources import API_VERSION, Part
 from ragmesh_operator.schemas import KINDS
@@ -18,7 +17,6 @@ from ragmesh_operator.values import Key
 
 _KIND = {one.plural: one.kind for one in KINDS}
 _PAGE = "500"
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,30 +121,8 @@ class KubeResources:
 
     async def tell(self, key: Key, uid: str, what: Occurrence) -> None:
         """Make an event of it."""
-        now = self.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-        event = {
-            "metadata": {"name": f"{key.name}.{new_uid()}", "namespace": key.namespace},
-            "involvedObject": {
-                "apiVersion": API_VERSION,
-                "kind": _KIND[key.plural],
-                "namespace": key.namespace,
-                "name": key.name,
-                "uid": uid,
-            },
-            "type": "Warning" if what.is_warning else "Normal",
-            "reason": what.reason,
-            "message": what.message[:1000],
-            "source": {"component": MANAGER},
-            "firstTimestamp": now,
-            "lastTimestamp": now,
-            "count": 1,
-        }
-        try:
-            await self.api.call("POST", f"/api/v1/namespaces/{key.namespace}/events", body=event)
-        except (NotFoundError, DeniedError) as error:
-            # A namespace that is going takes no more of them, and what is told must not hold it up.
-            facts = {"told": what.reason, "reason": error.reason, "detail": error.message}
-            _log.warning("an event could not be made", extra=facts)
+        about = About(API_VERSION, _KIND[key.plural], key.namespace, key.name, uid)
+        await make_event(self.api, about, what, self.clock.now())
 
 
 def path_of(key: Key) -> str:

@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ragmesh.core.clock import Clock
 from ragmesh.core.errors import NotFoundError
 from ragmesh_operator.adapters.api_server import APPLY, MANAGER, MERGE, ApiServer
+from ragmesh_operator.adapters.events import About, make_event
 from ragmesh_operator.autoscaling import CurrentScale, Workload
+from ragmesh_operator.ports import Occurrence
 
 _GROUPS = {"deployments": "apps/v1", "rollouts": "argoproj.io/v1alpha1"}
+_KINDS = {"deployments": "Deployment", "rollouts": "Rollout"}
 _KEDA = "keda.sh/v1alpha1"
 _LABEL = "app.kubernetes.io/managed-by"
 
@@ -20,6 +24,7 @@ class KubeWorkloads:
     """The port `Workloads` on an API server."""
 
     api: ApiServer
+    clock: Clock
 
     async def has_keda(self) -> bool:
         """Whether the cluster serves ScaledObjects."""
@@ -59,6 +64,7 @@ class KubeWorkloads:
             replicas=body["spec"].get("replicas", 0),
             selector=body.get("status", {}).get("selector", ""),
             resource_version=body["metadata"]["resourceVersion"],
+            uid=body["metadata"].get("uid", ""),
         )
 
     async def write_scale(self, workload: Workload, scale: CurrentScale, replicas: int) -> None:
@@ -70,10 +76,13 @@ class KubeWorkloads:
         query = {"fieldManager": MANAGER}
         await self.api.call("PATCH", f"{_path(workload)}/scale", body=body, kind=MERGE, query=query)
 
-    async def apply_scaled_object(self, workload: Workload, body: Mapping[str, Any]) -> None:
-        """Have KEDA scale the workload."""
+    async def apply_scaled_object(self, workload: Workload, body: Mapping[str, Any]) -> str:
+        """Have KEDA scale the workload; which object, and which change of it, that is."""
         query = {"fieldManager": MANAGER, "force": "true"}
-        await self.api.call("PATCH", _scaled_object(workload), body=body, kind=APPLY, query=query)
+        path = _scaled_object(workload)
+        made = await self.api.call("PATCH", path, body=body, kind=APPLY, query=query)
+        # A generation is of the spec: what KEDA notes beside it changes nothing.
+        return f"{made['metadata']['uid']}.{made['metadata']['generation']}"
 
     async def delete_scaled_object(self, workload: Workload) -> None:
         """Have it not, if it does for us."""
@@ -83,6 +92,12 @@ class KubeWorkloads:
                 await self.api.call("DELETE", _scaled_object(workload))
         except NotFoundError:
             return
+
+    async def tell(self, workload: Workload, uid: str, what: Occurrence) -> None:
+        """Make an event of it, of the workload."""
+        group, kind = _GROUPS[workload.plural], _KINDS[workload.plural]
+        about = About(group, kind, workload.namespace, workload.name, uid)
+        await make_event(self.api, about, what, self.clock.now())
 
 
 def _path(workload: Workload) -> str:

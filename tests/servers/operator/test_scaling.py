@@ -15,6 +15,7 @@ from ragmesh.core.errors import ConflictError
 from ragmesh_operator.adapters.api_server import api_server
 from ragmesh_operator.adapters.workloads import KubeWorkloads
 from ragmesh_operator.autoscaling import Workload, scaled_object
+from ragmesh_operator.ports import DRIFT, Occurrence
 from ragmesh_operator.resources import Autoscaling
 from tests.charts.rendering import rendered
 from tests.servers.operator.api_server import NARROW, KubeServer
@@ -66,7 +67,7 @@ async def scaled(kube: KubeServer) -> AsyncIterator[Scaled]:
         return kopf.ConnectionInfo(server=kube.url, token=NARROW, insecure=True)
 
     async with api_server(login, SystemClock()) as api:
-        found = Scaled(kube, KubeWorkloads(api))
+        found = Scaled(kube, KubeWorkloads(api, SystemClock()))
         found.have(deployment())
         yield found
     for what in ("deployment", "scaledobject", "hpa"):
@@ -130,6 +131,24 @@ def test_an_autoscaler_of_kubernetes_takes_how_fast_keda_is_told_to_go(
     )
     said = scaled.kube.kubectl("create", "--dry-run=server", "-f", "-", given=made)
     assert said.returncode == 0, said.stderr
+
+
+# OP-4
+async def test_a_change_by_somebody_else_is_seen_in_what_is_applied_and_told_beside_the_workload(
+    scaled: Scaled,
+) -> None:
+    body = scaled_object(Autoscaling(), INDEXERS, URL)
+    first = await scaled.workloads.apply_scaled_object(INDEXERS, body)
+    assert await scaled.workloads.apply_scaled_object(INDEXERS, body) == first
+    patch = ("--type=merge", "--patch", '{"spec": {"maxReplicaCount": 99}}')
+    said = scaled.kube.kubectl("patch", "scaledobject", NAME, f"--namespace={PLACE}", *patch)
+    assert said.returncode == 0, said.stderr
+    assert await scaled.workloads.apply_scaled_object(INDEXERS, body) != first
+    assert scaled.object("scaledobject")["spec"] == body["spec"]
+    seen = await scaled.workloads.read_scale(INDEXERS)
+    await scaled.workloads.tell(INDEXERS, seen.uid, Occurrence(DRIFT, "sentence"))
+    shown = scaled.kube.kubectl("describe", "deployment", NAME, f"--namespace={PLACE}").stdout
+    assert DRIFT in shown
 
 
 async def test_an_object_of_ours_goes_when_it_is_not_wanted_and_one_of_others_stays(

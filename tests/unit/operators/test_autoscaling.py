@@ -11,6 +11,7 @@ import pytest
 from ragmesh.core.errors import ConflictError, UnavailableError
 from ragmesh.testing.clocks import ManualClock
 from ragmesh_operator.autoscaling import Autoscaler, CurrentScale, Workload, combined
+from ragmesh_operator.ports import Occurrence
 from ragmesh_operator.scaling import Reading
 from ragmesh_operator.values import CollectionResource, collection_resource
 
@@ -29,6 +30,10 @@ class FakeWorkloads:
     deleted: int = 0
     has_object: bool = False
     """Whether a ScaledObject of the operator's own is there."""
+    changes: int = 1
+    """Of the ScaledObject, so far."""
+    body: Mapping[str, Any] | None = None
+    told: list[Occurrence] = field(default_factory=list)
 
     async def has_keda(self) -> bool:
         return self.keda
@@ -37,20 +42,27 @@ class FakeWorkloads:
         return self.others
 
     async def read_scale(self, workload: Workload) -> CurrentScale:
-        return CurrentScale(self.replicas, "app=indexer", "1")
+        return CurrentScale(self.replicas, "app=indexer", "1", "uid-0")
 
     async def write_scale(self, workload: Workload, scale: CurrentScale, replicas: int) -> None:
         if self.is_contended:
             raise ConflictError("changed")
         self.replicas = replicas
 
-    async def apply_scaled_object(self, workload: Workload, body: Mapping[str, Any]) -> None:
+    async def apply_scaled_object(self, workload: Workload, body: Mapping[str, Any]) -> str:
         self.applied.append(body)
         self.has_object = True
+        self.changes += self.body != body
+        self.body = body
+        return f"uid-1.{self.changes}"
 
     async def delete_scaled_object(self, workload: Workload) -> None:
         self.deleted += 1
         self.has_object = False
+
+    async def tell(self, workload: Workload, uid: str, what: Occurrence) -> None:
+        assert (workload, uid) == (WORKLOAD, "uid-0")
+        self.told.append(what)
 
 
 @dataclass
@@ -155,6 +167,54 @@ async def test_auto_is_keda_where_the_cluster_has_it() -> None:
         "targetValue": "60",
     }
     assert condition(made) == ("True", "ScaledObject")
+
+
+# OP-4
+@pytest.mark.parametrize(("found", "waiting"), [(0, 0), (9, 0), (1, 100_000)])
+async def test_a_scale_that_somebody_else_made_is_put_right_and_told(
+    found: int, waiting: int
+) -> None:
+    workloads, backlog = FakeWorkloads(), FakeBacklog(waiting)
+    made = scaler(workloads, backlog)
+    await made.look([wanting("native", max=4)])
+    wanted = workloads.replicas
+    assert workloads.told == []
+    workloads.replicas = found
+    await made.look([wanting("native", max=4)])
+    assert workloads.replicas == (4 if found == 9 else wanted)
+    assert [one.reason for one in workloads.told] == ["DriftCorrected"]
+    await made.look([wanting("native", max=4)])
+    assert len(workloads.told) == 1
+
+
+async def test_what_an_operator_itself_changes_is_no_drift() -> None:
+    workloads, backlog = FakeWorkloads(), FakeBacklog(0)
+    made = scaler(workloads, backlog)
+    await made.look([wanting("native", max=4)])
+    backlog.waiting = 100_000
+    await made.look([wanting("native", max=4)])
+    await made.look([wanting("native", max=2)])
+    assert workloads.replicas == 2
+    await made.look([wanting("keda", max=4)])
+    workloads.keda = True
+    await made.look([wanting("keda", max=4)])
+    await made.look([wanting("keda", max=3)])
+    await made.look([wanting("none")])
+    await made.look([wanting("keda", max=3)])
+    assert workloads.told == []
+
+
+# OP-4
+async def test_an_object_of_keda_that_somebody_changed_is_put_right_and_told() -> None:
+    workloads = FakeWorkloads(keda=True)
+    made = scaler(workloads, FakeBacklog(0))
+    await made.look([wanting("keda", max=4)])
+    await made.look([wanting("keda", max=4)])
+    assert workloads.told == []
+    workloads.body = {"spec": {"maxReplicaCount": 100}}
+    await made.look([wanting("keda", max=4)])
+    assert workloads.body == workloads.applied[0]
+    assert [one.reason for one in workloads.told] == ["DriftCorrected"]
 
 
 async def test_who_asks_for_nothing_takes_the_object_of_keda_away() -> None:

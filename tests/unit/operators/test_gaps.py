@@ -12,6 +12,7 @@ import pytest
 from ragmesh.core.callers import Principal
 from ragmesh.core.errors import CollectionKeptError, InvalidError
 from ragmesh.core.migrations import IndexChange
+from ragmesh.testing.clocks import ManualClock
 from ragmesh_operator.autoscaling import Autoscaler
 from ragmesh_operator.operating import NoScaler, Operating
 from ragmesh_operator.reconciling import CollectionReconciler
@@ -269,6 +270,39 @@ async def test_a_fresh_operator_leaves_its_scaled_object_until_it_knows_the_reso
         await made.clock.advance(5.0)
         await let_run(task)
         assert (workloads.deleted, len(workloads.applied)) == (0, 1)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+class Frozen(ManualClock):
+    """A clock of a process that may be stopped while it pauses."""
+
+    stopped_seconds = 0.0
+    _before = 0.0
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds)
+        self._before, self.stopped_seconds = self._before + self.stopped_seconds, 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self._before
+
+
+# OP-2
+async def test_an_operator_that_slept_scales_by_what_is_wanted_by_now() -> None:
+    made = World(clock=Frozen())
+    key = made.cluster.create("handbook", {"autoscaling": {"provider": "keda"}})
+    workloads = FakeWorkloads(keda=True)
+    operator = operating(made, scaler(workloads, FakeBacklog()))
+    task = asyncio.create_task(operator.scale(5.0))
+    try:
+        await let_run(task)
+        await made.clock.advance(5.0)
+        made.cluster.edit(key, autoscaling={"provider": "none"})
+        made.clock.stopped_seconds = 60.0
+        await made.clock.advance(5.0)
+        assert (workloads.deleted, len(workloads.applied)) == (1, 1)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
