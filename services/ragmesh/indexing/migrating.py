@@ -17,6 +17,7 @@ from types import MappingProxyType
 from ragmesh.chassis.events.waiting import first_of
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import RagmeshError
+from ragmesh.indexing.feeding import Pace
 from ragmesh.indexing.gate import Gate
 from ragmesh.indexing.migration import plan
 from ragmesh.indexing.migration_changes import after
@@ -45,20 +46,12 @@ class MigrationLimits:
     """How fast candidates are filled, and how often migrations are looked at."""
 
     documents_per_second: float = 50.0
+    """Of all candidates together."""
     window_documents: int = 64
     """Most documents of one version that are under way."""
     pause_seconds: float = 0.5
     lease_seconds: float = 600.0
     """How long a router may send questions by a route that it cannot renew."""
-
-
-@dataclass(slots=True)
-class _Fed:
-    """How far one version was fed: where to go on, and how much it may get by now."""
-
-    at: float
-    after: str = ""
-    allowance: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +74,17 @@ class Migrator:
     _clock: Clock
     _limits: MigrationLimits
     waits: Waits = field(default_factory=Waits, init=False)
-    _fed: dict[str, _Fed] = field(default_factory=dict, init=False)
+    _fed: dict[str, str] = field(default_factory=dict, init=False)
+    """By uid of version: the document after which to go on."""
+    _pace: Pace = field(init=False)
     _woken: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _measuring: dict[str, _UnderWay] = field(default_factory=dict, init=False)
     """By uid of collection."""
     _room: Mapping[type[Step], asyncio.Semaphore] = field(init=False)
 
     def __post_init__(self) -> None:
+        limits = self._limits
+        self._pace = Pace(limits.documents_per_second, limits.window_documents)
         self._room = {step: asyncio.Semaphore(most) for step, most in _AT_ONCE.items()}
 
     def wake(self) -> None:
@@ -118,6 +115,7 @@ class Migrator:
 
     async def _look(self, measuring: asyncio.TaskGroup) -> None:
         """Carry out what can be done at once, and begin what takes longer."""
+        self._pace.begin_look()
         after_uid = ""
         while True:
             uids = await self._unsettled(after_uid)
@@ -231,6 +229,7 @@ class Migrator:
         if not await self._catalog.commit_change(change):
             return False
         self._fed.pop(change.dropped, None)
+        self._pace.forget(change.dropped)
         self._tell(step, changing, change)
         return True
 
@@ -295,18 +294,16 @@ class Migrator:
 
     async def _feed(self, uid: str) -> None:
         """Hand out as much as the rate allows since the last time."""
-        now = self._clock.monotonic()
-        fed = self._fed.setdefault(uid, _Fed(now, allowance=1.0))
-        limits = self._limits
-        earned = (now - fed.at) * limits.documents_per_second
-        fed.at = now
-        fed.allowance = min(fed.allowance + earned, float(limits.window_documents))
-        if fed.allowance < 1.0:
+        limit = self._pace.may_get(uid, self._clock.monotonic())
+        if not limit:
             return
-        handed, fed.after = await self._catalog.feed_follower(
-            uid, after=fed.after, limit=int(fed.allowance), window=limits.window_documents
+        handed, self._fed[uid] = await self._catalog.feed_follower(
+            uid,
+            after=self._fed.get(uid, ""),
+            limit=limit,
+            window=self._limits.window_documents,
         )
-        fed.allowance -= handed
+        self._pace.got(uid, handed)
 
     async def _wait(self) -> None:
         await self._woken.wait()

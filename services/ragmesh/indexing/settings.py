@@ -110,8 +110,8 @@ class IndexingSettings(Section):
     migration_documents_per_second: float = Field(
         50.0,
         gt=0,
-        description="Documents a second at most that a new index version is filled with, so that"
-        " questions and uploads keep their place.",
+        description="Documents a second at most that new index versions are filled with, all of"
+        " them together, so that questions and uploads keep their place.",
     )
     migration_window_documents: int = Field(
         64,

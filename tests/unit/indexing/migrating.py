@@ -110,9 +110,9 @@ class Changing:
         )
         self.indexer = Indexer(ledger, Guarded(self.retrieval), stages)
 
-    async def upload(self, document_id: str, text: str) -> Accepted:
+    async def upload(self, document_id: str, text: str, collection: str = "docs") -> Accepted:
         (outcome,) = await self.indexing.service.create_documents(
-            ADMIN, "docs", [Upload(text.encode(), document_id)]
+            ADMIN, collection, [Upload(text.encode(), document_id)]
         )
         return accepted_of(outcome)
 
@@ -144,9 +144,11 @@ class Changing:
             else:
                 self.again.append(event)
 
-    async def want(self, encoder: str, policy: MigrationPolicy | None = QUICK) -> Migration:
+    async def want(
+        self, encoder: str, policy: MigrationPolicy | None = QUICK, collection: str = "docs"
+    ) -> Migration:
         change = IndexChange(encoder=encoder, policy=policy)
-        return await self.indexing.service.want_index(ADMIN, "docs", change)
+        return await self.indexing.service.want_index(ADMIN, collection, change)
 
     async def estimate(self, encoder: str) -> IndexEstimate:
         return await self.indexing.service.estimate_index(
@@ -177,9 +179,9 @@ class Changing:
                 return found
         raise AssertionError(f"still {found.phase}: {found.reason} {found.message}")
 
-    async def candidate_uid(self) -> str:
+    async def candidate_uid(self, collection: str = "docs") -> str:
         """Uid of the version that is being built."""
-        route = await self.indexing.service.resolve_route(ADMIN, "docs")
+        route = await self.indexing.service.resolve_route(ADMIN, collection)
         found = await self.indexing.ledger.catalog.find_changing(route.collection_uid)
         assert found is not None
         return found.state.candidate_uid
@@ -245,6 +247,7 @@ async def changing(
     before: Changing | None = None,
     where: Places | None = None,
     index: VectorIndex | None = None,
+    settings: IndexingSettings | None = None,
 ) -> AsyncIterator[Changing]:
     """The collection in this folder, published whole in its first index version.
 
@@ -259,10 +262,12 @@ async def changing(
         embedders, memory, HeadsFollower(memory, clock, Patience(stale_after_seconds=1e9)), clock
     )
     guarded, cache = Guarded(retrieval), FakeAnswerCache()
-    settings = IndexingSettings()
     async with (
         open_indexing(
-            where or places(folder), Neighbours(embedders, guarded, cache), settings, clock
+            where or places(folder),
+            Neighbours(embedders, guarded, cache),
+            settings or IndexingSettings(),
+            clock,
         ) as indexing,
         asyncio.TaskGroup() as tasks,
     ):
