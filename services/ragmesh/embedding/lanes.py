@@ -1,4 +1,7 @@
-"""Two lanes of one encoder: people wait in the query lane, and the bulk lane stands back for them.
+"""Two lanes of each encoder: people wait in the query lane, and the bulk lane stands back for them.
+
+It does so for the queries of every encoder that needs the same processor: a candidate index is
+filled by one encoder while questions go to another.
 
 No lane has a task of its own. Whoever gets the turn encodes for everybody who waits, so nothing
 has to be started, stopped or watched.
@@ -118,6 +121,11 @@ class QueryLane:
             request.moved.clear()
 
     @property
+    def is_here(self) -> bool:
+        """Whether this machine's processor encodes the queries, so that others slow them down."""
+        return self._encoder.bulk_batch_tokens is None
+
+    @property
     def calm(self) -> bool:
         """Whether no query came or went a moment ago."""
         if self._last_seen is None:
@@ -167,12 +175,29 @@ def _move(batch: Sequence[_Request]) -> None:
         request.moved.set()
 
 
+@dataclass(frozen=True, slots=True)
+class Queries:
+    """Those of all encoders that work on this machine's processor."""
+
+    lanes: Sequence[QueryLane]
+
+    @property
+    def calm(self) -> bool:
+        """Whether no query came or went a moment ago."""
+        return all(lane.calm for lane in self.lanes)
+
+    async def let_pass(self) -> None:
+        """Return once every query that waits now is done; later ones are not waited for."""
+        for lane in self.lanes:
+            await lane.let_pass()
+
+
 class BulkLane:
     """Encodes as many batches at a time as suits the encoder; small ones beside queries that it
     would keep waiting."""
 
     def __init__(
-        self, encoder: Encoder, limits: EmbeddingLimits, clock: Clock, queries: QueryLane
+        self, encoder: Encoder, limits: EmbeddingLimits, clock: Clock, queries: Queries
     ) -> None:
         self._encoder = encoder
         self._limits = limits
@@ -222,6 +247,27 @@ class BulkLane:
         if elsewhere is not None:
             return elsewhere
         return self._limits.batch_tokens if self._queries.calm else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """An encoder, and the two ways to it."""
+
+    encoder: Encoder
+    query: QueryLane
+    bulk: BulkLane
+
+
+def lanes_by_name(
+    encoders: Sequence[Encoder], limits: EmbeddingLimits, clock: Clock
+) -> dict[str, Lanes]:
+    """The lanes of every encoder, by its name and in order."""
+    queries = [QueryLane(encoder, limits, clock) for encoder in encoders]
+    here = Queries(tuple(lane for lane in queries if lane.is_here))
+    return {
+        encoder.description.name: Lanes(encoder, query, BulkLane(encoder, limits, clock, here))
+        for encoder, query in zip(encoders, queries, strict=True)
+    }
 
 
 async def _side_by_side(count: int, work: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import (
@@ -23,17 +22,10 @@ from ragmesh.core.vectors import (
     PassageEmbeddings,
     TextEmbeddings,
 )
-from ragmesh.embedding.lanes import BulkLane, QueryLane
+from ragmesh.embedding.lanes import Lanes, lanes_by_name
 from ragmesh.embedding.limits import EmbeddingLimits
 from ragmesh.embedding.ports import EncodedText, Encoder, VectorCache
 from ragmesh.embedding.remembering import VectorMemory
-
-
-@dataclass(frozen=True, slots=True)
-class _Lanes:
-    encoder: Encoder
-    query: QueryLane
-    bulk: BulkLane
 
 
 class EmbeddingService:
@@ -51,13 +43,9 @@ class EmbeddingService:
             raise ValueError("an embedding service needs an encoder")
         self._limits = limits or EmbeddingLimits()
         self._memory = VectorMemory(cache)
-        self._lanes: dict[str, _Lanes] = {}
         if len({encoder.description.name for encoder in encoders}) < len(encoders):
             raise ValueError("two encoders have the same name")
-        for encoder in encoders:
-            query = QueryLane(encoder, self._limits, clock)
-            bulk = BulkLane(encoder, self._limits, clock, query)
-            self._lanes[encoder.description.name] = _Lanes(encoder, query, bulk)
+        self._lanes = lanes_by_name(encoders, self._limits, clock)
 
     async def embed_texts(
         self, texts: Sequence[str], *, encoder: str = "", lane: Lane = Lane.QUERY
@@ -118,7 +106,7 @@ class EmbeddingService:
         """The tokenizer.json that sizes chunks for the encoder; empty when it has none."""
         return self._lanes_of(encoder).encoder.tokenizer
 
-    async def _embed_queries(self, lanes: _Lanes, texts: Sequence[str]) -> tuple[EncodedText, ...]:
+    async def _embed_queries(self, lanes: Lanes, texts: Sequence[str]) -> tuple[EncodedText, ...]:
         digest = lanes.encoder.description.fingerprint.digest
         known = await self._memory.lookup(digest, texts)
         missing = [text for text, vector in zip(texts, known, strict=True) if vector is None]
@@ -135,7 +123,7 @@ class EmbeddingService:
             next(remaining) if vector is None else EncodedText(vector, 0) for vector in known
         )
 
-    def _lanes_of(self, name: str) -> _Lanes:
+    def _lanes_of(self, name: str) -> Lanes:
         if not name:
             return next(iter(self._lanes.values()))
         try:

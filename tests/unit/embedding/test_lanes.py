@@ -19,10 +19,14 @@ LIMITS = EmbeddingLimits(query_queue_texts=4, bulk_queue_texts=4, query_batch_te
 
 
 def serve(
-    encoder: GatedEncoder | FakeEncoder, clock: ManualClock | None = None, **limits: float
+    encoder: GatedEncoder | FakeEncoder,
+    clock: ManualClock | None = None,
+    *,
+    beside: FakeEncoder | None = None,
+    **limits: float,
 ) -> EmbeddingService:
     return EmbeddingService(
-        (encoder,),
+        (encoder,) if beside is None else (encoder, beside),
         cache=NullVectorCache(),
         clock=clock or ManualClock(),
         limits=replace(LIMITS, **limits),
@@ -205,6 +209,37 @@ async def test_bulk_calls_hold_one_passage_while_there_are_queries_and_more_when
     await clock.advance(0.2)
     await service.embed_passages(passages("a", "b", "c"))
     assert [len(batch) for batch in encoder.passage_batches] == [3, 1, 1, 1, 3]
+
+
+async def test_no_bulk_call_begins_while_another_encoder_encodes_a_query() -> None:
+    gate, beside = GatedEncoder(), FakeEncoder("beside")
+    service = serve(gate, beside=beside)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(service.embed_texts(["q"]))
+        await gate.until_called(1)
+        group.create_task(service.embed_passages(passages("a"), encoder="beside"))
+        await settle()
+        assert not beside.passage_batches
+        gate.release()
+    assert len(beside.passage_batches) == 1
+
+
+async def test_bulk_calls_hold_one_passage_while_another_encoder_has_queries() -> None:
+    beside, clock = FakeEncoder("beside"), ManualClock()
+    service = serve(FakeEncoder(), clock, beside=beside)
+    await service.embed_texts(["q"])
+    await service.embed_passages(passages("a", "b", "c"), encoder="beside")
+    await clock.advance(1.1)
+    await service.embed_passages(passages("a", "b", "c"), encoder="beside")
+    assert [len(batch) for batch in beside.passage_batches] == [1, 1, 1, 3]
+
+
+async def test_bulk_calls_stand_back_for_no_query_that_others_encode() -> None:
+    elsewhere, here = FakeEncoder(remote_batch_tokens=1_000), FakeEncoder("here")
+    service = serve(elsewhere, beside=here)
+    await service.embed_texts(["q"])
+    await service.embed_passages(passages("a", "b", "c"), encoder="here")
+    assert [len(batch) for batch in here.passage_batches] == [3]
 
 
 async def test_a_long_bulk_request_lets_others_in_between() -> None:
