@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import statistics
 import tempfile
@@ -20,8 +21,10 @@ from tools.bench.stores import started
 from tools.quickstart import running_mesh
 from tools.servers.server import Server
 
-ROUNDS = 7
+ROUNDS = 5
 A_SECOND, SECONDS = 25.0, 12.0
+SETTLE_SECONDS = 6.0
+"""What could not be sent is sent now, and nobody shall be measured beside that."""
 MOST_MORE = 0.02
 SLOW_SECONDS = 2.0
 WEATHERS: dict[str, Callable[[Wire], None]] = {
@@ -33,9 +36,11 @@ WEATHERS: dict[str, Callable[[Wire], None]] = {
 ABOUT = f"""\
 The example handbook in one process, every trace of which is recorded and sent to a real
 collector, is searched for sentences that nobody has asked before, {A_SECOND:g} a second by schedule
-for {SECONDS:g} s: with the collector well, and behind a wire that resets its connections (away),
-delays every piece by {SLOW_SECONDS:g} s (slow) or lets nothing pass (silent). {ROUNDS} rounds in
-turns; more is the median of the rounds, of a p99 beside that of the same round with all well."""
+for {SECONDS:g} s: with the collector well, once more so (again), and behind a wire that resets its
+connections (away), delays every piece by {SLOW_SECONDS:g} s (slow) or lets nothing pass (silent),
+each of these followed by {SETTLE_SECONDS:g} s of rest. {ROUNDS} rounds in turns; more is the median
+of the rounds, of a p99 beside that of the same round with all well. What *again* shows is chance:
+less than that can be told of none of the others."""
 
 
 @dataclass(slots=True)
@@ -43,6 +48,7 @@ class Rounds:
     """Each round's latencies, by weather."""
 
     well: list[Latencies] = field(default_factory=list)
+    again: list[Latencies] = field(default_factory=list)
     bad: dict[str, list[Latencies]] = field(default_factory=lambda: {name: [] for name in WEATHERS})
 
 
@@ -61,10 +67,12 @@ async def measure_collecting(_folder: Path | None) -> Table:
         await load()  # warm
         for _ in range(ROUNDS):
             rounds.well.append(await load())
+            rounds.again.append(await load())
             for name, change in WEATHERS.items():
                 change(wire)
                 rounds.bad[name].append(await load())
                 wire.heal()
+                await asyncio.sleep(SETTLE_SECONDS)
     return Table("OT-8: a collector that does not collect", ABOUT, _goals(rounds), beside="well")
 
 
@@ -89,18 +97,23 @@ def _told(server: Server, wire: Wire) -> dict[str, str]:
 
 
 def _goals(rounds: Rounds) -> tuple[Goal, ...]:
-    well = statistics.median(one.quantile(0.99) for one in rounds.well)
-    goals = []
-    for name, seen in rounds.bad.items():
+    well = f"{1e3 * statistics.median(one.quantile(0.99) for one in rounds.well):.1f} ms"
+
+    def told(name: str, seen: list[Latencies], wanted: float | None) -> Goal:
         more = statistics.median(
-            bad.quantile(0.99) / beside.quantile(0.99) - 1
-            for bad, beside in zip(seen, rounds.well, strict=True)
+            one.quantile(0.99) / beside.quantile(0.99) - 1
+            for one, beside in zip(seen, rounds.well, strict=True)
         )
         p99 = statistics.median(one.quantile(0.99) for one in seen)
-        wanted = f"≤ {MOST_MORE:.0%} more"
         measured = f"{1e3 * p99:.1f} ms, {more:+.1%}"
-        goals.append(
-            Goal(f"{name}, p99", measured, wanted, more <= MOST_MORE, f"{1e3 * well:.1f} ms")
-        )
-    failed = sum(one.failed for one in itertools.chain(rounds.well, *rounds.bad.values()))
-    return (*goals, Goal("failed", str(failed), "0", not failed, NOT_SAID))
+        if wanted is None:
+            return Goal(f"{name}, p99", measured, NOT_SAID, None, well)
+        return Goal(f"{name}, p99", measured, f"≤ {wanted:.0%} more", more <= wanted, well)
+
+    every = itertools.chain(rounds.well, rounds.again, *rounds.bad.values())
+    failed = sum(one.failed for one in every)
+    return (
+        told("again", rounds.again, None),
+        *(told(name, seen, MOST_MORE) for name, seen in rounds.bad.items()),
+        Goal("failed", str(failed), "0", not failed, NOT_SAID),
+    )
