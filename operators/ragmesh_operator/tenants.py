@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ragmesh.core.callers import Machine
@@ -88,14 +88,16 @@ class TenantReconciler:
     async def _write(self, new: NewTenant, found: Tenant | None) -> Tenant:
         if found is None:
             return await self.mesh.create_tenant(_CALLER, new)
-        return await self.mesh.update_tenant(_CALLER, new.name, _settings_of(new))
+        change = replace(_settings_of(new), of_revision=found.revision)
+        return await self.mesh.update_tenant(_CALLER, new.name, change)
 
     async def _refuse_others(self, wanted: TenantResource) -> None:
         """Raise unless the resource, as it was read, is what says what the tenant is.
 
         A mesh has one tenant of a name, and a cluster a resource in each namespace: two that said
         different things would change it to and fro for ever. And whoever slept since they read it
-        must not write what it said then: the mesh, which keeps no generation of it, would take it.
+        must not write what it said then. The tenant was read before this: if a newer state of the
+        resource is written after that, the mesh refuses what is written by this one.
         """
         bodies = await self.cluster.list(TENANT.plural)
         named = [body["metadata"] for body in bodies if body["metadata"]["name"] == wanted.key.name]

@@ -89,6 +89,7 @@ class TenantClient:
             quota=None if change.quota is None else quota_to_message(change.quota),
             budget=None if change.budget is None else budget_to_message(change.budget),
             retention_days=change.retention_days,
+            of_revision=change.of_revision,
         )
         reply = await self._tenants.UpdateTenant(request, metadata=self._signer.metadata(caller))
         with reading(_INDEXING):

@@ -58,6 +58,8 @@ class TenantChange:
     quota: Quota | None = None
     budget: Budget | None = None
     retention_days: int | None = None
+    of_revision: int = 0
+    """Of the tenant as it was read: refused if it was changed since. 0 = whatever it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class Tenant:
     retention_days: int
     created_at: datetime
     updated_at: datetime
+    revision: int = 0
+    """Grows with every change; 0 = who told of the tenant is too old to say."""
 
 
 @dataclass(frozen=True, slots=True)

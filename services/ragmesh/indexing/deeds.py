@@ -86,7 +86,8 @@ def created_tenant(name: str) -> Deed:
 
 def changed_tenant(name: str, change: TenantChange) -> Deed:
     """A tenant was changed."""
-    names = [one.name for one in fields(change) if getattr(change, one.name) is not None]
+    said = [one.name for one in fields(change) if getattr(change, one.name) is not None]
+    names = [one for one in said if one != "of_revision"]
     return Deed("UpdateTenant", f"tenants/{name}", {"changed": ",".join(sorted(names))})
 
 

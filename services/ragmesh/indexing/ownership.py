@@ -1,9 +1,10 @@
-"""Whose the settings of a collection are: while a custom resource keeps them, nobody else's."""
+"""Whose settings are: a resource keeps its collection, and an older state of it writes nothing."""
 
 from __future__ import annotations
 
 from ragmesh.core.callers import Caller, Machine, Requester
 from ragmesh.core.errors import CollectionKeptError, RequesterOutdatedError
+from ragmesh.core.tenants import TenantChange
 
 
 def requester_of(caller: Caller) -> Requester | None:
@@ -25,6 +26,18 @@ def refuse_foreign(asks: Requester | None, kept_by: Requester | None, collection
         raise RequesterOutdatedError(
             f"generation {kept_by.generation} of the resource has asked already",
             metadata={"generation": str(kept_by.generation)},
+        )
+
+
+def refuse_outdated(change: TenantChange, revision: int) -> None:
+    """Raise when the tenant is not the one any more that whoever changes it has read.
+
+    A mesh keeps no generation of the resource that says what a tenant is: whoever reads the tenant
+    before the resource, and changes it only as it was, writes nothing that is older.
+    """
+    if change.of_revision not in (0, revision):
+        raise RequesterOutdatedError(
+            "the tenant was changed since it was read", metadata={"revision": str(revision)}
         )
 
 

@@ -32,6 +32,7 @@ from ragmesh.core.tenants import (
 from ragmesh.indexing.heads import HeadFeed
 from ragmesh.indexing.key_feed import KeyFeed
 from ragmesh.indexing.keys import Keys
+from ragmesh.indexing.ownership import refuse_outdated
 from ragmesh.indexing.progress import JobBoard
 from ragmesh.indexing.routing import CollectionTable
 from ragmesh.indexing.rows import Outcome
@@ -82,6 +83,7 @@ class MemoryTenants:
 
     async def change_tenant(self, caller: Caller, name: str, change: TenantChange) -> Tenant:
         tenant = await self._require(name)
+        refuse_outdated(change, tenant.revision)
         if change.display_name is not None:
             tenant = replace(tenant, display_name=change.display_name)
         if change.quota is not None:
@@ -166,8 +168,9 @@ class MemoryTenants:
         return self._last
 
     def _keep(self, tenant: Tenant) -> Tenant:
-        self._tenants[tenant.uid] = (self._next(), tenant)
-        return tenant
+        kept = replace(tenant, revision=self._next())
+        self._tenants[tenant.uid] = (kept.revision, kept)
+        return kept
 
     def _put(self, entry: KeyEntry) -> ApiKey:
         self._keys[entry.key.key_id] = (self._next(), entry)

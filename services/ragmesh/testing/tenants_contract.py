@@ -30,6 +30,7 @@ from ragmesh.core.errors import (
     KeyEndedError,
     KeyNotFoundError,
     QuotaExceededError,
+    RequesterOutdatedError,
     TenantExistsError,
     TenantNotFoundError,
 )
@@ -106,6 +107,20 @@ class TenantsContract:
         unlimited = TenantChange(quota=Quota(), retention_days=0)
         tenant = await bench.catalog.update_tenant(KEEPER, "acme", unlimited)
         assert (tenant.quota, tenant.retention_days, tenant.budget) == (Quota(), 0, budget)
+
+    async def test_a_tenant_that_was_changed_since_it_was_read_is_changed_by_nobody_who_says_so(
+        self, bench: CatalogBench
+    ) -> None:
+        read = await bench.catalog.create_tenant(KEEPER, ACME)
+        change = TenantChange(display_name="first", of_revision=read.revision)
+        first = await bench.catalog.update_tenant(KEEPER, "acme", change)
+        assert first.revision > read.revision > 0
+        late = TenantChange(display_name="late", of_revision=read.revision)
+        with pytest.raises(RequesterOutdatedError):
+            await bench.catalog.update_tenant(KEEPER, "acme", late)
+        assert await bench.catalog.get_tenant(KEEPER, "acme") == first
+        anyhow = await bench.catalog.update_tenant(KEEPER, "acme", TenantChange(display_name="x"))
+        assert (anyhow.display_name, anyhow.revision > first.revision) == ("x", True)
 
     async def test_what_no_tenant_can_be_is_refused(self, bench: CatalogBench) -> None:
         for name in ("", "Acme", "a/b", "x" * 64):

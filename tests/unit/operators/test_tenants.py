@@ -164,6 +164,27 @@ async def test_an_operator_that_slept_writes_nothing_of_an_older_generation() ->
     assert made.cluster.told == []
 
 
+async def test_an_operator_that_slept_right_before_it_writes_is_refused_by_the_mesh() -> None:
+    made, operator = await tenant_world(displayName="first")
+    await operator.reconcile(KEY)
+    edit(made, displayName="second")
+    real = made.cluster.list
+
+    async def slow(plural: str) -> Any:
+        found = await real(plural)
+        made.cluster.list = real  # type: ignore[method-assign]
+        edit(made, displayName="third")
+        await operator.reconcile(KEY)  # another process, which is awake
+        return found
+
+    made.cluster.list = slow  # type: ignore[method-assign]
+    look = await operator.reconcile(KEY)
+    assert look.is_moving
+    assert (await made.mesh.get_tenant(KEEPER, "acme")).display_name == "third"
+    assert made.cluster.status(KEY)["observedGeneration"] == 3
+    assert made.cluster.told == []
+
+
 async def test_an_operator_that_slept_changes_no_tenant_whose_resource_is_gone() -> None:
     made, operator = await tenant_world(displayName="first")
     await operator.reconcile(KEY)

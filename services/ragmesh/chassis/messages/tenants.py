@@ -75,6 +75,7 @@ def tenant_to_message(tenant: Tenant) -> pb.Tenant:
         retention_days=tenant.retention_days,
         created_at=moment_to_message(tenant.created_at),
         updated_at=moment_to_message(tenant.updated_at),
+        revision=tenant.revision,
     )
 
 
@@ -89,6 +90,7 @@ def tenant_from_message(message: pb.Tenant) -> Tenant:
         retention_days=message.retention_days,
         created_at=moment_from_message(message.created_at, field="tenant.created_at"),
         updated_at=moment_from_message(message.updated_at, field="tenant.updated_at"),
+        revision=message.revision,
     )
 
 

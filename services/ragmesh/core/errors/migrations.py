@@ -25,7 +25,7 @@ class MigrationChangedError(ConflictError):
 
 
 class RequesterOutdatedError(PreconditionError):
-    """An older state of the custom resource asks for an index than the one that asked last."""
+    """An older state of a custom resource asks than the one that asked last."""
 
     reason = "REQUESTER_OUTDATED"
 

@@ -72,6 +72,7 @@ class TenantServicer(RecordServicer):
             quota_from_message(request.quota) if has("quota") else None,
             budget_from_message(request.budget) if has("budget") else None,
             request.retention_days if has("retention_days") else None,
+            request.of_revision,
         )
         tenant = await self._service.update_tenant(current_caller(), request.name, change)
         return pb.UpdateTenantResponse(tenant=tenant_to_message(tenant))

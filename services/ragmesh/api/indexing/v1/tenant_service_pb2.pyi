@@ -181,12 +181,15 @@ class UpdateTenantRequest(_message.Message):
     QUOTA_FIELD_NUMBER: _builtins.int
     BUDGET_FIELD_NUMBER: _builtins.int
     RETENTION_DAYS_FIELD_NUMBER: _builtins.int
+    OF_REVISION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the tenant."""
     display_name: _builtins.str
     """New name for people."""
     retention_days: _builtins.int
     """New retention in days; 0 for the server's default."""
+    of_revision: _builtins.int
+    """Revision of the tenant as it was read; refused if it was changed since. 0 for whatever it is."""
     @_builtins.property
     def quota(self) -> _tenant_pb2.Quota:
         """New quota; replaces the old as a whole."""
@@ -203,10 +206,11 @@ class UpdateTenantRequest(_message.Message):
         quota: _tenant_pb2.Quota | None = ...,
         budget: _tenant_pb2.Budget | None = ...,
         retention_days: _builtins.int | None = ...,
+        of_revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "_retention_days", b"_retention_days", "budget", b"budget", "display_name", b"display_name", "quota", b"quota", "retention_days", b"retention_days"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "_retention_days", b"_retention_days", "budget", b"budget", "display_name", b"display_name", "name", b"name", "quota", b"quota", "retention_days", b"retention_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "_retention_days", b"_retention_days", "budget", b"budget", "display_name", b"display_name", "name", b"name", "of_revision", b"of_revision", "quota", b"quota", "retention_days", b"retention_days"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__display_name: _TypeAlias = _typing.Literal["display_name"]  # noqa: Y015
     _WhichOneofArgType__display_name: _TypeAlias = _typing.Literal["_display_name", b"_display_name"]  # noqa: Y015

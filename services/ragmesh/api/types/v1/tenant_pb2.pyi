@@ -118,6 +118,7 @@ class Tenant(_message.Message):
     RETENTION_DAYS_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name: [a-z][a-z0-9-]{0,62}."""
     uid: _builtins.str
@@ -126,6 +127,8 @@ class Tenant(_message.Message):
     """Name for people."""
     retention_days: _builtins.int
     """Days for which usage and audit are kept; 0 for the server's default."""
+    revision: _builtins.int
+    """Grows with every change; 0 when who tells is too old to say."""
     @_builtins.property
     def quota(self) -> Global___Quota:
         """What it may use."""
@@ -153,10 +156,11 @@ class Tenant(_message.Message):
         retention_days: _builtins.int = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
+        revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "created_at", b"created_at", "quota", b"quota", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "created_at", b"created_at", "display_name", b"display_name", "name", b"name", "quota", b"quota", "retention_days", b"retention_days", "uid", b"uid", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "created_at", b"created_at", "display_name", b"display_name", "name", b"name", "quota", b"quota", "retention_days", b"retention_days", "revision", b"revision", "uid", b"uid", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -29,6 +29,7 @@ from ragmesh.indexing.adapters.catalog.tables import (
     tenants,
 )
 from ragmesh.indexing.deeds import changed_tenant, created_tenant, deleted_tenant
+from ragmesh.indexing.ownership import refuse_outdated
 from ragmesh.indexing.rows import Outcome
 
 
@@ -101,6 +102,7 @@ class SqlTenants(Store):
         def unit(connection: Connection) -> Tenant:
             hold_tenant(connection, require_tenant(connection, name)["uid"])
             row = require_tenant(connection, name)
+            refuse_outdated(change, row["changed"])
             values = _changes(change) | {"updated_at": now, "changed": next_change(connection)}
             statement = update(tenants).where(tenants.c.uid == row["uid"]).values(values)
             connection.execute(statement)
@@ -174,6 +176,7 @@ def tenant_of_row(row: Any) -> Tenant:
         retention_days=row["retention_days"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
+        revision=row["changed"],
     )
 
 
