@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import sqlite3
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
@@ -379,6 +381,23 @@ async def test_what_a_gate_said_of_a_version_that_is_gone_is_told_of_no_other(
         await made.want(OLD)
         idle = await made.until(MigrationPhase.IDLE)
         assert (idle.verdict, idle.verdicts) == (None, ())
+
+
+async def test_a_verdict_that_an_older_version_left_behind_is_told_no_more(tmp_path: Path) -> None:
+    async with small(tmp_path) as made:
+        await made.want(NEW, FAST)
+        await made.until(MigrationPhase.CANARY)
+        await made.command(MigrationCommand.ROLLBACK)
+        await made.until(MigrationPhase.FAILED)
+    with closing(sqlite3.connect(tmp_path / "catalog.db")) as file:
+        (text,) = file.execute("SELECT state FROM index_migrations").fetchone()
+        left = json.loads(text) | {"verdict": "pass"}
+        left["verdicts"] = [["recall", 1.0, 1.0, 0.0, 0.0, 3, "pass"]]
+        file.execute("UPDATE index_migrations SET state = ?", (json.dumps(left),))
+        file.commit()
+    async with small(tmp_path, before=made) as again:
+        found = await again.migration()
+    assert (found.reason, found.verdict, found.verdicts) == ("ROLLED_BACK", None, ())
 
 
 async def test_a_refusal_is_told_until_something_else_is_wanted(tmp_path: Path) -> None:

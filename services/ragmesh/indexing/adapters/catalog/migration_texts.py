@@ -20,6 +20,8 @@ from ragmesh.core.migrations import (
     OnFailure,
 )
 from ragmesh.indexing.adapters.catalog.mapping import fingerprint_of, fingerprint_text
+from ragmesh.indexing.migration import SPEC_REFUSED
+from ragmesh.indexing.migration_changes import unjudged
 from ragmesh.indexing.migration_state import BuildSpec, MigrationState
 
 
@@ -52,7 +54,7 @@ def state_text(state: MigrationState) -> str:
 def state_of(row: Any) -> MigrationState:
     """The state of a row."""
     fields = json.loads(row["state"])
-    return MigrationState(
+    state = MigrationState(
         collection_uid=row["collection_uid"],
         wanted=_spec_of(fields["wanted"]),
         policy=_policy_of(fields["policy"]),
@@ -74,6 +76,16 @@ def state_of(row: Any) -> MigrationState:
         requester=None if fields["requester"] is None else Requester(*fields["requester"]),
         version=row["version"],
     )
+    return unjudged(state) if _tells_of_another(state) else state
+
+
+def _tells_of_another(state: MigrationState) -> bool:
+    """Whether a gate's verdict is of a version that is gone: older versions kept it."""
+    if state.phase is MigrationPhase.ABORTED:
+        return True
+    # A wish that was refused before says nothing of the version that serves, nor does a new one.
+    is_given_up = state.phase is MigrationPhase.FAILED and state.reason not in {"", SPEC_REFUSED}
+    return is_given_up and state.verdict is not GateVerdict.REFUSED
 
 
 def _spec_fields(spec: BuildSpec) -> dict[str, Any]:
