@@ -120,6 +120,18 @@ class WorkLedger(Protocol):
         """
 
 
+class PublishedHeads(Protocol):
+    """What an index version holds, without the tombstones of what it held."""
+
+    async def list_published(
+        self, index_version_uid: str, *, after_document_uid: str = "", limit: int
+    ) -> tuple[Head, ...]:
+        """Heads in order of document uid, none of them a tombstone."""
+
+    async def last_published(self, index_version_uid: str) -> str:
+        """Uid of the document that is the last of them; empty without any."""
+
+
 class Repairs(Protocol):
     """What is wanted and what is, in bounded pages; the reconciler's part of the ledger."""
 

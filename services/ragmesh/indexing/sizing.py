@@ -11,11 +11,10 @@ import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from ragmesh.core.errors import RagmeshError
-from ragmesh.core.ids import new_uid
+from ragmesh.core.errors import IndexVersionGoneError, RagmeshError
 from ragmesh.core.index import Head
 from ragmesh.core.vectors import EncoderDescription, SentenceKind
-from ragmesh.indexing.ports import ChunkIndex, Repairs
+from ragmesh.indexing.ports import ChunkIndex, PublishedHeads
 from ragmesh.indexing.records import IndexVersion
 from ragmesh.indexing.stages import INDEXER
 
@@ -30,7 +29,7 @@ _MILLION = 1_000_000
 class TokenSample:
     """Some chunks of an index version, as its own encoder counts them."""
 
-    heads: Repairs
+    heads: PublishedHeads
     index: ChunkIndex
 
     async def tokens(
@@ -43,15 +42,19 @@ class TokenSample:
         try:
             mean = await self._tokens_a_chunk(version)
         except RagmeshError as error:
-            if not error.kind.transient:
+            # A version that the index does not know may be dropped, or made again, right now.
+            if not error.kind.transient and not isinstance(error, IndexVersionGoneError):
                 raise
             _log.warning("chunks cannot be measured", extra={"reason": error.reason})
             return None
+        if mean is None:
+            # Documents are counted first, and can be gone by the time that they are read.
+            return None if chunks else 0
         # Where each sentence has a vector made of it alone, its text is sent once more.
         times = 2 if encoder.fingerprint.sentences is SentenceKind.SEPARATE else 1
         return round(mean * chunks * times)
 
-    async def _tokens_a_chunk(self, version: IndexVersion) -> float:
+    async def _tokens_a_chunk(self, version: IndexVersion) -> float | None:
         counts: list[int] = []
         async for head in self._some_heads(version):
             if counts and len(counts) + head.chunk_count > _MOST_CHUNKS:
@@ -60,18 +63,19 @@ class TokenSample:
                 INDEXER, version.uid, head.document_uid, revision=head.revision
             )
             counts += [chunk.draft.token_count for chunk in held]
-        return sum(counts) / len(counts) if counts else 0.0
+        return sum(counts) / len(counts) if counts else None
 
     async def _some_heads(self, version: IndexVersion) -> AsyncIterator[Head]:
         """Of documents that came at different times: their uids are in the order of those."""
         seen: set[str] = set()
-        first = await self.heads.list_heads(version.uid, limit=1)
-        for place in _places(first[0].document_uid) if first else ():
-            page = await self.heads.list_heads(
+        first = await self.heads.list_published(version.uid, limit=1)
+        last = await self.heads.last_published(version.uid)
+        for place in _places(first[0].document_uid, last) if first and last else ():
+            page = await self.heads.list_published(
                 version.uid, after_document_uid=place, limit=_OF_A_PLACE
             )
             for head in page:
-                if not head.deleted and head.document_uid not in seen:
+                if head.document_uid not in seen:
                     seen.add(head.document_uid)
                     yield head
 
@@ -82,9 +86,9 @@ def price_of(tokens: int | None, encoder: EncoderDescription) -> float | None:
     return None if price is None or tokens is None else tokens * price / _MILLION
 
 
-def _places(first: str) -> tuple[str, ...]:
-    """Where to begin: before everything, and then evenly from the first uid to those of now."""
-    low, high = _number(first), _number(new_uid())
+def _places(first: str, last: str) -> tuple[str, ...]:
+    """Where to begin: before everything, and then evenly from the first uid to the last."""
+    low, high = _number(first), _number(last)
     return ("", *(_uid(low + (high - low) * step // _PLACES) for step in range(1, _PLACES)))
 
 

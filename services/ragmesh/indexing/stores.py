@@ -30,7 +30,7 @@ from ragmesh.core.tenants import (
 from ragmesh.core.usage import AuditEntry, Recorded, Sight, UsageBatch, UsageSummary
 from ragmesh.indexing.claims import KnownAnswers
 from ragmesh.indexing.migration_stores import EvaluationStore, FollowerStore, MigrationStore
-from ragmesh.indexing.ports import Outbox, Repairs
+from ragmesh.indexing.ports import Outbox, PublishedHeads, Repairs
 from ragmesh.indexing.records import BuriedEvent, Extracted, IndexVersion, Publication, Work
 from ragmesh.indexing.rows import (
     AuditSelection,
@@ -326,6 +326,7 @@ class Catalog(
     KeyStore,
     WorkStore,
     Outbox,
+    PublishedHeads,
     Repairs,
     KnownAnswers,
     MigrationStore,

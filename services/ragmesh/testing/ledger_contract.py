@@ -377,6 +377,24 @@ class RepairsContract:
             assert (*first, *rest) == heads
             assert await ledger.list_heads("nope") == ()
 
+    async def test_what_is_published_is_listed_without_tombstones(self, opener: OpenWorld) -> None:
+        async with opener() as made:
+            names = {}
+            for name in ("a", "b", "c"):
+                await made.upload(name)
+                names[(await made.index(name)).document_uid] = name
+            version = await version_of(made)
+            catalog = made.indexing.ledger.catalog
+            first, second, last = await catalog.list_published(version, limit=10)
+            assert await catalog.last_published(version) == last.document_uid
+            for gone in (first, last):
+                await made.service.delete_document(ADMIN, "docs", names[gone.document_uid])
+            assert await catalog.list_published(version, limit=1) == (second,)
+            assert await catalog.last_published(version) == second.document_uid
+            after = second.document_uid
+            assert await catalog.list_published(version, after_document_uid=after, limit=9) == ()
+            assert await catalog.last_published("nope") == ""
+
 
 class LedgerContract(OutboxContract, ReadingContract, PublicationContract, RepairsContract):
     """All that the pipeline asks of the catalog's stores."""

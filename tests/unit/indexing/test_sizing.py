@@ -9,10 +9,11 @@ from typing import Any, cast
 import pytest
 
 from ragmesh.core.callers import Access
+from ragmesh.core.errors import IndexVersionGoneError
 from ragmesh.core.index import Chunk, ChunkDraft, Head
 from ragmesh.core.spans import Span
 from ragmesh.core.vectors import EncoderDescription, SentenceKind, Vector
-from ragmesh.indexing.ports import ChunkIndex, Repairs
+from ragmesh.indexing.ports import ChunkIndex, PublishedHeads
 from ragmesh.indexing.records import IndexVersion
 from ragmesh.indexing.sizing import TokenSample, price_of
 from ragmesh.testing.embedding import FakeEncoder
@@ -28,11 +29,14 @@ class Shelf:
     documents: Mapping[str, Sequence[int]]
     read: list[str] = field(default_factory=list)
 
-    async def list_heads(
-        self, _version: str, *, after_document_uid: str = "", limit: int = 1_000
+    async def list_published(
+        self, _version: str, *, after_document_uid: str = "", limit: int
     ) -> tuple[Head, ...]:
         uids = [uid for uid in sorted(self.documents) if uid > after_document_uid]
         return tuple(head(uid, len(self.documents[uid])) for uid in uids[:limit])
+
+    async def last_published(self, _version: str) -> str:
+        return max(self.documents, default="")
 
     async def read_chunks(
         self, _caller: Any, _version: str, document_uid: str, *, revision: int
@@ -52,7 +56,7 @@ def chunk(tokens: int) -> Chunk:
 
 
 async def tokens_of(shelf: Shelf, chunks: int, encoder: EncoderDescription = ENCODER) -> int | None:
-    sample = TokenSample(cast("Repairs", shelf), cast("ChunkIndex", shelf))
+    sample = TokenSample(cast("PublishedHeads", shelf), cast("ChunkIndex", shelf))
     return await sample.tokens(VERSION, chunks, encoder)
 
 
@@ -76,6 +80,28 @@ async def test_few_documents_speak_for_all_and_some_of_every_time_are_among_them
     assert 100_000 < found < 300_000
     assert len(shelf.read) <= 16
     assert {uid in old for uid in shelf.read} == {True, False}
+
+
+async def test_documents_that_came_at_once_long_ago_are_sampled_in_all_their_places() -> None:
+    sizes = (100, 200, 300, 400)
+    shelf = Shelf({uid_of(2020, number): [sizes[number // 100]] for number in range(400)})
+    assert await tokens_of(shelf, 400) == 100_000
+    assert len(shelf.read) == 16
+
+
+async def test_nothing_is_said_of_chunks_of_which_none_could_be_read() -> None:
+    assert await tokens_of(Shelf({}), 400) is None
+    assert await tokens_of(Shelf({uid_of(2026, 1): []}), 400) is None
+
+
+async def test_nothing_is_said_while_the_index_does_not_know_the_version() -> None:
+    class Gone(Shelf):
+        async def read_chunks(
+            self, _caller: Any, _version: str, document_uid: str, *, revision: int
+        ) -> tuple[Chunk, ...]:
+            raise IndexVersionGoneError(f"nothing of {document_uid} at revision {revision}")
+
+    assert await tokens_of(Gone({uid_of(2026, 1): [100]}), 1) is None
 
 
 async def test_long_documents_are_not_read_by_the_dozen() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, ScalarSelect, delete, func, or_, select, update
+from sqlalchemy import Connection, ScalarSelect, Select, delete, func, or_, select, update
 
 from ragmesh.core.ids import new_uid
 from ragmesh.core.index import Head
@@ -122,6 +122,33 @@ class SqlRepairs(Store):
 
         return await self._read(unit)
 
+    async def list_published(
+        self, index_version_uid: str, *, after_document_uid: str = "", limit: int
+    ) -> tuple[Head, ...]:
+        """Heads in order of document uid, none of them a tombstone."""
+
+        def unit(connection: Connection) -> tuple[Head, ...]:
+            statement = (
+                _published(index_version_uid)
+                .where(heads.c.document_uid > after_document_uid)
+                .order_by(heads.c.document_uid)
+                .limit(limit)
+            )
+            return tuple(head_of(row) for row in rows_of(connection, statement))
+
+        return await self._read(unit)
+
+    async def last_published(self, index_version_uid: str) -> str:
+        """Uid of the document that is the last of them; empty without any."""
+
+        def unit(connection: Connection) -> str:
+            backwards = heads.c.document_uid.desc()
+            statement = _published(index_version_uid).order_by(backwards).limit(1)
+            row = row_of(connection, statement)
+            return "" if row is None else str(row["document_uid"])
+
+        return await self._read(unit)
+
     async def list_pending(
         self, *, relayed_before: datetime, after_document_uid: str = "", limit: int = 1_000
     ) -> tuple[PendingDocument, ...]:
@@ -233,6 +260,12 @@ def _count_documents() -> ScalarSelect[Any]:
         .select_from(heads)
         .where(heads.c.index_version_uid == index_versions.c.uid, heads.c.deleted.is_(False))
         .scalar_subquery()
+    )
+
+
+def _published(index_version_uid: str) -> Select[Any]:
+    return select(heads).where(
+        heads.c.index_version_uid == index_version_uid, heads.c.deleted.is_(False)
     )
 
 
