@@ -150,6 +150,11 @@ class MigrationPolicy:
         if self.min_questions < 1:
             raise InvalidError.of("min_questions", "must be at least 1")
 
+    @property
+    def strictest_regression(self) -> float:
+        """The smallest of all bounds: what whoever knows of one alone judges every metric by."""
+        return min((self.max_regression, *(one.max_regression for one in self.max_regressions)))
+
 
 DEFAULT_POLICY = MigrationPolicy()
 

@@ -76,7 +76,9 @@ def policy_to_message(policy: MigrationPolicy) -> types_pb.MigrationPolicy:
         soak_seconds=policy.soak_seconds,
         retain_seconds=policy.retain_seconds,
         on_failure=_ON_FAILURE.number(policy.on_failure),
-        max_regression=policy.max_regression,
+        # The last release reads this one alone, and must not lose a bound by it.
+        max_regression=policy.strictest_regression,
+        default_regression=policy.max_regression,
         max_regressions=[
             types_pb.MetricBound(metric=one.metric, max_regression=one.max_regression)
             for one in policy.max_regressions
@@ -98,7 +100,9 @@ def policy_from_message(message: types_pb.MigrationPolicy) -> MigrationPolicy:
         soak_seconds=message.soak_seconds,
         retain_seconds=message.retain_seconds,
         on_failure=on_failure,
-        max_regression=message.max_regression,
+        max_regression=message.default_regression
+        if message.HasField("default_regression")
+        else message.max_regression,
         max_regressions=tuple(
             MetricBound(one.metric, one.max_regression) for one in message.max_regressions
         ),

@@ -41,6 +41,11 @@ SUBJECTS = {
         migrations.migration_to_message,
         migrations.migration_from_message,
     ),
+    "migration policy": (
+        values.policies,
+        migrations.policy_to_message,
+        migrations.policy_from_message,
+    ),
     "span": (values.spans, spans.span_to_message, spans.span_from_message),
     "vector": (
         st.integers(1, 6).flatmap(values.vectors),

@@ -27,11 +27,17 @@ from ragmesh.core.answers import (
 )
 from ragmesh.core.documents import Chunking
 from ragmesh.core.migrations import (
+    RANKING_METRICS,
+    Approval,
+    CanaryStep,
     GateVerdict,
     Hold,
+    MetricBound,
     MetricVerdict,
     Migration,
     MigrationPhase,
+    MigrationPolicy,
+    OnFailure,
     RouteShare,
 )
 from ragmesh.core.quality import Quality, QualityMetric, QualityVerdict
@@ -270,6 +276,23 @@ metric_verdicts = st.builds(
     questions=counts,
     verdict=st.sampled_from(GateVerdict),
     slice=texts,
+)
+parts = st.floats(0, 1)
+seconds = st.floats(0, 1e9)
+policies = st.builds(
+    MigrationPolicy,
+    canary=st.lists(st.builds(CanaryStep, st.integers(1, 100), seconds), max_size=1).map(tuple),
+    approval=st.sampled_from(Approval),
+    soak_seconds=seconds,
+    retain_seconds=seconds,
+    on_failure=st.sampled_from(OnFailure),
+    max_regression=parts,
+    max_regressions=st.lists(
+        st.builds(MetricBound, st.sampled_from(RANKING_METRICS), parts),
+        max_size=3,
+        unique_by=lambda bound: bound.metric,
+    ).map(tuple),
+    min_questions=st.integers(1, 2**32 - 1),
 )
 migrations = st.builds(
     Migration,

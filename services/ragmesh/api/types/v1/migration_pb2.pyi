@@ -329,6 +329,7 @@ class MigrationPolicy(_message.Message):
     MAX_REGRESSION_FIELD_NUMBER: _builtins.int
     MIN_QUESTIONS_FIELD_NUMBER: _builtins.int
     MAX_REGRESSIONS_FIELD_NUMBER: _builtins.int
+    DEFAULT_REGRESSION_FIELD_NUMBER: _builtins.int
     approval: Global___Approval.ValueType
     """Who lets it answer questions."""
     soak_seconds: _builtins.float
@@ -338,11 +339,15 @@ class MigrationPolicy(_message.Message):
     on_failure: Global___OnFailure.ValueType
     """What becomes of a bad candidate."""
     max_regression: _builtins.float
-    """How much worse a metric of the golden questions may become that has no bound of its own, in
-    [0, 1].
+    """How much worse a metric of the golden questions may become, in [0, 1]: the smallest of all
+    bounds, by which a mesh of 0.2.0, which knows no others, judges every metric.
     """
     min_questions: _builtins.int
     """Golden questions without which nothing is decided; 0 for the default of 20."""
+    default_regression: _builtins.float
+    """How much worse a metric may become that has no bound of its own, in [0, 1]; not set when that is
+    max_regression.
+    """
     @_builtins.property
     def canary(self) -> _containers.RepeatedCompositeFieldContainer[Global___CanaryStep]:
         """Strictly increasing shares; after the last one every question goes to the candidate."""
@@ -362,12 +367,15 @@ class MigrationPolicy(_message.Message):
         max_regression: _builtins.float = ...,
         min_questions: _builtins.int = ...,
         max_regressions: _abc.Iterable[Global___MetricBound] | None = ...,
+        default_regression: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_default_regression", b"_default_regression", "default_regression", b"default_regression"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["approval", b"approval", "canary", b"canary", "max_regression", b"max_regression", "max_regressions", b"max_regressions", "min_questions", b"min_questions", "on_failure", b"on_failure", "retain_seconds", b"retain_seconds", "soak_seconds", b"soak_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_default_regression", b"_default_regression", "approval", b"approval", "canary", b"canary", "default_regression", b"default_regression", "max_regression", b"max_regression", "max_regressions", b"max_regressions", "min_questions", b"min_questions", "on_failure", b"on_failure", "retain_seconds", b"retain_seconds", "soak_seconds", b"soak_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__default_regression: _TypeAlias = _typing.Literal["default_regression"]  # noqa: Y015
+    _WhichOneofArgType__default_regression: _TypeAlias = _typing.Literal["_default_regression", b"_default_regression"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__default_regression) -> _WhichOneofReturnType__default_regression | None: ...
 
 Global___MigrationPolicy: _TypeAlias = MigrationPolicy  # noqa: Y015
 

@@ -113,7 +113,9 @@ def _policy_fields(policy: MigrationPolicy) -> dict[str, Any]:
         "soak_seconds": policy.soak_seconds,
         "retain_seconds": policy.retain_seconds,
         "on_failure": policy.on_failure.value,
-        "max_regression": policy.max_regression,
+        # The last release reads this one alone, and must not lose a bound by it.
+        "max_regression": policy.strictest_regression,
+        "default_regression": policy.max_regression,
         "max_regressions": [[one.metric, one.max_regression] for one in policy.max_regressions],
         "min_questions": policy.min_questions,
     }
@@ -126,8 +128,8 @@ def _policy_of(fields: dict[str, Any]) -> MigrationPolicy:
         soak_seconds=fields["soak_seconds"],
         retain_seconds=fields["retain_seconds"],
         on_failure=OnFailure(fields["on_failure"]),
-        max_regression=fields["max_regression"],
-        # Rows that an older version wrote have none.
+        # Rows that an older version wrote have one for all metrics.
+        max_regression=fields.get("default_regression", fields["max_regression"]),
         max_regressions=tuple(MetricBound(*one) for one in fields.get("max_regressions", ())),
         min_questions=fields["min_questions"],
     )
