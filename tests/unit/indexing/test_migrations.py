@@ -40,7 +40,7 @@ from ragmesh.core.migrations import (
 )
 from ragmesh.core.pages import PageRequest
 from ragmesh.core.usage import AuditQuery
-from ragmesh.core.vectors import Lane
+from ragmesh.core.vectors import Lane, Passage, PassageEmbedding
 from ragmesh.embedding.ports import EncodedText
 from ragmesh.gateway.routes import LEASE_SECONDS
 from ragmesh.indexing.asking import PATIENT
@@ -64,6 +64,18 @@ from tests.unit.indexing.world import ADMIN
 
 FEW = TOPICS[:3]
 FAST = MigrationPolicy(canary=(CanaryStep(50, 5.0),), soak_seconds=30.0, min_questions=2)
+
+
+@dataclass(slots=True)
+class Refusing(FakeEncoder):
+    """Embeds no passage, for each of the causes in turn."""
+
+    causes: Sequence[RagmeshError] = ()
+    asked: int = 0
+
+    async def encode_passages(self, passages: Sequence[Passage]) -> tuple[PassageEmbedding, ...]:
+        self.asked += 1
+        raise self.causes[self.asked % len(self.causes)]
 
 
 @asynccontextmanager
@@ -317,6 +329,29 @@ async def test_a_candidate_whose_encoder_was_away_for_long_is_not_refused_when_i
         assert (waiting.phase, waiting.failed_documents) == (MigrationPhase.BACKFILLING, 0)
         encoder.failure = None
         await made.until(MigrationPhase.SOAKING, seconds=100.0)
+
+
+@pytest.mark.parametrize(
+    "causes",
+    [
+        (UnavailableError("away"), EncoderNotFoundError("not everywhere yet")),
+        (UnavailableError("away"),),
+    ],
+    ids=["alternating", "the same"],
+)
+async def test_a_candidate_that_cannot_be_written_is_tried_ever_less_often_whatever_the_causes(
+    tmp_path: Path, causes: Sequence[RagmeshError]
+) -> None:
+    async with small(tmp_path) as made:
+        encoder = Refusing(NEW, causes=causes)
+        made.embedders.embedders[NEW] = FakeEmbedder(encoder)
+        await made.want(NEW, FAST)
+        for _ in range(120):
+            await made.turn(seconds=10.0)
+        assert len(FEW) * 8 <= encoder.asked <= len(FEW) * 13
+        for _ in range(60):  # after some doublings more than a time can hold
+            await made.turn(seconds=400.0)
+        assert encoder.asked >= len(FEW) * 60
 
 
 async def test_a_rollback_after_half_an_hour_of_writes_loses_nothing(tmp_path: Path) -> None:

@@ -41,6 +41,10 @@ from ragmesh.indexing.records import IndexState, Publication, Topic, Work, WorkL
 from ragmesh.indexing.rows import Move, Outcome
 
 _LONGEST_PAUSE = timedelta(minutes=5)
+_MOST_DOUBLED = 9
+"""By then it is the longest; what fails for hours would not fit into a time any more."""
+_HISTORY = ("attempts", "reason", "retry_at", "failed_at")
+"""What is kept of work that failed while it is under way once more."""
 _UNDER_WAY = select(func.count()).where(
     follower_work.c.index_version_uid == bindparam("of_version"),
     follower_work.c.relayed_at >= bindparam("since"),
@@ -151,12 +155,11 @@ class SqlFollowers(Store):
             # What another cause took says nothing of how long this one is to be borne.
             is_new = known is None or known["reason"] != failure.reason
             attempts = 1 if is_new else known["attempts"] + 1
-            pause = min(timedelta(seconds=2**attempts), _LONGEST_PAUSE)
             is_final = _is_final(attempts, most_attempts)
             row = work_row(work.index.uid, work.document_uid, work.revision, work.generation) | {
                 "removal": work.deleted,
                 "attempts": attempts,
-                "retry_at": None if is_final else now + pause,
+                "retry_at": None if is_final else now + _pause(attempts, known),
                 "refused": is_final,
                 "reason": failure.reason,
                 "message": failure.message,
@@ -189,6 +192,15 @@ class SqlFollowers(Store):
 
 def _is_final(attempts: int, most: int | None) -> bool:
     return most is not None and attempts >= most
+
+
+def _pause(attempts: int, known: Any) -> timedelta:
+    """Twice the last one, whatever the causes: those that alternate last as long as one does."""
+    seconds = 2.0 ** min(attempts, _MOST_DOUBLED)
+    if known is not None and known["retry_at"] is not None and known["failed_at"] is not None:
+        last = known["retry_at"] - known["failed_at"]
+        seconds = max(seconds, 2 * last.total_seconds())
+    return min(timedelta(seconds=seconds), _LONGEST_PAUSE)
 
 
 def _is_fed(table: Any) -> Any:
@@ -226,7 +238,7 @@ def _hand_out(
             follower_work.c.index_version_uid == uid, follower_work.c.document_uid.in_(part)
         )
         for row in rows_of(connection, select(follower_work).where(mine)):
-            known[row["document_uid"]] = {one: row[one] for one in ("attempts", "reason")}
+            known[row["document_uid"]] = {one: row[one] for one in _HISTORY}
         connection.execute(delete(follower_work).where(mine))
     insert_all(
         connection,
