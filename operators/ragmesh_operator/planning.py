@@ -172,6 +172,7 @@ def _differs(change: IndexChange, migration: Migration) -> bool:
         (change.encoder is not None and change.encoder != migration.encoder)
         or (change.language is not None and change.language != migration.language)
         or change.chunking != migration.chunking
+        or migration.policy not in {None, change.policy}
     )
 
 

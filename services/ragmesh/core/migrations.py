@@ -274,6 +274,8 @@ class Migration:
     kept_by: str | None = None
     """Uid of the custom resource that keeps the collection; empty = none does, None = who told of
     the migration is too old to say."""
+    policy: MigrationPolicy | None = None
+    """How carefully the index is changed; None = who told of the migration is too old to say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -210,7 +210,8 @@ class Migrations:
     async def _shown(self, changing: Changing) -> Migration:
         uid, serving = changing.collection_uid, changing.primary.name
         quality = await self.catalog.find_quality(uid, serving)
-        return replace(shown(changing, await self.migrator.observe(changing)), quality=quality)
+        found = shown(changing, await self.migrator.observe(changing))
+        return replace(found, quality=quality, policy=policy_of(changing.state, self.policy))
 
 
 def _refuse_reason(reason: str) -> None:

@@ -72,7 +72,7 @@ class ChangingContract:
         await bench.catalog.want_index(ADA, DOCS.name, WISH)
         found = await bench.catalog.get_migration(ADA, DOCS.name)
         page = await bench.catalog.list_migrations(ADA, PageRequest())
-        assert found.chunking.max_tokens == 100
+        assert (found.chunking.max_tokens, found.policy) == (100, WISH.policy)
         assert [one.collection for one in page.items] == [DOCS.name]
 
     async def test_an_estimate_says_whether_anything_would_be_built(

@@ -78,7 +78,12 @@ class FakeChanging(FakeMending):
         wanted = _spec(found, change)
         if wanted.digest != state.wanted.digest:
             state = replace(state, phase=MigrationPhase.PROVISIONING, started_at=self.clock.now())
-        self._states[key] = replace(state, wanted=wanted, requester=asks or state.requester)
+        self._states[key] = replace(
+            state,
+            wanted=wanted,
+            policy=change.policy or state.policy,
+            requester=asks or state.requester,
+        )
         self._audit(caller, wanted_index(collection, {"encoder": wanted.encoder}))
         return self._shown(key, found)
 
@@ -240,6 +245,7 @@ class FakeChanging(FakeMending):
             verdict=self.verdicts.get(key),
             quality=self.qualities.get(key),
             kept_by=uid_of(state.requester),
+            policy=state.policy,
         )
 
 

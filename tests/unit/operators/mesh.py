@@ -25,7 +25,7 @@ class FakeMesh(FakeIndexing):
         """Writes that came: method, collection, what."""
         self.keys: set[str] = set()
         self.tells_keepers = True
-        """Whether it is new enough to tell who keeps a collection."""
+        """Whether it is new enough to tell who keeps a collection, and how it is changed."""
 
     async def open_tenant(self, name: str = "default") -> str:
         return (await self.create_tenant(KEEPER, NewTenant(name))).uid
@@ -64,7 +64,7 @@ class FakeMesh(FakeIndexing):
 
     async def get_migration(self, caller: Caller, collection: str) -> Migration:
         found = await super().get_migration(caller, collection)
-        return found if self.tells_keepers else replace(found, kept_by=None)
+        return found if self.tells_keepers else replace(found, kept_by=None, policy=None)
 
     async def set_golden_questions(
         self, caller: Caller, collection: str, content: str

@@ -152,7 +152,7 @@ async def test_a_resource_keeps_its_collection_when_what_tells_its_cluster_is_re
 
 async def test_a_mesh_that_does_not_tell_who_keeps_a_collection_is_left_alone() -> None:
     made = await world()
-    key = made.cluster.create("handbook", {})
+    key = made.cluster.create("handbook", {"migration": {"soak": "2h"}})
     await made.look(key)
     made.mesh.tells_keepers = False
     before = made.written

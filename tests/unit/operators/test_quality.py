@@ -86,6 +86,22 @@ async def test_a_candidate_may_lose_of_each_metric_what_the_resource_says_of_tha
     assert policy.max_regression == MigrationPolicy().max_regression
 
 
+async def test_bounds_that_an_older_mesh_did_not_keep_are_told_again() -> None:
+    metrics = [{"name": "recall", "maxRegression": 0.0}]
+    made = await world()
+    key = made.cluster.create("handbook", {"evaluation": {"metrics": metrics}})
+    await made.look(key)
+    (place,) = made.mesh.collections
+    kept = made.mesh._states[place]
+    left = replace(kept.policy, max_regression=0.0, max_regressions=())
+    made.mesh._states[place] = replace(kept, policy=left)
+    await made.look(key)
+    before = list(made.mesh.sent)
+    await made.look(key)
+    assert made.mesh._states[place].policy == kept.policy
+    assert made.mesh.sent == before  # told once
+
+
 async def test_quality_that_fell_makes_no_collection_unready() -> None:
     made, key = await looked_at(QualityVerdict.FALLEN)
     assert made.cluster.condition(key, "Ready") == ("True", "Idle")

@@ -146,6 +146,7 @@ def migration_to_message(migration: Migration) -> types_pb.Migration:
         language=migration.language,
         quality=None if migration.quality is None else quality_to_message(migration.quality),
         kept_by=migration.kept_by,
+        policy=None if migration.policy is None else policy_to_message(migration.policy),
     )
 
 
@@ -183,6 +184,7 @@ def migration_from_message(message: types_pb.Migration) -> Migration:
         language=message.language,
         quality=quality_from_message(message.quality) if message.HasField("quality") else None,
         kept_by=message.kept_by if message.HasField("kept_by") else None,
+        policy=policy_from_message(message.policy) if message.HasField("policy") else None,
     )
 
 

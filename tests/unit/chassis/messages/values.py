@@ -320,4 +320,5 @@ migrations = st.builds(
     language=texts,
     quality=st.none() | qualities,
     kept_by=st.none() | texts,
+    policy=st.none() | policies,
 )

@@ -680,6 +680,7 @@ class Migration(_message.Message):
     QUALITY_FIELD_NUMBER: _builtins.int
     KEPT_BY_FIELD_NUMBER: _builtins.int
     SLICE_VERDICTS_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
     collection: _builtins.str
     """Name of the collection."""
     phase: Global___MigrationPhase.ValueType
@@ -744,6 +745,10 @@ class Migration(_message.Message):
     def slice_verdicts(self) -> _containers.RepeatedCompositeFieldContainer[Global___MigrationVerdict]:
         """Those slices of the golden questions that did not pass."""
 
+    @_builtins.property
+    def policy(self) -> Global___MigrationPolicy:
+        """How carefully the index is changed."""
+
     def __init__(
         self,
         *,
@@ -771,10 +776,11 @@ class Migration(_message.Message):
         quality: Global___Quality | None = ...,
         kept_by: _builtins.str | None = ...,
         slice_verdicts: _abc.Iterable[Global___MigrationVerdict] | None = ...,
+        policy: Global___MigrationPolicy | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_kept_by", b"_kept_by", "chunking", b"chunking", "held", b"held", "kept_by", b"kept_by", "phase_at", b"phase_at", "quality", b"quality", "started_at", b"started_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_kept_by", b"_kept_by", "chunking", b"chunking", "held", b"held", "kept_by", b"kept_by", "phase_at", b"phase_at", "policy", b"policy", "quality", b"quality", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_kept_by", b"_kept_by", "candidate", b"candidate", "chunking", b"chunking", "collection", b"collection", "documents", b"documents", "encoder", b"encoder", "failed_documents", b"failed_documents", "flips", b"flips", "held", b"held", "kept_by", b"kept_by", "language", b"language", "message", b"message", "percent", b"percent", "phase", b"phase", "phase_at", b"phase_at", "quality", b"quality", "reason", b"reason", "retained", b"retained", "route_epoch", b"route_epoch", "serving", b"serving", "slice_verdicts", b"slice_verdicts", "started_at", b"started_at", "verdict", b"verdict", "verdicts", b"verdicts", "weights", b"weights"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_kept_by", b"_kept_by", "candidate", b"candidate", "chunking", b"chunking", "collection", b"collection", "documents", b"documents", "encoder", b"encoder", "failed_documents", b"failed_documents", "flips", b"flips", "held", b"held", "kept_by", b"kept_by", "language", b"language", "message", b"message", "percent", b"percent", "phase", b"phase", "phase_at", b"phase_at", "policy", b"policy", "quality", b"quality", "reason", b"reason", "retained", b"retained", "route_epoch", b"route_epoch", "serving", b"serving", "slice_verdicts", b"slice_verdicts", "started_at", b"started_at", "verdict", b"verdict", "verdicts", b"verdicts", "weights", b"weights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__kept_by: _TypeAlias = _typing.Literal["kept_by"]  # noqa: Y015
     _WhichOneofArgType__kept_by: _TypeAlias = _typing.Literal["_kept_by", b"_kept_by"]  # noqa: Y015
