@@ -8,7 +8,7 @@ imported, unless CLUSTER_IMAGE names one that the cluster can pull.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -163,21 +163,21 @@ def namespace(kubectl: Kubectl) -> Iterator[Namespace]:
 
 @pytest.fixture(scope="session")
 def distributed(
-    kubectl: Kubectl, image: str, identity: Path, backing: dict[str, Server]
+    kubectl: Kubectl, image: str, identity: Path, talking: Mapping[str, object]
 ) -> Iterator[Release]:
-    with distributed_mesh(kubectl, image, identity, backing) as release:
+    with distributed_mesh(kubectl, image, identity, talking) as release:
         yield release
 
 
 @contextmanager
 def distributed_mesh(
-    kubectl: Kubectl, image: str, identity: Path, backing: dict[str, Server]
+    kubectl: Kubectl, image: str, identity: Path, values: Mapping[str, object]
 ) -> Iterator[Release]:
     """A mesh of each service by itself, on real servers, two pods each."""
     with own_namespace(kubectl) as namespace:
         make_secrets(namespace, identity)
         release = Release(namespace, "mesh", image, identity)
-        release.install(distributed_values(backing))
+        release.install(values)
         release.await_pods(SCALED, 2)
         yield release
 

@@ -107,15 +107,6 @@ class Namespace:
         items = self.kubectl.read("pods", "-n", self.name, f"--selector={selector}")["items"]
         return [one for one in items if "deletionTimestamp" not in one["metadata"]]
 
-    def await_leaving(self, seconds: float = 60) -> None:
-        """Return when all pods that were about to end are gone."""
-
-        def is_none_leaving() -> bool:
-            items = self.kubectl.read("pods", "-n", self.name)["items"]
-            return all("deletionTimestamp" not in one["metadata"] for one in items)
-
-        assert await_condition(is_none_leaving, seconds)
-
     def behind(self, service: str) -> set[str]:
         """Names of the pods that a Service sends calls to."""
         selector = f"--selector=kubernetes.io/service-name={service}"

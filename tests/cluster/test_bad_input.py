@@ -16,7 +16,7 @@ from tools.servers.table import PASSWORD
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
 EMBEDDED = {"identity": {"existingSecret": "identity"}, "embedded": SMALL}
-SHORT = 40
+SHORT = 25
 """Seconds for an install that cannot end well."""
 
 

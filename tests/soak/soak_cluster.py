@@ -111,10 +111,11 @@ def soaked() -> Iterator[Soaked]:
     kubectl, image = named_cluster(), image_on_nodes()
     with folder_in_memory() as folder, running_servers(named_host()) as backing:
         make_identity(folder)
-        with distributed_mesh(kubectl, image, folder, backing) as release:
+        values = distributed_values(backing)
+        with distributed_mesh(kubectl, image, folder, values) as release:
             door = Door.of(release)
             door.fill(COLLECTION, TEXTS)
-            rolling = Rolling(release, door, distributed_values(backing))
+            rolling = Rolling(release, door, values)
             yield Soaked(release, door, rolling, backing)
 
 
