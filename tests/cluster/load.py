@@ -54,7 +54,7 @@ class Failure:
     why: str
 
 
-MIX = (SEARCH, SEARCH, ASK, SEARCH, SEARCH, SEARCH, ASK, SEARCH, SEARCH, UPLOAD, SEARCH)
+MIX = (*[SEARCH] * 7, ASK, *[SEARCH] * 7, UPLOAD, *[SEARCH] * 5)
 """What reaches every service. An odd number, so that callers of each kind keep their connections
 now and come anew then."""
 

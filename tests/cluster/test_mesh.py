@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -124,19 +124,14 @@ def test_renewing_all_pods_fails_no_call_and_cuts_no_stream(
 ) -> None:
     heard: list[Heard] = []
     listener = threading.Thread(target=_listen, args=(door, heard))
-    namespace = distributed.namespace
-    before = counted(door, "owls")["documents"]
-    with (
-        namespace.losses("gateway") as losses,
-        steady_load(door, "owls", QUESTIONS) as load,
-    ):
+
+    def renew() -> None:
         listener.start()
         assert await_condition(lambda: bool(heard), 30), "the stream did not begin"
         distributed.restart_all()
         listener.join(150)
-        lost = losses()
-    assert load.failures == [], (load.failures[:10], lost, namespace.warnings())
-    assert not (gone := lost_documents(load, before)), gone
+
+    assert_nobody_notices(renew, distributed, door)
     last = heard[-1]
     assert last.event == "finish", last
     # An answer that was cut ends as PARTIAL.
@@ -155,23 +150,27 @@ def test_a_busy_mesh_goes_back_to_the_last_release_and_on_again_and_fails_no_cal
     texts = {f"owl-{number}": f"{TEXTS['owl-1']} It is one of {number}." for number in range(40)}
     door.fill("newer", texts)
     newer = door.top("newer", questions)
-    before = counted(door, "owls")["documents"]
-    namespace = distributed.namespace
-    with (
-        namespace.losses("gateway") as losses,
-        steady_load(door, "owls", QUESTIONS) as load,
-    ):
-        last.upgrade(distributed_values(backing))
-        assert door.top("newer", questions) == newer
-        door.fill("older", texts)
-        older = door.top("older", questions)
 
-        distributed.helm("rollback", distributed.name, "--wait", "--timeout=240s")
+    assert_nobody_notices(lambda: last.upgrade(distributed_values(backing)), distributed, door)
+    assert door.top("newer", questions) == newer
+    door.fill("older", texts)
+    older = door.top("older", questions)
+
+    back = ("rollback", distributed.name, "--wait", "--timeout=240s")
+    assert_nobody_notices(lambda: distributed.helm(*back), distributed, door)
+    assert door.top("newer", questions) == newer
+    assert door.top("older", questions) == older
+
+
+def assert_nobody_notices(change: Callable[[], object], release: Release, door: Door) -> None:
+    """No call of a steady load fails meanwhile, and every document that it uploads is found."""
+    namespace = release.namespace
+    before = counted(door, "owls")["documents"]
+    with namespace.losses("gateway") as losses, steady_load(door, "owls", QUESTIONS) as load:
+        change()
         lost = losses()
     assert load.failures == [], (load.failures[:10], lost, namespace.warnings())
     assert not (gone := lost_documents(load, before)), gone
-    assert door.top("newer", questions) == newer
-    assert door.top("older", questions) == older
 
 
 # The issue's "downgrade over a migration"

@@ -53,7 +53,7 @@ from tools.servers.server import Server
 ABOUT = f"""\
 A Kubernetes of one node, the distributed mesh of the chart in it with two pods of each service, and
 Kafka, Weaviate, PostgreSQL, Redis and S3 beside it. Meanwhile {RATE} calls a second are made at its
-doors, of eleven eight searches, two questions and one upload, every other one on a new connection.
+doors, of 21 one question, one upload and searches else, every other one on a new connection.
 A call has failed if it was not answered within 15 seconds, was refused, or found nothing. After
 each step every document that was uploaded must be there once, and be found."""
 PROMISES = {
