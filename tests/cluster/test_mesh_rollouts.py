@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.conftest import QUESTIONS, SMALL
-from tests.cluster.load import RATE, steady_load
+from tests.cluster.load import RATE, SEARCH, steady_load
 from tests.cluster.releases import SERVICES, Door, HelmError, Namespace, Release
 from tests.cluster.rollouts import DOORS, Rolled
 from tests.cluster.talkers import slow_judge
@@ -124,7 +124,9 @@ def test_a_version_that_is_much_too_slow_costs_its_share_until_its_analysis_give
     bound = RATE * EXPOSED_SECONDS / (REPLICAS + 1)
     with (
         slow_judge(host) as judge,
-        steady_load(door, "owls", QUESTIONS, patience_seconds=PATIENCE_SECONDS) as load,
+        steady_load(
+            door, "owls", QUESTIONS, mix=(SEARCH,), patience_seconds=PATIENCE_SECONDS
+        ) as load,
     ):
         reranker = {"url": judge, "timeout_seconds": 30}
         settings = {**CALLED["settings"], "retrieval": {"reranker": reranker}}
@@ -152,7 +154,7 @@ def test_a_version_that_answers_with_errors_is_given_up_by_their_share(
     }
     with (
         existing(namespace, "ConfigMap", "mistake", {"sitecustomize.py": MISTAKEN}),
-        steady_load(door, "owls", QUESTIONS) as load,
+        steady_load(door, "owls", QUESTIONS, mix=(SEARCH,)) as load,
     ):
         with pytest.raises(HelmError, match=f"{rolled.name_of(CANARY)} RolloutAborted.*error-rate"):
             rolled.upgrade(CANARY, "mistaken", **mistaken)
