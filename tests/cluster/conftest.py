@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.cluster.load import fill
 from tests.cluster.releases import (
     Door,
     Namespace,
@@ -186,7 +187,7 @@ def distributed_mesh(
 def door(distributed: Release) -> Door:
     """That of the distributed mesh, behind which a collection knows of owls."""
     door = Door.of(distributed)
-    door.fill("owls", TEXTS)
+    fill(door, "owls", TEXTS)
     return door
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,13 +26,15 @@ _INDEXED_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Kind:
-    """Something that is asked of a collection."""
+    """Something that is asked of a collection, or of one beside it."""
 
     path: str
     body: Callable[[str], dict[str, object]]
     """What is sent for a question."""
     shown: Callable[[dict[str, Any]], object]
     """What of an answer must be there, and not empty."""
+    beside: str = ""
+    """What the name of the collection ends with."""
 
 
 SEARCH = Kind("search", lambda question: {"query": question}, lambda told: told["hits"])
@@ -41,6 +43,8 @@ UPLOAD = Kind(
     "documents",
     lambda question: {"text": f"Somebody asked: {question}"},
     lambda told: told["documents"][0].get("job_id"),
+    # What is searched stays as it is, and its answers the same.
+    beside="-uploaded",
 )
 
 
@@ -104,7 +108,7 @@ class Load:
     def _call(self, client: httpx.Client, number: int) -> None:
         begun = time.monotonic()
         kind = self.mix[number % len(self.mix)]
-        url = f"{self.door.url}/collections/{self.collection}/{kind.path}"
+        url = f"{self.door.url}/collections/{self.collection}{kind.beside}/{kind.path}"
         body = kind.body(self.question.format(number=number))
         # Some callers keep their connections, others come with a new one, to whichever pod.
         headers = {"connection": "close"} if number % 2 else {}
@@ -139,22 +143,32 @@ def steady_load(
             running.result(_DRAIN_SECONDS)  # a load that ended by an error has shown nothing
 
 
-def counted(door: Door, collection: str) -> dict[str, Any]:
-    """What the mesh tells of a collection."""
-    return door.call("GET", f"/collections/{collection}")
+def fill(door: Door, collection: str, texts: Mapping[str, str]) -> None:
+    """What a load needs: a collection to search, and one beside it for uploads."""
+    door.fill(collection, texts)
+    door.call("POST", "/collections", {"name": f"{collection}{UPLOAD.beside}"})
+
+
+def uploaded(door: Door, collection: str) -> int:
+    """How many documents loads have brought so far."""
+    number: int = _counted(door, collection)["documents"]
+    return number
 
 
 def lost_documents(load: Load, before: int) -> str:
-    """What became of documents that were uploaded to a collection of so many, unless all can be
-    found, once each; an upload that failed may have been taken."""
+    """What became of documents that were uploaded beside so many, unless all can be found, once
+    each; an upload that failed may have been taken."""
+    door, collection = load.door, load.collection
     doubtful = sum(one.kind is UPLOAD for one in load.failures)
-    await_condition(
-        lambda: counted(load.door, load.collection)["pending_documents"] == 0, _INDEXED_SECONDS
-    )
-    told = counted(load.door, load.collection)
+    await_condition(lambda: _counted(door, collection)["pending_documents"] == 0, _INDEXED_SECONDS)
+    told = _counted(door, collection)
     number, indexed = told["documents"], told["indexed_documents"]
     least, most = before + load.uploads - doubtful, before + load.uploads
     if least <= number == indexed <= most:
         return ""
     failed = told["failed_documents"]
     return f"{least} to {most} documents expected, {number} there, {indexed} found, {failed} failed"
+
+
+def _counted(door: Door, collection: str) -> dict[str, Any]:
+    return door.call("GET", f"/collections/{collection}{UPLOAD.beside}")

@@ -23,7 +23,7 @@ from tests.cluster.conftest import (
     distributed_values,
     make_secrets,
 )
-from tests.cluster.load import counted, lost_documents, steady_load
+from tests.cluster.load import lost_documents, steady_load, uploaded
 from tests.cluster.releases import SERVICES, Door, HelmError, Namespace, Release
 from tests.cluster.talkers import AT_LENGTH, TALKING_SECONDS, WORDS
 from tests.servers.indexing.databases import administration
@@ -96,7 +96,7 @@ def test_a_killed_pod_costs_two_calls_at_most(
 ) -> None:
     namespace = distributed.namespace
     distributed.await_pods(service, 2)
-    before = counted(door, "owls")["documents"]
+    before = uploaded(door, "owls")
     victim = namespace.pods(service)[0]["metadata"]["name"]
     with steady_load(door, "owls", QUESTIONS) as load:
         time.sleep(2)
@@ -165,7 +165,7 @@ def test_a_busy_mesh_goes_back_to_the_last_release_and_on_again_and_fails_no_cal
 def assert_nobody_notices(change: Callable[[], object], release: Release, door: Door) -> None:
     """No call of a steady load fails meanwhile, and every document that it uploads is found."""
     namespace = release.namespace
-    before = counted(door, "owls")["documents"]
+    before = uploaded(door, "owls")
     with namespace.losses("gateway") as losses, steady_load(door, "owls", QUESTIONS) as load:
         change()
         lost = losses()
@@ -182,6 +182,10 @@ async def test_a_mesh_whose_catalog_is_newer_is_not_changed_and_says_why(
     async with catalog_of_a_newer_version(backing["postgres"]):
         with pytest.raises(HelmError, match="DATA_FROM_NEWER_VERSION"):
             distributed.upgrade(distributed_values(backing))
+    # It stays for whoever looks for its words.
+    namespace = distributed.namespace
+    job = f"job/{distributed.fullname}-migrate"
+    namespace.kubectl.run("delete", job, "-n", namespace.name, "--wait=false")
     assert _names(distributed) == before
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.conftest import LAST_CHART, SMALL, image_of_release, own_namespace
-from tests.cluster.operated import Operated, letting_in, operator_of, operator_values
+from tests.cluster.operated import MODEL, Operated, letting_in, operator_of, operator_values
 from tests.cluster.releases import Door, HelmError, Namespace, Release
 from tools.charts.releasing import last_release
 from tools.generate_protos import ROOT
@@ -49,7 +49,7 @@ def test_the_last_release_is_upgraded_with_its_data_and_resources_and_goes_back(
         before = _top(door)
         own = operator_values(f"{now.fullname}-embedded-internal.{now.namespace.name}")
         with operator_of(last, here, TENANT, own, last_release("ragmesh-operator")) as operated:
-            operated.apply(operated.collection(KEPT, encoder="exact"))
+            operated.apply(operated.collection(KEPT, encoder=MODEL))
             operated.wait(KEPT, "condition=Ready")
             operator = replace(operated.operator, image=now.image, package=None)
 

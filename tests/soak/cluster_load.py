@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.cluster.conftest import QUESTIONS
-from tests.cluster.load import Load, counted, lost_documents, steady_load
+from tests.cluster.load import Load, lost_documents, steady_load, uploaded
 from tests.cluster.releases import Door
 
 COLLECTION = "owls"
@@ -26,7 +26,7 @@ class Outcome:
 def under_load(door: Door, work: Callable[[], None]) -> Outcome:
     """Work while people search, ask and upload; each call must succeed, and all that was uploaded
     must be found once."""
-    before, begun = counted(door, COLLECTION)["documents"], time.monotonic()
+    before, begun = uploaded(door, COLLECTION), time.monotonic()
     with steady_load(door, COLLECTION, QUESTIONS) as load:
         time.sleep(QUIET_SECONDS)
         work()

@@ -27,7 +27,7 @@ from tests.cluster.conftest import (
     named_host,
     running_servers,
 )
-from tests.cluster.load import RATE
+from tests.cluster.load import RATE, fill
 from tests.cluster.releases import SERVICES, Door, HelmError, Release, make_identity
 from tests.folders import folder_in_memory
 from tests.soak.cluster_freezing import freeze_operator
@@ -114,7 +114,7 @@ def soaked() -> Iterator[Soaked]:
         values = distributed_values(backing)
         with distributed_mesh(kubectl, image, folder, values) as release:
             door = Door.of(release)
-            door.fill(COLLECTION, TEXTS)
+            fill(door, COLLECTION, TEXTS)
             rolling = Rolling(release, door, values)
             yield Soaked(release, door, rolling, backing)
 
