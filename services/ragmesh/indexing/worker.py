@@ -182,10 +182,7 @@ class Indexer:
             await self.writing.clean(work, below_revision=work.head_revision)
             return None
         try:
-            if not work.is_rewrite:  # its job has ended
-                await self.ledger.start_job(work)
-            await self.writing.publish(work)
-            self.unknown.drop(work.index.encoder)
+            await self._publish(work)
         except (SupersededError, JobCancelledError):
             raise
         except IndexVersionGoneError as error:
@@ -200,6 +197,12 @@ class Indexer:
                 raise
             await self._fail(work, error, delivery)
         return None
+
+    async def _publish(self, work: Work) -> None:
+        if not work.is_rewrite:  # its job has ended
+            await self.ledger.start_job(work)
+        if await self.writing.publish(work):
+            self.unknown.drop(work.index.encoder)
 
     def _is_awaited(self, encoder: str, delivery: Delivery) -> bool:
         """Whether an unknown encoder is likely to be one that not all of embedding knows yet."""

@@ -23,10 +23,14 @@ class Writing:
     index: ChunkIndex
     stages: Stages
 
-    async def publish(self, work: Work) -> None:
-        """Write the work and make it the head; then clear away what no head names any more."""
+    async def publish(self, work: Work) -> bool:
+        """Write the work and make it the head; then clear away what no head names any more.
+
+        Whether its texts were embedded for that.
+        """
         progress = Progress(self.ledger, self.stages.clock, work)
-        done, digest = await self._write(work, progress)
+        held = await self._change_attributes(work, progress)
+        done, digest = (work, held) if held else await self.stages.write(work, progress)
         await progress.show(Stage.PUBLISH, PUBLISH_PERCENT)
         await self.ledger.publish(
             Publication(
@@ -43,34 +47,26 @@ class Writing:
             )
         )
         await self.clean(done, below_revision=done.revision)
+        return held is None
 
-    async def _write(self, work: Work, progress: Progress) -> tuple[Work, DocumentDigest]:
-        """Have the index hold the work, by the shortest way."""
-        if work.task is Task.ATTRIBUTES and work.head is not None:
-            head = work.head
-            try:
-                async with progress.stage(Stage.WRITE, PUBLISH_PERCENT):
-                    await self.index.update_attributes(
-                        INDEXER,
-                        AttributesWrite(
-                            work.index.uid, work.document_uid, head.revision, work.attributes
-                        ),
-                    )
-            except RevisionNotFoundError:
-                _log.warning(
-                    "published chunks are missing and will be written again",
-                    extra={"document": work.document_uid},
-                )
-            else:
-                held = DocumentDigest(
-                    work.document_uid,
-                    head.revision,
-                    work.generation,
-                    head.chunk_count,
-                    head.digest,
-                )
-                return work, held
-        return await self.stages.write(work, progress)
+    async def _change_attributes(self, work: Work, progress: Progress) -> DocumentDigest | None:
+        """What the index holds once that was enough; None when the texts are to be written."""
+        head = work.head
+        if work.task is not Task.ATTRIBUTES or head is None:
+            return None
+        write = AttributesWrite(work.index.uid, work.document_uid, head.revision, work.attributes)
+        try:
+            async with progress.stage(Stage.WRITE, PUBLISH_PERCENT):
+                await self.index.update_attributes(INDEXER, write)
+        except RevisionNotFoundError:
+            _log.warning(
+                "published chunks are missing and will be written again",
+                extra={"document": work.document_uid},
+            )
+            return None
+        return DocumentDigest(
+            work.document_uid, head.revision, work.generation, head.chunk_count, head.digest
+        )
 
     async def clean(self, work: Work, *, below_revision: int) -> None:
         """Delete chunks that no head names any more; an index that is gone holds none."""

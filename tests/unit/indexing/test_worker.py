@@ -466,6 +466,28 @@ async def test_an_encoder_that_was_known_in_between_is_awaited_anew(tmp_path: Pa
             assert (await made.job(accepted)).state is JobState.SUCCEEDED
 
 
+async def test_what_needs_no_encoder_does_not_make_one_known_that_is_gone(tmp_path: Path) -> None:
+    async with pipeline(tmp_path) as made:
+        await made.upload("a")
+        (delivery,) = await made.events()
+        await made.indexer.handle(delivery)
+        accepted = await made.upload("b")
+        (delivery,) = await made.events()
+        made.fuse.errors["embed_passages"] = [
+            EncoderNotFoundError("no encoder is named 'gone'")
+        ] * 5
+        for attempt in range(9, 13):
+            with pytest.raises(UnavailableError):
+                await made.indexer.handle(replace(delivery, attempt=attempt))
+            await made.clock.advance(35.0)
+            change = DocumentChange(access=Access((f"group {attempt}",)))
+            await made.indexing.service.update_document(ADMIN, "docs", "a", change)
+            (changed,) = await made.events()
+            await made.indexer.handle(changed)
+        await made.indexer.handle(replace(delivery, attempt=13))
+        assert (await made.job(accepted)).state is JobState.FAILED
+
+
 async def test_an_event_of_a_deleted_collection_is_done_at_once(tmp_path: Path) -> None:
     async with pipeline(tmp_path) as made:
         await made.upload()
