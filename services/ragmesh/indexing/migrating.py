@@ -158,7 +158,18 @@ class Migrator:
             if not error.kind.transient:
                 raise
             _log.warning("migrations cannot be read", extra={"reason": error.reason})
+            self.waits.miss()
             return ()
+
+    async def _read(self, collection_uid: str) -> Changing | None:
+        try:
+            changing = await self._catalog.find_changing(collection_uid)
+        except RagmeshError:
+            self.waits.miss()
+            raise
+        if changing is not None:
+            self.waits.note(changing.state)
+        return changing
 
     async def _try(self, going_on: Awaitable[bool], uid: str) -> bool:
         """Whether something has changed; what is in the way is told."""
@@ -174,11 +185,10 @@ class Migrator:
 
     async def _advance_once(self, collection_uid: str, measuring: asyncio.TaskGroup) -> bool:
         """Whether something has changed, so that it is worth looking again."""
-        changing = await self._catalog.find_changing(collection_uid)
+        changing = await self._read(collection_uid)
         if changing is None:
             self._leave_off(collection_uid, ())
             return False
-        self.waits.note(changing.state)
         observed = await self.observe(changing)
         steps = plan(observed)
         if not steps and observed.state.phase.rests and len(observed.versions) == 1:

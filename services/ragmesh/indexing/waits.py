@@ -28,22 +28,33 @@ class Wait(Enum):
 
 @dataclass(slots=True)
 class Waits:
-    """As they were seen at the last look at all of them; none where nobody looks."""
+    """As they were seen at the last look that saw all of them; none where nobody looks."""
 
     _seen: dict[str, MigrationState] = field(default_factory=dict)
     _seeing: dict[str, MigrationState] = field(default_factory=dict)
+    _is_missing: bool = False
 
     def note(self, state: MigrationState) -> None:
         """A migration is like this, at the look that goes on."""
         self._seeing[state.collection_uid] = state
 
+    def miss(self) -> None:
+        """Something could not be read at the look that goes on."""
+        self._is_missing = True
+
     def show(self) -> None:
-        """The look is over: what it saw counts from now on, and no more than that."""
-        self._seen, self._seeing = self._seeing, {}
+        """The look is over: what it saw counts from now on, and no more than that.
+
+        If it missed something, what was seen before counts on: nobody has ended their wait because
+        a catalog is away for a moment.
+        """
+        if not self._is_missing:
+            self._seen = self._seeing
+        self._seeing, self._is_missing = {}, False
 
     def clear(self) -> None:
         """Nobody looks here any more."""
-        self._seen, self._seeing = {}, {}
+        self._seen, self._seeing, self._is_missing = {}, {}, False
 
     def count(self, wait: Wait) -> int:
         """How many wait for this."""

@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
+
+import pytest
 
 from ragmesh.chassis.telemetry.metering import Meter
 from ragmesh.chassis.telemetry.signals import MIGRATION_HELD, MIGRATIONS
+from ragmesh.core.errors import StoreUnavailableError
 from ragmesh.core.migrations import Approval, MigrationCommand, MigrationPhase
+from ragmesh.indexing.stores import Catalog
 from ragmesh.indexing.waits import WaitsGauge
 from tests.unit.indexing.migrating import NEW, QUICK, TOPICS, Changing, changing
 from tests.unit.indexing.world import ADMIN
@@ -66,6 +71,41 @@ async def test_a_gate_that_holds_counts_like_a_person_and_an_approval_by_itself(
             await made.turn(seconds=60.0)
         assert counted(gauge, meter) == {"held": 1}
         assert held(meter) > 0
+
+
+class Failing:
+    """The catalog, whose methods of these names fail."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self.names: tuple[str, ...] = ()
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self.names:
+            raise StoreUnavailableError("away")
+        return getattr(self._catalog, name)
+
+
+@pytest.mark.parametrize("name", ["list_unsettled", "find_changing"])
+async def test_a_look_that_cannot_see_all_ends_nobodys_wait(tmp_path: Path, name: str) -> None:
+    async with changing(tmp_path, topics=TOPICS[:3]) as made:
+        failing = Failing(made.indexing.ledger.catalog)
+        migrator = replace(made.indexing.migrator, _catalog=cast("Catalog", failing))
+        meter = Meter()
+        gauge = WaitsGauge(migrator.waits, meter, made.clock)
+        await made.want(NEW, FEW)
+        await migrator.look()
+        await made.command(MigrationCommand.HOLD)
+        await migrator.look()
+        assert counted(gauge, meter) == {"held": 1}
+        failing.names = (name,)
+        await made.clock.advance(60.0)
+        await migrator.look()
+        assert (counted(gauge, meter), held(meter)) == ({"held": 1}, 60.0)
+        failing.names = ()
+        await made.command(MigrationCommand.RESUME)
+        await migrator.look()
+        assert counted(gauge, meter) == {"moving": 1}
 
 
 async def test_what_is_deleted_is_counted_no_more_nor_what_another_process_looks_after(
