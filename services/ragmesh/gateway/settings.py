@@ -20,6 +20,10 @@ _LIMITS = GatewayLimits()
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 
 
+_SHORTEST_LEASE_SECONDS = 5.0
+"""Indexing is heard of every second, and every four at most: less would refuse people meanwhile."""
+
+
 class GatewaySettings(Section):
     """Settings of the gateway."""
 
@@ -113,15 +117,15 @@ class GatewaySettings(Section):
 
     key_lease_seconds: float = Field(
         keys.LEASE_SECONDS,
-        gt=0,
+        ge=_SHORTEST_LEASE_SECONDS,
         le=keys.LONGEST_LEASE_SECONDS,
         description="Seconds for which API keys are believed as they were last heard of, while"
         " indexing says nothing of them; then everybody is refused with KEYS_STALE. A key that was"
-        " revoked meanwhile gets in for so long.",
+        " revoked meanwhile gets in for so long. Not above `gateway.route_lease_seconds`.",
     )
     route_lease_seconds: float = Field(
         routes.LEASE_SECONDS,
-        gt=0,
+        ge=_SHORTEST_LEASE_SECONDS,
         le=routes.LEASE_SECONDS,
         description="Seconds for which the last route that was heard of is good while indexing"
         " cannot be asked; then questions are refused with ROUTES_STALE."
@@ -171,6 +175,11 @@ class GatewaySettings(Section):
                     f"gateway.{name} must not be above gateway.upload_megabytes: there would "
                     "never be room for the largest"
                 )
+        if self.key_lease_seconds > self.route_lease_seconds:
+            raise ValueError(
+                "gateway.key_lease_seconds must not be above gateway.route_lease_seconds: keys "
+                "would be believed by a gateway that knows no route any more"
+            )
         return self
 
     @property

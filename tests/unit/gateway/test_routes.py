@@ -67,15 +67,30 @@ async def test_after_the_lease_a_question_is_refused_instead_of_sent_astray() ->
 
 async def test_a_lease_may_be_shorter_but_never_longer_than_a_version_stays() -> None:
     clock = ManualClock()
-    routes = KnownRoutes(clock, lease_seconds=4.0)
+    routes = KnownRoutes(clock, lease_seconds=5.0)
     routes.apply(RouteBatch((ROUTE,), caught_up=True))
-    await clock.advance(4.0)
+    await clock.advance(5.0)
     assert (await router(routes).resolve_route(DEVELOPER, COLLECTION)).is_stale
     await clock.advance(0.1)
     with pytest.raises(RoutesStaleError):
         await router(routes).resolve_route(DEVELOPER, COLLECTION)
     with pytest.raises(ValidationError):
         GatewaySettings(route_lease_seconds=601.0)
+
+
+@pytest.mark.parametrize("name", ["key_lease_seconds", "route_lease_seconds"])
+def test_no_lease_is_shorter_than_the_silence_between_two_signs_of_life(name: str) -> None:
+    with pytest.raises(ValidationError, match="greater than or equal to 5"):
+        GatewaySettings.model_validate({name: 4.9})
+    assert getattr(GatewaySettings.model_validate({name: 5.0}), name) == 5.0
+
+
+def test_keys_are_not_believed_for_longer_than_routes_are_good() -> None:
+    assert GatewaySettings(key_lease_seconds=60.0, route_lease_seconds=60.0).route_lease_seconds
+    with pytest.raises(
+        ValidationError, match=r"key_lease_seconds must not be above gateway\.route"
+    ):
+        GatewaySettings(key_lease_seconds=61.0, route_lease_seconds=60.0)
 
 
 async def test_an_older_route_than_the_one_known_is_refused() -> None:
