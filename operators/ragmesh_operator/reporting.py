@@ -260,7 +260,9 @@ def _progress(wanted: CollectionResource, outcome: Outcome) -> tuple[Verdict, Ve
 
 
 def _of_migration(migration: Migration) -> tuple[Verdict, Verdict, Verdict]:
-    if migration.verdict is GateVerdict.INCONCLUSIVE and migration.held is not None:
+    # Later in one that somebody approved all the same, it is a person who holds it.
+    is_gated = migration.phase is MigrationPhase.EVALUATING
+    if is_gated and migration.verdict is GateVerdict.INCONCLUSIVE and migration.held is not None:
         said = migration.message or migration.held.reason
         return _stalled("GateInconclusive", f"{camel(migration.reason)}: {said}")
     if migration.held is not None:

@@ -9,6 +9,7 @@ import pytest
 from ragmesh.core.callers import Machine
 from ragmesh.core.migrations import (
     GateVerdict,
+    Hold,
     MetricBound,
     MetricVerdict,
     MigrationPhase,
@@ -134,6 +135,12 @@ async def test_why_a_gate_could_not_judge_is_in_the_status_and_told_once_as_an_e
     assert told.message == f"QuestionsNotMeasured: {sentence}"
 
 
+async def test_what_a_person_stops_is_no_gate_that_could_not_judge() -> None:
+    status = await told_of(MigrationPhase.CANARY, GateVerdict.INCONCLUSIVE, by="ada")
+    stalled = next(one for one in status.conditions if one.type == "Stalled")
+    assert (stalled.status, stalled.reason, stalled.message) == ("True", "Held", "ada: monday")
+
+
 P, G = MigrationPhase, GateVerdict
 
 
@@ -164,7 +171,7 @@ async def test_what_a_gate_measured_is_told_of_the_version_that_serves(
     assert (quality.reason == "BelowFloor") is (active == 0.4), quality
 
 
-async def told_of(phase: MigrationPhase, gate: GateVerdict) -> CollectionStatus:
+async def told_of(phase: MigrationPhase, gate: GateVerdict, by: str = "") -> CollectionStatus:
     """The status of a collection whose recall was 0.4, and that of the candidate 0.8."""
     made, key = await looked_at(None)
     ((tenant_uid, _),) = made.mesh.collections
@@ -175,6 +182,7 @@ async def told_of(phase: MigrationPhase, gate: GateVerdict) -> CollectionStatus:
         replace(
             await made.mesh.get_migration(caller, "handbook"),
             phase=phase,
+            held=Hold(by, "monday", made.clock.now()) if by else None,
             verdict=gate,
             verdicts=(MetricVerdict("recall", 0.4, 0.8, 0.3, 0.5, 40, gate),),
             slice_verdicts=(MetricVerdict("recall", 0.9, 0.1, 0.3, 0.5, 20, gate, "rooms"),),
