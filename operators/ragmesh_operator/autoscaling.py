@@ -242,14 +242,13 @@ class Autoscaler:
 
     async def _tell_keda(self, body: Mapping[str, Any], now: CurrentScale) -> None:
         revision = await self.workloads.apply_scaled_object(self.workload, body)
-        if self.left.body == body and self.left.revision != revision:
+        before, self.left = self.left, Left(body=body, revision=revision)
+        if before.body == body and before.revision != revision:
             sentence = f"ScaledObject {self.workload.name} was not as it was made, and is so again"
             await self.workloads.tell(self.workload, now.uid, Occurrence(DRIFT, sentence))
-        self.left = Left(body=body, revision=revision)
 
-    async def _tell_drift(self, now: CurrentScale, replicas: int) -> None:
+    async def _tell_drift(self, now: CurrentScale, left: int | None, replicas: int) -> None:
         """Say that somebody else had changed the scale, where that was so."""
-        left = self.left.replicas
         if left is None or left == now.replicas:
             return
         sentence = f"{now.replicas} replicas were wanted instead of {left}; {replicas} are by now"
@@ -267,8 +266,9 @@ class Autoscaler:
                 await self.workloads.write_scale(self.workload, now, decision.replicas)
             except ConflictError:
                 return self.known  # somebody changed it meanwhile: looked at again soon
-            await self._tell_drift(now, decision.replicas)
-        self.left = Left(replicas=decision.replicas)
+        before, self.left = self.left, Left(replicas=decision.replicas)
+        if decision.replicas != now.replicas:
+            await self._tell_drift(now, before.replicas, decision.replicas)
         if reading is None:
             sentence = "the backlog cannot be read: the number of indexers stays"
             return _told("Unknown", NATIVE, now.replicas, decision.reason, sentence)

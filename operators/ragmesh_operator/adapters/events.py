@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime
 
-from ragmesh.core.errors import DeniedError, NotFoundError
+from ragmesh.core.errors import RagmeshError
 from ragmesh.core.ids import new_uid
 from ragmesh_operator.adapters.api_server import MANAGER, ApiServer
 from ragmesh_operator.ports import Occurrence
@@ -48,7 +48,8 @@ async def make_event(api: ApiServer, about: About, what: Occurrence, at: datetim
     }
     try:
         await api.call("POST", f"/api/v1/namespaces/{about.namespace}/events", body=event)
-    except (NotFoundError, DeniedError) as error:
-        # A namespace that is going takes no more of them, and what is told must not hold it up.
+    except RagmeshError as error:
+        # A namespace that is going takes no more of them, and a server may not answer: what was
+        # done is done, and goes on whether it is told or not.
         facts = {"told": what.reason, "reason": error.reason, "detail": error.message}
         _log.warning("an event could not be made", extra=facts)

@@ -26,6 +26,8 @@ class FakeWorkloads:
     keda: bool = False
     others: tuple[str, ...] = ()
     is_contended: bool = False
+    is_deaf: bool = False
+    """Whether no event can be made."""
     applied: list[Mapping[str, Any]] = field(default_factory=list)
     deleted: int = 0
     has_object: bool = False
@@ -62,6 +64,8 @@ class FakeWorkloads:
 
     async def tell(self, workload: Workload, uid: str, what: Occurrence) -> None:
         assert (workload, uid) == (WORKLOAD, "uid-0")
+        if self.is_deaf:
+            raise UnavailableError("away")
         self.told.append(what)
 
 
@@ -215,6 +219,21 @@ async def test_an_object_of_keda_that_somebody_changed_is_put_right_and_told() -
     await made.look([wanting("keda", max=4)])
     assert workloads.body == workloads.applied[0]
     assert [one.reason for one in workloads.told] == ["DriftCorrected"]
+
+
+@pytest.mark.parametrize(("provider", "then"), [("native", 2), ("keda", 4)])
+async def test_what_was_put_right_is_no_drift_later_though_it_could_not_be_told(
+    provider: str, then: int
+) -> None:
+    workloads = FakeWorkloads(keda=provider == "keda")
+    made = scaler(workloads, FakeBacklog(0))
+    await made.look([wanting(provider, max=4)])
+    workloads.replicas, workloads.body = 9, {"spec": {"maxReplicaCount": 100}}
+    workloads.is_deaf = True
+    await made.look([wanting(provider, max=4)])
+    workloads.is_deaf = False
+    await made.look([wanting(provider, max=then)])
+    assert workloads.told == []
 
 
 async def test_who_asks_for_nothing_takes_the_object_of_keda_away() -> None:

@@ -10,7 +10,14 @@ from typing import Any, cast
 import kopf
 import pytest
 
-from ragmesh.core.errors import DeniedError, InvalidError, NotFoundError
+from ragmesh.core.errors import (
+    ConflictError,
+    DeniedError,
+    InvalidError,
+    NotFoundError,
+    RagmeshError,
+    UnavailableError,
+)
 from ragmesh.testing.clocks import ManualClock
 from ragmesh_operator.adapters.api_server import (
     APPLY,
@@ -117,11 +124,18 @@ async def test_an_event_names_its_resource() -> None:
     assert (body["type"], body["involvedObject"]["uid"]) == ("Warning", "uid-1")
 
 
-async def test_a_namespace_that_is_going_takes_no_event_and_holds_nothing_up(
-    caplog: pytest.LogCaptureFixture,
+@pytest.mark.parametrize(
+    "error",
+    [
+        DeniedError("the API server answered 403: it is being terminated"),
+        UnavailableError("the API server did not answer: TimeoutError"),
+        ConflictError("the API server answered 409: it is there already"),
+    ],
+)
+async def test_an_event_that_cannot_be_made_holds_nothing_up(
+    caplog: pytest.LogCaptureFixture, error: RagmeshError
 ) -> None:
-    going = DeniedError("the API server answered 403: it is being terminated")
-    kube, recorder = resources({"/api/v1/namespaces/docs/events": going})
+    kube, recorder = resources({"/api/v1/namespaces/docs/events": error})
     await kube.tell(KEY, "uid-1", Occurrence("CleanupIncomplete", "sentence", is_warning=True))
     assert recorder.written == []
     assert [record.__dict__["told"] for record in caplog.records] == ["CleanupIncomplete"]
