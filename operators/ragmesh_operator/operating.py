@@ -122,12 +122,20 @@ class Operating:
         return before is None or not told.asks_as(before)
 
     async def _list_once(self) -> None:
-        """Know all resources: a wish that is not told yet is no wish that is gone."""
+        """Know all resources, and none that is gone: a wish may not be told yet, nor its end."""
         if self._has_listed:
             return
+        before = dict(self._known)
+        listed = set[Key]()
         for body in await self.collections.cluster.list(COLLECTION.plural):
             metadata = body["metadata"]
-            self.told(Key(COLLECTION.plural, metadata["namespace"], metadata["name"]), body, False)
+            key = Key(COLLECTION.plural, metadata["namespace"], metadata["name"])
+            self.told(key, body, False)
+            listed.add(key)
+        for key in before.keys() - listed:
+            if self._known.get(key) is before[key]:  # nobody told of it while they were listed
+                self._gone[key] = self._known.pop(key)
+                self.rounds.wake(key)
         self._has_listed = True
 
     async def look(self, key: Key) -> Look:

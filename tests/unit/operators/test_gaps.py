@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -303,6 +303,54 @@ async def test_an_operator_that_slept_scales_by_what_is_wanted_by_now() -> None:
         made.clock.stopped_seconds = 60.0
         await made.clock.advance(5.0)
         assert (workloads.deleted, len(workloads.applied)) == (1, 1)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+# OP-2
+async def test_an_operator_that_slept_lets_go_of_what_went_meanwhile() -> None:
+    made = World(clock=Frozen())
+    key = made.cluster.create("handbook", {"autoscaling": {"provider": "keda"}})
+    await made.look(key)
+    workloads = FakeWorkloads(keda=True)
+    operator = operating(made, scaler(workloads, FakeBacklog()))
+    task = asyncio.create_task(operator.scale(5.0))
+    try:
+        await let_run(task)
+        await made.clock.advance(5.0)
+        made.cluster.bodies.pop(key)
+        made.clock.stopped_seconds = 60.0
+        await made.clock.advance(5.0)
+        assert (workloads.deleted, len(workloads.applied)) == (1, 1)
+        await operator.look(key)
+        (place,) = made.mesh.collections
+        assert made.mesh._states[place].requester is None
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_what_is_made_while_an_operator_lists_is_not_gone() -> None:
+    made = await world()
+    workloads = FakeWorkloads(keda=True)
+    operator = operating(made, scaler(workloads, FakeBacklog()))
+    listed = made.cluster.list
+
+    async def list_late(plural: str) -> Sequence[Mapping[str, Any]]:
+        """Answers what was there when it was asked; meanwhile one is made, and told."""
+        found = await listed(plural)
+        key = made.cluster.create("handbook", {"autoscaling": {"provider": "keda"}})
+        operator.told(key, made.cluster.bodies[key], False)
+        return found
+
+    made.cluster.list = list_late  # type: ignore[method-assign]
+    task = asyncio.create_task(operator.scale(5.0))
+    try:
+        await let_run(task)
+        await made.clock.advance(5.0)
+        await let_run(task)
+        assert (workloads.deleted, len(workloads.applied)) == (0, 1)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
