@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 GROUP = "ragmesh.dev"
 VERSION = "v1alpha1"
@@ -187,6 +188,17 @@ class Evaluation(Part):
     min_queries: int = Field(
         20, ge=1, le=100000, description="Fewer questions decide nothing, and hold the migration."
     )
+
+    @field_validator("metrics")
+    @classmethod
+    def _refuse_second_bounds(cls, metrics: tuple[Metric, ...]) -> tuple[Metric, ...]:
+        """Definitions of an older version took them, and a cluster keeps what it has taken."""
+        bound = [one.name for one in metrics if one.max_regression is not None]
+        for name in bound:
+            if bound.count(name) > 1:
+                sentence = "two bounds of {name}; leave one"
+                raise PydanticCustomError("bounds", sentence, {"name": name})
+        return metrics
 
 
 class Workers(Part):

@@ -185,6 +185,22 @@ async def test_a_spec_that_is_not_understood_is_told_once_a_generation() -> None
     assert made.mesh.sent == sent
 
 
+async def test_two_bounds_of_one_metric_are_told_by_their_field() -> None:
+    made = await world()
+    key = made.cluster.create("handbook", {})
+    metrics = [{"name": "recall", "floor": 0.5}, {"name": "recall", "maxRegression": 0.1}]
+    made.cluster.bodies[key]["spec"]["evaluation"]["metrics"] = metrics
+    await made.look(key)
+    assert made.cluster.condition(key, "Ready") == ("True", "Idle")
+    metrics[0]["maxRegression"] = 0.0
+    await made.look(key)
+    assert made.cluster.condition(key, "Stalled") == ("True", "NotUnderstood")
+    stalled = next(
+        one for one in made.cluster.status(key)["conditions"] if one["type"] == "Stalled"
+    )
+    assert stalled["message"].endswith("evaluation.metrics: two bounds of recall; leave one")
+
+
 # OP-7
 async def test_what_is_not_understood_is_deleted_in_time_all_the_same() -> None:
     made = await world()
