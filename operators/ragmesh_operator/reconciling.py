@@ -6,7 +6,6 @@ the cluster the version of the resource that was read. A process that slept chan
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -21,14 +20,12 @@ from ragmesh.core.errors import (
 )
 from ragmesh_operator.acting import MENDS, Actor, acting_for, former_keeper
 from ragmesh_operator.planning import SetFinalizer, WantIndex, is_overdue, plan, plan_orders
-from ragmesh_operator.ports import Mesh, Occurrence, Resources
+from ragmesh_operator.ports import Mesh, Resources
 from ragmesh_operator.reporting import (
-    NOT_UNDERSTOOD,
     Outcome,
     Scaling,
     Trouble,
     camel,
-    newly_stalled,
     not_understood,
     status_of,
 )
@@ -36,6 +33,7 @@ from ragmesh_operator.resources import FINALIZER
 from ragmesh_operator.schemas import COLLECTION
 from ragmesh_operator.seeing import Observer
 from ragmesh_operator.statuses import Order
+from ragmesh_operator.telling import Teller
 from ragmesh_operator.values import (
     CollectionResource,
     Keeper,
@@ -48,7 +46,6 @@ from ragmesh_operator.values import (
 
 _ROUNDS = 12
 """More than any plan takes; what never comes to rest is looked at again later."""
-_log = logging.getLogger(__name__)
 
 
 class Scaler(Protocol):
@@ -206,32 +203,16 @@ class CollectionReconciler:
         if wanted.spec.paused and wanted.status.conditions:
             return  # what is told of a new one, so that nobody waits for it in vain, is told once
         status = status_of(wanted, outcome, self.scaler.shown(wanted), self.clock.now())
-        if status == wanted.status:
-            return
-        try:
-            await self.cluster.write_status(wanted.key, wanted.resource_version, status)
-        except ConflictError:
-            _log.debug("a status is written at the next look", extra={"name": wanted.key.name})
-            return
-        stalled = newly_stalled(wanted.status.conditions, status.conditions)
-        if stalled is not None:
-            told = Occurrence(stalled.reason, stalled.message, is_warning=True)
-            await self.cluster.tell(wanted.key, wanted.uid, told)
+        await Teller.of(self.cluster, wanted).tell(wanted.status, status)
 
     async def _tell_mistakes(self, key: Key, body: Mapping[str, Any], error: InvalidError) -> None:
-        """Say why nothing is done for it: while that is so, and once a generation as an event."""
-        metadata, known = body["metadata"], collection_status(body)
-        generation = metadata["generation"]
+        """Say why nothing is done for it, for as long as that is so."""
+        if body["spec"].get("paused") is True:
+            return
+        known, generation = collection_status(body), body["metadata"]["generation"]
         status = not_understood(known, generation, error.message, self.clock.now())
-        if status == known or body["spec"].get("paused") is True:
-            return
-        try:
-            await self.cluster.write_status(key, metadata["resourceVersion"], status)
-        except ConflictError:
-            _log.debug("mistakes are told at the next look", extra={"name": key.name})
-            return
-        told = Occurrence(NOT_UNDERSTOOD, error.message, is_warning=True)
-        await self.cluster.tell(key, metadata["uid"], told)
+        teller = Teller.of_body(self.cluster, key, body)
+        await teller.tell_mistakes(known, status, error.message)
 
 
 def _at_rest(now: _Pass) -> Outcome:

@@ -9,7 +9,6 @@ from typing import Any
 from ragmesh.core.callers import Machine
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import (
-    ConflictError,
     InvalidError,
     NotFoundError,
     RagmeshError,
@@ -18,7 +17,7 @@ from ragmesh.core.errors import (
 )
 from ragmesh.core.tenants import Budget, BudgetAction, NewTenant, Quota, Tenant, TenantChange
 from ragmesh_operator.acting import OPERATOR, drift
-from ragmesh_operator.ports import Mesh, Occurrence, Resources
+from ragmesh_operator.ports import Mesh, Resources
 from ragmesh_operator.reporting import (
     NOT_UNDERSTOOD,
     READY,
@@ -27,12 +26,12 @@ from ragmesh_operator.reporting import (
     Trouble,
     camel,
     conditions_of,
-    newly_stalled,
     progress_of,
 )
 from ragmesh_operator.resources import TenantSpec
 from ragmesh_operator.schemas import TENANT
 from ragmesh_operator.statuses import TenantStatus
+from ragmesh_operator.telling import Teller
 from ragmesh_operator.values import Key, Look, TenantResource, tenant_resource, tenant_status
 
 _CALLER = Machine(OPERATOR)
@@ -110,31 +109,17 @@ class TenantReconciler:
 
     async def _tell(self, wanted: TenantResource, trouble: Trouble | None, uid: str) -> None:
         status = self._status(wanted.status, wanted.generation, trouble, uid)
-        if status == wanted.status:
-            return
-        try:
-            await self.cluster.write_status(wanted.key, wanted.resource_version, status)
-        except ConflictError:
-            return  # it was changed meanwhile, and is looked at again
-        stalled = newly_stalled(wanted.status.conditions, status.conditions)
-        if stalled is not None:
-            told = Occurrence(stalled.reason, stalled.message, is_warning=True)
-            await self.cluster.tell(wanted.key, wanted.uid, told)
+        await Teller.of(self.cluster, wanted).tell(wanted.status, status)
 
     async def _tell_mistakes(self, key: Key, body: Mapping[str, Any], error: InvalidError) -> None:
-        """Say why nothing is done for it: while that is so, and once a generation as an event."""
+        """Say why nothing is done for it, for as long as that is so."""
         metadata, known = body["metadata"], tenant_status(body)
+        if "deletionTimestamp" in metadata or body["spec"].get("paused") is True:
+            return
         trouble = Trouble(NOT_UNDERSTOOD, error.message, passes=False)
         status = self._status(known, metadata["generation"], trouble, known.uid)
-        is_left_alone = "deletionTimestamp" in metadata or body["spec"].get("paused") is True
-        if status == known or is_left_alone:
-            return
-        try:
-            await self.cluster.write_status(key, metadata["resourceVersion"], status)
-        except ConflictError:
-            return  # it was changed meanwhile, and is looked at again
-        told = Occurrence(NOT_UNDERSTOOD, error.message, is_warning=True)
-        await self.cluster.tell(key, metadata["uid"], told)
+        teller = Teller.of_body(self.cluster, key, body)
+        await teller.tell_mistakes(known, status, error.message)
 
     def _status(
         self, known: TenantStatus, generation: int, trouble: Trouble | None, uid: str
