@@ -276,10 +276,15 @@ class Door:
         reply = httpx.get(f"{self.url}/collections", headers=self.headers, timeout=10)
         return reply.status_code != httpx.codes.UNAUTHORIZED
 
-    def call(self, method: str, path: str, body: object | None = None) -> dict[str, Any]:
-        reply = httpx.request(
+    def ask(self, method: str, path: str, body: object | None = None) -> httpx.Response:
+        """What is answered, be it a refusal."""
+        return httpx.request(
             method, f"{self.url}{path}", json=body, headers=self.headers, timeout=90
         )
+
+    def call(self, method: str, path: str, body: object | None = None) -> dict[str, Any]:
+        """What is answered; AssertionError when it is a refusal."""
+        reply = self.ask(method, path, body)
         assert reply.status_code < 300, reply.text
         told: dict[str, Any] = reply.json() if reply.content else {}
         return told
