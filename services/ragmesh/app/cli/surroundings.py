@@ -197,6 +197,9 @@ def numbers_by_name(texts: Sequence[str], option: str) -> dict[str, float]:
     found: dict[str, float] = {}
     for text in texts:
         name, _, number = text.rpartition("=")
+        if name in found:
+            named = f"{name!r} is named" if name else "the number without a name is said"
+            raise click.BadParameter(f"{named} twice", param_hint=option)
         try:
             found[name] = float(number)
         except ValueError:

@@ -286,6 +286,8 @@ def test_a_result_that_could_not_be_written_is_not_measured_first(
         ("--floor", "recal=1"),
         ("--floor", "recall=high"),
         ("--floor", "0.9"),
+        ("--floor", "recall=0", "--floor", "recall=0.5"),
+        ("--max-regression", "0", "--max-regression", "0.5"),
         ("--max-regression", "2"),
         ("--ceiling", "recall=1"),
         ("--baseline", "nowhere.json"),

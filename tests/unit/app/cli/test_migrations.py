@@ -45,6 +45,23 @@ def test_a_wish_says_of_single_metrics_how_much_they_may_lose(program: Program, 
 
 
 @pytest.mark.parametrize(
+    ("bounds", "sentence"),
+    [
+        (("recall=0", "mrr=0.1", "recall=0.5"), "'recall' is named twice"),
+        (("0", "recall=0.1", "0.5"), "the number without a name is said twice"),
+    ],
+)
+def test_a_metric_that_is_named_twice_is_wrong_usage(
+    program: Program, notes: str, bounds: tuple[str, ...], sentence: str
+) -> None:
+    said = [part for bound in bounds for part in ("--max-regression", bound)]
+    refused = program("collections", "update", notes, "--encoder", "fast", *said)
+    assert refused.code == 2
+    assert sentence in refused.err
+    assert program.mesh.wishes == []
+
+
+@pytest.mark.parametrize(
     ("bound", "code", "sentence"),
     [
         ("speed=0.1", 1, "'speed' is none of recall, ndcg, mrr"),
