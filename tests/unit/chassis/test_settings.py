@@ -261,6 +261,17 @@ def test_the_reference_has_a_row_for_every_setting() -> None:
     assert rows["embedding.labels"].type == "map of text"
 
 
+def test_the_unit_of_a_ratio_is_what_is_counted_and_not_what_it_is_counted_by() -> None:
+    class Prices(Section):
+        """What things cost."""
+
+        dollars_per_million_tokens: float = Field(0.0, description="Of an encoder.")
+        tokens_per_minute: int = Field(0, description="Of a key.")
+
+    units = {row.name: row.unit for row in describe(Prices)}
+    assert units == {"dollars_per_million_tokens": "$", "tokens_per_minute": "tokens"}
+
+
 def test_the_reference_shows_the_defaults_that_hold_in_the_whole() -> None:
     class Other(Section):
         """With a default of its own for the section."""

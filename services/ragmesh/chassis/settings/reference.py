@@ -65,11 +65,16 @@ def _rows(section: type[Section], prefix: str, defaults: Section | None) -> Iter
             name=f"{prefix}{name}",
             type=_type_name(field.annotation),
             default=_shown(default),
-            unit=_UNITS.get(name.rpartition("_")[2], ""),
+            unit=_unit_of(name),
             description=field.description or (inner.__doc__ or "" if inner else ""),
         )
         if inner is not None:
             yield from _rows(inner, f"{prefix}{name}[].", None)
+
+
+def _unit_of(name: str) -> str:
+    """That of its last word, which `_per_` ends: dollars per million tokens are dollars."""
+    return _UNITS.get(name.partition("_per_")[0].rpartition("_")[2], "")
 
 
 def _default(field: FieldInfo) -> Any:
