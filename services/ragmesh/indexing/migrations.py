@@ -25,7 +25,7 @@ from ragmesh.core.migrations import (
 )
 from ragmesh.core.pages import Page, PageRequest
 from ragmesh.core.questions import refuse_controls
-from ragmesh.core.vectors import Fingerprint, SentenceKind
+from ragmesh.core.vectors import EncoderDescription, Fingerprint, SentenceKind
 from ragmesh.indexing.collections import Collections
 from ragmesh.indexing.dead_letters import refuse_others
 from ragmesh.indexing.deeds import commanded_migration, released_collection, wanted_index
@@ -88,7 +88,7 @@ class Migrations:
         changing = await self._changing(caller, name)
         for _ in range(_TRIES):
             refuse_foreign(change.requester, changing.state.requester, name)
-            spec = await self._spec(changing, change)
+            spec, _ = await self._spec(changing, change)
             wanted = _wanting(changing.state, spec, self._policy(changing, change), change)
             if wanted == changing.state and wanted.version:
                 return await self._shown(changing)
@@ -117,8 +117,7 @@ class Migrations:
     async def estimate(self, caller: Caller, name: str, change: IndexChange) -> IndexEstimate:
         """What the change would build, and what that takes; nothing is changed."""
         changing = await self._changing(caller, name)
-        spec = await self._spec(changing, change)
-        encoder = await self.collections.encoder_of(spec.encoder)
+        spec, encoder = await self._spec(changing, change)
         row = await self.collections.read(caller, name)
         counts = await self.catalog.count_documents(caller, row)
         reason = await self._refusal(changing, spec)
@@ -186,15 +185,17 @@ class Migrations:
             raise _moved_on()
         return found
 
-    async def _spec(self, changing: Changing, change: IndexChange) -> BuildSpec:
-        """Everything decided: what is not said stays as it was wanted last."""
+    async def _spec(
+        self, changing: Changing, change: IndexChange
+    ) -> tuple[BuildSpec, EncoderDescription]:
+        """Everything decided, and its encoder: what is not said stays as it was wanted last."""
         wanted = changing.state.wanted
         encoder = await self.collections.encoder_of(change.encoder or wanted.encoder)
         chunking = change.chunking or wanted.chunking
         refuse_chunking(chunking, encoder)
         language = change.language or wanted.language
         refuse_language(language)
-        return BuildSpec(encoder.name, encoder.fingerprint, chunking, language)
+        return BuildSpec(encoder.name, encoder.fingerprint, chunking, language), encoder
 
     def _policy(self, changing: Changing, change: IndexChange) -> MigrationPolicy:
         if change.policy is not None:
