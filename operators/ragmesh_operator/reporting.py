@@ -45,6 +45,9 @@ _MOVING = {
 }
 _BESIDE = frozenset(_MOVING) - {MigrationPhase.ROLLING_BACK}
 """Phases in which a candidate is beside the version that serves."""
+_GIVEN_UP = frozenset({MigrationPhase.FAILED, MigrationPhase.ABORTED})
+_OF_A_LATER_WISH = frozenset({"", "SPEC_REFUSED"})
+"""Why nothing goes on although the version that was judged last serves."""
 _LET_THROUGH = frozenset({GateVerdict.PASS, GateVerdict.INCONCLUSIVE})
 """What a gate said of a candidate that serves: it passed, or somebody approved it."""
 
@@ -186,7 +189,10 @@ def _judged(one: MetricVerdict, *, serves: bool) -> Quality:
 
 def _serves_what_was_judged(migration: Migration) -> bool:
     """Whether the candidate of the gate serves by now; one that does not is gone, or refused."""
-    return migration.phase not in _BESIDE and migration.verdict in _LET_THROUGH
+    if migration.phase in _BESIDE or migration.verdict not in _LET_THROUGH:
+        return False
+    # A mesh of 0.2.0 goes on telling what was said of a version that it gave up.
+    return migration.phase not in _GIVEN_UP or migration.reason in _OF_A_LATER_WISH
 
 
 def _of_documents(found: Collection, now: datetime) -> dict[str, object]:

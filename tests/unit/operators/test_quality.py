@@ -171,7 +171,24 @@ async def test_what_a_gate_measured_is_told_of_the_version_that_serves(
     assert (quality.reason == "BelowFloor") is (active == 0.4), quality
 
 
-async def told_of(phase: MigrationPhase, gate: GateVerdict, by: str = "") -> CollectionStatus:
+@pytest.mark.parametrize(
+    ("phase", "reason", "active"),
+    [
+        (P.ABORTED, "ABORTED", 0.4),
+        (P.FAILED, "ROLLED_BACK", 0.4),
+        (P.FAILED, "SPEC_REFUSED", 0.8),  # a wish after the one that was judged, and serves
+    ],
+)
+async def test_what_an_older_mesh_says_of_a_version_that_is_gone_is_told_of_no_other(
+    phase: MigrationPhase, reason: str, active: float
+) -> None:
+    status = await told_of(phase, G.PASS, reason=reason)
+    assert status.quality[0].active == active
+
+
+async def told_of(
+    phase: MigrationPhase, gate: GateVerdict, by: str = "", reason: str = ""
+) -> CollectionStatus:
     """The status of a collection whose recall was 0.4, and that of the candidate 0.8."""
     made, key = await looked_at(None)
     ((tenant_uid, _),) = made.mesh.collections
@@ -182,6 +199,7 @@ async def told_of(phase: MigrationPhase, gate: GateVerdict, by: str = "") -> Col
         replace(
             await made.mesh.get_migration(caller, "handbook"),
             phase=phase,
+            reason=reason,
             held=Hold(by, "monday", made.clock.now()) if by else None,
             verdict=gate,
             verdicts=(MetricVerdict("recall", 0.4, 0.8, 0.3, 0.5, 40, gate),),
