@@ -97,6 +97,8 @@ def judge(candidate: Evaluation, rules: Rules, comparison: Comparison | None = N
         *_ceilings(overall, rules),
         *(_regressions(comparison, rules) if comparison else ()),
     ]
+    if all(finding.what == "questions" for finding in findings):
+        findings.append(_nothing_judged(comparison, rules))
     return Judgement(_worst(findings), tuple(findings))
 
 
@@ -123,12 +125,8 @@ def _deciding(judgement: Judgement) -> Finding | None:
 
 def _worst(findings: list[Finding]) -> Verdict:
     said = {finding.verdict for finding in findings}
-    if Verdict.FAIL in said:
-        return Verdict.FAIL
-    nothing_judged = not any(finding.what != "questions" for finding in findings)
-    if Verdict.INCONCLUSIVE in said or nothing_judged:
-        return Verdict.INCONCLUSIVE
-    return Verdict.PASS
+    worse = (Verdict.FAIL, Verdict.INCONCLUSIVE)
+    return next((one for one in worse if one in said), Verdict.PASS)
 
 
 def _measured(
@@ -153,6 +151,14 @@ def _lost(candidate: Evaluation, comparison: Comparison | None, ids: tuple[str, 
     message = f"{len(ids)} of {len(candidate.results)} questions could not be measured"
     told = f"{message} ({', '.join(causes[:_CAUSES])})" if causes else message
     return Finding(Verdict.INCONCLUSIVE, "questions", ALL, told, ids, reason=QUESTIONS_NOT_MEASURED)
+
+
+def _nothing_judged(comparison: Comparison | None, rules: Rules) -> Finding:
+    """Enough questions, and too few of each kind: those without an answer say nothing of recall."""
+    differences = () if comparison is None else comparison.differences
+    most = max((one.questions for one in differences), default=0)
+    message = f"{most} say something about one metric, at least {rules.min_questions} are needed"
+    return Finding(Verdict.INCONCLUSIVE, "questions", ALL, message, reason=TOO_FEW_QUESTIONS)
 
 
 def _floors(candidate: Evaluation, overall: Summary, rules: Rules) -> Iterator[Finding]:

@@ -43,7 +43,6 @@ from ragmesh.indexing.migration_steps import (
 
 CANDIDATE_INCOMPLETE = "CANDIDATE_INCOMPLETE"
 QUALITY_GATE_FAILED = "QUALITY_GATE_FAILED"
-INCONCLUSIVE = "INCONCLUSIVE"
 SPEC_REFUSED = "SPEC_REFUSED"
 _REFUSED_BEFORE = "this index was refused or rolled back before; say refresh to try it again"
 PATIENCE_SECONDS = 2.0
@@ -162,7 +161,7 @@ def _evaluating(observed: Observed, candidate: Standing) -> list[Step]:
     if state.approved:
         return [Enter(MigrationPhase.CANARY)]
     if state.verdict is GateVerdict.INCONCLUSIVE:
-        return [Stop(state.reason or INCONCLUSIVE, state.message)]
+        return [Stop(state.reason, state.message)]
     if state.policy.approval is Approval.MANUAL:
         return [Enter(MigrationPhase.AWAITING_APPROVAL)]
     return [Enter(MigrationPhase.CANARY)]

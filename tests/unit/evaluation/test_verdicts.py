@@ -8,11 +8,27 @@ import pytest
 
 from ragmesh.core.errors import IncomparableEvaluationsError, InvalidError
 from ragmesh.evaluation.comparing import compare
-from ragmesh.evaluation.judging import Judgement, Rules, Verdict, first_broken, judge
+from ragmesh.evaluation.judging import (
+    TOO_FEW_QUESTIONS,
+    Judgement,
+    Rules,
+    Verdict,
+    first_broken,
+    judge,
+    why_inconclusive,
+)
 from ragmesh.evaluation.ranking import ranked
-from ragmesh.evaluation.results import Evaluation, summarise
+from ragmesh.evaluation.results import Evaluation, measured, summarise
 from ragmesh.evaluation.scoring import Seen
-from tests.unit.evaluation.builders import REFUSED, SEEN, evaluation_of, result_of, run_of
+from tests.unit.evaluation.builders import (
+    K,
+    REFUSED,
+    SEEN,
+    evaluation_of,
+    golden,
+    result_of,
+    run_of,
+)
 
 LOST = replace(SEEN, ranking=ranked(["x"]))
 LATE = replace(SEEN, ranking=ranked(["x", "a"]))
@@ -134,6 +150,18 @@ def test_a_ceiling_is_held_by_what_it_took() -> None:
     run = run_of(*FORTY)
     assert judge(run, Rules(ceilings={"cost_dollars": 20.0})).verdict is Verdict.PASS
     assert judge(run, Rules(ceilings={"answer_p95_ms": 19.0})).verdict is Verdict.FAIL
+
+
+def test_enough_questions_of_which_too_few_say_something_of_any_metric_are_told_as_too_few() -> (
+    None
+):
+    half = [result_of(f"a{n}") for n in range(12)]
+    unanswerable = [measured(golden(f"n{n}", grades={}), REFUSED, K) for n in range(12)]
+    run = evaluation_of([*half, *unanswerable])
+    judgement = judged(run, run)
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+    assert why_inconclusive(judgement) == TOO_FEW_QUESTIONS
+    assert first_broken(judgement).endswith("at least 20 are needed")
 
 
 def test_without_a_rule_nothing_is_judged() -> None:
