@@ -21,9 +21,9 @@ from ragmesh.evaluation.ranking import ranked
 from ragmesh.evaluation.results import Evaluation, measured, summarise
 from ragmesh.evaluation.scoring import Seen
 from tests.unit.evaluation.builders import (
-    K,
     REFUSED,
     SEEN,
+    K,
     evaluation_of,
     golden,
     result_of,
