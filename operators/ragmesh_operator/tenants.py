@@ -13,6 +13,7 @@ from ragmesh.core.errors import (
     NotFoundError,
     RagmeshError,
     RequesterOutdatedError,
+    TenantChangedError,
     TenantExistsError,
 )
 from ragmesh.core.tenants import Budget, BudgetAction, NewTenant, Quota, Tenant, TenantChange
@@ -60,7 +61,7 @@ class TenantReconciler:
         trouble, uid = None, wanted.status.uid
         try:
             uid = (await self._settle(wanted)).uid
-        except RequesterOutdatedError:
+        except (RequesterOutdatedError, TenantChangedError):
             return Look(is_moving=True)  # as it is now it is looked at again
         except RagmeshError as error:
             trouble = Trouble(camel(error.reason), error.message, passes=error.kind.transient)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ragmesh.core.callers import Caller, Machine, Requester
-from ragmesh.core.errors import CollectionKeptError, RequesterOutdatedError
+from ragmesh.core.errors import CollectionKeptError, RequesterOutdatedError, TenantChangedError
 from ragmesh.core.tenants import TenantChange
 
 
@@ -36,8 +36,9 @@ def refuse_outdated(change: TenantChange, revision: int) -> None:
     before the resource, and changes it only as it was, writes nothing that is older.
     """
     if change.of_revision not in (0, revision):
-        raise RequesterOutdatedError(
-            "the tenant was changed since it was read", metadata={"revision": str(revision)}
+        raise TenantChangedError(
+            "the tenant was changed since it was read: read it again and say the change anew",
+            metadata={"revision": str(revision)},
         )
 
 

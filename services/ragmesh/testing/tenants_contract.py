@@ -30,7 +30,7 @@ from ragmesh.core.errors import (
     KeyEndedError,
     KeyNotFoundError,
     QuotaExceededError,
-    RequesterOutdatedError,
+    TenantChangedError,
     TenantExistsError,
     TenantNotFoundError,
 )
@@ -116,7 +116,7 @@ class TenantsContract:
         first = await bench.catalog.update_tenant(KEEPER, "acme", change)
         assert first.revision > read.revision > 0
         late = TenantChange(display_name="late", of_revision=read.revision)
-        with pytest.raises(RequesterOutdatedError):
+        with pytest.raises(TenantChangedError, match="read it again and say the change anew"):
             await bench.catalog.update_tenant(KEEPER, "acme", late)
         assert await bench.catalog.get_tenant(KEEPER, "acme") == first
         anyhow = await bench.catalog.update_tenant(KEEPER, "acme", TenantChange(display_name="x"))

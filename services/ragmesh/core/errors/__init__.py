@@ -16,6 +16,7 @@ from ragmesh.core.errors.access import (
     KeyUnknownError,
     ScopeMissingError,
     SecretSpentError,
+    TenantChangedError,
     TenantExistsError,
     TenantNotFoundError,
 )
@@ -350,6 +351,7 @@ __all__ = [
     "StoreUnavailableError",
     "StoreUnusableError",
     "SupersededError",
+    "TenantChangedError",
     "TenantExistsError",
     "TenantNotFoundError",
     "TextNotReadyError",

@@ -83,6 +83,12 @@ class SecretSpentError(ConflictError):
     reason = "SECRET_SPENT"
 
 
+class TenantChangedError(ConflictError):
+    """The tenant was changed since it was read; read it again and say the change anew."""
+
+    reason = "TENANT_CHANGED"
+
+
 class TenantNotFoundError(NotFoundError):
     """There is no such tenant, or this caller may not see it."""
 

@@ -31,6 +31,7 @@ BETWEEN_SERVICES = {
     "METHOD_DENIED",
     "PEER_NAME_DENIED",
     "REQUESTER_OUTDATED",
+    "TENANT_CHANGED",
 }
 """What a user gets instead is PEER_UNAVAILABLE or INTERNAL."""
 AT_THE_START = {
