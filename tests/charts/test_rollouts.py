@@ -222,6 +222,10 @@ def test_helm_waits_for_every_rollout_and_may_ask_for_nothing_else(argo: list[Ma
             "verbs": ["get"],
         }
     ]
+    assert job["spec"]["activeDeadlineSeconds"] == 21_600
+    hasty = rendered(laid_over(example("argo"), {"rollout": {"awaitSeconds": 900}}))
+    (job,) = (one for one in of_kind(hasty, "Job") if component(one) == "await-rollouts")
+    assert job["spec"]["activeDeadlineSeconds"] == 900
     values = laid_over(example("argo"), {"rollout": {"await": False}})
     assert not [one for one in rendered(values) if component(one) == "await-rollouts"]
 
