@@ -97,7 +97,7 @@ def judge(candidate: Evaluation, rules: Rules, comparison: Comparison | None = N
         *_ceilings(overall, rules),
         *(_regressions(comparison, rules) if comparison else ()),
     ]
-    if all(finding.what == "questions" for finding in findings):
+    if all((one.what, one.verdict) == ("questions", Verdict.PASS) for one in findings):
         findings.append(_nothing_judged(comparison, rules))
     return Judgement(_worst(findings), tuple(findings))
 

@@ -222,3 +222,9 @@ def sliced(seen: Seen) -> Evaluation:
     return evaluation_of(
         [*plain, *(result_of(f"s{number}", seen, slice="setup") for number in range(20))]
     )
+
+
+def test_what_is_not_judged_is_explained_once() -> None:
+    run = evaluation_of([result_of(f"a{n}") for n in range(5)])
+    (finding,) = judged(run, run).findings
+    assert finding.message == "5 questions were measured, at least 20 are needed"
