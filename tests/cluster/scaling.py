@@ -12,12 +12,11 @@ from typing import Any
 
 import httpx
 
-from tests.cluster.conftest import SMALL, distributed_values, own_namespace
+from tests.cluster.conftest import SMALL, own_namespace
 from tests.cluster.operated import Operated, letting_in, operator_of, operator_values
-from tests.cluster.releases import Door, Namespace, Release
+from tests.cluster.releases import Door, Namespace, Release, Values
 from tests.cluster.talkers import ASKED, DIMENSION, slow_encoder
 from tools.processes import await_condition
-from tools.servers.server import Server
 
 PARTITIONS = 4
 RATE, LAG_SECONDS = 2, 5
@@ -38,12 +37,11 @@ SETTLED = ("condition=Ready", "jsonpath={.status.ingestion.backlog}=0")
 
 
 @contextmanager
-def scaled_mesh(distributed: Release, backing: dict[str, Server], host: str) -> Iterator[Operated]:
+def scaled_mesh(distributed: Release, usual: Values, host: str) -> Iterator[Operated]:
     """The distributed mesh, whose indexers the operator scales; they are slow, by their encoder.
 
-    Others that share the mesh find it as it was before.
+    Others that share the mesh find it with its usual values again.
     """
-    usual = distributed_values(backing)
     with slow_encoder(host) as url, own_namespace(distributed.namespace.kubectl) as here:
         distributed.upgrade({**usual, **scaled_values(url, here)})
         try:

@@ -12,7 +12,7 @@ import pytest
 from ragmesh_operator.autoscaling import Workload, scaled_object
 from ragmesh_operator.resources import Autoscaling
 from tests.cluster.operated import Operated
-from tests.cluster.releases import Release
+from tests.cluster.releases import Release, Values
 from tests.cluster.scaling import (
     AT_ONCE,
     AUTOSCALING,
@@ -31,14 +31,13 @@ from tests.cluster.scaling import (
 from tools.charts.kinds import fetch_definition
 from tools.cluster.kubectl import Kubectl
 from tools.processes import await_condition
-from tools.servers.server import Server
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
-def operated(distributed: Release, backing: dict[str, Server], host: str) -> Iterator[Operated]:
-    with scaled_mesh(distributed, backing, host) as made:
+def operated(distributed: Release, talking: Values, host: str) -> Iterator[Operated]:
+    with scaled_mesh(distributed, talking, host) as made:
         yield made
 
 

@@ -33,6 +33,8 @@ from tools.servers.server import Server
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 SETTLED_SECONDS = 10
+SWEPT_SECONDS = 90
+"""A cluster that was told of new kinds, or of none any more, looks anew at all that it sweeps."""
 
 
 # HM-2, HM-7, HM-8
@@ -186,12 +188,13 @@ async def test_a_mesh_whose_catalog_is_newer_is_not_changed_and_says_why(
     namespace = distributed.namespace
     job = f"job/{distributed.fullname}-migrate"
     namespace.kubectl.run("delete", job, "-n", namespace.name, "--wait=false")
-    assert _names(distributed) == before
+    # Some may have been about to go.
+    assert all(now <= before[service] for service, now in _names(distributed).items())
 
 
 def assert_unchanged(namespace: Namespace, told: Mapping[str, object]) -> None:
     """Nothing differs from what was told, once what hooks have made is gone."""
-    await_condition(lambda: namespace.told() == told, 20)
+    await_condition(lambda: namespace.told() == told, SWEPT_SECONDS)
     now = namespace.told()
     assert now.keys() == told.keys()
     for name, before in told.items():

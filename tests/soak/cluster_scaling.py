@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.cluster.operated import Operated
-from tests.cluster.releases import Release
+from tests.cluster.releases import Release, Values
 from tests.cluster.scaling import (
     AUTOSCALING,
     OWLS,
@@ -16,15 +16,14 @@ from tests.cluster.scaling import (
 )
 from tests.soak.cluster_load import Outcome
 from tools.processes import await_condition
-from tools.servers.server import Server
 
 BACK_SECONDS = 180
 """An autoscaler looks every quarter of a minute, and goes down a step at a time."""
 
 
-def scale_by_keda(release: Release, backing: dict[str, Server], host: str) -> Outcome:
+def scale_by_keda(release: Release, usual: Values, host: str) -> Outcome:
     """Send a burst to a mesh whose indexers KEDA scales, and look for all of it afterwards."""
-    with scaled_mesh(release, backing, host) as operated:
+    with scaled_mesh(release, usual, host) as operated:
         _hand_over(operated)
         course = burst_through(operated, back_seconds=BACK_SECONDS)
         broken = _faults(operated, course)

@@ -28,7 +28,7 @@ from tests.cluster.conftest import (
     running_servers,
 )
 from tests.cluster.load import RATE, fill
-from tests.cluster.releases import SERVICES, Door, HelmError, Release, make_identity
+from tests.cluster.releases import SERVICES, Door, HelmError, Release, Values, make_identity
 from tests.folders import folder_in_memory
 from tests.soak.cluster_freezing import freeze_operator
 from tests.soak.cluster_load import COLLECTION, Outcome, under_load
@@ -48,7 +48,6 @@ from tests.soak.cluster_tasks import (
 from tests.soak.keeping import add_lines, kept_of, read_lines
 from tests.soak.pages import write_page
 from tools.cluster.kubectl import KubectlError
-from tools.servers.server import Server
 
 ABOUT = f"""\
 A Kubernetes of one node, the distributed mesh of the chart in it with two pods of each service, and
@@ -76,7 +75,7 @@ class Soaked:
     release: Release
     door: Door
     rolling: Rolling
-    backing: dict[str, Server]
+    usual: Values
     is_whole: bool = True
     """False after something that came to no end."""
 
@@ -101,7 +100,7 @@ class Soaked:
         if task.part == FROZEN:
             return freeze_operator(self.release, named_host())
         if task.part == KEDA:
-            return scale_by_keda(self.release, self.backing, named_host())
+            return scale_by_keda(self.release, self.usual, named_host())
         return self.rolling.perform(task)
 
 
@@ -116,7 +115,7 @@ def soaked() -> Iterator[Soaked]:
             door = Door.of(release)
             fill(door, COLLECTION, TEXTS)
             rolling = Rolling(release, door, values)
-            yield Soaked(release, door, rolling, backing)
+            yield Soaked(release, door, rolling, values)
 
 
 def write(results: Sequence[Result]) -> None:
