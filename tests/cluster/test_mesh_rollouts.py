@@ -42,7 +42,9 @@ ROLLOUT = {
     "blueGreen": {"scaleDownDelaySeconds": 120},
     "analysis": {
         "windowSeconds": WINDOW_SECONDS,
-        "intervalSeconds": 2,
+        # Callers may find new pods some seconds later than settleSeconds, and are then counted by
+        # the next scrapes: the last measurement that may say nothing comes after that.
+        "intervalSeconds": 4,
         # Two processors start pods beside the searches.
         "p95Seconds": {CANARY: SLOW_SECONDS},
     },
