@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from ragmesh.clients.gateway import GatewayClient, gateway_client
 from ragmesh.core.documents import NewCollection, Upload
 from ragmesh.core.migrations import (
     CanaryStep,
+    GateVerdict,
     IndexChange,
     Migration,
     MigrationCommand,
@@ -32,6 +34,9 @@ pytestmark = pytest.mark.faults
 
 COLLECTION = "handbook"
 POLICY = MigrationPolicy(canary=(CanaryStep(50, 3.0),), soak_seconds=3.0)
+GOLDEN = ROOT / "examples" / "golden.jsonl"
+"""Some of them no document answers: a gate asks the others."""
+ASKED = 36
 HANDBOOK = tuple(sorted((ROOT / "examples" / "handbook").glob("*.md")))
 ENCODERS = '[{"name": "exact", "kind": "exact"}, {"name": "fast", "kind": "fast"}]'
 LONGEST_SECONDS = 200.0
@@ -57,10 +62,19 @@ async def go_on(client: GatewayClient) -> Migration:
     return found
 
 
-async def ended(client: GatewayClient) -> Migration:
+async def never_held(client: GatewayClient) -> Migration:
+    """Where it stands; its gate has to judge by itself."""
+    found = await client.get_migration(COLLECTION)
+    assert found.held is None, found
+    return found
+
+
+async def ended(
+    client: GatewayClient, look: Callable[[GatewayClient], Awaitable[Migration]] = go_on
+) -> Migration:
     async with asyncio.timeout(LONGEST_SECONDS):
         while True:
-            found = await go_on(client)
+            found = await look(client)
             if found.phase is MigrationPhase.IDLE and found.flips:
                 return found
             await asyncio.sleep(0.2)
@@ -71,14 +85,17 @@ async def test_questions_under_load_meet_one_index_each_and_none_fails(tmp_path:
     with running(tmp_path / "data", RAGMESH_EMBEDDING__ENCODERS=ENCODERS) as mesh:
         async with gateway_client(mesh.grpc) as client:
             await fill(client)
+            await client.set_golden_questions(COLLECTION, GOLDEN.read_text(encoding="utf-8"))
             async with attended(client, COLLECTION) as audience:
                 change = IndexChange(encoder="fast", policy=POLICY)
                 await client.want_index(COLLECTION, change)
-                found = await ended(client)
+                found = await ended(client, never_held)
     print(f"{audience.answers} in {audience.seconds:.1f} s")
     audience.assert_nobody_noticed()
     assert len(audience.answers) == 2
     assert found.flips == 1
+    assert found.verdict is GateVerdict.PASS, found
+    assert {one.questions for one in found.verdicts} == {ASKED}
 
 
 @pytest.mark.timeout(400)

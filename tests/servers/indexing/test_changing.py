@@ -9,13 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from ragmesh.core.documents import JobState
+from ragmesh.core.errors import UnavailableError
 from ragmesh.core.migrations import (
     CanaryStep,
     GateVerdict,
+    IndexChange,
     MigrationCommand,
     MigrationPhase,
     MigrationPolicy,
 )
+from ragmesh.core.pages import PageRequest
 from ragmesh.core.quality import QualityVerdict
 from ragmesh.indexing.adapters.catalog.places import PostgresPlace
 from ragmesh.indexing.building import Places
@@ -181,3 +185,71 @@ async def test_a_rollback_in_weaviate_after_half_an_hour_of_writes_loses_nothing
         for minute in range(30):
             hits = (await made.search(f"the word{minute} room")).hits
             assert hits[0].document_id == f"m{minute}"
+
+
+async def test_a_candidate_whose_encoder_is_away_delays_no_upload_on_servers(
+    place: PostgresPlace, index: VectorIndex, tmp_path: Path
+) -> None:
+    where = Places(place, tmp_path / "blobs")
+    async with changing(tmp_path, topics=FEW, where=where, index=index) as made:
+        old = await made.want(NEW, FAST)
+        made.embedders.embedders[NEW].encoder.failure = UnavailableError("away")
+        await made.turn()
+        for number in range(3):
+            accepted = await made.upload(f"late{number}", text_of(f"walrus{number}"))
+            await made.work()
+            assert (await made.job(accepted)).state is JobState.SUCCEEDED
+            hits = (await made.search(f"the walrus{number} room")).hits
+            assert hits[0].document_id == f"late{number}"
+        waiting = await made.turn()
+        assert (waiting.phase, waiting.serving) == (MigrationPhase.BACKFILLING, old.serving)
+        made.embedders.embedders[NEW].encoder.failure = None
+        done = await made.until(MigrationPhase.SOAKING, seconds=10.0)
+        assert done.flips == 1
+        assert (await made.search("the walrus2 room")).hits[0].document_id == "late2"
+
+
+async def test_another_wish_in_mid_migration_begins_anew_on_servers(
+    place: PostgresPlace, index: VectorIndex, tmp_path: Path
+) -> None:
+    where = Places(place, tmp_path / "blobs")
+    async with changing(tmp_path, topics=FEW, where=where, index=index) as made:
+        first = await made.want(NEW, FAST)
+        trying = await made.until(MigrationPhase.CANARY)
+        change = IndexChange(encoder=NEW, language="de")
+        await made.indexing.service.want_index(ADMIN, "docs", change)
+        anew = await made.turn()
+        assert anew.candidate not in ("", trying.candidate)
+        assert [(one.index_version, one.weight) for one in anew.shares] == [(first.serving, 100)]
+        done = await made.until(MigrationPhase.SOAKING, seconds=10.0)
+        hits = (await made.search("the basil room")).hits
+    assert (done.flips, done.language) == (1, "de")
+    assert done.serving == anew.candidate
+    assert hits[0].document_id == "basil"
+
+
+async def test_a_document_that_is_deleted_meanwhile_is_gone_from_both_stores(
+    place: PostgresPlace, index: VectorIndex, tmp_path: Path
+) -> None:
+    where = Places(place, tmp_path / "blobs")
+    async with changing(tmp_path, topics=FEW, where=where, index=index) as made:
+        await made.want(NEW, FAST)
+        trying = await made.until(MigrationPhase.CANARY)
+        uids = [one.index_version_uid for one in trying.shares]
+        before = [await held_documents(index, uid) for uid in uids]
+        await made.indexing.service.delete_document(ADMIN, "docs", "amber")
+        for number in range(20):
+            found = await made.search("the amber room", affinity=f"user{number}")
+            assert "amber" not in {hit.document_id for hit in found.hits}
+        await made.work()
+        await made.turn()
+        after = [await held_documents(index, uid) for uid in uids]
+    assert (len(uids), [len(one) for one in before]) == (2, [3, 3])
+    assert [len(one) for one in after] == [2, 2]
+    assert after[0] == after[1] < before[0]
+
+
+async def held_documents(index: VectorIndex, index_version_uid: str) -> set[str]:
+    """Uids of the documents of which the store has chunks, as it says itself."""
+    page = await index.list_digests(index_version_uid, PageRequest())
+    return {one.document_uid for one in page.items}
