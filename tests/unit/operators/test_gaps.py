@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -275,20 +276,27 @@ async def test_a_spec_of_another_version_of_the_definition_ends_nobody() -> None
         await asyncio.gather(task, return_exceptions=True)
 
 
+@asynccontextmanager
+async def scaling(made: World, operator: Operating) -> AsyncIterator[asyncio.Task[None]]:
+    """It goes on scaling in the block, and has done so once before."""
+    task = asyncio.create_task(operator.scale(5.0))
+    try:
+        await let_run(task)
+        await made.clock.advance(5.0)
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_a_fresh_operator_leaves_its_scaled_object_until_it_knows_the_resources() -> None:
     made = await world()
     made.cluster.create("handbook", {"autoscaling": {"provider": "keda"}})
     workloads = FakeWorkloads(keda=True)
     operator = operating(made, scaler(workloads, FakeBacklog()))
-    task = asyncio.create_task(operator.scale(5.0))
-    try:
-        await let_run(task)
-        await made.clock.advance(5.0)
+    async with scaling(made, operator) as task:
         await let_run(task)
         assert (workloads.deleted, len(workloads.applied)) == (0, 1)
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 class Frozen(ManualClock):
@@ -311,17 +319,11 @@ async def test_an_operator_that_slept_scales_by_what_is_wanted_by_now() -> None:
     key = made.cluster.create("handbook", {"autoscaling": {"provider": "keda"}})
     workloads = FakeWorkloads(keda=True)
     operator = operating(made, scaler(workloads, FakeBacklog()))
-    task = asyncio.create_task(operator.scale(5.0))
-    try:
-        await let_run(task)
-        await made.clock.advance(5.0)
+    async with scaling(made, operator):
         made.cluster.edit(key, autoscaling={"provider": "none"})
         made.clock.stopped_seconds = 60.0
         await made.clock.advance(5.0)
         assert (workloads.deleted, len(workloads.applied)) == (1, 1)
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 # OP-2
@@ -331,10 +333,7 @@ async def test_an_operator_that_slept_lets_go_of_what_went_meanwhile() -> None:
     await made.look(key)
     workloads = FakeWorkloads(keda=True)
     operator = operating(made, scaler(workloads, FakeBacklog()))
-    task = asyncio.create_task(operator.scale(5.0))
-    try:
-        await let_run(task)
-        await made.clock.advance(5.0)
+    async with scaling(made, operator):
         made.cluster.bodies.pop(key)
         made.clock.stopped_seconds = 60.0
         await made.clock.advance(5.0)
@@ -342,9 +341,6 @@ async def test_an_operator_that_slept_lets_go_of_what_went_meanwhile() -> None:
         await operator.look(key)
         (place,) = made.mesh.collections
         assert made.mesh._states[place].requester is None
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_what_is_made_while_an_operator_lists_is_not_gone() -> None:
@@ -361,15 +357,9 @@ async def test_what_is_made_while_an_operator_lists_is_not_gone() -> None:
         return found
 
     made.cluster.list = list_late  # type: ignore[method-assign]
-    task = asyncio.create_task(operator.scale(5.0))
-    try:
-        await let_run(task)
-        await made.clock.advance(5.0)
+    async with scaling(made, operator) as task:
         await let_run(task)
         assert (workloads.deleted, len(workloads.applied)) == (0, 1)
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_a_deletion_ends_where_another_resource_keeps_the_collection() -> None:
