@@ -60,12 +60,13 @@ async def repair_stores(settings: Settings, *, patience: float = PATIENCE_SECOND
 async def _repair(wiring: Wiring, *, patience: float, set_aside: bool) -> Report:
     catalog: Indexing = wiring.running["catalog"]
     log, tasks = wiring.running["events"], wiring.life.tasks
+    # Before the relay runs: what it has just relayed would pass for work that got lost.
+    repairs = await _reconciler(wiring, catalog).reconcile()
     async with AsyncExitStack() as stack:
         relay = Relay(catalog.ledger, log, wiring.clock)
         await stack.enter_async_context(tasks.running("relay", relay.run()))
         undertaker = Undertaker(catalog.ledger.catalog)
         await stack.enter_async_context(tasks.running("undertaker", undertaker.run(log)))
-        repairs = await _reconciler(wiring, catalog).reconcile()
         unfinished = await _until_idle(catalog, patience)
         left = await _reconciler(wiring, catalog).reconcile()
         return Report(repairs, set_aside, unfinished, left)
