@@ -108,7 +108,7 @@ test-servers: setup ## Run the adapters on real servers: Kafka, Weaviate, Postgr
 test-cluster: setup ## Install, kill, renew and refuse the chart on a real cluster, beside real servers (as root; that of KUBECONFIG, of `make cluster-up`, or one that it starts and takes away; CLUSTER=folder)
 	$(BIN)/python -m tools.programs cluster servers
 	scratch=$$(mktemp -d -p "$$(tools/scratch.sh)"); trap 'rm -rf "$$scratch"' EXIT; \
-	TMPDIR="$$scratch" $(CLUSTERED) run $(BIN)/pytest -rs -m cluster tests/cluster
+	TMPDIR="$$scratch" $(CLUSTERED) run $(BIN)/pytest -rs -m "cluster and not soak" tests/cluster
 
 .PHONY: test-clients
 test-clients: setup ## Ask a mesh with clients in JavaScript, TypeScript and Go (needs npm; starts and stops the mesh)
@@ -139,12 +139,13 @@ soak-faults: setup ## Have a mesh on real servers lose processes, servers and wi
 	TMPDIR="$$scratch" $(BIN)/python -m tests.soak.soak_faults --seeds $(or $(SEEDS),200) $(if $(MINUTES),--minutes $(MINUTES))
 
 .PHONY: soak-cluster
-soak-cluster: setup ## Renew, scale and roll out the mesh on a real cluster under load, and freeze an operator, onto docs/reference/cluster.md (PARTS="restarts frozen keda good bad", RESTARTS=30, SERVICES=… of them, MINUTES=… at most; goes on where it stopped; as root, two hours)
+soak-cluster: setup ## Renew, scale and roll out the mesh on a real cluster under load, and freeze an operator, onto docs/reference/cluster.md; then upgrade from a release before a migration (PARTS="restarts frozen keda good bad" for some alone, RESTARTS=30, SERVICES=… of them, MINUTES=… at most; goes on where it stopped; as root, two hours)
 	$(BIN)/python -m tools.programs cluster servers $(if $(SOAKS_KEDA),soak)
 	scratch=$$(mktemp -d -p "$$(tools/scratch.sh)"); trap 'rm -rf "$$scratch"' EXIT; \
 	TMPDIR="$$scratch" $(CLUSTERED) $(if $(SOAKS_KEDA),--keda) run $(BIN)/python -m tests.soak.soak_cluster \
 	  $(if $(PARTS),--parts $(PARTS)) --restarts $(or $(RESTARTS),30) $(if $(SERVICES),--services $(SERVICES)) \
 	  $(if $(MINUTES),--minutes $(MINUTES))
+	$(if $(PARTS),,$(CLUSTERED) run $(BIN)/pytest -rs -m "cluster and soak" tests/cluster)
 
 .PHONY: soak-kill
 soak-kill: setup ## Kill a mesh again and again under load and compare with a clean one, onto docs/reference/kills.md (ROUNDS=200, 40 minutes)

@@ -64,7 +64,8 @@ def test_the_last_release_is_upgraded_with_its_data_and_resources_and_goes_back(
             assert _top(door) == before
 
 
-# The "downgrade over a migration"
+# The "downgrade over a migration"; that of a distributed mesh is in test_mesh
+@pytest.mark.soak
 def test_a_release_from_before_a_migration_is_upgraded_and_does_not_start_on_newer_data(
     now: Release,
 ) -> None:
