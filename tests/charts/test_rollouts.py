@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import runpy
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -287,6 +287,68 @@ def test_a_rollout_that_holds_is_told_with_what_could_not_be_told() -> None:
     }
     told = judged({"metadata": {"generation": 7}, "spec": {}, "status": status})
     assert told == (False, f"holds: {doubt}; promote it or abort it")
+
+
+def awaited(
+    looks: Callable[[float], dict[str, Any] | None], names: Sequence[str] = ("mesh-retrieval",)
+) -> tuple[int, float]:
+    """How Helm's waiting ends and after how long, where a look at a second finds this status.
+
+    None = the cluster cannot be asked then.
+    """
+    seconds = [0.0]
+
+    def look(_name: str) -> dict[str, Any] | None:
+        status = looks(seconds[0])
+        found = {"metadata": {"generation": 7}, "spec": {}, "status": status}
+        return None if status is None else found
+
+    def pause(length: float) -> None:
+        seconds[0] += length
+
+    wait = runpy.run_path(str(CHART / "files" / "await_rollouts.py"))["main"]
+    return wait(list(names), look, lambda: seconds[0], pause), seconds[0]
+
+
+@pytest.mark.parametrize(
+    ("status", "serving"),
+    [
+        pytest.param({}, "no pod of it serves", id="never installed"),
+        pytest.param(
+            {"observedGeneration": "6", "phase": "Healthy", "stableRS": "abc"},
+            "what served before serves on",
+            id="gone since",
+        ),
+    ],
+)
+def test_a_controller_that_is_not_there_is_told_within_minutes(
+    status: dict[str, Any], serving: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ("mesh-retrieval", "mesh-gateway")
+    assert awaited(lambda _: status, names) == (1, 120.0)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(names)
+    for line in lines:
+        assert f"was not looked at for 2 minutes, and {serving}: does the controller" in line
+
+
+@pytest.mark.parametrize("away", ["the controller", "the cluster"])
+def test_what_is_away_for_less_is_waited_for(away: str) -> None:
+    def looks(second: float) -> dict[str, Any] | None:
+        if second % 110 < 100:
+            return {"observedGeneration": "6"} if away == "the controller" else None
+        return {"observedGeneration": "7", "phase": "Healthy" if second > 400 else "Progressing"}
+
+    assert awaited(looks) == (0, 430.0)
+
+
+def test_a_controller_is_not_blamed_for_what_the_cluster_held_up() -> None:
+    def looks(second: float) -> dict[str, Any] | None:
+        if second < 600:
+            return None
+        return {"observedGeneration": "7" if second >= 630 else "6", "phase": "Healthy"}
+
+    assert awaited(looks) == (0, 630.0)
 
 
 def test_the_least_share_is_what_one_pod_of_all_takes(argo: list[Manifest]) -> None:
