@@ -106,9 +106,7 @@ def _refresh(observed: Observed, _order: Order) -> Change:
     state = observed.state
     if not state.phase.rests or not observed.is_refused:
         raise _refusal(observed, "refresh", "what is wanted was not refused")
-    return Change(
-        replace(entered(observed, MigrationPhase.IDLE)), pardoned=observed.state.wanted.digest
-    )
+    return Change(entered(observed, MigrationPhase.IDLE), pardoned=state.wanted.digest)
 
 
 _COMMANDS: Mapping[MigrationCommand, Callable[[Observed, Order], Change]] = MappingProxyType(

@@ -181,7 +181,7 @@ class Migrations:
         row = await self.collections.read(caller, name)
         found = await self.catalog.find_changing(row.uid)
         if found is None:
-            row = await self.collections.read(caller, name)  # deleted meanwhile: says so
+            await self.collections.read(caller, name)  # deleted meanwhile: says so
             raise _moved_on()
         return found
 
