@@ -84,9 +84,9 @@ class Sides:
         found = await self.embedder.embed_texts(texts, encoder=encoder, lane=Lane.BULK)
         return np.array([np.frombuffer(vector.values, "<f4") for vector in found.vectors])
 
-    def theirs(self, texts: Sequence[str], *, in_order: bool = False) -> Floats:
+    def theirs(self, texts: Sequence[str]) -> Floats:
         """Vectors of the rival."""
-        self.ask(texts, in_order=in_order)
+        self.ask(texts)
         found: Floats = np.load(self.vectors)
         return found
 

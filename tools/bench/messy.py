@@ -38,7 +38,6 @@ class Outcomes:
     files: int = 0
     found: Counter[str] = field(default_factory=Counter)
     slowest: float = 0.0
-    slowest_name: str = ""
     answered: int = 0
     failed: list[str] = field(default_factory=list)
 
@@ -85,8 +84,7 @@ async def _upload(client: GatewayClient, name: str, content: bytes, outcomes: Ou
         reading = dict(job.timings_ms).get("parse", 0.0) / 1e3
         if job.state is not JobState.SUCCEEDED:
             reading = (job.ended_at - job.started_at).total_seconds()
-        if reading > outcomes.slowest:
-            outcomes.slowest, outcomes.slowest_name = reading, name
+        outcomes.slowest = max(outcomes.slowest, reading)
 
 
 async def _ask(client: GatewayClient, outcomes: Outcomes) -> None:

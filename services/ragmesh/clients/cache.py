@@ -32,7 +32,6 @@ from ragmesh.core.search import Retrieval, StoredHits
 from ragmesh.core.vectors import Vector
 
 _SERVICE = pb.DESCRIPTOR.services_by_name["CacheService"].full_name
-_HIT_SERVICE = pb.DESCRIPTOR.services_by_name["HitCacheService"].full_name
 IDEMPOTENT_METHODS = tuple(f"{_SERVICE}/{method}" for method in ("Invalidate", "GetStats"))
 """Methods for the channel to send again. What is looked up or stored is not worth it: whoever asks
 does without sooner than a second attempt is made."""

@@ -13,12 +13,12 @@ MAX_TURN_CHARACTERS = 32_000
 ROLES = ("user", "assistant")
 
 
-def parse_turns(history: Sequence[tuple[str, str]], *, field: str = "history") -> tuple[Turn, ...]:
+def parse_turns(history: Sequence[tuple[str, str]]) -> tuple[Turn, ...]:
     """The turns of roles and texts, or InvalidError that names the one at fault."""
     if len(history) > MAX_TURNS:
-        raise InvalidError.of(field, f"must have at most {MAX_TURNS} turns")
+        raise InvalidError.of("history", f"must have at most {MAX_TURNS} turns")
     return tuple(
-        _turn(role, text, field=f"{field}[{position}]")
+        _turn(role, text, field=f"history[{position}]")
         for position, (role, text) in enumerate(history)
     )
 

@@ -38,8 +38,6 @@ class Comparison:
 
     differences: tuple[Difference, ...]
     """Of all questions by metric, then of each slice."""
-    paired: int
-    """Questions that both runs have measured."""
     unpaired: tuple[str, ...]
     """Ids of the questions that one of them has not measured."""
     causes: tuple[str, ...] = ()
@@ -59,7 +57,6 @@ def compare(baseline: Evaluation, candidate: Evaluation) -> Comparison:
     measured = {after.id for _, after in sound}
     return Comparison(
         differences=tuple(_differences(sound, candidate.slices)),
-        paired=len(sound),
         unpaired=tuple(id for id in before if id not in measured),
         causes=most_frequent(errors),
     )

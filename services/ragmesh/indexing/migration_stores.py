@@ -10,7 +10,6 @@ from ragmesh.core.callers import Caller
 from ragmesh.core.documents import Failure
 from ragmesh.core.index import Head
 from ragmesh.core.migrations import (
-    CollectionRoute,
     EvaluationRecord,
     GoldenQuestions,
     RouteBatch,
@@ -108,9 +107,6 @@ class MigrationStore(Protocol):
 
     async def routes_after(self, sequence: int, *, limit: int) -> RouteChanges:
         """Routes that changed after the sequence, in its order; ends of collections with them."""
-
-    async def find_route(self, collection_uid: str) -> CollectionRoute | None:
-        """How the questions of a live collection are shared."""
 
 
 class FollowerStore(Protocol):

@@ -46,7 +46,6 @@ from ragmesh.testing.provider import (
 TOKENS = ["Dogs", " bark", " at", " strangers", " [1]", "."]
 QUERY = ask_of("Do dogs bark at strangers?", ["Dogs bark at strangers. They sleep at night."])
 PRICE = Price(2.0, 10.0)
-SPENDING = CountedSpending()
 _QUICK = Patience(attempts=1, first_token_seconds=20.0, token_seconds=20.0)
 Opened = Callable[..., LanguageModelEngine]
 

@@ -12,9 +12,9 @@ from ragmesh.core.errors import InvalidError
 DEFAULT_ACCESS = EnumNumbers(DefaultAccess, pb.DefaultAccess)
 
 
-def access_to_message(access: Access, *, field: str = "access") -> pb.Access:
+def access_to_message(access: Access) -> pb.Access:
     """The access; one that says nothing on the wire lets administrators in only."""
-    groups = [sendable(group, field=field) for group in access.groups or ()]
+    groups = [sendable(group, field="access") for group in access.groups or ()]
     return pb.Access(everyone=access.groups is None, groups=groups)
 
 

@@ -86,7 +86,6 @@ class RedisState:
     """What it forgets once it is full."""
     max_bytes: int
     """0 = as much as the machine has."""
-    used_bytes: int
     mode: str
     role: str
 
@@ -97,7 +96,6 @@ class RedisState:
             version=str(told.get("redis_version", "")),
             policy=str(told.get("maxmemory_policy", "")),
             max_bytes=int(told.get("maxmemory", 0)),
-            used_bytes=int(told.get("used_memory", 0)),
             mode=str(told.get("redis_mode", "standalone")),
             role=str(told.get("role", "master")),
         )

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, and_, delete, func, insert, select, update
 from ragmesh.core.documents import DocumentState
 from ragmesh.core.errors import MigrationChangedError
 from ragmesh.core.ids import new_uid
-from ragmesh.core.migrations import CollectionRoute, RouteBatch
+from ragmesh.core.migrations import RouteBatch
 from ragmesh.indexing.adapters.catalog.auditing import audit
 from ragmesh.indexing.adapters.catalog.follower_queries import (
     Pair,
@@ -173,14 +173,6 @@ class SqlMigrations(Store):
                 caught_up=len(rows) < limit,
             )
             return RouteChanges(batch, reached)
-
-        return await self._read(unit)
-
-    async def find_route(self, collection_uid: str) -> CollectionRoute | None:
-        """How the questions of a live collection are shared."""
-
-        def unit(connection: Connection) -> CollectionRoute | None:
-            return next(iter(routes_of(connection, [collection_uid])), None)
 
         return await self._read(unit)
 

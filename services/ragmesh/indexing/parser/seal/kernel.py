@@ -33,10 +33,10 @@ def syscall(number: int, *arguments: object) -> int:
     return result
 
 
-def capabilities(operation: str, *, words: tuple[int, ...] = (0,) * 6) -> tuple[int, ...]:
-    """Read (`capget`) or set (`capset`) effective, permitted and inheritable, low words first."""
+def capabilities(operation: str) -> tuple[int, ...]:
+    """Read (`capget`) or empty (`capset`) effective, permitted and inheritable, low words first."""
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
-    content = (ctypes.c_uint32 * 6)(*words)
+    content = (ctypes.c_uint32 * 6)()
     if getattr(_libc, operation)(header, content) != 0:
         raise last_error()
     return tuple(content)
