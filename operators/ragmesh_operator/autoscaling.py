@@ -21,6 +21,10 @@ from ragmesh_operator.statuses import AutoscalingStatus
 from ragmesh_operator.values import CollectionResource
 
 NATIVE, KEDA, NONE = "native", "keda", "none"
+_KINDS = {
+    "deployments": ("apps/v1", "Deployment"),
+    "rollouts": ("argoproj.io/v1alpha1", "Rollout"),
+}
 _KEDA_MISSING = (
     "the cluster serves no ScaledObjects: install KEDA, or set autoscaling.provider to native"
 )
@@ -37,6 +41,16 @@ class Workload:
     partitions: int = 1
     documents_per_second: float = 1.0
 
+    @property
+    def api_version(self) -> str:
+        """Of its kind."""
+        return _KINDS[self.plural][0]
+
+    @property
+    def kind(self) -> str:
+        """What one of it is called."""
+        return _KINDS[self.plural][1]
+
 
 @dataclass(frozen=True, slots=True)
 class CurrentScale:
@@ -49,7 +63,17 @@ class CurrentScale:
     """Of the workload."""
 
 
-class Workloads(Protocol):
+class Scales(Protocol):
+    """How many pods a workload has."""
+
+    async def read_scale(self, workload: Workload) -> CurrentScale:
+        """How many there are wanted to be now."""
+
+    async def write_scale(self, workload: Workload, scale: CurrentScale, replicas: int) -> None:
+        """Want so many, unless somebody has changed it since it was read."""
+
+
+class Workloads(Scales, Protocol):
     """Scales, and whoever else changes them."""
 
     async def has_keda(self) -> bool:
@@ -57,12 +81,6 @@ class Workloads(Protocol):
 
     async def foreign_scalers(self, workload: Workload) -> tuple[str, ...]:
         """Names of autoscalers of the workload that are not this operator's."""
-
-    async def read_scale(self, workload: Workload) -> CurrentScale:
-        """How many there are wanted to be now."""
-
-    async def write_scale(self, workload: Workload, scale: CurrentScale, replicas: int) -> None:
-        """Want so many, unless somebody has changed it since it was read."""
 
     async def apply_scaled_object(self, workload: Workload, body: Mapping[str, Any]) -> str:
         """Have KEDA scale the workload; which object, and which change of it, that is."""
@@ -138,7 +156,11 @@ def scaled_object(wish: Autoscaling, workload: Workload, backlog_url: str) -> di
             "labels": {"app.kubernetes.io/managed-by": "ragmesh-operator"},
         },
         "spec": {
-            "scaleTargetRef": _target(workload),
+            "scaleTargetRef": {
+                "apiVersion": workload.api_version,
+                "kind": workload.kind,
+                "name": workload.name,
+            },
             "pollingInterval": 5,
             "minReplicaCount": rule.least,
             "maxReplicaCount": rule.most,
@@ -171,12 +193,6 @@ def _behaviour(wish: Autoscaling) -> dict[str, Any]:
         "policies": [step],
     }
     return {"scaleUp": {"stabilizationWindowSeconds": 0}, "scaleDown": slow}
-
-
-def _target(workload: Workload) -> dict[str, str]:
-    if workload.plural == "rollouts":
-        return {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": workload.name}
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "name": workload.name}
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,11 +271,12 @@ class Autoscaler:
         await self.workloads.tell(self.workload, now.uid, Occurrence(DRIFT, sentence))
 
     async def _natively(self, wish: Autoscaling, now: CurrentScale) -> Scaling:
+        status, why = "True", ""
         reading: Reading | None = None
         try:
             reading = await self.backlog.read(self.clock.monotonic())
-        except RagmeshError:
-            reading = None  # nothing is changed on what is not known
+        except RagmeshError as error:
+            status, why = "Unknown", f"the number of indexers stays: {error.message}"
         decision = self.scale.decide(rule_of(wish, self.workload), now.replicas, reading)
         if decision.replicas != now.replicas:
             try:
@@ -269,16 +286,12 @@ class Autoscaler:
         before, self.left = self.left, Left(replicas=decision.replicas)
         if decision.replicas != now.replicas:
             await self._tell_drift(now, before.replicas, decision.replicas)
-        if reading is None:
-            sentence = "the backlog cannot be read: the number of indexers stays"
-            return _told("Unknown", NATIVE, now.replicas, decision.reason, sentence)
-        sentence = f"{reading.waiting} documents wait"
-        return _told("True", NATIVE, decision.replicas, decision.reason, sentence)
+        # How many documents wait is not told: it changes all the time, and conditions are compared.
+        return _told(status, NATIVE, decision.replicas, decision.reason, why)
 
 
 def _told(status: str, provider: str, desired: int, reason: str, message: str) -> Scaling:
-    # The number of waiting documents stands in the message of nothing that is compared.
     return Scaling(
         AutoscalingStatus(provider=provider, desired=desired, reason=reason),
-        Verdict(status, reason, "" if reason in {"Stable", "Backlog", "Idle"} else message),
+        Verdict(status, reason, message),
     )

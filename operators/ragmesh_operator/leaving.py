@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import (
@@ -16,7 +15,7 @@ from ragmesh.core.errors import (
     RagmeshError,
     UnavailableError,
 )
-from ragmesh_operator.autoscaling import CurrentScale, Workload
+from ragmesh_operator.autoscaling import Scales, Workload
 from ragmesh_operator.ports import Resources
 from ragmesh_operator.resources import GROUP
 from ragmesh_operator.schemas import COLLECTION
@@ -25,16 +24,6 @@ from ragmesh_operator.values import Key
 _LOOK_SECONDS = 1.0
 _QUIET_LOOKS = 5
 """An operator that is ending may finish what it began."""
-
-
-class Scales(Protocol):
-    """How many pods a workload has."""
-
-    async def read_scale(self, workload: Workload) -> CurrentScale:
-        """How many there are wanted to be now."""
-
-    async def write_scale(self, workload: Workload, scale: CurrentScale, replicas: int) -> None:
-        """Want so many, unless somebody has changed it since it was read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,6 @@ from ragmesh_operator.adapters.events import About, make_event
 from ragmesh_operator.autoscaling import CurrentScale, Workload
 from ragmesh_operator.ports import Occurrence
 
-_GROUPS = {"deployments": "apps/v1", "rollouts": "argoproj.io/v1alpha1"}
-_KINDS = {"deployments": "Deployment", "rollouts": "Rollout"}
 _KEDA = "keda.sh/v1alpha1"
 _LABEL = "app.kubernetes.io/managed-by"
 
@@ -95,14 +93,13 @@ class KubeWorkloads:
 
     async def tell(self, workload: Workload, uid: str, what: Occurrence) -> None:
         """Make an event of it, of the workload."""
-        group, kind = _GROUPS[workload.plural], _KINDS[workload.plural]
-        about = About(group, kind, workload.namespace, workload.name, uid)
+        about = About(workload.api_version, workload.kind, workload.namespace, workload.name, uid)
         await make_event(self.api, about, what, self.clock.now())
 
 
 def _path(workload: Workload) -> str:
-    group = _GROUPS[workload.plural]
-    return f"/apis/{group}/namespaces/{workload.namespace}/{workload.plural}/{workload.name}"
+    place = f"/apis/{workload.api_version}/namespaces/{workload.namespace}"
+    return f"{place}/{workload.plural}/{workload.name}"
 
 
 def _scaled_object(workload: Workload) -> str:

@@ -156,6 +156,7 @@ async def test_a_backlog_that_nobody_tells_changes_nothing() -> None:
     await made.look([wanting("native", max=4)])
     assert workloads.replicas == 3
     assert condition(made) == ("Unknown", "BacklogUnknown")
+    assert made.shown(wanting("native")).verdict.message == "the number of indexers stays: away"
 
 
 async def test_auto_is_keda_where_the_cluster_has_it() -> None:
