@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
+from hypothesis import strategies as st
+
 from ragmesh.cache.ports import EntryLimits
 from ragmesh.cache.service import CacheService
 from ragmesh.core.answers import Invalidation, StoredAnswer
@@ -19,6 +21,15 @@ _USER = Principal("tenant", "user")
 
 Step = tuple[str, object]
 """The name of a method of World, and its argument."""
+ANY_STEP: st.SearchStrategy[Step] = st.one_of(
+    st.tuples(st.just("read"), st.sets(st.sampled_from(DOCUMENTS), min_size=1)),
+    st.tuples(st.just("publish"), st.sampled_from(DOCUMENTS)),
+    st.tuples(st.just("deliver"), st.integers(0, 9)),
+    st.tuples(st.just("again"), st.integers(0, 9)),
+    st.tuples(st.just("store"), st.integers(0, 9)),
+    st.tuples(st.just("wait"), st.sampled_from([0.5, 30.0, 61.0, 200.0, 361.0])),
+    st.tuples(st.just("restart"), st.none()),
+)
 MakeCache = Callable[[EntryLimits, Clock], Awaitable[CacheService]]
 
 LATE_AFTER_A_RESTART: Sequence[Step] = [

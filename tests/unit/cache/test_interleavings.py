@@ -14,25 +14,14 @@ from ragmesh.cache.service import CacheService
 from ragmesh.core.callers import Principal
 from ragmesh.core.clock import Clock
 from ragmesh.testing.cache_histories import (
-    DOCUMENTS,
+    ANY_STEP,
     LATE_AFTER_A_RESTART,
     LATE_AFTER_FORGETTING,
     Step,
     World,
 )
 
-_STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.just("read"), st.sets(st.sampled_from(DOCUMENTS), min_size=1)),
-        st.tuples(st.just("publish"), st.sampled_from(DOCUMENTS)),
-        st.tuples(st.just("deliver"), st.integers(0, 9)),
-        st.tuples(st.just("again"), st.integers(0, 9)),
-        st.tuples(st.just("store"), st.integers(0, 9)),
-        st.tuples(st.just("wait"), st.sampled_from([0.5, 30.0, 61.0, 200.0, 361.0])),
-        st.tuples(st.just("restart"), st.none()),
-    ),
-    max_size=40,
-)
+_STEPS = st.lists(ANY_STEP, max_size=40)
 
 
 async def in_memory(limits: EntryLimits, clock: Clock) -> CacheService:
