@@ -44,6 +44,10 @@ COPIES = "s3://copies/mesh"
 """Where backups go, if there is such a bucket."""
 SCALED = "generation"
 """The service whose pods are counted by the cluster; two are enough for it, and the least."""
+SMALL = {"resources": {"requests": {"cpu": "10m", "memory": "64Mi"}}}
+"""So that two pods of each service fit on a small node; bounds stay those of the chart."""
+EMBEDDED: dict[str, object] = {"identity": {"existingSecret": "identity"}, "embedded": SMALL}
+"""What the chart is told of a mesh of one pod."""
 TEXTS = {f"owl-{number}": f"Owl number {number} eats {number} voles a week." for number in range(8)}
 QUESTIONS = "What does owl number {number} eat?"
 
@@ -217,6 +221,11 @@ def _talking_slowly(model: str) -> dict[str, object]:
 def make_secrets(namespace: Namespace, identity: Path) -> None:
     """Those that `distributed_values` names."""
     namespace.make_secret("identity", files=identity)
+    make_server_secrets(namespace)
+
+
+def make_server_secrets(namespace: Namespace) -> None:
+    """Those of them by which a mesh is let in to its servers."""
     namespace.make_secret("catalog", password=PASSWORD)
     namespace.make_secret("blobs", **{"access-key-id": "ragmesh", "secret-access-key": PASSWORD})
 
@@ -242,9 +251,5 @@ def distributed_values(backing: dict[str, Server]) -> dict[str, object]:
         "workload": SMALL,
         **{name: SMALL for name in ("embedding", "indexing", "indexer")},
         SCALED: {"autoscaling": {"enabled": True, "minReplicas": 2, "maxReplicas": 2}},
-        "hooks": {"resources": {"requests": {"cpu": "10m", "memory": "64Mi"}}},
+        "hooks": SMALL,
     }
-
-
-SMALL = {"resources": {"requests": {"cpu": "10m", "memory": "64Mi"}}}
-"""So that two pods of each service fit on a small node; bounds stay those of the chart."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.cluster.conftest import SMALL, own_namespace
+from tests.cluster.conftest import EMBEDDED, own_namespace
 from tests.cluster.releases import Door, Namespace, Release
 from tests.servers.operator.processes import scattering_endpoint
 from tools.cluster.kubectl import Kubectl, KubectlError
@@ -20,6 +20,8 @@ INDEXING = 50065
 SAMPLES = ROOT / "k8s" / "samples"
 HANDBOOK = tuple(sorted((ROOT / "examples" / "handbook").iterdir()))
 MODEL, WORSE = "all-MiniLM-L6-v2", "scattered"
+AT_ONCE = {"canary": {"steps": []}, "soak": "2s"}
+"""A migration that waits for nobody."""
 ACME = "acme"
 """The tenant of the samples."""
 
@@ -138,10 +140,9 @@ def _mesh_values(url: str, *, operator: Namespace) -> dict[str, object]:
         {"name": WORSE, "kind": "openai", "endpoint": worse},
     ]
     return {
-        "identity": {"existingSecret": "identity"},
+        **EMBEDDED,
         "operator": letting_in(operator),
         "settings": {"embedding": {"encoders": encoders}},
-        "embedded": SMALL,
     }
 
 

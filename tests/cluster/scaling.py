@@ -32,7 +32,6 @@ AUTOSCALING: dict[str, Any] = {
 }
 TENANT, OWLS, GUIDE = "field-guide", "owls", "guide"
 MODEL, SLOW = "all-MiniLM-L6-v2", "slow"
-AT_ONCE = {"canary": {"steps": []}, "soak": "2s"}
 SETTLED = ("condition=Ready", "jsonpath={.status.ingestion.backlog}=0")
 
 

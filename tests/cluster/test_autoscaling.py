@@ -11,10 +11,9 @@ import pytest
 
 from ragmesh_operator.autoscaling import Workload, scaled_object
 from ragmesh_operator.resources import Autoscaling
-from tests.cluster.operated import Operated
+from tests.cluster.operated import AT_ONCE, Operated
 from tests.cluster.releases import Release, Values
 from tests.cluster.scaling import (
-    AT_ONCE,
     AUTOSCALING,
     GUIDE,
     MODEL,

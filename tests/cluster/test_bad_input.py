@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.conftest import SMALL, distributed_values
+from tests.cluster.conftest import EMBEDDED, SMALL, distributed_values, make_server_secrets
 from tests.cluster.releases import SERVICES, HelmError, Namespace, Release, read_reasons
 from tools.cluster.kubectl import Kubectl
 from tools.processes import await_condition
 from tools.servers.server import Server
-from tools.servers.table import PASSWORD
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
-EMBEDDED = {"identity": {"existingSecret": "identity"}, "embedded": SMALL}
+VOLATILE = {**EMBEDDED, "embedded": {**SMALL, "persistence": {"enabled": False}}}
+"""A mesh of one pod that needs no volume."""
 SHORT = 25
 """Seconds for an install that cannot end well."""
 
@@ -61,8 +61,7 @@ def test_a_broker_that_is_away_is_named_and_nothing_runs(
     release: Release, backing: dict[str, Server]
 ) -> None:
     namespace = release.namespace
-    namespace.make_secret("catalog", password=PASSWORD)
-    namespace.make_secret("blobs", **{"access-key-id": "ragmesh", "secret-access-key": PASSWORD})
+    make_server_secrets(namespace)
     values = distributed_values(backing)
     away = {"url": f"kafka://{backing['kafka'].host}:1", "replication": 1}
     hooks = {"backoffLimit": 0, "activeDeadlineSeconds": 60}
@@ -74,10 +73,8 @@ def test_a_broker_that_is_away_is_named_and_nothing_runs(
 def test_an_image_that_is_not_there_is_named_and_atomic_takes_it_back(release: Release) -> None:
     wrong = Release(release.namespace, release.name, "localhost/ragmesh:missing", release.identity)
     before = wrong.namespace.objects()
-    reasons = ""
-    values = {**EMBEDDED, "embedded": {**SMALL, "persistence": {"enabled": False}}}
     with pytest.raises(HelmError) as told:
-        wrong.install(values, "--atomic", seconds=SHORT)
+        wrong.install(VOLATILE, "--atomic", seconds=SHORT)
     reasons = read_reasons(wrong.namespace)
     assert "localhost/ragmesh:missing" in reasons
     assert (
@@ -99,11 +96,9 @@ def test_a_quota_that_is_too_small_is_named(release: Release) -> None:
 
 
 def test_a_mode_cannot_be_switched(release: Release, backing: dict[str, Server]) -> None:
-    values = {**EMBEDDED, "embedded": {**SMALL, "persistence": {"enabled": False}}}
-    release.install(values)
+    release.install(VOLATILE)
     namespace = release.namespace
-    namespace.make_secret("catalog", password=PASSWORD)
-    namespace.make_secret("blobs", **{"access-key-id": "ragmesh", "secret-access-key": PASSWORD})
+    make_server_secrets(namespace)
     with pytest.raises(HelmError, match="runs in mode: embedded"):
         release.upgrade(distributed_values(backing))
     assert len(namespace.pods("embedded")) == 1

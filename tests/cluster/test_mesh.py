@@ -15,10 +15,10 @@ import httpx
 import pytest
 
 from tests.cluster.conftest import (
+    EMBEDDED,
     LAST_CHART,
     QUESTIONS,
     SCALED,
-    SMALL,
     TEXTS,
     distributed_values,
     make_secrets,
@@ -44,13 +44,12 @@ def test_an_embedded_mesh_answers_bears_upgrades_to_itself_and_leaves_nothing_bu
     namespace.make_secret("identity", files=identity)
     before = namespace.objects()
     release = Release(namespace, "small", image, identity)
-    values = {"identity": {"existingSecret": "identity"}, "embedded": SMALL}
-    assert "helm test small" in release.install(values)
+    assert "helm test small" in release.install(EMBEDDED)
     assert "passed: uploaded, cited, deleted, gone" in release.test()
 
     told = namespace.told()
     for _ in range(2):
-        release.upgrade(values)
+        release.upgrade(EMBEDDED)
         assert_unchanged(namespace, told)
 
     release.uninstall()

@@ -26,6 +26,8 @@ REPLICAS = 2
 READY_SECONDS, SETTLE_SECONDS, WINDOW_SECONDS, PRE_STOP_SECONDS = 2, 12, 10, 3
 EXPOSED_SECONDS = READY_SECONDS + SETTLE_SECONDS + WINDOW_SECONDS + PRE_STOP_SECONDS
 """How long new pods may take calls before they are found bad and gone."""
+MOST_FAILED = RATE * EXPOSED_SECONDS / (REPLICAS + 1)
+"""Calls that they get meanwhile."""
 SLOW_SECONDS = 2.0
 """Of those who ask while a version is too slow, and the bound that it exceeds."""
 QUIET_SECONDS = 5
@@ -125,7 +127,6 @@ def test_a_version_that_does_not_start_is_given_up_and_helm_says_so(rolled: Roll
 def test_a_version_that_is_much_too_slow_costs_its_share_until_its_analysis_gives_it_up(
     rolled: Rolled, door: Door, host: str
 ) -> None:
-    bound = RATE * EXPOSED_SECONDS / (REPLICAS + 1)
     with (
         slow_judge(host) as judge,
         searches(door, patience_seconds=SLOW_SECONDS) as load,
@@ -137,9 +138,7 @@ def test_a_version_that_is_much_too_slow_costs_its_share_until_its_analysis_give
         await_condition(lambda: len(rolled.release.namespace.pods(CANARY)) == REPLICAS, 30)
         given_up = time.monotonic()
         time.sleep(PRE_STOP_SECONDS + QUIET_SECONDS)
-    print(f"{len(load.failures)} of {load.made} calls failed; {bound:.0f} were the bound")
-    assert 0 < len(load.failures) <= bound, load.failures[-5:]
-    assert load.since(given_up + PRE_STOP_SECONDS) == []
+    assert_only_its_share_failed(load, given_up)
     assert list(rolled.versions(CANARY).values()) == [None] * REPLICAS
     rolled.go_back(CANARY)
 
@@ -148,7 +147,6 @@ def test_a_version_that_answers_with_errors_is_given_up_by_their_share(
     rolled: Rolled, door: Door
 ) -> None:
     namespace = rolled.release.namespace
-    bound = RATE * EXPOSED_SECONDS / (REPLICAS + 1)
     mistaken = {
         "extraVolumes": [{"name": "mistake", "configMap": {"name": "mistake"}}],
         "extraVolumeMounts": [{"name": "mistake", "mountPath": "/mistake", "readOnly": True}],
@@ -164,9 +162,7 @@ def test_a_version_that_answers_with_errors_is_given_up_by_their_share(
         given_up = time.monotonic()
         rolled.go_back(CANARY)
         time.sleep(PRE_STOP_SECONDS)
-    print(f"{len(load.failures)} of {load.made} calls failed; {bound:.0f} were the bound")
-    assert 0 < len(load.failures) <= bound, load.failures[-5:]
-    assert load.since(given_up + PRE_STOP_SECONDS) == []
+    assert_only_its_share_failed(load, given_up)
     assert list(rolled.versions(CANARY).values()) == [None] * REPLICAS
 
 
@@ -245,6 +241,13 @@ def test_uninstalling_leaves_nothing(distributed: Release) -> None:
     distributed.uninstall()
     secrets = {f"secret/{name}" for name in ("identity", "catalog", "blobs")}
     assert await_condition(lambda: namespace.objects() <= secrets, 60), namespace.objects()
+
+
+def assert_only_its_share_failed(load: Load, given_up: float) -> None:
+    """Some calls of a bad version failed, as many as it got at most, and none once it was gone."""
+    print(f"{len(load.failures)} of {load.made} calls failed; {MOST_FAILED:.0f} were the bound")
+    assert 0 < len(load.failures) <= MOST_FAILED, load.failures[-5:]
+    assert load.since(given_up + PRE_STOP_SECONDS) == []
 
 
 def searches(

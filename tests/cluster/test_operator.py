@@ -12,6 +12,7 @@ import pytest
 from tests.cluster.conftest import own_namespace
 from tests.cluster.freezing import DEPLOYMENT, process_of, wake_beside_its_successor
 from tests.cluster.operated import (
+    AT_ONCE,
     HANDBOOK,
     MODEL,
     WORSE,
@@ -27,7 +28,6 @@ from tools.processes import await_condition
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
-AT_ONCE = {"canary": {"steps": []}, "soak": "2s"}
 DRY = ("--dry-run=server", "--validate=false")
 """Judged by the API server alone: kubectl would refuse some of it before."""
 DRIFT_SECONDS = END_SECONDS = 60

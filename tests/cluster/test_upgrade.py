@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.conftest import LAST_CHART, SMALL, image_of_release, own_namespace
-from tests.cluster.operated import MODEL, Operated, letting_in, operator_of, operator_values
+from tests.cluster.conftest import EMBEDDED, LAST_CHART, image_of_release, own_namespace
+from tests.cluster.operated import MODEL, Operated, embedded_values, letting_in, operator_of
 from tests.cluster.releases import Door, HelmError, Namespace, Release
 from tools.charts.releasing import last_release
 from tools.generate_protos import ROOT
@@ -20,7 +20,6 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 BEFORE_A_MIGRATION = "0.1.0"
 """The release whose catalog has not the schema of today; there was no chart of it."""
-VALUES = {"identity": {"existingSecret": "identity"}, "embedded": SMALL}
 TENANT, KEPT = "acme", "kept"
 QUESTIONS = 50
 _PAGES = sorted((ROOT / "docs" / "how-to").glob("*.md"))
@@ -40,14 +39,14 @@ def test_the_last_release_is_upgraded_with_its_data_and_resources_and_goes_back(
 ) -> None:
     last = replace(now, image=last_image, package=LAST_CHART)
     with own_namespace(now.namespace.kubectl) as here:
-        values = {**VALUES, "operator": letting_in(here)}
+        values = {**EMBEDDED, "operator": letting_in(here)}
         last.install(values)
         admin = Door.of_admin(now)
         admin.call("POST", "/tenants", {"name": TENANT})
         door = admin.of_tenant(TENANT)
         _fill(door)
         before = _top(door)
-        own = operator_values(f"{now.fullname}-embedded-internal.{now.namespace.name}")
+        own = embedded_values(now)
         with operator_of(last, here, TENANT, own, last_release("ragmesh-operator")) as operated:
             operated.apply(operated.collection(KEPT, encoder=MODEL))
             operated.wait(KEPT, "condition=Ready")
@@ -69,16 +68,16 @@ def test_the_last_release_is_upgraded_with_its_data_and_resources_and_goes_back(
 def test_a_release_from_before_a_migration_is_upgraded_and_does_not_start_on_newer_data(
     now: Release,
 ) -> None:
-    replace(now, image=image_of_release(BEFORE_A_MIGRATION)).install(VALUES)
+    replace(now, image=image_of_release(BEFORE_A_MIGRATION)).install(EMBEDDED)
     door = Door.of(now)
     door.fill("pages", {_PAGES[0].stem: _PAGES[0].read_text(encoding="utf-8")})
-    now.upgrade(VALUES)
+    now.upgrade(EMBEDDED)
 
     with pytest.raises(HelmError):
         now.helm("rollback", now.name, "--wait", "--timeout=30s")
     assert await_condition(lambda: "DATA_FROM_NEWER_VERSION" in _said(now), 60), _said(now)
 
-    now.upgrade(VALUES)
+    now.upgrade(EMBEDDED)
     assert door.top("pages", ["What is it about?"])
 
 

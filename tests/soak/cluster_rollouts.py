@@ -8,7 +8,7 @@ from typing import Any
 from tests.cluster.releases import SERVICES, Door, HelmError, Release
 from tests.cluster.rollouts import Rolled
 from tests.soak.cluster_load import Outcome, under_load
-from tests.soak.cluster_tasks import BLUE_GREEN, CANARY, Task, is_possible
+from tests.soak.cluster_tasks import BLUE_GREEN, CANARY, GOOD, Task, is_possible
 from tools.processes import await_condition
 
 REPLICAS = 2
@@ -56,7 +56,7 @@ class Rolling:
     def perform(self, task: Task) -> Outcome:
         """Roll a version of one service out, under load."""
         self._take(task.strategy)
-        if task.part == "good":
+        if task.part == GOOD:
             return under_load(self.door, lambda: self._replace(task.service))
         return under_load(self.door, lambda: self._refuse(task.service))
 

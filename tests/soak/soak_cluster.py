@@ -36,7 +36,9 @@ from tests.soak.cluster_rollouts import Rolling
 from tests.soak.cluster_scaling import scale_by_keda
 from tests.soak.cluster_tasks import (
     ALL_RESTARTS,
+    BAD,
     FROZEN,
+    GOOD,
     KEDA,
     PARTS,
     RESTARTS,
@@ -59,8 +61,8 @@ PROMISES = {
     RESTARTS: "0 failed calls",
     FROZEN: "0 writes",
     KEDA: "all partitions, ≤ 2 turns, nothing lost, doubled or stale",
-    "good": "0 failed calls",
-    "bad": "given up, 0 failed calls",
+    GOOD: "0 failed calls",
+    BAD: "given up, 0 failed calls",
 }
 _FAULTS = (
     *(AssertionError, HelmError, KubectlError, httpx.HTTPError),
