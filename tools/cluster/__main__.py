@@ -28,6 +28,8 @@ from tools.programs.table import GROUPS
 
 UP_SECONDS = 300.0
 DOWN_SECONDS = 90.0
+_BUSY = "a cluster runs on this machine already"
+_NONE = "none runs on this machine; `make cluster-up` starts one"
 
 
 def main() -> int:
@@ -66,7 +68,7 @@ def up(layout: Layout, *, with_keda: bool = False) -> int:
 def keep(layout: Layout) -> int:
     """Start a cluster, and take it away when told to."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with hold(_lock(layout), "a cluster runs on this machine already"), running_cluster(layout):
+    with hold(_lock(layout), _BUSY), running_cluster(layout):
         _serves(layout).touch()
         while True:
             signal.pause()
@@ -75,7 +77,7 @@ def keep(layout: Layout) -> int:
 def status(layout: Layout) -> int:
     """Say which daemons and which pods are up."""
     if keeper_of(_lock(layout)) is None or not _serves(layout).exists():
-        print("cluster: none runs on this machine; `make cluster-up` starts one")
+        print(f"cluster: {_NONE}")
         return 1
     kubectl = Kubectl(layout.kubeconfig)
     print(kubectl.run("get", "nodes", "--output=wide"), end="")
@@ -99,7 +101,7 @@ def down(layout: Layout) -> int:
 def load(layout: Layout, archives: list[Path]) -> int:
     """Have images on the node, as `make image` has made them."""
     if keeper_of(_lock(layout)) is None:
-        raise ToolError("none runs on this machine; `make cluster-up` starts one")
+        raise ToolError(_NONE)
     for archive in archives:
         import_image(layout, archive)
     return 0
@@ -122,8 +124,7 @@ def run(layout: Layout, words: list[str], *, with_keda: bool = False) -> int:
     if keeper_of(_lock(layout)) is not None:
         return done("")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    busy = "a cluster runs on this machine already"
-    with hold(_lock(layout), busy), running_cluster(layout) as cluster:
+    with hold(_lock(layout), _BUSY), running_cluster(layout) as cluster:
         _serves(layout).touch()
         return done(f"{cluster.up_seconds:.1f}")
 

@@ -21,7 +21,6 @@ IMAGES: tuple[GoProgram, ...] = (
 """Programs that run in pods."""
 _ARGO = "argo-rollouts"
 _VOLUMES = 12
-_SECONDS = 120
 
 
 def install(layout: Layout, kubectl: Kubectl) -> None:
@@ -38,12 +37,9 @@ def install(layout: Layout, kubectl: Kubectl) -> None:
         (_ARGO, _ARGO),
         ("kube-system", "metrics-server"),
     ):
-        _await(kubectl, namespace, f"deployment/{deployment}", "Available")
-    kubectl.run(
-        *("wait", "apiservice/v1beta1.metrics.k8s.io", "--for=condition=Available"),
-        f"--timeout={_SECONDS}s",
-        seconds=_SECONDS + 10,
-    )
+        place = f"--namespace={namespace}"
+        kubectl.wait(f"deployment/{deployment}", place, "--for=condition=Available")
+    kubectl.wait("apiservice/v1beta1.metrics.k8s.io", "--for=condition=Available")
 
 
 def _volumes(layout: Layout) -> str:
@@ -72,11 +68,3 @@ def _offline(told: dict[str, Any]) -> dict[str, Any]:
         container["imagePullPolicy"] = "Never"
         container["args"] = ["--leader-elect=false", "--rollout-resync=30"]
     return told
-
-
-def _await(kubectl: Kubectl, namespace: str, what: str, condition: str) -> None:
-    kubectl.run(
-        *("wait", what, f"--namespace={namespace}", f"--for=condition={condition}"),
-        f"--timeout={_SECONDS}s",
-        seconds=_SECONDS + 10,
-    )

@@ -50,7 +50,7 @@ def install(layout: Layout) -> None:
     _deploy(kubectl, config / "metrics-server" / "deployment.yaml", programs.KEDA_ADAPTER)
     # An API that nobody answers for makes every deletion of a namespace wait: it comes last.
     kubectl.apply((config / "metrics-server" / "api_service.yaml").read_text(encoding="utf-8"))
-    _await(kubectl, f"apiservice/{_API}")
+    kubectl.wait(f"apiservice/{_API}", "--for=condition=Available")
 
 
 def offline(told: dict[str, Any], program: GoProgram) -> dict[str, Any]:
@@ -77,21 +77,14 @@ def _import_images(layout: Layout) -> None:
 def _deploy(kubectl: Kubectl, manifest: Path, program: GoProgram) -> None:
     for told in _objects(manifest):
         kubectl.apply(yaml.safe_dump(offline(told, program)))
-        _await(kubectl, f"deployment/{told['metadata']['name']}")
+        deployment = f"deployment/{told['metadata']['name']}"
+        kubectl.wait(deployment, f"--namespace={NAMESPACE}", "--for=condition=Available")
 
 
 def _has_certificates(kubectl: Kubectl) -> bool:
     words = ("secret", "kedaorg-certs", f"--namespace={NAMESPACE}", "--ignore-not-found")
     told = kubectl.run("get", *words, "--output=jsonpath={.data.tls\\.crt}")
     return bool(told)
-
-
-def _await(kubectl: Kubectl, what: str) -> None:
-    kubectl.run(
-        *("wait", what, f"--namespace={NAMESPACE}", "--for=condition=Available"),
-        f"--timeout={_SECONDS}s",
-        seconds=_SECONDS + 10,
-    )
 
 
 def _joined(manifests: list[Path]) -> str:

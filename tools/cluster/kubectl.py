@@ -47,6 +47,11 @@ class Kubectl:
         """Have the objects of manifests as they say."""
         self.run("apply", "--server-side", *words, "--filename=-", told=manifests)
 
+    def wait(self, what: str, *words: str, seconds: int = 120) -> None:
+        """Return when an object is as the words say."""
+        patience = f"--timeout={seconds}s"
+        self.run("wait", what, *words, patience, seconds=seconds + 10)
+
     @contextmanager
     def following(self, *words: str) -> Iterator[Callable[[], str]]:
         """What it goes on to print for the time of the block, as far as it has come."""
