@@ -85,22 +85,27 @@ class Writer:
 
     def _chunk(self, ordinal: int, text: str) -> Chunk:
         rows = self._random.integers(-127, 127, (2, DIMENSION), np.int8)
-        half = len(text) // 2
-        draft = ChunkDraft(
-            ordinal=ordinal,
-            text=text,
-            span=Span(0, len(text)),
-            headings=(),
-            page=None,
-            token_count=len(text) // 4,
-            sentences=(Span(0, half), Span(half, len(text))),
-        )
-        return Chunk(draft, self.vector(), SentenceVectors(DIMENSION, rows.tobytes()))
+        vectors = SentenceVectors(DIMENSION, rows.tobytes())
+        return Chunk(draft_of(ordinal, text), self.vector(), vectors)
 
     def vector(self) -> Vector:
         """A random direction."""
         drawn = self._random.standard_normal(DIMENSION).astype(np.float32)
         return Vector((drawn / np.linalg.norm(drawn)).astype("<f4").tobytes())
+
+
+def draft_of(ordinal: int, text: str) -> ChunkDraft:
+    """A chunk of two sentences, whatever the text says."""
+    half = len(text) // 2
+    return ChunkDraft(
+        ordinal=ordinal,
+        text=text,
+        span=Span(0, len(text)),
+        headings=(),
+        page=None,
+        token_count=len(text) // 4,
+        sentences=(Span(0, half), Span(half, len(text))),
+    )
 
 
 async def fill(writer: Writer, chunks: int) -> float:

@@ -17,17 +17,15 @@ from ragmesh.core.filters import Eq, Filter
 from ragmesh.core.index import (
     Attributes,
     Chunk,
-    ChunkDraft,
     DocumentWrite,
     Head,
     HeadBatch,
     IndexSpec,
 )
 from ragmesh.core.metadata import Metadata
-from ragmesh.core.spans import Span
 from ragmesh.core.vectors import Fingerprint, SentenceVectors, Vector
 from ragmesh.retrieval.ports import VectorIndex
-from tools.bench.chunks import DIMENSION
+from tools.bench.chunks import DIMENSION, draft_of
 from tools.bench.texts import documents
 
 Floats = npt.NDArray[np.float32]
@@ -145,18 +143,8 @@ def _document(spec: IndexSpec, corpus: Corpus, number: int) -> DocumentWrite:
 
 
 def _chunk(ordinal: int, text: str, vector: Floats) -> Chunk:
-    half = len(text) // 2
-    draft = ChunkDraft(
-        ordinal=ordinal,
-        text=text,
-        span=Span(0, len(text)),
-        headings=(),
-        page=None,
-        token_count=len(text) // 4,
-        sentences=(Span(0, half), Span(half, len(text))),
-    )
     return Chunk(
-        draft,
+        draft_of(ordinal, text),
         Vector(vector.astype("<f4").tobytes()),
         SentenceVectors(DIMENSION, np.zeros(2 * DIMENSION, np.int8).tobytes()),
     )
