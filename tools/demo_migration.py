@@ -10,13 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,20 +32,17 @@ from ragmesh.core.pages import PageRequest
 from ragmesh.core.questions import Question
 from ragmesh.core.search import SearchQuery
 from ragmesh.evaluation.golden import read_golden
+from tools.quickstart import running_mesh
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
-RAGMESH = Path(sys.executable).with_name("ragmesh")
 COLLECTION = "handbook"
 OLD, NEW = "exact", "fast"
-SETTINGS = f"""
-embedding:
-  encoders:
-    - {{name: {OLD}, kind: exact}}
-    - {{name: {NEW}, kind: fast}}
-indexing:
-  migration_documents_per_second: 5
-"""
+ENCODERS = [{"name": OLD, "kind": "exact"}, {"name": NEW, "kind": "fast"}]
+SETTINGS = {
+    "RAGMESH_EMBEDDING__ENCODERS": json.dumps(ENCODERS),
+    "RAGMESH_INDEXING__MIGRATION_DOCUMENTS_PER_SECOND": "5",
+}
 POLICY = MigrationPolicy(canary=(CanaryStep(20, 3.0), CanaryStep(60, 3.0)), soak_seconds=5.0)
 SEARCHES_A_SECOND, ANSWERS_A_SECOND = 4.0, 1.0
 LONGEST_SECONDS = 240.0
@@ -101,34 +95,6 @@ class Audience:
     async def _answer(self, question: str) -> str:
         query = AskQuery(COLLECTION, Question.parse(question), cache=CacheMode.BYPASS)
         return (await self.client.ask(query)).index_version
-
-
-@contextmanager
-def running_mesh(folder: Path) -> Iterator[str]:
-    """A fresh embedded mesh on free ports; its gRPC address until the block ends."""
-    config = folder / "ragmesh.yaml"
-    config.write_text(SETTINGS)
-    free = ["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--json"]
-    command = [str(RAGMESH), "run", "--target=all", "--data-dir", str(folder / "data")]
-    with (
-        (folder / "mesh.log").open("w") as log,
-        subprocess.Popen(
-            [*command, *free, "--config", str(config)],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        ) as mesh,
-    ):
-        assert mesh.stdout is not None  # noqa: S101 - what PIPE means
-        ready = mesh.stdout.readline()
-        if not ready:
-            raise SystemExit(f"demo: {(folder / 'mesh.log').read_text().strip()}")
-        try:
-            yield json.loads(ready)["grpc"]
-        finally:
-            mesh.terminate()
-            mesh.wait(30)
 
 
 async def fill(client: GatewayClient) -> tuple[str, ...]:
@@ -221,7 +187,7 @@ def main() -> int:
     """Run it in a folder that is removed at the end."""
     with (
         tempfile.TemporaryDirectory(prefix="ragmesh-") as folder,
-        running_mesh(Path(folder)) as server,
+        running_mesh(folder, SETTINGS) as server,
     ):
         return asyncio.run(demonstrate(server))
 

@@ -76,7 +76,7 @@ def running_mesh(data_dir: str, settings: Mapping[str, str] | None = None) -> It
         assert mesh.stdout is not None  # noqa: S101 - what PIPE means
         ready = mesh.stdout.readline()
         if not ready:
-            raise SystemExit(f"quickstart: {Path(log.name).read_text().strip()}")
+            raise SystemExit(f"the mesh does not start: {Path(log.name).read_text().strip()}")
         try:
             yield json.loads(ready)["grpc"]
         finally:
