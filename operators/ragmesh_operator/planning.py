@@ -157,7 +157,7 @@ def _settings(wanted: CollectionResource, seen: Seen, migration: Migration) -> I
     applied = wanted.status.applied_generation == wanted.generation
     # Not what another keeps by now: of two clusters each would take it from the other for ever.
     is_released = migration.kept_by == ""
-    if not applied or is_released or _differs(change, migration):
+    if not applied or is_released or _differs(change, migration, seen.left):
         yield WantIndex(replace(change, requester=wanted.requester))
     access = DefaultAccess(wanted.spec.default_access)
     if seen.collection is not None and seen.collection.default_access is not access:
@@ -166,13 +166,13 @@ def _settings(wanted: CollectionResource, seen: Seen, migration: Migration) -> I
         yield KeepGolden(seen.golden)
 
 
-def _differs(change: IndexChange, migration: Migration) -> bool:
+def _differs(change: IndexChange, migration: Migration, left: MigrationPolicy | None) -> bool:
     """Whether the mesh wants something else; what is not said is as it likes."""
     return (
         (change.encoder is not None and change.encoder != migration.encoder)
         or (change.language is not None and change.language != migration.language)
         or change.chunking != migration.chunking
-        or migration.policy not in {None, change.policy}
+        or migration.policy not in {None, change.policy, left}
     )
 
 

@@ -7,7 +7,7 @@ the cluster the version of the resource that was read. A process that slept chan
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from ragmesh.core.clock import Clock
@@ -30,6 +30,7 @@ from ragmesh_operator.reporting import (
     status_of,
 )
 from ragmesh_operator.resources import FINALIZER
+from ragmesh_operator.retelling import Retelling
 from ragmesh_operator.schemas import COLLECTION
 from ragmesh_operator.seeing import Observer
 from ragmesh_operator.statuses import Order
@@ -81,11 +82,13 @@ class CollectionReconciler:
     cluster: Resources
     scaler: Scaler
     clock: Clock
+    retelling: Retelling = field(default_factory=Retelling)
 
     async def reconcile(self, key: Key) -> Look:
         """Bring the mesh to what the resource says, and the status to what the mesh says."""
         body = await self.cluster.read(key)
         if body is None:
+            self.retelling.forget(key)
             return Look(is_gone=True)
         try:
             wanted = self.understood(body)
@@ -155,17 +158,23 @@ class CollectionReconciler:
 
     async def _step(self, now: _Pass) -> bool:
         """Look, plan and act once; whether nothing was left to do."""
-        now.seen = await Observer(self.mesh, self.cluster).see(now.wanted)
+        seen = now.seen = await self._see(now.wanted)
         planned = plan if now.trouble is None else plan_orders
-        steps = planned(now.wanted, now.seen)
+        steps = planned(now.wanted, seen)
         actor = Actor(self.mesh, self.cluster)
         for step in steps:
-            now.order = await actor.act(step, now.wanted, now.seen.tenant_uid) or now.order
+            now.order = await actor.act(step, now.wanted, seen.tenant_uid) or now.order
             if isinstance(step, MENDS) and now.applied == now.wanted.generation:
                 await actor.tell_drift(step, now.wanted)
             if isinstance(step, WantIndex):
+                found = None if seen.migration is None else seen.migration.policy
+                self.retelling.told(now.wanted, found, self.clock.monotonic())
                 now.take(now.wanted, applied=now.wanted.generation)
         return not steps
+
+    async def _see(self, wanted: CollectionResource) -> Seen:
+        seen = await Observer(self.mesh, self.cluster).see(wanted)
+        return replace(seen, left=self.retelling.left(wanted, self.clock.monotonic()))
 
     async def _give_up_overdue(self, wanted: CollectionResource) -> None:
         if is_overdue(wanted, self.clock.now()):

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from ragmesh.core.callers import Requester
 from ragmesh.core.documents import Collection
 from ragmesh.core.errors import InvalidError
-from ragmesh.core.migrations import Migration
+from ragmesh.core.migrations import Migration, MigrationPolicy
 from ragmesh_operator.resources import CollectionSpec, Part, TenantSpec
 from ragmesh_operator.schemas import COLLECTION
 from ragmesh_operator.statuses import CollectionStatus, TenantStatus
@@ -167,6 +167,8 @@ class Seen:
     """Empty = there is no such tenant."""
     collection: Collection | None = None
     migration: Migration | None = None
+    left: MigrationPolicy | None = None
+    """A policy that is left to it for now although it was told another; see `Retelling`."""
     golden_digest: str = ""
     """Of the golden questions that it keeps; empty without any."""
     golden: GoldenSet | None = None

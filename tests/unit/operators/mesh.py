@@ -27,6 +27,9 @@ class FakeMesh(FakeIndexing):
         self.tells_keepers = True
         """Whether it is new enough to tell who keeps a collection, and how it is changed."""
 
+        self.takes_like_the_former_release = False
+        """Whether a process of 0.2.0 takes writes, beside one of now that answers."""
+
     async def open_tenant(self, name: str = "default") -> str:
         return (await self.create_tenant(KEEPER, NewTenant(name))).uid
 
@@ -51,6 +54,8 @@ class FakeMesh(FakeIndexing):
 
     async def want_index(self, caller: Caller, collection: str, change: IndexChange) -> Migration:
         self._begin("want", collection, change.encoder or "")
+        if self.takes_like_the_former_release and change.policy is not None:
+            change = replace(change, policy=replace(change.policy, max_regressions=()))
         found = await super().want_index(caller, collection, change)
         self.kills.done()
         return found

@@ -23,6 +23,7 @@ from ragmesh_operator.statuses import CollectionStatus
 from ragmesh_operator.values import Key, Seen
 from tests.unit.operators.world import World, world
 
+STRICT = {"metrics": [{"name": "recall", "maxRegression": 0.0}]}
 FLOOR = {"metrics": [{"name": "recall", "floor": 0.7}]}
 
 
@@ -101,6 +102,58 @@ async def test_bounds_that_an_older_mesh_did_not_keep_are_told_again() -> None:
     await made.look(key)
     assert made.mesh._states[place].policy == kept.policy
     assert made.mesh.sent == before  # told once
+
+
+async def test_a_mesh_that_is_renewed_is_not_told_its_bounds_at_every_look() -> None:
+    made = await world()
+    made.mesh.takes_like_the_former_release = True
+    key = made.cluster.create("handbook", {"evaluation": STRICT})
+    await looked_for(made, key, 2)
+    assert told_bounds(made) == 1
+
+    await looked_for(made, key, 3_600)
+    assert told_bounds(made) == 10
+    (place,) = made.mesh.collections
+    assert made.mesh._states[place].policy.max_regressions == ()
+
+
+async def test_what_a_former_process_made_of_bounds_is_put_right_when_it_is_gone() -> None:
+    made = await world()
+    made.mesh.takes_like_the_former_release = True
+    key = made.cluster.create("handbook", {"evaluation": STRICT})
+    await looked_for(made, key, 3_600)
+    made.mesh.takes_like_the_former_release = False
+    await looked_for(made, key, 600)
+    (place,) = made.mesh.collections
+    assert made.mesh._states[place].policy.max_regressions == (MetricBound("recall", 0.0),)
+    before = told_bounds(made)
+    await looked_for(made, key, 600)
+    assert told_bounds(made) == before
+
+
+async def test_other_bounds_are_told_at_once_whatever_was_left_to_a_mesh() -> None:
+    made = await world()
+    made.mesh.takes_like_the_former_release = True
+    key = made.cluster.create("handbook", {"evaluation": STRICT})
+    await made.look(key)
+    before = told_bounds(made)
+    made.cluster.edit(key, evaluation={"metrics": [{"name": "ndcg", "maxRegression": 0.1}]})
+    made.mesh.takes_like_the_former_release = False
+    await made.look(key)
+    assert told_bounds(made) == before + 1
+    (place,) = made.mesh.collections
+    assert made.mesh._states[place].policy.max_regressions == (MetricBound("ndcg", 0.1),)
+
+
+async def looked_for(made: World, key: Key, seconds: int) -> None:
+    """Look every two seconds, as at what moves."""
+    for _ in range(seconds // 2):
+        await made.look(key)
+        await made.clock.advance(2)
+
+
+def told_bounds(made: World) -> int:
+    return sum(method == "want" for method, _, _ in made.mesh.sent)
 
 
 async def test_quality_that_fell_makes_no_collection_unready() -> None:
