@@ -43,7 +43,14 @@ from ragmesh.indexing.records import (
 )
 
 
-class Outbox(Protocol):
+class WaitingWork(Protocol):
+    """Tells what waits; a part of the outbox."""
+
+    async def get_backlog(self) -> Backlog:
+        """How many documents wait or are being worked on, by lane."""
+
+
+class Outbox(WaitingWork, Protocol):
     """Facts on their way to the event log; the relay's part of the ledger."""
 
     async def take_outbox(self, *, limit: int, window: int) -> tuple[OutboxRow, ...]:
@@ -61,9 +68,6 @@ class Outbox(Protocol):
 
     async def outbox_filled(self) -> None:
         """Return once rows were committed since the last return; at once if that is so already."""
-
-    async def get_backlog(self) -> Backlog:
-        """How many documents wait or are being worked on, by lane."""
 
 
 class WorkLedger(Protocol):

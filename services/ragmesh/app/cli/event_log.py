@@ -43,16 +43,18 @@ async def event_log(events: EventSettings, address: KafkaAddress) -> Finding:
         message = f"{address} has topics that differ: `ragmesh topics apply --dry-run` tells how"
         return Finding(_SUBJECT, State.NOTE, message)
     waiting = await _waiting(address)
-    return Finding(
-        _SUBJECT, State.OK, f"{address} has every topic as it is declared; {waiting:,} events wait"
-    )
+    told = "how many events wait it did not say" if waiting is None else f"{waiting:,} events wait"
+    return Finding(_SUBJECT, State.OK, f"{address} has every topic as it is declared; {told}")
 
 
-async def _waiting(address: KafkaAddress) -> int:
-    """How many events no indexer has finished."""
+async def _waiting(address: KafkaAddress) -> int | None:
+    """How many events no indexer has finished; None where a broker does not say."""
     from ragmesh.chassis.events.kafka.watchdog import Lookout
 
     lookout, waiting = Lookout(address), 0
     for topic, group in _CONSUMED:
-        waiting += await lookout.lag_of(address.topic(topic), address.group(group, topic)) or 0
+        lag = await lookout.lag_of(address.topic(topic), address.group(group, topic))
+        if lag is None:
+            return None
+        waiting += lag
     return waiting

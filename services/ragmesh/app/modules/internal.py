@@ -10,6 +10,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
+from ragmesh.app.modules.backlog import backlog_page
 from ragmesh.app.wiring import Wiring
 from ragmesh.chassis.grpc_channels import peer_probe
 from ragmesh.chassis.grpc_servers import GrpcServer, ServerOptions, serve
@@ -192,22 +193,12 @@ def _door(target: str) -> Any:
 
 
 def _pages(wiring: Wiring) -> Mapping[str, Answer]:
-    """What besides probes is told; the catalog opens later than the listener."""
+    """What besides probes is told."""
 
     async def backlog(_accept: str) -> Page:
         catalog = wiring.running.get("catalog")
-        if catalog is None:
-            return Page.of({"status": "starting"}, status=503)
-        found = await catalog.ledger.get_backlog()
-        total = found.live + found.bulk
-        return Page.of(
-            {
-                "live": found.live,
-                "bulk": found.bulk,
-                "total": total,
-                "published": found.published,
-            }
-        )
+        ledger = None if catalog is None else catalog.ledger
+        return await backlog_page(wiring.running["health"], ledger)
 
     pages: dict[str, Answer] = {METRICS_PATH: wiring.telemetry.metrics_page}
     if wiring.settings.target in {"all", "indexing"}:

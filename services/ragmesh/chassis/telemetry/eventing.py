@@ -71,8 +71,11 @@ class EventLogTelemetry:
             }
             self._tracer.end(span, attempt.reason)
 
-    def lags(self, topic: str, group: str, count: int) -> None:
+    def lags(self, topic: str, group: str, count: int | None) -> None:
         """See `EventTelemetry`."""
+        if count is None:
+            self._meter.retract(EVENT_LAG, topic, group)
+            return
         shown = self._meter.count(EVENT_LAG, topic, group)
         shown.add(count - shown.value)
 

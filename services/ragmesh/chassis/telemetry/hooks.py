@@ -55,5 +55,5 @@ class EventTelemetry(Protocol):
     def handling(self, event: Event, group: str) -> AbstractContextManager[Attempt]:
         """One attempt to handle an event, in a trace of its own that names the publication."""
 
-    def lags(self, topic: str, group: str, count: int) -> None:
-        """So many events of the topic the group has not finished."""
+    def lags(self, topic: str, group: str, count: int | None) -> None:
+        """So many events of the topic the group has not finished; None = nobody knows."""

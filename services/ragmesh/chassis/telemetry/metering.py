@@ -126,6 +126,13 @@ class Meter:
             found = self._added(metric, values, lambda given: Count(given, self._lock))
         return cast(Count, found)
 
+    def retract(self, metric: Metric, *values: str | None) -> None:
+        """Say nothing of what is not known any more, until it is counted anew from nothing."""
+        _refuse_foreign(metric, values, {Instrument.UP_DOWN})
+        with self._lock:
+            if self._series.get(metric, {}).pop(values, None) is not None:
+                self._room += _size(metric)
+
     def distribution(self, metric: Metric, *values: str | None) -> Distribution:
         """The histogram with these attributes; keep it where it is used often."""
         found = self._found(metric, values)
@@ -148,6 +155,7 @@ class Meter:
             found = [
                 MetricReading(metric, tuple(one.read() for one in series.values()))
                 for metric, series in self._series.items()
+                if series
             ]
         found += [
             MetricReading(metric, (Reading((), read()),)) for metric, read in self._observed.items()

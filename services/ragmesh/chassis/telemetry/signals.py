@@ -193,14 +193,16 @@ EVENT_LAG = Metric(
     ONE,
     Instrument.UP_DOWN,
     ("messaging.destination.name", "messaging.consumer.group.name"),
-    "Events that a consumer group has not finished; each of its members shows all of them.",
+    "Events that a consumer group has not finished; each of its members shows all of them, and "
+    "nothing while brokers do not answer.",
 )
 BACKLOG = Metric(
     "ragmesh.indexing.backlog",
     ONE,
     Instrument.UP_DOWN,
     ("ragmesh.lane",),
-    "Documents that wait for a worker or are being worked on, by lane.",
+    "Documents that wait for a worker or are being worked on, by lane; nothing once the catalog "
+    "has not told for a minute.",
 )
 MIGRATIONS = Metric(
     "ragmesh.indexing.migrations",

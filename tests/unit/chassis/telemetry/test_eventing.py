@@ -146,5 +146,18 @@ def test_how_far_a_group_is_behind_is_shown_as_it_was_seen_last() -> None:
     followed = Followed()
     for count in (40, 7):
         followed.events.lags(TOPIC, GROUP, count)
-    (shown,) = [one for one in followed.meter.read() if one.metric is EVENT_LAG]
-    assert [one.value for one in shown.series] == [7]
+    assert lags_of(followed) == [7]
+
+
+def test_how_far_a_group_is_behind_is_not_shown_while_nobody_knows() -> None:
+    followed = Followed()
+    for count in (40, None, None):
+        followed.events.lags(TOPIC, GROUP, count)
+    assert lags_of(followed) == []
+    followed.events.lags(TOPIC, GROUP, 7)
+    assert lags_of(followed) == [7]
+
+
+def lags_of(followed: Followed) -> list[float]:
+    (*shown,) = [one for one in followed.meter.read() if one.metric is EVENT_LAG]
+    return [one.value for reading in shown for one in reading.series]

@@ -40,6 +40,21 @@ def test_what_is_under_way_goes_up_and_down() -> None:
     assert only(meter).series[0].value == 0.0
 
 
+def test_what_is_not_known_any_more_is_said_nowhere_and_takes_no_room() -> None:
+    meter = Meter(most_series=MOST_SERIES)
+    for number in range(2 * MOST_SERIES):
+        meter.count(ACTIVE_REQUESTS, f"kind-{number}").add()
+        meter.retract(ACTIVE_REQUESTS, f"kind-{number}")
+    assert meter.read() == ()
+    meter.count(ACTIVE_REQUESTS, "ask").add()
+    assert [one.attributes[0][1] for one in only(meter).series] == ["ask"]
+
+
+def test_what_was_counted_once_for_ever_is_not_taken_back() -> None:
+    with pytest.raises(ValueError, match="not declared as such"):
+        Meter().retract(CACHE_HITS, "answers")
+
+
 def test_a_measurement_falls_into_the_bucket_whose_bound_it_does_not_exceed() -> None:
     meter = Meter()
     took = meter.distribution(RPC_SERVED, "grpc", "a.B/C", "OK", None)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -20,7 +21,7 @@ from ragmesh.chassis.events.kafka.offsets import Progress
 from ragmesh.chassis.events.kafka.records import fitting
 from ragmesh.chassis.events.kafka.sending import SEND_SECONDS, Sender
 from ragmesh.chassis.events.kafka.starting import start
-from ragmesh.chassis.events.kafka.watchdog import Lookout
+from ragmesh.chassis.events.kafka.watchdog import Lookout, show_lag
 from ragmesh.chassis.events.port import Event, Handler
 from ragmesh.chassis.events.retrying import RetryPolicy
 from ragmesh.chassis.events.waiting import first_of
@@ -30,7 +31,6 @@ from ragmesh.core.errors import EventLogUnreachableError, RagmeshError, TopicMis
 
 _LOOK_EVERY_SECONDS = 1.0
 _LOOK_MILLISECONDS = 3_000
-_LAG_EVERY_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,18 +96,17 @@ class KafkaEventLog:
             self._options.times,
         )
         member = Member(membership, held, consumer.interrupt)
-        showing = self._show_lag(topic, group)
-        await first_of(member.run(), consumer.run(), held.bury(self._bury), showing)
+        loops = [member.run(), consumer.run(), held.bury(self._bury)]
+        if self._telemetry is not None:
+            loops.append(self._show_lag(self._telemetry, topic, group))
+        await first_of(*loops)
 
-    async def _show_lag(self, topic: str, group: str) -> None:
-        """Look from outside how far the group is: one that gets nothing would not notice."""
-        lookout = Lookout(self._address)
+    def _show_lag(
+        self, telemetry: EventTelemetry, topic: str, group: str
+    ) -> Coroutine[Any, Any, None]:
         there = self._address.topic(topic), self._address.group(group, topic)
-        while True:
-            lag = None if self._telemetry is None else await lookout.lag_of(*there)
-            if self._telemetry is not None and lag is not None:
-                self._telemetry.lags(topic, group, lag)
-            await self._clock.sleep(_LAG_EVERY_SECONDS)
+        look = partial(Lookout(self._address).lag_of, *there)
+        return show_lag(look, partial(telemetry.lags, topic, group), self._clock)
 
     def _attempting(self, group: str) -> Attempting | None:
         telemetry = self._telemetry

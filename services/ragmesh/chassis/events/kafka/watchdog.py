@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -11,8 +12,10 @@ from ragmesh.chassis.events.kafka.address import KafkaAddress
 from ragmesh.chassis.events.kafka.clients import consumer
 from ragmesh.chassis.events.kafka.faults import KAFKA_ERRORS
 from ragmesh.chassis.events.kafka.starting import start
+from ragmesh.core.clock import Clock
 
 _LOOK_SECONDS = 10.0
+_LAG_EVERY_SECONDS = 15.0
 
 
 class Watchdog:
@@ -76,3 +79,18 @@ class Lookout:
             done = await looking.committed(place)
             lag += ends[place] - max(starts[place], done or 0)
         return lag
+
+
+async def show_lag(
+    look: Callable[[], Awaitable[int | None]], show: Callable[[int | None], None], clock: Clock
+) -> None:
+    """Look from outside how far a group is, until cancelled: who gets nothing would not notice.
+
+    What is not known is shown as such, at once: nobody should believe how it was before.
+    """
+    try:
+        while True:
+            show(await look())
+            await clock.sleep(_LAG_EVERY_SECONDS)
+    finally:
+        show(None)
