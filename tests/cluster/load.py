@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import httpx
@@ -22,6 +23,8 @@ PATIENCE_SECONDS = 15.0
 _AT_ONCE = 40
 _DRAIN_SECONDS = 30.0
 _INDEXED_SECONDS = 60.0
+_QUESTIONS = count()
+"""Numbers of the questions of all loads, so that none is answered from the cache."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ now and come anew then."""
 class Load:
     """Calls of a mix in turn, as many a second, whatever became of the ones before.
 
-    `{number}` in the question is that of the call, so that none is answered from the cache.
+    `{number}` in the question differs with each call of all loads.
     """
 
     door: Door
@@ -109,7 +112,7 @@ class Load:
         begun = time.monotonic()
         kind = self.mix[number % len(self.mix)]
         url = f"{self.door.url}/collections/{self.collection}{kind.beside}/{kind.path}"
-        body = kind.body(self.question.format(number=number))
+        body = kind.body(self.question.format(number=next(_QUESTIONS)))
         # Some callers keep their connections, others come with a new one, to whichever pod.
         headers = {"connection": "close"} if number % 2 else {}
         try:
