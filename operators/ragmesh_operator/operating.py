@@ -12,6 +12,7 @@ from ragmesh.chassis.lifecycle import Tasks
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import InvalidError, RagmeshError
 from ragmesh_operator.autoscaling import NONE, Autoscaler
+from ragmesh_operator.ending import Endings
 from ragmesh_operator.ports import Mesh, Resources
 from ragmesh_operator.reconciling import CollectionReconciler
 from ragmesh_operator.reporting import Scaling, Verdict
@@ -54,12 +55,16 @@ class Operating:
     tenants: TenantReconciler
     rounds: Rounds
     scaler: Autoscaler | None = None
+    endings: Endings = field(init=False)
     _gone: dict[Key, CollectionResource] = field(default_factory=dict)
     """Resources that are gone and whose collections are still kept."""
     _known: dict[Key, CollectionResource] = field(default_factory=dict)
     """Resources as they were last told: what is wanted of the indexers."""
     _has_listed: bool = False
     """Whether none that was there before is unknown."""
+
+    def __post_init__(self) -> None:
+        self.endings = Endings(self.collections, self.collections.clock)
 
     @classmethod
     @asynccontextmanager
@@ -75,6 +80,7 @@ class Operating:
         async with (
             tasks.running("rounds", rounds.run()),
             tasks.running("scaling", operating.scale(sides.scaling_seconds)),
+            tasks.running("endings", operating.endings.run()),
         ):
             yield operating
 
@@ -104,6 +110,7 @@ class Operating:
         A status is looked at when its turn comes. Counts change all the time while documents come
         in: whoever looked again after each status of its own would write without an end.
         """
+        self.endings.told(key, body, is_gone)
         try:
             is_new = key.plural != COLLECTION.plural or self._learn(key, body, is_gone)
         except InvalidError:

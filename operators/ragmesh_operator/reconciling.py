@@ -93,9 +93,7 @@ class CollectionReconciler:
         try:
             wanted = self.understood(body)
         except InvalidError as error:
-            if "deletionTimestamp" in body["metadata"]:
-                await self._give_up_overdue(self.understood({**body, "spec": {}}))
-            else:
+            if "deletionTimestamp" not in body["metadata"]:
                 await self._tell_mistakes(key, body, error)
             return Look()
         status = wanted.status
@@ -111,6 +109,18 @@ class CollectionReconciler:
         migration = None if outcome.seen is None else outcome.seen.migration
         goes_on = migration is not None and not migration.phase.rests
         return Look(is_moving=goes_on or outcome.may_pass)
+
+    async def give_up_overdue(self, key: Key) -> None:
+        """Let the resource go without a clean-up, if it has waited for one for long enough."""
+        body = await self.cluster.read(key)
+        if body is None:
+            return
+        try:
+            wanted = self.understood(body)
+        except InvalidError:
+            wanted = self.understood({**body, "spec": {}})
+        if is_overdue(wanted, self.clock.now()):
+            await self._let_end(wanted, SetFinalizer(present=False, incomplete=True))
 
     async def let_go(self, last: CollectionResource) -> None:
         """The resource is gone without a finalizer: whoever likes may change the collection now."""
@@ -146,7 +156,6 @@ class CollectionReconciler:
             except ConflictError:
                 pass  # it was changed meanwhile: as it is now, perhaps nothing is in the way
             except RagmeshError as error:
-                await self._give_up_overdue(now.wanted)
                 if now.trouble is not None or error.kind.transient:
                     return Outcome(now.seen, _trouble(error), now.order)
                 now.trouble = _trouble(error)
@@ -175,10 +184,6 @@ class CollectionReconciler:
     async def _see(self, wanted: CollectionResource) -> Seen:
         seen = await Observer(self.mesh, self.cluster).see(wanted)
         return replace(seen, left=self.retelling.left(wanted, self.clock.monotonic()))
-
-    async def _give_up_overdue(self, wanted: CollectionResource) -> None:
-        if is_overdue(wanted, self.clock.now()):
-            await self._let_end(wanted, SetFinalizer(present=False, incomplete=True))
 
     async def _leave_to_others(self, wanted: CollectionResource) -> None:
         """What another resource keeps has never been of this one: nothing is left to clean up."""
