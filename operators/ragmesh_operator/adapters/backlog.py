@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import aiohttp
@@ -24,8 +25,16 @@ class BacklogPage:
         timeout = aiohttp.ClientTimeout(total=_SECONDS)
         try:
             async with self.session.get(self.url, timeout=timeout) as reply:
-                reply.raise_for_status()
                 told = await reply.json(content_type=None)
-            return Reading(at, int(told["total"]), int(told["published"]))
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError) as error:
+            return reading_of(at, told)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise UnavailableError(f"the backlog is not told: {type(error).__name__}") from error
+
+
+def reading_of(at: float, told: object) -> Reading:
+    """What the page says; UnavailableError with its own words where it does not know."""
+    if not isinstance(told, Mapping):
+        raise UnavailableError("the backlog is not told: it is no such page")
+    if "total" not in told or "published" not in told:
+        raise UnavailableError(f"the backlog is not told: {str(told.get('status'))[:200]}")
+    return Reading(at, int(told["total"]), int(told["published"]))
