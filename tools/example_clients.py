@@ -37,9 +37,9 @@ def build_go() -> Path:
     environ = {**os.environ, "PATH": path, "GOFLAGS": "-mod=readonly -buildvcs=false"}
     contracts = ("gateway", "types")
     paths = [f"--path={ROOT}/protos/ragmesh/api/{area}" for area in contracts]
-    _run_in(environ, [buf(), "generate", ROOT, *paths], folder)
+    run([buf(), "generate", ROOT, *paths], folder=folder, environ=environ)
     program = folder / "built" / "ask"
-    _run_in(environ, [go, "build", "-o", program, "."], folder)
+    run([go, "build", "-o", program, "."], folder=folder, environ=environ)
     return program
 
 
@@ -80,8 +80,3 @@ def _npm() -> str:
     if npm is None:
         raise ToolError("npm is not installed (Debian: apt install npm)")
     return npm
-
-
-def _run_in(environ: dict[str, str], command: list[str | Path], folder: Path) -> None:
-    if subprocess.run(command, cwd=folder, env=environ, check=False).returncode != 0:
-        raise ToolError(f"{Path(command[0]).name} failed: its message is above")

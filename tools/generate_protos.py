@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 
@@ -55,9 +55,14 @@ def buf() -> Path:
     return program
 
 
-def run(command: Sequence[str | Path], *, folder: Path = ROOT) -> None:
+def run(
+    command: Sequence[str | Path],
+    *,
+    folder: Path = ROOT,
+    environ: Mapping[str, str] | None = None,
+) -> None:
     """Runs a tool; what it says goes straight to the terminal."""
-    if subprocess.run(command, cwd=folder, check=False).returncode != 0:
+    if subprocess.run(command, cwd=folder, env=environ, check=False).returncode != 0:
         raise ToolError(f"{Path(command[0]).name} failed: its message is above")
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import Distribution, distribution
@@ -33,6 +33,7 @@ from ragmesh.embedding.settings import (
     default_model_folder,
 )
 from ragmesh.testing.embedding import NullVectorCache
+from tools.bench.loads import timed
 from tools.bench.page import NOT_SAID, ROOT, Goal, Table
 from tools.bench.rivals import Rival, environment, rival
 from tools.bench.texts import documents
@@ -104,13 +105,6 @@ class Sides:
             seconds.ours.append(await timed(lambda: self.ours(texts, encoder)))
             seconds.theirs.append(self.ask(texts, in_order=in_order))
         return seconds
-
-
-async def timed(work: Callable[[], Awaitable[object]]) -> float:
-    """Seconds that the work takes."""
-    begun = time.perf_counter()
-    await work()
-    return time.perf_counter() - begun
 
 
 async def measure_encoding(_folder: Path | None) -> Table:

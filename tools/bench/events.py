@@ -6,7 +6,7 @@ import asyncio
 import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from ragmesh.chassis.events.kafka.applying import apply, planned
 from ragmesh.chassis.events.kafka.log import open_kafka_event_log
 from ragmesh.chassis.events.kafka.topics import TopicSize
 from ragmesh.chassis.events.sqlite_log import open_sqlite_event_log
+from tools.bench.loads import timed
 from tools.bench.page import NOT_SAID, ROOT, Goal, Table
 from tools.servers.server import running
 
@@ -99,8 +100,8 @@ async def _measured(opened: AbstractAsyncContextManager[EventLog]) -> Rates:
     ]
     cost = time.process_time()
     async with opened as log:
-        appended = await _timed(lambda: _append(log, events))
-        handled = await _timed(lambda: _handle(log))
+        appended = await timed(lambda: _append(log, events))
+        handled = await timed(lambda: _handle(log))
     return Rates(EVENTS / appended, EVENTS / handled, (time.process_time() - cost) / EVENTS)
 
 
@@ -131,12 +132,6 @@ async def _consuming(consuming: Awaitable[None]) -> AsyncIterator[None]:
         task = tasks.create_task(consume())
         yield
         task.cancel()
-
-
-async def _timed(work: Callable[[], Awaitable[None]]) -> float:
-    begun = time.perf_counter()
-    await work()
-    return time.perf_counter() - begun
 
 
 def _middle(rounds: list[Rates]) -> Rates:

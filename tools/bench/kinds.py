@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -22,6 +21,7 @@ from ragmesh.embedding.adapters.onnx import open_onnx_encoder
 from ragmesh.embedding.settings import MINILM, default_model_folder
 from ragmesh.testing.provider import fake_provider
 from tools.bench.page import NOT_SAID, Goal, Table
+from tools.bench.shapes import in_thread
 from tools.quickstart import running_mesh
 
 KINDS = ("pooled", "separate", "none", "fast")
@@ -87,14 +87,12 @@ async def _mesh() -> AsyncIterator[GatewayClient]:
                 return [text.vector.floats() for text in encoded]
 
             provider.embed = embed
-            os.environ["RAGMESH_EMBEDDING__ENCODERS"] = json.dumps(_encoders(provider.url, model))
-            mesh = running_mesh(data)
-            address = await asyncio.to_thread(mesh.__enter__)
-            try:
-                async with gateway_client(address) as client:
-                    yield client
-            finally:
-                await asyncio.to_thread(mesh.__exit__, None, None, None)
+            encoders = json.dumps(_encoders(provider.url, model))
+            async with (
+                in_thread(running_mesh(data, {"RAGMESH_EMBEDDING__ENCODERS": encoders})) as address,
+                gateway_client(address) as client,
+            ):
+                yield client
 
 
 def _encoders(url: str, model: Path) -> list[dict[str, Any]]:

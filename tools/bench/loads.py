@@ -45,6 +45,13 @@ class Served:
     """Empty when it was answered."""
 
 
+async def timed(call: Call) -> float:
+    """Seconds that a call takes."""
+    begun = time.perf_counter()
+    await call()
+    return time.perf_counter() - begun
+
+
 async def serve(call: Call, moments: Iterable[float]) -> list[Served]:
     """Begin a call at each of these seconds from now; return when the last of them has ended."""
     # Not the loop's own clock, which counts milliseconds.

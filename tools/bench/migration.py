@@ -27,7 +27,7 @@ from ragmesh.core.questions import Question
 from ragmesh.core.search import SearchQuery
 from tools.bench.loads import Latencies, latencies, serve
 from tools.bench.page import NOT_SAID, Goal, Table
-from tools.bench.shapes import COLLECTION, embedded, encoder_settings
+from tools.bench.shapes import COLLECTION, embedded, encoder_settings, in_thread
 from tools.bench.texts import documents
 from tools.quickstart import running_mesh
 
@@ -202,13 +202,11 @@ async def _fill(client: GatewayClient, name: str, count: int) -> None:
 @asynccontextmanager
 async def _mesh(settings: dict[str, str]) -> AsyncIterator[GatewayClient]:
     with tempfile.TemporaryDirectory(prefix="ragmesh-") as folder:
-        mesh = running_mesh(folder, settings)
-        address = await asyncio.to_thread(mesh.__enter__)
-        try:
-            async with gateway_client(address) as client:
-                yield client
-        finally:
-            await asyncio.to_thread(mesh.__exit__, None, None, None)
+        async with (
+            in_thread(running_mesh(folder, settings)) as address,
+            gateway_client(address) as client,
+        ):
+            yield client
 
 
 def _schedule() -> Iterator[float]:

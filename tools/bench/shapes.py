@@ -62,7 +62,7 @@ async def embedded(settings: Mapping[str, str]) -> AsyncIterator[GatewayClient]:
     """A mesh in one process on files, with an empty collection."""
     with tempfile.TemporaryDirectory(prefix="ragmesh-") as folder:
         async with (
-            _in_thread(running_mesh(folder, settings)) as address,
+            in_thread(running_mesh(folder, settings)) as address,
             _opened(address) as client,
         ):
             yield client
@@ -73,7 +73,7 @@ async def distributed(settings: Mapping[str, str]) -> AsyncIterator[Distributed]
     """A process a target, and two indexers, on real servers, with an empty collection."""
     with tempfile.TemporaryDirectory(prefix="ragmesh-") as folder:
         async with (
-            _in_thread(_mesh(Path(folder), settings)) as (processes, address),
+            in_thread(_mesh(Path(folder), settings)) as (processes, address),
             _opened(address) as client,
         ):
             yield Distributed(client, processes)
@@ -99,7 +99,7 @@ def _mesh(folder: Path, settings: Mapping[str, str]) -> Iterator[tuple[MeshProce
 
 
 @asynccontextmanager
-async def _in_thread(context: AbstractContextManager[Entered]) -> AsyncIterator[Entered]:
+async def in_thread(context: AbstractContextManager[Entered]) -> AsyncIterator[Entered]:
     """Entered and left without holding up the loop, which serves the encoder meanwhile."""
     entered = await asyncio.to_thread(context.__enter__)
     try:

@@ -13,7 +13,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import Protocol
 
 from ragmesh.chassis.settings.folders import cache_folder
 from tools.example_clients import find_go
-from tools.generate_protos import ROOT, ToolError
+from tools.generate_protos import ROOT, ToolError, run
 
 _PINS = ROOT / "tools" / "programs"
 
@@ -71,7 +71,7 @@ class GoProgram:
         linked = " ".join(("-s", "-w", *(f"-X {stamp}" for stamp in self.stamps)))
         output = ("-o", made / self.name)
         words: list[str | Path] = [find_go(), "build", "-trimpath", f"-ldflags={linked}"]
-        _run([*words, *output, self.package], source, _go_environ())
+        run([*words, *output, self.package], folder=source, environ=_go_environ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +90,8 @@ class JavaProgram:
         maven = DebianProgram("mvn", "maven").fetch()
         pom = source / "pom.xml"
         goal = ("dependency:copy-dependencies", f"-DoutputDirectory={made}")
-        _run([maven, "-q", "-B", "-f", pom, *goal], made)
-        _run(["sha256sum", "--quiet", "--check", source / "jars.sha256"], made)
+        run([maven, "-q", "-B", "-f", pom, *goal], folder=made)
+        run(["sha256sum", "--quiet", "--check", source / "jars.sha256"], folder=made)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +121,10 @@ class DebianProgram:
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         install = ["apt-get", "install", "-qq", "-y", "--no-install-recommends", self.package]
         try:
-            _run(install, ROOT, quiet)
+            run(install, environ=quiet)
         except ToolError:  # the lists of what there is are missing or old, and take longest
-            _run(["apt-get", "update", "-qq"], ROOT, quiet)
-            _run(install, ROOT, quiet)
+            run(["apt-get", "update", "-qq"], environ=quiet)
+            run(install, environ=quiet)
 
     def _find(self) -> Path | None:
         path = os.pathsep.join((self.folder, os.environ["PATH"], "/usr/sbin"))
@@ -196,10 +196,3 @@ def locked(path: Path) -> Iterator[None]:
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def _run(
-    command: Sequence[str | Path], folder: Path, environ: Mapping[str, str] | None = None
-) -> None:
-    if subprocess.run(command, cwd=folder, env=environ, check=False).returncode != 0:
-        raise ToolError(f"{Path(command[0]).name} failed: its message is above")
