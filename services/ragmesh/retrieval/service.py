@@ -155,7 +155,7 @@ class RetrievalService:
         parse_limit(query.limit)
         spec = await self._spec(caller, query.index_version_uid)
         if spec.collection_uid != query.collection_uid:
-            raise _gone(query.index_version_uid)
+            raise IndexVersionGoneError.of(query.index_version_uid)
         watch = _Stopwatch(self.clock)
         stale = await self.follower.trust(
             query.index_version_uid, restricted=spec.default_restricted
@@ -286,7 +286,7 @@ def _wording(query: RetrieveQuery) -> Wording:
 def _refuse_foreigner(caller: Caller, spec: IndexSpec) -> None:
     """An index version of another tenant does not exist for the caller."""
     if isinstance(caller, Principal) and caller.tenant_uid != spec.tenant_uid:
-        raise _gone(spec.index_version_uid)
+        raise IndexVersionGoneError.of(spec.index_version_uid)
 
 
 @contextmanager
@@ -300,12 +300,6 @@ def _sound(index_version_uid: str) -> Iterator[None]:
             metadata={"index_version": index_version_uid},
             retry_after_seconds=_REBUILT_IN_SECONDS,
         ) from error
-
-
-def _gone(index_version_uid: str) -> IndexVersionGoneError:
-    return IndexVersionGoneError(
-        "there is no such index version", metadata={"index_version": index_version_uid}
-    )
 
 
 def _require_fingerprint(spec: IndexSpec, fingerprint: Fingerprint) -> None:

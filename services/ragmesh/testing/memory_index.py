@@ -147,7 +147,7 @@ class MemoryIndex:
         try:
             return self._versions[index_version_uid]
         except KeyError:
-            raise IndexVersionGoneError("there is no such index version") from None
+            raise IndexVersionGoneError.of(index_version_uid) from None
 
 
 @dataclass(frozen=True, slots=True)

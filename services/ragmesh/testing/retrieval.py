@@ -252,7 +252,7 @@ class FakeRetriever:
             raise self.failures.pop(0)
         parse_limit(query.limit)
         if self.index_version_uid not in ("", query.index_version_uid):
-            raise IndexVersionGoneError("there is no such index version")
+            raise IndexVersionGoneError.of(query.index_version_uid)
         words = dict.fromkeys(query.question.text.casefold().split())
         return Retrieval(
             hits=self.hits[: query.limit],

@@ -28,6 +28,11 @@ class IndexVersionGoneError(PreconditionError):
 
     reason = "INDEX_VERSION_GONE"
 
+    @classmethod
+    def of(cls, index_version_uid: str) -> IndexVersionGoneError:
+        """The error about a version that the index does not know."""
+        return cls("there is no such index version", metadata={"index_version": index_version_uid})
+
 
 class IndexDamagedError(UnavailableError):
     """The store of the index version is damaged; it is made anew from the stored texts."""

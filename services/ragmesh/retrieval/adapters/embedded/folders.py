@@ -41,9 +41,7 @@ class Folders:
         """The folder, else IndexVersionGoneError."""
         folder = self.find(uid)
         if folder is None:
-            raise IndexVersionGoneError(
-                "there is no such index version", metadata={"index_version": uid}
-            )
+            raise IndexVersionGoneError.of(uid)
         return folder
 
     def uids(self) -> tuple[str, ...]:

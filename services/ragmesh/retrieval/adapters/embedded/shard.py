@@ -306,7 +306,7 @@ class Shard:
         """The snapshot of this moment; what it shows stays readable until `end_read`."""
         with self._turn:
             if self._closed:
-                raise _gone(self.spec.index_version_uid)
+                raise IndexVersionGoneError.of(self.spec.index_version_uid)
             snapshot = self._snapshot
             self._reading[snapshot.version] += 1
             return snapshot
@@ -387,10 +387,4 @@ class Shard:
 
     def _refuse_closed(self) -> None:
         if self._closed:
-            raise _gone(self.spec.index_version_uid)
-
-
-def _gone(index_version_uid: str) -> IndexVersionGoneError:
-    return IndexVersionGoneError(
-        "there is no such index version", metadata={"index_version": index_version_uid}
-    )
+            raise IndexVersionGoneError.of(self.spec.index_version_uid)

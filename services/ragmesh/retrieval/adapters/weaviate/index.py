@@ -147,7 +147,7 @@ class WeaviateIndex:
         except StoreRefusedError as error:
             if await self._registry.find(index_version_uid) is None:
                 self._versions.pop(index_version_uid, None)
-                raise _gone(index_version_uid) from error
+                raise IndexVersionGoneError.of(index_version_uid) from error
             raise
 
     async def _version(self, index_version_uid: str) -> Version:
@@ -156,7 +156,7 @@ class WeaviateIndex:
             return known
         spec = await self._registry.find(index_version_uid)
         if spec is None:
-            raise _gone(index_version_uid)
+            raise IndexVersionGoneError.of(index_version_uid)
         return self._versions.setdefault(index_version_uid, Version.of(spec, self._link))
 
     async def _is_made(self, spec: IndexSpec) -> bool:
@@ -171,9 +171,3 @@ class WeaviateIndex:
                 metadata={"index_version": spec.index_version_uid},
             )
         return made is not None and await self._registry.is_whole(spec)
-
-
-def _gone(index_version_uid: str) -> IndexVersionGoneError:
-    return IndexVersionGoneError(
-        "there is no such index version", metadata={"index_version": index_version_uid}
-    )
