@@ -14,7 +14,7 @@ from ragmesh.chassis.events.port import Cause, Delivery, Event, Handler
 from ragmesh.chassis.events.retrying import GiveUp, Retry, RetryPolicy, is_defect, reason_of
 from ragmesh.chassis.events.waiting import first_of
 from ragmesh.chassis.requests import REQUEST_ID_HEADER, accept_request_id, serving
-from ragmesh.chassis.telemetry.hooks import DONE, GIVEN_UP, RETRIED, Attempt
+from ragmesh.chassis.telemetry.hooks import DONE, GIVEN_UP, RETRIED, Attempt, EventTelemetry
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import RagmeshError
 
@@ -51,6 +51,13 @@ Attempting = Callable[[Event], AbstractContextManager[Attempt]]
 
 def _unobserved(_event: Event) -> AbstractContextManager[Attempt]:
     return nullcontext(Attempt())
+
+
+def observed(telemetry: EventTelemetry | None, group: str) -> Attempting:
+    """What stands around the attempts of a group, for whoever follows them."""
+    if telemetry is None:
+        return _unobserved
+    return lambda event: telemetry.handling(event, group)
 
 
 class Queue(Protocol):

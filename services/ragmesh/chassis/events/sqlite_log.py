@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
-from ragmesh.chassis.events.consuming import Attempting, Consumer, Lease, Taken
+from ragmesh.chassis.events.consuming import Consumer, Lease, Taken, observed
 from ragmesh.chassis.events.port import Cause, DeadLetter, Event, Handler
 from ragmesh.chassis.events.retrying import Retry, RetryPolicy
 from ragmesh.chassis.events.sqlite_file import EventFile
@@ -110,13 +110,9 @@ class SqliteEventLog:
                 policy=self._policy,
                 clock=self._clock,
                 max_in_flight=max_in_flight,
-                attempting=self._attempting(group),
+                attempting=observed(self._telemetry, group),
             )
             await consumer.run()
-
-    def _attempting(self, group: str) -> Attempting | None:
-        telemetry = self._telemetry
-        return None if telemetry is None else lambda event: telemetry.handling(event, group)
 
     async def _commit(self, unit: Callable[[], Result]) -> Result:
         """The unit's result once it is durable, together with all that waited beside it."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiokafka import TopicPartition
 
-from ragmesh.chassis.events.consuming import Attempting, Consumer
+from ragmesh.chassis.events.consuming import Consumer, observed
 from ragmesh.chassis.events.kafka import clients
 from ragmesh.chassis.events.kafka.address import KafkaAddress
 from ragmesh.chassis.events.kafka.applying import missing_topics
@@ -85,7 +85,7 @@ class KafkaEventLog:
             policy=self._policy,
             clock=self._clock,
             max_in_flight=max_in_flight,
-            attempting=self._attempting(group),
+            attempting=observed(self._telemetry, group),
         )
         membership = Membership(
             self._address,
@@ -107,10 +107,6 @@ class KafkaEventLog:
         there = self._address.topic(topic), self._address.group(group, topic)
         look = partial(Lookout(self._address).lag_of, *there)
         return show_lag(look, partial(telemetry.lags, topic, group), self._clock)
-
-    def _attempting(self, group: str) -> Attempting | None:
-        telemetry = self._telemetry
-        return None if telemetry is None else lambda event: telemetry.handling(event, group)
 
     async def _bury(self, event: Event) -> None:
         await self._burier.append([fitting(event)])
