@@ -15,6 +15,7 @@ from ragmesh.api.gateway.v1.ask_service_pb2_grpc import AskServiceStub
 from ragmesh.api.gateway.v1.document_service_pb2_grpc import DocumentServiceStub
 from ragmesh.chassis.grpc_blocking import ChannelOptions, channel
 from ragmesh.chassis.grpc_security import DoorSecurity
+from ragmesh.chassis.messages.answers import usage_from_message
 from ragmesh.chassis.messages.filters import filter_to_message
 from ragmesh.chassis.wire import from_status
 from ragmesh.clients.blocking.index import IDEMPOTENT_METHODS, ChangingClient
@@ -103,7 +104,7 @@ class GatewayClient(ChangingClient):
                         citations.append(replies.citation_of(message.citation))
                         yield citations[-1]
                     case "usage":
-                        usage = replies.usage_of(message.usage)
+                        usage = usage_from_message(message.usage)
                     case "finish":
                         ended = True
                         yield replies.finished_answer(

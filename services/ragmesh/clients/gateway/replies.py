@@ -23,6 +23,7 @@ from ragmesh.api.types.v1 import (
     search_pb2,
     text_pb2,
 )
+from ragmesh.chassis.messages.answers import usage_from_message
 from ragmesh.chassis.structs import fields_of
 from ragmesh.core.answers import Answer, AnswerStatus, Citation, Usage
 from ragmesh.core.callers import Access
@@ -58,7 +59,7 @@ def answer_of(message: ask_pb.AskResponse) -> Answer:
         groundedness=message.groundedness,
         cached=message.cached,
         model=message.model,
-        usage=usage_of(message.usage),
+        usage=usage_from_message(message.usage),
         index_version=message.index_version,
         heads_sequence=0,
         request_id=message.request_id,
@@ -102,11 +103,6 @@ def citation_of(message: ask_pb.Citation) -> Citation:
         page=message.page if message.HasField("page") else None,
         headings=tuple(message.headings),
     )
-
-
-def usage_of(message: answer_pb2.Usage) -> Usage:
-    """What an answer cost."""
-    return Usage(message.prompt_tokens, message.completion_tokens, message.cost_dollars)
 
 
 def search_result_of(message: ask_pb.SearchResponse) -> SearchResult:

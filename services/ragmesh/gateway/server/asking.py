@@ -11,6 +11,7 @@ import grpc
 from ragmesh.api.gateway.v1 import ask_service_pb2 as pb
 from ragmesh.api.gateway.v1 import ask_service_pb2_grpc as pb_grpc
 from ragmesh.chassis.callers import current_principal
+from ragmesh.chassis.messages.answers import usage_to_message
 from ragmesh.chassis.requests import current_request_id
 from ragmesh.core.answers import Answer, Citation
 from ragmesh.gateway.server.reading import ask_query, search_query
@@ -19,7 +20,6 @@ from ragmesh.gateway.server.writing import (
     citation_message,
     finish_message,
     search_message,
-    usage_message,
 )
 from ragmesh.gateway.service import GatewayService
 
@@ -53,7 +53,7 @@ class AskServicer(pb_grpc.AskServiceServicer):
         async with aclosing(events):
             async for event in events:
                 if isinstance(event, Answer):
-                    yield pb.StreamAnswerResponse(usage=usage_message(event.usage))
+                    yield pb.StreamAnswerResponse(usage=usage_to_message(event.usage))
                     yield pb.StreamAnswerResponse(finish=finish_message(event))
                 elif isinstance(event, Citation):
                     yield pb.StreamAnswerResponse(citation=citation_message(event))

@@ -20,8 +20,9 @@ from ragmesh.api.types.v1 import (
     search_pb2,
     text_pb2,
 )
+from ragmesh.chassis.messages.answers import usage_to_message
 from ragmesh.chassis.structs import struct_of
-from ragmesh.core.answers import Answer, AnswerStatus, Citation, Usage
+from ragmesh.core.answers import Answer, AnswerStatus, Citation
 from ragmesh.core.callers import Access
 from ragmesh.core.documents import (
     Accepted,
@@ -51,7 +52,7 @@ def answer_message(answer: Answer) -> ask_pb.AskResponse:
         groundedness=answer.groundedness,
         cached=answer.cached,
         model=answer.model,
-        usage=usage_message(answer.usage),
+        usage=usage_to_message(answer.usage),
         timings_ms=dict(answer.timings_ms),
         index_version=answer.index_version,
         degraded=answer.degraded,
@@ -86,15 +87,6 @@ def citation_message(citation: Citation) -> ask_pb.Citation:
         page=citation.page,
         span=_span(citation.span),
         headings=citation.headings,
-    )
-
-
-def usage_message(usage: Usage) -> answer_pb2.Usage:
-    """What an answer cost."""
-    return answer_pb2.Usage(
-        prompt_tokens=usage.prompt_tokens,
-        completion_tokens=usage.completion_tokens,
-        cost_dollars=usage.cost_dollars,
     )
 
 
