@@ -20,10 +20,10 @@ from ragmesh.api.gateway.v1 import document_pb2, document_service_pb2
 from ragmesh.api.gateway.v1.document_service_pb2_grpc import DocumentServiceStub
 from ragmesh.gateway.limits import GatewayLimits
 from tests.e2e.meshes import EmbeddedMesh, Mesh, running
+from tests.forms import END, ONE, TYPE, part
 
 UPLOADS = "/collections/uploads/documents"
 MIB = 1024 * 1024
-FORM = "multipart/form-data; boundary=B"
 
 
 @pytest.fixture(scope="module")
@@ -38,16 +38,6 @@ def embedded_uploads(embedded: EmbeddedMesh) -> Mesh:
     """The mesh of one process with that collection."""
     embedded.rest.post("/collections", json={"name": "uploads"})
     return embedded
-
-
-def part(name: bytes, content: bytes, filename: bytes | None = None) -> bytes:
-    named = b"" if filename is None else b'; filename="' + filename + b'"'
-    head = b'--B\r\nContent-Disposition: form-data; name="' + name + b'"' + named
-    return head + b"\r\n\r\n" + content + b"\r\n"
-
-
-END = b"--B--\r\n"
-ONE = part(b"file", b"one", b"a.txt")
 
 
 @pytest.mark.parametrize(
@@ -78,7 +68,7 @@ ONE = part(b"file", b"one", b"a.txt")
 )
 def test_a_bad_form_is_refused_whole(uploads: Mesh, body: bytes, status: int, reason: str) -> None:
     before = _count(uploads)
-    reply = uploads.rest.post(UPLOADS, content=body, headers={"content-type": FORM})
+    reply = uploads.rest.post(UPLOADS, content=body, headers={"content-type": TYPE})
     assert (reply.status_code, reply.json()["reason"]) == (status, reason), reply.text
     assert reply.headers["content-type"] == "application/problem+json"
     assert _count(uploads) == before
@@ -114,7 +104,7 @@ def test_a_form_whose_sender_goes_leaves_nothing_and_the_mesh_lives(uploads: Mes
     before = _count(uploads)
     address = httpx.URL(uploads.http)
     with socket.create_connection((address.host, address.port or 80)) as line:
-        head = f"POST /api/v1{UPLOADS} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {FORM}\r\n"
+        head = f"POST /api/v1{UPLOADS} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {TYPE}\r\n"
         line.sendall(head.encode() + b"Content-Length: 100000\r\n\r\n" + ONE + ONE)
     assert _count(uploads) == before
     assert httpx.get(uploads.http + "/readyz").status_code == 200
@@ -251,7 +241,7 @@ def _announce(mesh: Mesh, size: int, lines: ExitStack) -> None:
     """
     address = httpx.URL(mesh.http)
     line = lines.enter_context(socket.create_connection((address.host, address.port or 80), 20))
-    head = f"POST /api/v1{UPLOADS} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {FORM}\r\n"
+    head = f"POST /api/v1{UPLOADS} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {TYPE}\r\n"
     line.sendall(f"{head}Content-Length: {size}\r\nExpect: 100-continue\r\n\r\n".encode())
     assert line.recv(1024).startswith(b"HTTP/1.1 100 ")
     line.sendall(ONE)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ragmesh.chassis.identity.keys import SPEAKERS
-from ragmesh.core.callers import OPEN, Machine
+from ragmesh.core.callers import OPEN
 from ragmesh.core.documents import (
     JobState,
 )
@@ -22,25 +22,8 @@ from ragmesh.core.index import Head, HeadBatch
 from ragmesh.indexing.heads import HeadFeed
 from ragmesh.indexing.rows import Move
 from ragmesh.indexing.sharing import Alone
-from tests.unit.indexing.world import ADMIN, FakeInvalidations, World, world
-
-RETRIEVAL = Machine("retrieval")
-
-
-async def version_of(made: World) -> str:
-    return (await made.service.resolve_route(ADMIN, "docs")).index_version_uid
-
-
-async def caught_up(made: World, sequence: int = 0) -> tuple[list[Head], int]:
-    """Everything that a follower from this sequence is sent at once."""
-    heads: list[Head] = []
-    stream = made.service.watch_heads(RETRIEVAL, await version_of(made), from_sequence=sequence)
-    async for batch in stream:
-        heads += batch.heads
-        if batch.caught_up:
-            await stream.aclose()
-            return heads, batch.sequence
-    raise AssertionError("a stream of heads never ends")
+from ragmesh.testing.ledger_contract import RETRIEVAL, version_of
+from tests.unit.indexing.world import ADMIN, FakeInvalidations, world
 
 
 async def test_nobody_reads_succeeded_before_the_followers_have_applied_it(

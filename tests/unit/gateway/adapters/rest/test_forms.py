@@ -19,19 +19,9 @@ from ragmesh.core.errors import (
     StorageFullError,
 )
 from ragmesh.gateway.adapters.rest.forms import SPOOL_BYTES, Form, FormBounds, read_form
+from tests.forms import END, ONE, TYPE, part
 
-TYPE = "multipart/form-data; boundary=B"
 BOUNDS = FormBounds(frozenset({"metadata", "access"}), field_bytes=100, file_bytes=3 * SPOOL_BYTES)
-END = b"--B--\r\n"
-
-
-def part(name: bytes, content: bytes, filename: bytes | None = None) -> bytes:
-    named = b"" if filename is None else b'; filename="' + filename + b'"'
-    head = b'--B\r\nContent-Disposition: form-data; name="' + name + b'"' + named
-    return head + b"\r\n\r\n" + content + b"\r\n"
-
-
-ONE = part(b"file", b"one", b"a.txt")
 
 
 @pytest.fixture
