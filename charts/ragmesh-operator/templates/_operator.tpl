@@ -1,7 +1,7 @@
 {{- define "ragmesh-operator.probePort" -}}8081{{- end -}}
 
 {{/* Variables of both commands: whom the operator looks after. */}}
-{{- define "ragmesh-operator.commonEnv" -}}
+{{- define "ragmesh-operator.sharedEnv" -}}
 - {name: RAGMESH_LOG__LEVEL, value: {{ .Values.log.level }}}
 {{- with .Values.namespaces }}
 - {name: RAGMESH_NAMESPACES, value: {{ toJson . | quote }}}
@@ -12,7 +12,7 @@
 {{- define "ragmesh-operator.env" -}}
 {{- $v := .Values -}}
 {{- $secrets := "/etc/ragmesh/secrets" -}}
-{{ include "ragmesh-operator.commonEnv" . }}
+{{ include "ragmesh-operator.sharedEnv" . }}
 - {name: RAGMESH_PROBE, value: {{ printf "http://%s:%s/healthz" $v.listenHost (include "ragmesh-operator.probePort" .) | quote }}}
 - {name: RAGMESH_MESH__INDEXING, value: {{ $v.mesh.indexing | quote }}}
 - {name: RAGMESH_IDENTITY__KEY_FILE, value: {{ $secrets }}/identity/service.key}
@@ -124,7 +124,7 @@ values:
 {{/* The command that runs before the operator is uninstalled. */}}
 {{- define "ragmesh-operator.leaving" -}}
 {{- $values := deepCopy .Values -}}
-{{- $_ := set $values "extraEnv" (concat (include "ragmesh-operator.commonEnv" . | fromYamlArray) .Values.extraEnv) -}}
+{{- $_ := set $values "extraEnv" (concat (include "ragmesh-operator.sharedEnv" . | fromYamlArray) .Values.extraEnv) -}}
 {{- $_ := set $values.serviceAccount "automountToken" true -}}
 {{- $name := include "ragmesh-common.fullname" . -}}
 name: {{ $name }}-leave
