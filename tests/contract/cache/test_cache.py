@@ -39,32 +39,24 @@ from ragmesh.testing.embedding import FakeEncoder, hashed_vector
 from tests.contract.lines import Dial, line
 
 
+@pytest.fixture(params=["fake", "local", "client"])
+async def cache(
+    request: pytest.FixtureRequest, service: CacheService, dial: Dial
+) -> AsyncIterator[AnswerCache]:
+    """As the gateway asks."""
+    if request.param == "client":
+        async with dial("gateway") as client:
+            yield client
+    else:
+        yield FakeAnswerCache() if request.param == "fake" else service
+
+
 class TestAnswerCache(AnswerCacheContract):
     """As the gateway and the indexer ask, each in a caller's name."""
-
-    @pytest.fixture(params=["fake", "local", "client"])
-    async def cache(
-        self, request: pytest.FixtureRequest, service: CacheService, dial: Dial
-    ) -> AsyncIterator[AnswerCache]:
-        if request.param == "client":
-            async with dial("gateway") as client:
-                yield client
-        else:
-            yield FakeAnswerCache() if request.param == "fake" else service
 
 
 class TestHitCache(HitCacheContract):
     """As the gateway and the indexer ask."""
-
-    @pytest.fixture(params=["fake", "local", "client"])
-    async def cache(
-        self, request: pytest.FixtureRequest, service: CacheService, dial: Dial
-    ) -> AsyncIterator[AnswerCache]:
-        if request.param == "client":
-            async with dial("gateway") as client:
-                yield client
-        else:
-            yield FakeAnswerCache() if request.param == "fake" else service
 
 
 class TestVectorCache(VectorCacheContract):
