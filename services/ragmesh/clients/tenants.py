@@ -19,6 +19,7 @@ from ragmesh.chassis.messages.tenants import (
     quota_to_message,
     tenant_from_message,
 )
+from ragmesh.chassis.messages.texts import sendable
 from ragmesh.clients.replies import opened, reading
 from ragmesh.core.api_keys import KeyDigest
 from ragmesh.core.callers import Caller
@@ -35,7 +36,8 @@ from ragmesh.core.tenants import (
 
 _SERVICE = pb.DESCRIPTOR.services_by_name["TenantService"].full_name
 IDEMPOTENT_METHODS = tuple(
-    f"{_SERVICE}/{method}" for method in ("GetTenant", "ListTenants", "ListKeys", "RevokeKey")
+    f"{_SERVICE}/{method}"
+    for method in ("GetTenant", "ListTenants", "ReleaseTenant", "ListKeys", "RevokeKey")
 )
 """Methods for the channel to send again."""
 _INDEXING = "indexing"
@@ -94,6 +96,13 @@ class TenantClient:
         reply = await self._tenants.UpdateTenant(request, metadata=self._signer.metadata(caller))
         with reading(_INDEXING):
             return tenant_from_message(reply.tenant)
+
+    async def release_tenant(self, caller: Caller, name: str, *, reason: str = "") -> None:
+        """Have no custom resource keep a tenant; asked twice, it is done once."""
+        await self._tenants.ReleaseTenant(
+            pb.ReleaseTenantRequest(name=name, reason=sendable(reason, field="reason")),
+            metadata=self._signer.metadata(caller),
+        )
 
     async def delete_tenant(self, caller: Caller, name: str) -> None:
         """Have a tenant end with all it owns."""

@@ -76,6 +76,9 @@ class Tenant:
     updated_at: datetime
     revision: int = 0
     """Grows with every change; 0 = who told of the tenant is too old to say."""
+    kept_by: str | None = None
+    """The custom resource that keeps it; empty = none does, None = who told of the tenant is too
+    old to say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -232,6 +232,9 @@ class Tenancy(Protocol):
     async def update_tenant(self, caller: Caller, name: str, change: TenantChange) -> Tenant:
         """Change name for people, quota, budget or retention."""
 
+    async def release_tenant(self, caller: Caller, name: str, *, reason: str) -> None:
+        """Have no custom resource keep a tenant."""
+
     async def delete_tenant(self, caller: Caller, name: str) -> None:
         """Have a tenant end with all it owns."""
 

@@ -7,7 +7,12 @@ from hashlib import sha256
 
 from ragmesh.core.callers import Caller, Machine
 from ragmesh.core.documents import Collection, CollectionChange, NewCollection, Route
-from ragmesh.core.errors import CollectionNotFoundError, EncoderNotFoundError, RagmeshError
+from ragmesh.core.errors import (
+    CollectionKeptError,
+    CollectionNotFoundError,
+    EncoderNotFoundError,
+    RagmeshError,
+)
 from ragmesh.core.ids import new_uid
 from ragmesh.core.pages import Page, PageRequest
 from ragmesh.core.vectors import EncoderDescription, made_for
@@ -122,7 +127,9 @@ class Collections:
         """Raise when a custom resource keeps the collection that the caller does not carry out."""
         changing = await self.catalog.find_changing(row.uid)
         if changing is not None:
-            refuse_foreign(requester_of(caller), changing.state.requester, row.name)
+            refuse_foreign(
+                requester_of(caller), changing.state.requester, row.name, CollectionKeptError
+            )
 
     async def encoder_of(self, name: str) -> EncoderDescription:
         """The encoder of that name, else EncoderNotFoundError; the default without a name."""

@@ -96,6 +96,11 @@ def deleted_tenant(name: str) -> Deed:
     return Deed("DeleteTenant", f"tenants/{name}")
 
 
+def released_tenant(name: str, kept_by: str) -> Deed:
+    """The custom resource that kept a tenant does so no longer."""
+    return Deed("ReleaseTenant", f"tenants/{name}", {"kept_by": kept_by})
+
+
 def created_key(key: ApiKey) -> Deed:
     """A key was made."""
     return Deed("CreateKey", f"keys/{key.key_id}", _rights(key))

@@ -10,8 +10,8 @@ from ragmesh.core.callers import Caller, Machine
 from ragmesh.core.clock import Clock
 from ragmesh.core.documents import Chunking
 from ragmesh.core.errors import (
+    CollectionKeptError,
     DeniedError,
-    InvalidError,
     MigrationChangedError,
 )
 from ragmesh.core.migrations import (
@@ -24,7 +24,6 @@ from ragmesh.core.migrations import (
     RouteShare,
 )
 from ragmesh.core.pages import Page, PageRequest
-from ragmesh.core.questions import refuse_controls
 from ragmesh.core.vectors import EncoderDescription, Fingerprint, SentenceKind
 from ragmesh.indexing.collections import Collections
 from ragmesh.indexing.dead_letters import refuse_others
@@ -45,9 +44,8 @@ from ragmesh.indexing.route_feed import RouteFeed
 from ragmesh.indexing.sizing import TokenSample, price_of
 from ragmesh.indexing.stores import Catalog
 from ragmesh.indexing.tenancy import administered_by, subject_of
-from ragmesh.indexing.validation import refuse_chunking, refuse_language
+from ragmesh.indexing.validation import refuse_chunking, refuse_language, refuse_reason
 
-MOST_REASON = 1_000
 NOTHING_TO_BUILD = "NOTHING_TO_BUILD"
 _TRIES = 5
 """How often a change is made anew because the migration moved on meanwhile."""
@@ -87,7 +85,7 @@ class Migrations:
         change = replace(change, requester=change.requester or requester_of(caller))
         changing = await self._changing(caller, name)
         for _ in range(_TRIES):
-            refuse_foreign(change.requester, changing.state.requester, name)
+            refuse_foreign(change.requester, changing.state.requester, name, CollectionKeptError)
             spec, _ = await self._spec(changing, change)
             wanted = _wanting(changing.state, spec, self._policy(changing, change), change)
             if wanted == changing.state and wanted.version:
@@ -101,13 +99,13 @@ class Migrations:
 
     async def release(self, caller: Caller, name: str, *, reason: str = "") -> None:
         """Let anybody change the collection again; the resource that kept it says so, or people."""
-        _refuse_reason(reason)
+        refuse_reason(reason)
         for _ in range(_TRIES):
             changing = await self._changing(caller, name)
             state = changing.state
             if state.requester is None:
                 return
-            refuse_to_release(caller, state.requester, name)
+            refuse_to_release(caller, state.requester, name, CollectionKeptError)
             deed = released_collection(name, uid_of(state.requester))
             cause = Cause(caller, deed, reason)
             if await self.catalog.want(replace(state, requester=None), cause):
@@ -158,7 +156,7 @@ class Migrations:
         self, caller: Caller, name: str, command: MigrationCommand, *, reason: str
     ) -> Migration:
         """Tell a migration what to do; MigrationCommandRefusedError when it may not."""
-        _refuse_reason(reason)
+        refuse_reason(reason)
         order = Order(command, subject_of(caller), reason)
         for _ in range(_TRIES):
             changing = await self._changing(caller, name)
@@ -213,12 +211,6 @@ class Migrations:
         quality = await self.catalog.find_quality(uid, serving)
         found = shown(changing, await self.migrator.observe(changing))
         return replace(found, quality=quality, policy=policy_of(changing.state, self.policy))
-
-
-def _refuse_reason(reason: str) -> None:
-    if len(reason) > MOST_REASON:
-        raise InvalidError.of("reason", f"must have at most {MOST_REASON} characters")
-    refuse_controls(reason, field="reason")
 
 
 def _wanting(

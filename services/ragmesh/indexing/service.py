@@ -296,6 +296,10 @@ class IndexingService(ChangingService):
             lambda _known: self.tenants.get(caller, name),
         )
 
+    async def release_tenant(self, caller: Caller, name: str, *, reason: str = "") -> None:
+        """Have no custom resource keep a tenant; asked twice, it is done once."""
+        await self.tenants.release(caller, name, reason=reason)
+
     async def delete_tenant(self, caller: Caller, name: str) -> None:
         """Have a tenant end with all it owns."""
         await self.once.run(

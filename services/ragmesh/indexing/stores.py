@@ -226,7 +226,13 @@ class TenantStore(Protocol):
         """Tenants in order of name."""
 
     async def change_tenant(self, caller: Caller, name: str, change: TenantChange) -> Tenant:
-        """Write what changes; TenantNotFoundError without such a tenant."""
+        """Write what changes; TenantNotFoundError without such a tenant.
+
+        A custom resource that the caller carries out keeps the tenant from then on.
+        """
+
+    async def release_tenant(self, caller: Caller, name: str, reason: str) -> None:
+        """Have no resource keep the tenant; TenantNotFoundError without such a tenant."""
 
     async def delete_tenant(self, caller: Caller, name: str) -> Outcome:
         """Free the name, end the keys, and delete every collection as if by itself."""

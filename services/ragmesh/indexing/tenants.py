@@ -19,6 +19,7 @@ from ragmesh.indexing.progress import JobBoard
 from ragmesh.indexing.routing import CollectionTable
 from ragmesh.indexing.stores import Catalog
 from ragmesh.indexing.tenancy import administered_by, refuse_all_but_keepers
+from ragmesh.indexing.validation import refuse_reason
 
 _MOST_DISPLAY_NAME = 200
 _LARGEST = 2**31 - 1
@@ -78,6 +79,13 @@ class Tenants:
         changed = await self.catalog.change_tenant(caller, name, change)
         self.keys.wake()
         return changed
+
+    async def release(self, caller: Caller, name: str, *, reason: str = "") -> None:
+        """Let anybody change the tenant again; the resource that kept it says so, or people."""
+        refuse_all_but_keepers(caller)
+        refuse_reason(reason)
+        await self.catalog.release_tenant(caller, name, reason)
+        self.keys.wake()
 
     async def delete(self, caller: Caller, name: str) -> None:
         """Have it end with all it owns: nothing of it is found when this returns."""

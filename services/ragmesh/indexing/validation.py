@@ -34,6 +34,7 @@ from ragmesh.indexing.rows import Candidate
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _MOST_DESCRIPTION = 2_000
+MOST_REASON = 1_000
 
 
 def candidates_of(
@@ -108,6 +109,13 @@ def refuse_language(language: str) -> None:
     """Refuse what is no tag of a language; empty is the default."""
     if language and not _LANGUAGE.fullmatch(language):
         raise InvalidError.of("language", "must be a language tag such as en or de")
+
+
+def refuse_reason(reason: str) -> None:
+    """Refuse what the audit cannot say of why something was done."""
+    if len(reason) > MOST_REASON:
+        raise InvalidError.of("reason", f"must have at most {MOST_REASON} characters")
+    refuse_controls(reason, field="reason")
 
 
 def refuse_chunking(chunking: Chunking, encoder: EncoderDescription) -> None:

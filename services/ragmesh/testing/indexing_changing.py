@@ -6,7 +6,11 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from ragmesh.core.callers import Caller
-from ragmesh.core.errors import CollectionNotFoundError, GoldenQuestionsMissingError
+from ragmesh.core.errors import (
+    CollectionKeptError,
+    CollectionNotFoundError,
+    GoldenQuestionsMissingError,
+)
 from ragmesh.core.ids import new_uid
 from ragmesh.core.migrations import (
     CollectionRoute,
@@ -74,7 +78,7 @@ class FakeChanging(FakeMending):
         key, found = self._key(caller, collection)
         state = self._state(key, found)
         asks = change.requester or requester_of(caller)
-        refuse_foreign(asks, state.requester, collection)
+        refuse_foreign(asks, state.requester, collection, CollectionKeptError)
         wanted = _spec(found, change)
         if wanted.digest != state.wanted.digest:
             state = replace(state, phase=MigrationPhase.PROVISIONING, started_at=self.clock.now())
@@ -95,7 +99,7 @@ class FakeChanging(FakeMending):
         state = self._state(key, found)
         if state.requester is None:
             return
-        refuse_to_release(caller, state.requester, collection)
+        refuse_to_release(caller, state.requester, collection, CollectionKeptError)
         self._states[key] = replace(state, requester=None)
         self._audit(caller, released_collection(collection, uid_of(state.requester)), reason)
 
@@ -201,7 +205,7 @@ class FakeChanging(FakeMending):
     def _refuse_kept(self, caller: Caller, name: str) -> None:
         state = self._states.get((tenant_of(caller), name))
         if state is not None:
-            refuse_foreign(requester_of(caller), state.requester, name)
+            refuse_foreign(requester_of(caller), state.requester, name, CollectionKeptError)
 
     def _state(self, key: tuple[str, str], found: FakeCollection) -> MigrationState:
         return self._states.get(key) or MigrationState(found.shown.uid, _spec(found, IndexChange()))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ragmesh.chassis.events.facts import DOCUMENTS_CHANGED
-from ragmesh.core.callers import Caller
+from ragmesh.core.callers import Caller, Principal
 from ragmesh.core.clock import Clock
 from ragmesh.core.documents import Collection, DocumentState, Failure, JobState
 from ragmesh.core.errors import CollectionNotFoundError, DeadLetterNotFoundError
@@ -14,7 +14,7 @@ from ragmesh.core.ids import new_uid
 from ragmesh.core.mending import DeadLetter, Origin, Repaired, Replayed
 from ragmesh.core.pages import Page, PageRequest
 from ragmesh.indexing.dead_letters import refuse_count, refuse_others
-from ragmesh.indexing.deeds import repaired_collection, replayed_letter
+from ragmesh.indexing.deeds import released_tenant, repaired_collection, replayed_letter
 from ragmesh.indexing.paging import key_of, page_of
 from ragmesh.indexing.rows import DocumentRow
 from ragmesh.indexing.tenancy import tenant_of
@@ -38,6 +38,13 @@ class FakeMending(FakeJobs, FakeTenants):
         FakeJobs.__init__(self, clock)
         FakeTenants.__init__(self, self.clock)
         self._letters: dict[str, _Buried] = {}
+
+    async def release_tenant(self, caller: Caller, name: str, *, reason: str = "") -> None:
+        """Let anybody change a tenant; what people release is written down."""
+        known = await self._store.find_tenant(name)
+        await super().release_tenant(caller, name, reason=reason)
+        if known is not None and known.kept_by and isinstance(caller, Principal):
+            self._audit(caller, released_tenant(name, known.kept_by), reason)
 
     async def fail(
         self, job_id: str, reason: str = "NO_TEXT", *, state: JobState = JobState.FAILED

@@ -8,12 +8,13 @@ from datetime import timedelta
 from typing import cast
 
 from ragmesh.core.api_keys import KeyDigest
-from ragmesh.core.callers import DEFAULT_TENANT, DEFAULT_TENANT_UID, Caller
+from ragmesh.core.callers import DEFAULT_TENANT, DEFAULT_TENANT_UID, Caller, Requester
 from ragmesh.core.clock import Clock
 from ragmesh.core.errors import (
     KeyEndedError,
     KeyNotFoundError,
     TenantExistsError,
+    TenantKeptError,
     TenantNotFoundError,
 )
 from ragmesh.core.pages import Page, PageRequest
@@ -32,7 +33,13 @@ from ragmesh.core.tenants import (
 from ragmesh.indexing.heads import HeadFeed
 from ragmesh.indexing.key_feed import KeyFeed
 from ragmesh.indexing.keys import Keys
-from ragmesh.indexing.ownership import refuse_outdated
+from ragmesh.indexing.ownership import (
+    refuse_kept_tenant,
+    refuse_outdated,
+    refuse_to_release,
+    requester_of,
+    uid_of,
+)
 from ragmesh.indexing.progress import JobBoard
 from ragmesh.indexing.routing import CollectionTable
 from ragmesh.indexing.rows import Outcome
@@ -49,6 +56,7 @@ class MemoryTenants:
         self._last = 0
         self._tenants: dict[str, tuple[int, Tenant]] = {}
         self._keys: dict[str, tuple[int, KeyEntry]] = {}
+        self._keepers: dict[str, Requester] = {}
         self._gone: dict[str, int] = {}
         now = clock.now()
         self._keep(Tenant(DEFAULT_TENANT, DEFAULT_TENANT_UID, "", Quota(), Budget(), 0, now, now))
@@ -57,6 +65,7 @@ class MemoryTenants:
         if any(tenant.name == new.name for _, tenant in self._tenants.values()):
             raise TenantExistsError(f"there already is a tenant {new.name}")
         now = self._clock.now()
+        self._keep_for(uid, caller)
         return self._keep(
             Tenant(
                 new.name,
@@ -83,7 +92,9 @@ class MemoryTenants:
 
     async def change_tenant(self, caller: Caller, name: str, change: TenantChange) -> Tenant:
         tenant = await self._require(name)
+        refuse_kept_tenant(caller, self._keepers.get(tenant.uid), name)
         refuse_outdated(change, tenant.revision)
+        self._keep_for(tenant.uid, caller)
         if change.display_name is not None:
             tenant = replace(tenant, display_name=change.display_name)
         if change.quota is not None:
@@ -94,8 +105,19 @@ class MemoryTenants:
             tenant = replace(tenant, retention_days=change.retention_days)
         return self._keep(replace(tenant, updated_at=self._clock.now()))
 
+    async def release_tenant(self, caller: Caller, name: str, reason: str) -> None:
+        tenant = await self._require(name)
+        kept_by = self._keepers.get(tenant.uid)
+        if kept_by is None:
+            return
+        refuse_to_release(caller, kept_by, name, TenantKeptError)
+        del self._keepers[tenant.uid]
+        self._keep(tenant)
+
     async def delete_tenant(self, caller: Caller, name: str) -> Outcome:
         uid = (await self._require(name)).uid
+        refuse_kept_tenant(caller, self._keepers.get(uid), name)
+        self._keepers.pop(uid, None)
         del self._tenants[uid]
         self._keys = {k: v for k, v in self._keys.items() if v[1].tenant_uid != uid}
         self._gone[uid] = self._next()
@@ -168,9 +190,15 @@ class MemoryTenants:
         return self._last
 
     def _keep(self, tenant: Tenant) -> Tenant:
-        kept = replace(tenant, revision=self._next())
+        kept_by = uid_of(self._keepers.get(tenant.uid))
+        kept = replace(tenant, revision=self._next(), kept_by=kept_by)
         self._tenants[tenant.uid] = (kept.revision, kept)
         return kept
+
+    def _keep_for(self, tenant_uid: str, caller: Caller) -> None:
+        asks = requester_of(caller)
+        if asks is not None:
+            self._keepers[tenant_uid] = asks
 
     def _put(self, entry: KeyEntry) -> ApiKey:
         self._keys[entry.key.key_id] = (self._next(), entry)
@@ -235,6 +263,10 @@ class FakeTenants:
     async def update_tenant(self, caller: Caller, name: str, change: TenantChange) -> Tenant:
         """Change a tenant."""
         return await self._tenants.update(caller, name, change)
+
+    async def release_tenant(self, caller: Caller, name: str, *, reason: str = "") -> None:
+        """Let anybody change a tenant."""
+        await self._tenants.release(caller, name, reason=reason)
 
     async def delete_tenant(self, caller: Caller, name: str) -> None:
         """End a tenant."""

@@ -18,6 +18,7 @@ from ragmesh.testing.documents_contract import DocumentsContract
 from ragmesh.testing.idempotency_contract import IdempotencyContract
 from ragmesh.testing.mending_contract import MendingContract
 from ragmesh.testing.records_contract import AuditContract, SightsContract, UsageContract
+from ragmesh.testing.tenant_keeping_contract import TenantKeepingContract
 from ragmesh.testing.tenants_contract import (
     DeletedTenantContract,
     KeyFeedContract,
@@ -83,6 +84,10 @@ class TestAudit(AuditContract):
 
 class TestTenants(TenantsContract):
     """Every catalog passes the suite of tenants."""
+
+
+class TestKeptTenants(TenantKeepingContract):
+    """Every catalog passes the suite of tenants that a resource keeps."""
 
 
 class TestKeys(KeysContract):

@@ -16,6 +16,7 @@ from ragmesh.testing.ledger_contract import LedgerContract, OpenWorld
 from ragmesh.testing.listing_contract import ListingContract
 from ragmesh.testing.mending_contract import MendingContract
 from ragmesh.testing.records_contract import AuditContract, SightsContract, UsageContract
+from ragmesh.testing.tenant_keeping_contract import TenantKeepingContract
 from ragmesh.testing.tenants_contract import (
     DeletedTenantContract,
     KeyFeedContract,
@@ -66,6 +67,10 @@ class TestAudit(AuditContract):
 
 class TestTenants(TenantsContract):
     """Tenants."""
+
+
+class TestKeptTenants(TenantKeepingContract):
+    """Tenants that a resource keeps."""
 
 
 class TestDeletedTenants(DeletedTenantContract):

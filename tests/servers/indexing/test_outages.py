@@ -204,6 +204,19 @@ async def test_a_catalog_without_tables_or_with_older_ones_is_refused_until_it_i
         assert (await migrate_postgres(place)).before == NEWEST
 
 
+async def test_a_catalog_of_the_last_release_is_refused_until_it_has_what_was_added(
+    postgres_server: Server,
+) -> None:
+    async with database(postgres_server) as place:
+        await at_schema(place, NEWEST)
+        with pytest.raises(OlderSchemaError, match=r"without tenant_keepers.*ragmesh migrate"):
+            await opened(place)
+        done = await migrate_postgres(place)
+        assert (done.before, done.now, done.added) == (NEWEST, NEWEST, ("tenant_keepers",))
+        await opened(place)
+        assert (await migrate_postgres(place)).added == ()
+
+
 async def test_a_newer_catalog_is_refused_by_processes_and_migrations(
     postgres_server: Server,
 ) -> None:

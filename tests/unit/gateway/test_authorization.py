@@ -87,6 +87,7 @@ def test_only_administration_is_for_the_key_that_runs_the_mesh() -> None:
         ("DELETE", "/api/v1/collections/a", ADMINS),
         ("POST", "/api/v1/collections/a:repair", KEEPERS),
         ("POST", "/api/v1/collections/a:release", KEEPERS),
+        ("POST", "/api/v1/tenants/a:release", KEEPERS),
         ("POST", "/api/v1/jobs/a:cancel", WRITERS),
         ("GET", "/healthz", EVERYBODY),
     ],

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, create_engine, inspect, text
 
-from ragmesh.indexing.adapters.catalog.migrating import migrate, revisions, upgrade
+from ragmesh.core.callers import Machine, Requester
+from ragmesh.core.errors import OlderSchemaError
+from ragmesh.core.tenants import NewTenant
+from ragmesh.indexing.adapters.catalog.added_tables import ADDED
+from ragmesh.indexing.adapters.catalog.migrating import (
+    add_tables,
+    migrate,
+    refuse_other_schema,
+    revisions,
+    upgrade,
+)
 from ragmesh.indexing.adapters.catalog.opening import open_sqlite_catalog
 from ragmesh.indexing.adapters.catalog.tables import schema
 from ragmesh.testing.clocks import ManualClock
@@ -58,6 +69,7 @@ def test_a_new_catalog_is_what_all_migrations_make() -> None:
     with fresh.begin() as new, migrated.begin() as old:
         migrate(new)
         upgrade(old)
+        add_tables(old)
         assert shape(new) == shape(old)
         for connection in (new, old):
             context = MigrationContext.configure(connection)
@@ -65,3 +77,45 @@ def test_a_new_catalog_is_what_all_migrations_make() -> None:
             assert context.get_current_revision() == revisions()[-1]
     fresh.dispose()
     migrated.dispose()
+
+
+KEEPER = Machine("operator", requester=Requester("uid-1@blue/docs", 3))
+ADDITIONS = {table.name for table in ADDED}
+
+
+async def test_a_catalog_of_the_last_release_gets_what_was_added_and_keeps_its_schema(
+    tmp_path: Path,
+) -> None:
+    path, clock = tmp_path / "catalog.db", ManualClock()
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        upgrade(connection)  # all that the last release does
+        assert not ADDITIONS & set(inspect(connection).get_table_names())
+        with pytest.raises(OlderSchemaError, match=r"without tenant_keepers.*`ragmesh migrate`"):
+            refuse_other_schema(connection)
+    async with open_sqlite_catalog(path, clock) as catalog:
+        await catalog.create_tenant(KEEPER, "t1", NewTenant("acme"))
+    with engine.begin() as connection:
+        refuse_other_schema(connection)
+        assert MigrationContext.configure(connection).get_current_revision() == revisions()[-1]
+        # The last release goes on with it, and knows nothing of what was added.
+        upgrade(connection)
+        connection.execute(text("UPDATE tenants SET display_name = 'older' WHERE uid = 't1'"))
+    engine.dispose()
+    async with open_sqlite_catalog(path, clock) as catalog:
+        found = await catalog.find_tenant("acme")
+    assert found is not None
+    assert (found.display_name, found.kept_by) == ("older", "uid-1@blue/docs")
+
+
+async def test_what_the_last_release_deletes_keeps_nothing_of_a_name(tmp_path: Path) -> None:
+    path, clock = tmp_path / "catalog.db", ManualClock()
+    async with open_sqlite_catalog(path, clock) as catalog:
+        await catalog.create_tenant(KEEPER, "t1", NewTenant("acme"))
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM tenants WHERE uid = 't1'"))
+    engine.dispose()
+    async with open_sqlite_catalog(path, clock) as catalog:
+        made = await catalog.create_tenant(Machine("operator"), "t2", NewTenant("acme"))
+    assert made.kept_by == ""

@@ -56,7 +56,8 @@ async def _migrated(place: Path | PostgresPlace) -> Migrated:
 
 def _told(done: Migrated) -> str:
     if done.before == done.now:
-        return f"has schema {done.now} already"
+        added = "".join(f", and the table {name} now" for name in done.added)
+        return f"has schema {done.now} already{added}"
     if done.before is None:
         return f"is new and has schema {done.now}"
     return f"had schema {done.before} and has {done.now} now"

@@ -206,6 +206,9 @@ class Mesh(Protocol):
     async def update_tenant(self, name: str, change: TenantChange) -> Tenant:
         """Change a tenant."""
 
+    async def release_tenant(self, name: str, *, reason: str = "") -> None:
+        """Have no custom resource keep a tenant."""
+
     async def delete_tenant(self, name: str) -> None:
         """Delete a tenant with all it owns."""
 

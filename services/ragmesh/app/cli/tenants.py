@@ -42,7 +42,7 @@ def _limits(command: Command) -> Command:
 
 @click.group()
 def tenants() -> None:
-    """Make, list, change and delete tenants."""
+    """Make, list, change, release and delete tenants."""
 
 
 @tenants.command()
@@ -126,6 +126,23 @@ def delete(client: Client, name: str, yes: bool) -> None:
         print_json({"name": name, "deleted": True})
     else:
         click.echo(f"deleted  {name}")
+
+
+@tenants.command()
+@click.argument("name")
+@click.option("--reason", default="", help="Why; goes into the audit.")
+@client_options
+def release(client: Client, name: str, reason: str) -> None:
+    """Have the mesh forget the custom resource that keeps a tenant.
+
+    For resources that went while no operator ran. One that is still there takes the tenant back at
+    the operator's next look.
+    """
+    client.call(lambda mesh: mesh.release_tenant(name, reason=reason))
+    if client.as_json:
+        print_json({"name": name, "released": True})
+    else:
+        click.echo(f"released  {name}")
 
 
 def _quota(asked: dict[str, Any], known: Quota) -> Quota | None:

@@ -126,6 +126,7 @@ METHODS: Mapping[str, Mapping[str, frozenset[Who]]] = MappingProxyType(
             "ListTenants": _OPERATORS,
             "UpdateTenant": _OPERATORS,
             "DeleteTenant": _OPERATORS,
+            "ReleaseTenant": _OPERATORS,
             "CreateKey": _ADMINS,
             "UpdateKey": _ADMINS,
             "ListKeys": _ADMINS,

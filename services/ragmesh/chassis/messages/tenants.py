@@ -76,6 +76,7 @@ def tenant_to_message(tenant: Tenant) -> pb.Tenant:
         created_at=moment_to_message(tenant.created_at),
         updated_at=moment_to_message(tenant.updated_at),
         revision=tenant.revision,
+        kept_by=tenant.kept_by,
     )
 
 
@@ -91,6 +92,7 @@ def tenant_from_message(message: pb.Tenant) -> Tenant:
         created_at=moment_from_message(message.created_at, field="tenant.created_at"),
         updated_at=moment_from_message(message.updated_at, field="tenant.updated_at"),
         revision=message.revision,
+        kept_by=message.kept_by if message.HasField("kept_by") else None,
     )
 
 

@@ -19,7 +19,8 @@ from ragmesh.core.tenants import ApiKey, KeyChange, NewKey, NewTenant, Tenant, T
 
 _SERVICE = pb.DESCRIPTOR.services_by_name["AdminService"].full_name
 IDEMPOTENT_METHODS = tuple(
-    f"{_SERVICE}/{method}" for method in ("ListKeys", "RevokeKey", "GetTenant", "ListTenants")
+    f"{_SERVICE}/{method}"
+    for method in ("ListKeys", "RevokeKey", "GetTenant", "ListTenants", "ReleaseTenant")
 )
 
 
@@ -113,6 +114,11 @@ class KeysClient:
             request.update_mask.paths.append("retention_days")
         reply = await self._admin.UpdateTenant(request, metadata=self._metadata)
         return tenant_from_message(reply.tenant)
+
+    async def release_tenant(self, name: str, *, reason: str = "") -> None:
+        """Have no custom resource keep a tenant; asked twice, it is done once."""
+        request = pb.ReleaseTenantRequest(name=name, reason=reason)
+        await self._admin.ReleaseTenant(request, metadata=self._metadata)
 
     async def delete_tenant(self, name: str) -> None:
         """Delete a tenant with all it owns."""

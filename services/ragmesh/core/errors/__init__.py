@@ -101,12 +101,15 @@ from ragmesh.core.errors.indexes import (
     IndexVersionGoneError,
     InvalidVectorError,
 )
-from ragmesh.core.errors.migrations import (
+from ragmesh.core.errors.keeping import (
     CollectionKeptError,
+    RequesterOutdatedError,
+    TenantKeptError,
+)
+from ragmesh.core.errors.migrations import (
     GoldenQuestionsMissingError,
     MigrationChangedError,
     MigrationCommandRefusedError,
-    RequesterOutdatedError,
     RoutesStaleError,
 )
 from ragmesh.core.errors.models import ModelNotFoundError, UnsupportedParameterError
@@ -353,6 +356,7 @@ __all__ = [
     "SupersededError",
     "TenantChangedError",
     "TenantExistsError",
+    "TenantKeptError",
     "TenantNotFoundError",
     "TextNotReadyError",
     "TextTooLongError",

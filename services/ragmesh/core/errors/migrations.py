@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 from ragmesh.core.errors.tree import (
     ConflictError,
     NotFoundError,
@@ -22,27 +20,6 @@ class MigrationChangedError(ConflictError):
     """The migration has moved on while it was being told what to do; look again."""
 
     reason = "MIGRATION_CHANGED"
-
-
-class RequesterOutdatedError(PreconditionError):
-    """An older state of a custom resource asks than the one that asked last."""
-
-    reason = "REQUESTER_OUTDATED"
-
-
-class CollectionKeptError(PreconditionError):
-    """A custom resource keeps the collection; its settings are changed there, and nowhere else."""
-
-    reason = "COLLECTION_KEPT"
-
-    @classmethod
-    def by(cls, resource_uid: str, collection: str) -> Self:
-        """The refusal to whoever is not that resource."""
-        return cls(
-            f"the custom resource {resource_uid} keeps the collection {collection}: change it "
-            "there, or have an administrator release the collection if that resource is gone",
-            metadata={"collection": collection, "requester_uid": resource_uid},
-        )
 
 
 class GoldenQuestionsMissingError(NotFoundError):

@@ -132,6 +132,13 @@ class KeyMethods:
         tenant = await self._catalog.update_tenant(current_principal(), request.name, change)
         return pb.UpdateTenantResponse(tenant=tenant_to_message(tenant))
 
+    async def ReleaseTenant(
+        self, request: pb.ReleaseTenantRequest, _context: Context
+    ) -> pb.ReleaseTenantResponse:
+        """Have no custom resource keep a tenant."""
+        await self._catalog.release_tenant(current_principal(), request.name, reason=request.reason)
+        return pb.ReleaseTenantResponse()
+
     async def DeleteTenant(
         self, request: pb.DeleteTenantRequest, _context: Context
     ) -> pb.DeleteTenantResponse:

@@ -77,6 +77,13 @@ class TenantServicer(RecordServicer):
         tenant = await self._service.update_tenant(current_caller(), request.name, change)
         return pb.UpdateTenantResponse(tenant=tenant_to_message(tenant))
 
+    async def ReleaseTenant(
+        self, request: pb.ReleaseTenantRequest, _context: Context
+    ) -> pb.ReleaseTenantResponse:
+        """Let anybody change a tenant again."""
+        await self._service.release_tenant(current_caller(), request.name, reason=request.reason)
+        return pb.ReleaseTenantResponse()
+
     async def DeleteTenant(
         self, request: pb.DeleteTenantRequest, _context: Context
     ) -> pb.DeleteTenantResponse:

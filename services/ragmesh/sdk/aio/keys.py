@@ -110,10 +110,20 @@ class AsyncKeys(AsyncConnection):
         budget: Budget | None = None,
         retention_days: int | None = None,
     ) -> Tenant:
-        """Change a tenant; None leaves a field. Raises TenantNotFoundError."""
+        """Change a tenant; None leaves a field. Raises TenantNotFoundError, TenantKeptError."""
         change = TenantChange(display_name, quota, budget, retention_days)
         return await self._calls.change(lambda: self._gateway.update_tenant(name, change))
 
+    async def release_tenant(self, name: str, *, reason: str = "") -> None:
+        """Have no custom resource keep a tenant; one that is still there takes it back.
+
+        Raises TenantNotFoundError, DeniedError.
+        """
+        await self._calls.change(lambda: self._gateway.release_tenant(name, reason=reason))
+
     async def delete_tenant(self, name: str) -> None:
-        """Delete a tenant with all it owns. Raises TenantNotFoundError, DefaultTenantError."""
+        """Delete a tenant with all it owns.
+
+        Raises TenantNotFoundError, TenantKeptError, DefaultTenantError.
+        """
         await self._calls.change(lambda: self._gateway.delete_tenant(name))

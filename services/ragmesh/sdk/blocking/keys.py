@@ -111,10 +111,20 @@ class Keys(Connection):
         budget: Budget | None = None,
         retention_days: int | None = None,
     ) -> Tenant:
-        """Change a tenant; None leaves a field. Raises TenantNotFoundError."""
+        """Change a tenant; None leaves a field. Raises TenantNotFoundError, TenantKeptError."""
         change = TenantChange(display_name, quota, budget, retention_days)
         return self._calls.change(lambda: self._gateway.update_tenant(name, change))
 
+    def release_tenant(self, name: str, *, reason: str = "") -> None:
+        """Have no custom resource keep a tenant; one that is still there takes it back.
+
+        Raises TenantNotFoundError, DeniedError.
+        """
+        self._calls.change(lambda: self._gateway.release_tenant(name, reason=reason))
+
     def delete_tenant(self, name: str) -> None:
-        """Delete a tenant with all it owns. Raises TenantNotFoundError, DefaultTenantError."""
+        """Delete a tenant with all it owns.
+
+        Raises TenantNotFoundError, TenantKeptError, DefaultTenantError.
+        """
         self._calls.change(lambda: self._gateway.delete_tenant(name))

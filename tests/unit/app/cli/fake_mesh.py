@@ -219,6 +219,9 @@ class FakeMesh(FakeIndexes):
     async def update_tenant(self, name: str, change: TenantChange) -> Tenant:
         return await self.tenancy.update_tenant(KEEPER, name, change)
 
+    async def release_tenant(self, name: str, *, reason: str = "") -> None:
+        await self.tenancy.release_tenant(KEEPER, name, reason=reason)
+
     async def delete_tenant(self, name: str) -> None:
         await self.tenancy.delete_tenant(KEEPER, name)
 

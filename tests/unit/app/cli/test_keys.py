@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from hashlib import sha256
 from pathlib import Path
 
 from ragmesh.chassis.identity.key_files import KeyFiles
 from ragmesh.chassis.identity.keys import SPEAKERS
+from ragmesh.core.callers import Machine, Requester
+from ragmesh.core.tenants import NewTenant
 from tests.unit.app.cli.conftest import Program
 
 
@@ -65,6 +68,22 @@ def test_offline_makes_a_key_for_each_service_that_is_listed_for_it(
         key, ring = KeyFiles(tmp_path / f"{name}.key", tmp_path / "public-keys.json").read(speaker)
         assert ring.lets_speak(key, speaker)
     assert program("keys", "create", "--services", "--subject", "page").code == 2
+
+
+def test_a_tenant_that_a_resource_keeps_is_changed_once_it_is_released(program: Program) -> None:
+    keeper = Machine("operator", requester=Requester("uid-1@blue/docs", 1))
+    asyncio.run(program.mesh.tenancy.create_tenant(keeper, NewTenant("acme")))
+    assert "kept_by              uid-1@blue/docs\n" in program("tenants", "show", "acme").out
+    for refused in (
+        program("tenants", "update", "acme", "--documents", "5"),
+        program("tenants", "delete", "acme", "--yes"),
+    ):
+        assert (refused.code, refused.out) == (1, "")
+        assert refused.err.startswith("ragmesh: TENANT_KEPT: the custom resource uid-1@blue/docs ")
+    said = program("tenants", "release", "acme", "--reason", "its cluster is gone")
+    assert (said.code, said.out) == (0, "released  acme\n")
+    assert json.loads(program("tenants", "release", "acme", "--json").out)["released"]
+    assert program("tenants", "update", "acme", "--documents", "5").code == 0
 
 
 def test_tenants_are_made_shown_changed_and_deleted(program: Program) -> None:

@@ -15,6 +15,7 @@ NEWEST = revisions()[-1]
 
 def make(folder: Path, schema: str) -> None:
     """A catalog with an older schema."""
+    folder.mkdir(exist_ok=True)
     engine = create_engine(f"sqlite:///{folder}/catalog.db")
     with engine.begin() as connection:
         upgrade(connection, schema)
@@ -29,6 +30,10 @@ def test_a_migration_says_from_which_schema_to_which_and_is_done_once(
     assert said.out == f"{tmp_path}/catalog.db: had schema 0005 and has {NEWEST} now\n"
     said = program("migrate", "--data-dir", str(tmp_path))
     assert said.out == f"{tmp_path}/catalog.db: has schema {NEWEST} already\n"
+    make(tmp_path / "last", NEWEST)
+    said = program("migrate", "--data-dir", str(tmp_path / "last"))
+    told = f"has schema {NEWEST} already, and the table tenant_keepers now"
+    assert said.out == f"{tmp_path}/last/catalog.db: {told}\n"
     said = program("migrate", "--data-dir", str(tmp_path / "new"), "--json")
     assert json.loads(said.out) == {
         "catalog": str(tmp_path / "new" / "catalog.db"),

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
+from ragmesh.core.callers import Machine, Requester
 from ragmesh.core.documents import DocumentChange, JobState
 from ragmesh.core.errors import (
     NewerFormatError,
@@ -22,6 +23,7 @@ from ragmesh.core.errors import (
 )
 from ragmesh.core.metadata import Metadata
 from ragmesh.core.pages import PageRequest
+from ragmesh.core.tenants import NewTenant
 from ragmesh.indexing.adapters.backup_files import (
     FolderTarget,
     ReadingOwner,
@@ -41,6 +43,8 @@ from ragmesh.indexing.backups.restoring import Restored, Restorer
 from ragmesh.indexing.building import Places
 from ragmesh.testing.clocks import ManualClock
 from tests.unit.indexing.world import ADMIN, places, world, world_at
+
+OPERATOR = Machine("operator", requester=Requester("uid-1@blue/docs", 3))
 
 
 async def back_up(folder: Path, to: Path) -> Manifest:
@@ -222,6 +226,17 @@ async def test_a_migrated_catalog_without_a_row_counts_as_empty(tmp_path: Path) 
     assert (target / "catalog.db").exists()
     await restore(target, copy)
     assert len(rows_of(target / "catalog.db")["documents"]) == 6
+
+
+async def test_who_keeps_a_tenant_is_restored_with_it(tmp_path: Path) -> None:
+    source, copy, target = tmp_path / "source", tmp_path / "copy", tmp_path / "target"
+    source.mkdir()
+    async with world(source) as mesh:
+        await mesh.service.create_tenant(OPERATOR, NewTenant("acme"))
+        await back_up(source, copy)
+    await restore(target, copy)
+    async with world_at(places(target)) as mesh:
+        assert (await mesh.service.get_tenant(OPERATOR, "acme")).kept_by == "uid-1@blue/docs"
 
 
 async def test_a_backup_of_an_older_schema_is_brought_to_this_one(tmp_path: Path) -> None:

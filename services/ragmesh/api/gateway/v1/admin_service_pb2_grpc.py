@@ -87,6 +87,11 @@ class AdminServiceStub(object):
                 request_serializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.DeleteTenantRequest.SerializeToString,
                 response_deserializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.DeleteTenantResponse.FromString,
                 _registered_method=True)
+        self.ReleaseTenant = channel.unary_unary(
+                '/ragmesh.api.gateway.v1.AdminService/ReleaseTenant',
+                request_serializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ReleaseTenantRequest.SerializeToString,
+                response_deserializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ReleaseTenantResponse.FromString,
+                _registered_method=True)
         self.ListUsage = channel.unary_unary(
                 '/ragmesh.api.gateway.v1.AdminService/ListUsage',
                 request_serializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ListUsageRequest.SerializeToString,
@@ -230,6 +235,13 @@ class AdminServiceServicer(object):
 
     def DeleteTenant(self, request, context):
         """Deletes a tenant with all it owns.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseTenant(self, request, context):
+        """Has the mesh forget the custom resource that keeps a tenant.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -385,6 +397,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.DeleteTenant,
                     request_deserializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.DeleteTenantRequest.FromString,
                     response_serializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.DeleteTenantResponse.SerializeToString,
+            ),
+            'ReleaseTenant': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseTenant,
+                    request_deserializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ReleaseTenantRequest.FromString,
+                    response_serializer=ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ReleaseTenantResponse.SerializeToString,
             ),
             'ListUsage': grpc.unary_unary_rpc_method_handler(
                     servicer.ListUsage,
@@ -730,6 +747,33 @@ class AdminService(object):
             '/ragmesh.api.gateway.v1.AdminService/DeleteTenant',
             ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.DeleteTenantRequest.SerializeToString,
             ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.DeleteTenantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseTenant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ragmesh.api.gateway.v1.AdminService/ReleaseTenant',
+            ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ReleaseTenantRequest.SerializeToString,
+            ragmesh_dot_api_dot_gateway_dot_v1_dot_admin__service__pb2.ReleaseTenantResponse.FromString,
             options,
             channel_credentials,
             insecure,

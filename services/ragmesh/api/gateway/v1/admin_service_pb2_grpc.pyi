@@ -58,6 +58,8 @@ class AdminServiceStub:
     """Changes a tenant's name for people, quota, budget or retention."""
     DeleteTenant: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.DeleteTenantRequest, _admin_service_pb2.DeleteTenantResponse]
     """Deletes a tenant with all it owns."""
+    ReleaseTenant: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ReleaseTenantRequest, _admin_service_pb2.ReleaseTenantResponse]
+    """Has the mesh forget the custom resource that keeps a tenant."""
     ListUsage: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListUsageRequest, _admin_service_pb2.ListUsageResponse]
     """Sums up what tenants used."""
     ListAuditEntries: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListAuditEntriesRequest, _admin_service_pb2.ListAuditEntriesResponse]
@@ -115,6 +117,8 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Changes a tenant's name for people, quota, budget or retention."""
     DeleteTenant: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.DeleteTenantRequest, _admin_service_pb2.DeleteTenantResponse]  # type: ignore[assignment]
     """Deletes a tenant with all it owns."""
+    ReleaseTenant: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ReleaseTenantRequest, _admin_service_pb2.ReleaseTenantResponse]  # type: ignore[assignment]
+    """Has the mesh forget the custom resource that keeps a tenant."""
     ListUsage: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListUsageRequest, _admin_service_pb2.ListUsageResponse]  # type: ignore[assignment]
     """Sums up what tenants used."""
     ListAuditEntries: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListAuditEntriesRequest, _admin_service_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
@@ -229,6 +233,14 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.DeleteTenantResponse, _abc.Awaitable[_admin_service_pb2.DeleteTenantResponse]]:
         """Deletes a tenant with all it owns."""
+
+    @_abc_1.abstractmethod
+    def ReleaseTenant(
+        self,
+        request: _admin_service_pb2.ReleaseTenantRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_service_pb2.ReleaseTenantResponse, _abc.Awaitable[_admin_service_pb2.ReleaseTenantResponse]]:
+        """Has the mesh forget the custom resource that keeps a tenant."""
 
     @_abc_1.abstractmethod
     def ListUsage(

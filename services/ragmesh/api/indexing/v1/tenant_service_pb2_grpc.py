@@ -60,6 +60,11 @@ class TenantServiceStub(object):
                 request_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.DeleteTenantRequest.SerializeToString,
                 response_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.DeleteTenantResponse.FromString,
                 _registered_method=True)
+        self.ReleaseTenant = channel.unary_unary(
+                '/ragmesh.api.indexing.v1.TenantService/ReleaseTenant',
+                request_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.ReleaseTenantRequest.SerializeToString,
+                response_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.ReleaseTenantResponse.FromString,
+                _registered_method=True)
         self.CreateKey = channel.unary_unary(
                 '/ragmesh.api.indexing.v1.TenantService/CreateKey',
                 request_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.CreateKeyRequest.SerializeToString,
@@ -146,6 +151,13 @@ class TenantServiceServicer(object):
 
     def DeleteTenant(self, request, context):
         """Deletes a tenant with all it owns.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseTenant(self, request, context):
+        """Has the mesh forget the custom resource that keeps a tenant.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -249,6 +261,11 @@ def add_TenantServiceServicer_to_server(servicer, server):
                     servicer.DeleteTenant,
                     request_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.DeleteTenantRequest.FromString,
                     response_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.DeleteTenantResponse.SerializeToString,
+            ),
+            'ReleaseTenant': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseTenant,
+                    request_deserializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.ReleaseTenantRequest.FromString,
+                    response_serializer=ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.ReleaseTenantResponse.SerializeToString,
             ),
             'CreateKey': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateKey,
@@ -437,6 +454,33 @@ class TenantService(object):
             '/ragmesh.api.indexing.v1.TenantService/DeleteTenant',
             ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.DeleteTenantRequest.SerializeToString,
             ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.DeleteTenantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseTenant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ragmesh.api.indexing.v1.TenantService/ReleaseTenant',
+            ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.ReleaseTenantRequest.SerializeToString,
+            ragmesh_dot_api_dot_indexing_dot_v1_dot_tenant__service__pb2.ReleaseTenantResponse.FromString,
             options,
             channel_credentials,
             insecure,

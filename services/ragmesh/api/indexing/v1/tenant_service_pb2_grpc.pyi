@@ -43,6 +43,8 @@ class TenantServiceStub:
     """Changes a tenant's name for people, quota, budget or retention."""
     DeleteTenant: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.DeleteTenantRequest, _tenant_service_pb2.DeleteTenantResponse]
     """Deletes a tenant with all it owns."""
+    ReleaseTenant: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.ReleaseTenantRequest, _tenant_service_pb2.ReleaseTenantResponse]
+    """Has the mesh forget the custom resource that keeps a tenant."""
     CreateKey: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.CreateKeyRequest, _tenant_service_pb2.CreateKeyResponse]
     """Makes a key from the hash of its secret, so that the secret never gets here."""
     UpdateKey: _grpc.UnaryUnaryMultiCallable[_tenant_service_pb2.UpdateKeyRequest, _tenant_service_pb2.UpdateKeyResponse]
@@ -81,6 +83,8 @@ class TenantServiceAsyncStub(TenantServiceStub):
     """Changes a tenant's name for people, quota, budget or retention."""
     DeleteTenant: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.DeleteTenantRequest, _tenant_service_pb2.DeleteTenantResponse]  # type: ignore[assignment]
     """Deletes a tenant with all it owns."""
+    ReleaseTenant: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.ReleaseTenantRequest, _tenant_service_pb2.ReleaseTenantResponse]  # type: ignore[assignment]
+    """Has the mesh forget the custom resource that keeps a tenant."""
     CreateKey: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.CreateKeyRequest, _tenant_service_pb2.CreateKeyResponse]  # type: ignore[assignment]
     """Makes a key from the hash of its secret, so that the secret never gets here."""
     UpdateKey: _aio.UnaryUnaryMultiCallable[_tenant_service_pb2.UpdateKeyRequest, _tenant_service_pb2.UpdateKeyResponse]  # type: ignore[assignment]
@@ -146,6 +150,14 @@ class TenantServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_tenant_service_pb2.DeleteTenantResponse, _abc.Awaitable[_tenant_service_pb2.DeleteTenantResponse]]:
         """Deletes a tenant with all it owns."""
+
+    @_abc_1.abstractmethod
+    def ReleaseTenant(
+        self,
+        request: _tenant_service_pb2.ReleaseTenantRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_tenant_service_pb2.ReleaseTenantResponse, _abc.Awaitable[_tenant_service_pb2.ReleaseTenantResponse]]:
+        """Has the mesh forget the custom resource that keeps a tenant."""
 
     @_abc_1.abstractmethod
     def CreateKey(

@@ -25,21 +25,21 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!ragmesh/api/types/v1/tenant.proto\x12\x14ragmesh.api.types.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x97\x01\n\x05Quota\x12.\n\x13requests_per_minute\x18\x01 \x01(\rR\x11requestsPerMinute\x12\x1b\n\tin_flight\x18\x02 \x01(\rR\x08inFlight\x12\x1c\n\tdocuments\x18\x03 \x01(\x04R\tdocuments\x12#\n\rstorage_bytes\x18\x04 \x01(\x04R\x0cstorageBytes\"v\n\x06\x42udget\x12\'\n\x0fmonthly_dollars\x18\x01 \x01(\x01R\x0emonthlyDollars\x12\x43\n\x0bon_exceeded\x18\x02 \x01(\x0e\x32\".ragmesh.api.types.v1.BudgetActionR\nonExceeded\"\xf3\x02\n\x06Tenant\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n\x03uid\x18\x02 \x01(\tR\x03uid\x12!\n\x0c\x64isplay_name\x18\x03 \x01(\tR\x0b\x64isplayName\x12\x31\n\x05quota\x18\x04 \x01(\x0b\x32\x1b.ragmesh.api.types.v1.QuotaR\x05quota\x12\x34\n\x06\x62udget\x18\x05 \x01(\x0b\x32\x1c.ragmesh.api.types.v1.BudgetR\x06\x62udget\x12%\n\x0eretention_days\x18\x06 \x01(\rR\rretentionDays\x12\x39\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x39\n\nupdated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x1a\n\x08revision\x18\t \x01(\x04R\x08revision\"\xb0\x02\n\x06\x41piKey\x12\x15\n\x06key_id\x18\x01 \x01(\tR\x05keyId\x12\x16\n\x06tenant\x18\x02 \x01(\tR\x06tenant\x12\x18\n\x07subject\x18\x03 \x01(\tR\x07subject\x12\x16\n\x06groups\x18\x04 \x03(\tR\x06groups\x12\x14\n\x05roles\x18\x05 \x03(\tR\x05roles\x12\x39\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x39\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiresAt\x12\x39\n\nrevoked_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\trevokedAt*b\n\x0c\x42udgetAction\x12\x1d\n\x19\x42UDGET_ACTION_UNSPECIFIED\x10\x00\x12\x18\n\x14\x42UDGET_ACTION_REFUSE\x10\x01\x12\x19\n\x15\x42UDGET_ACTION_DEGRADE\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!ragmesh/api/types/v1/tenant.proto\x12\x14ragmesh.api.types.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x97\x01\n\x05Quota\x12.\n\x13requests_per_minute\x18\x01 \x01(\rR\x11requestsPerMinute\x12\x1b\n\tin_flight\x18\x02 \x01(\rR\x08inFlight\x12\x1c\n\tdocuments\x18\x03 \x01(\x04R\tdocuments\x12#\n\rstorage_bytes\x18\x04 \x01(\x04R\x0cstorageBytes\"v\n\x06\x42udget\x12\'\n\x0fmonthly_dollars\x18\x01 \x01(\x01R\x0emonthlyDollars\x12\x43\n\x0bon_exceeded\x18\x02 \x01(\x0e\x32\".ragmesh.api.types.v1.BudgetActionR\nonExceeded\"\x9d\x03\n\x06Tenant\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n\x03uid\x18\x02 \x01(\tR\x03uid\x12!\n\x0c\x64isplay_name\x18\x03 \x01(\tR\x0b\x64isplayName\x12\x31\n\x05quota\x18\x04 \x01(\x0b\x32\x1b.ragmesh.api.types.v1.QuotaR\x05quota\x12\x34\n\x06\x62udget\x18\x05 \x01(\x0b\x32\x1c.ragmesh.api.types.v1.BudgetR\x06\x62udget\x12%\n\x0eretention_days\x18\x06 \x01(\rR\rretentionDays\x12\x39\n\ncreated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x39\n\nupdated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x1a\n\x08revision\x18\t \x01(\x04R\x08revision\x12\x1c\n\x07kept_by\x18\n \x01(\tH\x00R\x06keptBy\x88\x01\x01\x42\n\n\x08_kept_by\"\xb0\x02\n\x06\x41piKey\x12\x15\n\x06key_id\x18\x01 \x01(\tR\x05keyId\x12\x16\n\x06tenant\x18\x02 \x01(\tR\x06tenant\x12\x18\n\x07subject\x18\x03 \x01(\tR\x07subject\x12\x16\n\x06groups\x18\x04 \x03(\tR\x06groups\x12\x14\n\x05roles\x18\x05 \x03(\tR\x05roles\x12\x39\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x39\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\texpiresAt\x12\x39\n\nrevoked_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\trevokedAt*b\n\x0c\x42udgetAction\x12\x1d\n\x19\x42UDGET_ACTION_UNSPECIFIED\x10\x00\x12\x18\n\x14\x42UDGET_ACTION_REFUSE\x10\x01\x12\x19\n\x15\x42UDGET_ACTION_DEGRADE\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ragmesh.api.types.v1.tenant_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_BUDGETACTION']._serialized_start=1047
-  _globals['_BUDGETACTION']._serialized_end=1145
+  _globals['_BUDGETACTION']._serialized_start=1089
+  _globals['_BUDGETACTION']._serialized_end=1187
   _globals['_QUOTA']._serialized_start=93
   _globals['_QUOTA']._serialized_end=244
   _globals['_BUDGET']._serialized_start=246
   _globals['_BUDGET']._serialized_end=364
   _globals['_TENANT']._serialized_start=367
-  _globals['_TENANT']._serialized_end=738
-  _globals['_APIKEY']._serialized_start=741
-  _globals['_APIKEY']._serialized_end=1045
+  _globals['_TENANT']._serialized_end=780
+  _globals['_APIKEY']._serialized_start=783
+  _globals['_APIKEY']._serialized_end=1087
 # @@protoc_insertion_point(module_scope)

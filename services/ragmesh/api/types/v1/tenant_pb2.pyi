@@ -119,6 +119,7 @@ class Tenant(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    KEPT_BY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name: [a-z][a-z0-9-]{0,62}."""
     uid: _builtins.str
@@ -129,6 +130,10 @@ class Tenant(_message.Message):
     """Days for which usage and audit are kept; 0 for the server's default."""
     revision: _builtins.int
     """Grows with every change; 0 when who tells is too old to say."""
+    kept_by: _builtins.str
+    """The custom resource that keeps the tenant; empty when none does, not set when who tells is too
+    old to say.
+    """
     @_builtins.property
     def quota(self) -> Global___Quota:
         """What it may use."""
@@ -157,12 +162,15 @@ class Tenant(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         revision: _builtins.int = ...,
+        kept_by: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "created_at", b"created_at", "quota", b"quota", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_kept_by", b"_kept_by", "budget", b"budget", "created_at", b"created_at", "kept_by", b"kept_by", "quota", b"quota", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget", b"budget", "created_at", b"created_at", "display_name", b"display_name", "name", b"name", "quota", b"quota", "retention_days", b"retention_days", "revision", b"revision", "uid", b"uid", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_kept_by", b"_kept_by", "budget", b"budget", "created_at", b"created_at", "display_name", b"display_name", "kept_by", b"kept_by", "name", b"name", "quota", b"quota", "retention_days", b"retention_days", "revision", b"revision", "uid", b"uid", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__kept_by: _TypeAlias = _typing.Literal["kept_by"]  # noqa: Y015
+    _WhichOneofArgType__kept_by: _TypeAlias = _typing.Literal["_kept_by", b"_kept_by"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__kept_by) -> _WhichOneofReturnType__kept_by | None: ...
 
 Global___Tenant: _TypeAlias = Tenant  # noqa: Y015
 

@@ -247,3 +247,14 @@ def given_fields(body: Body) -> set[str]:
     if not body.model_fields_set:
         raise InvalidError.of("body", "must name what changes")
     return body.model_fields_set
+
+
+class ReleaseBody(Body):
+    """Why no custom resource is to keep a collection or tenant any more."""
+
+    reason: str = Field(
+        "",
+        max_length=1_000,
+        description="Goes into the audit.",
+        examples=["its cluster is gone"],
+    )

@@ -57,6 +57,7 @@ TENANT: Example = {
     "retention_days": 0,
     "created_at": _MOMENT,
     "updated_at": _MOMENT,
+    "kept_by": "",
 }
 MIGRATION: Example = {
     "collection": "handbook",

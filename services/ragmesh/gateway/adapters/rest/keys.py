@@ -18,6 +18,7 @@ from ragmesh.core.errors import (
     KeyNotFoundError,
     SecretSpentError,
     TenantExistsError,
+    TenantKeptError,
     TenantNotFoundError,
 )
 from ragmesh.core.tenants import (
@@ -32,7 +33,7 @@ from ragmesh.core.tenants import (
     TenantChange,
 )
 from ragmesh.gateway.adapters.rest import examples
-from ragmesh.gateway.adapters.rest.bodies import Body
+from ragmesh.gateway.adapters.rest.bodies import Body, ReleaseBody
 from ragmesh.gateway.adapters.rest.context import Context, PageSize, PageToken, page_request
 from ragmesh.gateway.adapters.rest.refusals import BODY, CHANGE, PAGE, Errors, problems
 from ragmesh.gateway.adapters.rest.replies import optional
@@ -49,7 +50,8 @@ _TENANT: Errors = (TenantNotFoundError,)
 # Asked again with its idempotency key, what was made and deleted since is not found.
 _NEW_TENANT: Errors = (InvalidNameError, TenantExistsError, *_TENANT)
 _ROTATION: Errors = (*_CHANGE, *_KEY, SecretSpentError)
-_END: Errors = (*CHANGE, *_TENANT, DefaultTenantError)
+_CHANGED_TENANT: Errors = (*_CHANGE, *_TENANT, TenantKeptError)
+_END: Errors = (*CHANGE, *_TENANT, DefaultTenantError, TenantKeptError)
 
 
 class QuotaPart(Body):
@@ -110,6 +112,9 @@ class TenantReply(BaseModel):
     retention_days: int
     created_at: datetime
     updated_at: datetime
+    kept_by: str = Field(
+        "", description="The custom resource that keeps the tenant; empty for none."
+    )
 
     @classmethod
     def of(cls, tenant: Tenant) -> TenantReply:
@@ -131,6 +136,7 @@ class TenantReply(BaseModel):
             retention_days=tenant.retention_days,
             created_at=tenant.created_at,
             updated_at=tenant.updated_at,
+            kept_by=tenant.kept_by or "",
         )
 
 
@@ -235,7 +241,8 @@ class KeyRoutes:
             ("POST", "/tenants", self.create_tenant, 201, (*_CHANGE, *_NEW_TENANT)),
             ("GET", "/tenants", self.list_tenants, 200, PAGE),
             ("GET", "/tenants/{tenant}", self.get_tenant, 200, _TENANT),
-            ("PATCH", "/tenants/{tenant}", self.update_tenant, 200, (*_CHANGE, *_TENANT)),
+            ("PATCH", "/tenants/{tenant}", self.update_tenant, 200, _CHANGED_TENANT),
+            ("POST", "/tenants/{tenant}:release", self.release_tenant, 204, (*_CHANGE, *_TENANT)),
             ("DELETE", "/tenants/{tenant}", self.delete_tenant, 204, _END),
         )
         for method, path, endpoint, status, errors in routes:
@@ -325,6 +332,11 @@ class KeyRoutes:
         )
         caller = current_principal()
         return TenantReply.of(await self._catalog.update_tenant(caller, tenant, change))
+
+    async def release_tenant(self, tenant: TenantName, body: ReleaseBody) -> Response:
+        """Have no custom resource keep a tenant; one that is still there takes it back."""
+        await self._catalog.release_tenant(current_principal(), tenant, reason=body.reason)
+        return Response(status_code=204)
 
     async def delete_tenant(self, tenant: TenantName) -> Response:
         """Delete a tenant with its keys, collections and documents."""

@@ -23,7 +23,7 @@ from ragmesh.core.errors import (
 )
 from ragmesh.core.migrations import IndexChange, MigrationCommand
 from ragmesh.core.names import collection_name
-from ragmesh.gateway.adapters.rest.bodies import Body
+from ragmesh.gateway.adapters.rest.bodies import Body, ReleaseBody
 from ragmesh.gateway.adapters.rest.collection_bodies import ChunkingBody
 from ragmesh.gateway.adapters.rest.context import (
     CollectionName,
@@ -63,17 +63,6 @@ class CommandBody(Body):
 
     reason: str = Field(
         "", max_length=1_000, description="Goes into the audit.", examples=["looks good"]
-    )
-
-
-class ReleaseBody(Body):
-    """Why no custom resource is to keep a collection any more."""
-
-    reason: str = Field(
-        "",
-        max_length=1_000,
-        description="Goes into the audit.",
-        examples=["its cluster is gone"],
     )
 
 

@@ -37,11 +37,11 @@ from ragmesh.core.errors import (
 from ragmesh.indexing.adapters.catalog import sqlite
 from ragmesh.indexing.adapters.catalog.copying import NOT_COPIED, PATIENCE_SECONDS, Run
 from ragmesh.indexing.adapters.catalog.migrating import (
+    add_tables,
     hold_database,
     migrate,
     revisions,
     upgrade,
-    upgrade_database,
 )
 from ragmesh.indexing.adapters.catalog.places import PostgresPlace
 from ragmesh.indexing.adapters.catalog.tables import collections, routes, schema
@@ -84,12 +84,11 @@ def _make_tables(connection: Connection, to: str) -> None:
     present = set(inspect(connection).get_table_names())
     for name in present & ({_VERSION} | set(schema.tables)):
         connection.execute(text(f'DROP TABLE "{name}"'))
-    if connection.dialect.name != "sqlite":
-        upgrade_database(connection, to)
-    elif to == revisions()[-1]:
+    if connection.dialect.name == "sqlite" and to == revisions()[-1]:
         migrate(connection)  # without Alembic, which takes long
     else:
         upgrade(connection, to)
+        add_tables(connection)
     for name in _SEEDED & set(inspect(connection).get_table_names()):
         connection.execute(delete(Table(name, MetaData(), autoload_with=connection)))
 
@@ -100,7 +99,8 @@ def _complete(connection: Connection) -> None:
         migrate(connection)
     else:
         _set_sequences(connection)
-        upgrade_database(connection)
+        upgrade(connection)
+        add_tables(connection)
     connection.execute(update(collections).values(sequence=collections.c.sequence + LEAP))
     connection.execute(update(routes).values(epoch=routes.c.epoch + LEAP))
     connection.execute(text("UPDATE key_changes SET last = last + :leap"), {"leap": LEAP})

@@ -19,7 +19,7 @@ from ragmesh.indexing.adapters.catalog.key_tables import api_keys, deleted_tenan
 from ragmesh.indexing.adapters.catalog.locking import hold_changes
 from ragmesh.indexing.adapters.catalog.store import Store, row_of, rows_of
 from ragmesh.indexing.adapters.catalog.tables import tenants
-from ragmesh.indexing.adapters.catalog.tenants import require_tenant, tenant_of_row
+from ragmesh.indexing.adapters.catalog.tenants import require_tenant, select_tenants, tenant_of_row
 from ragmesh.indexing.deeds import changed_key, created_key, revoked_key, rotated_key
 from ragmesh.indexing.stores import KeyChanges
 
@@ -166,7 +166,7 @@ class _Found:
 
 def _changes(connection: Connection, sequence: int, limit: int) -> KeyChanges:
     keys = _changed(connection, _select_keys(None), api_keys, sequence, limit)
-    owners = _changed(connection, select(tenants), tenants, sequence, limit)
+    owners = _changed(connection, select_tenants(), tenants, sequence, limit)
     gone = _changed(connection, select(deleted_tenants), deleted_tenants, sequence, limit)
     reached = last_change(connection)
     ends = [one.complete_until for one in (keys, owners, gone)]

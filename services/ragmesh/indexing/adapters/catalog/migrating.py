@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, select, text
 
 from ragmesh.core.errors import InvalidSettingsError, NewerFormatError, OlderSchemaError
+from ragmesh.indexing.adapters.catalog.added_tables import ADDED
 from ragmesh.indexing.adapters.catalog.tables import schema
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -35,6 +36,8 @@ class Migrated:
     before: str | None
     """The schema that it had; None = it had none."""
     now: str
+    added: tuple[str, ...] = ()
+    """Tables that it was given and that are of no schema: older releases do without."""
 
 
 def migrate(connection: Connection) -> Migrated:
@@ -53,27 +56,35 @@ def migrate(connection: Connection) -> Migrated:
         connection.execute(_VERSION.insert().values(version_num=newest))
     elif present != newest:
         upgrade(connection)
-    return Migrated(present, newest)
+    return Migrated(present, newest, add_tables(connection))
 
 
 def refuse_other_schema(connection: Connection) -> None:
-    """Raise where the catalog's schema is not the one of this version."""
+    """Raise where the catalog has not the schema of this version, or not all of its tables."""
     present, newest = _schema_of(connection), revisions()[-1]
     if present != newest:
         has = "no tables yet" if present is None else f"schema {present}"
-        raise OlderSchemaError(
-            f"the catalog has {has}, and this version of ragmesh needs {newest}: "
-            "run `ragmesh migrate` with the same settings first",
-            metadata={"store": "catalog", "format": present or ""},
-        )
+        raise _older(f"has {has}", newest, present)
+    lacking = _lacking(connection)
+    if lacking:
+        names = ", ".join(table.name for table in lacking)
+        raise _older(f"has schema {present} without {names}", names, present)
+
+
+def _older(state: str, needed: str, present: str | None) -> OlderSchemaError:
+    return OlderSchemaError(
+        f"the catalog {state}, and this version of ragmesh needs {needed}: "
+        "run `ragmesh migrate` with the same settings first",
+        metadata={"store": "catalog", "format": present or ""},
+    )
 
 
 def _migrate_database(connection: Connection, newest: str) -> Migrated:
     hold_database(connection)
     present = _schema_of(connection)
     if present != newest:
-        upgrade_database(connection)
-    return Migrated(present, newest)
+        upgrade(connection)
+    return Migrated(present, newest, add_tables(connection))
 
 
 def hold_database(connection: Connection) -> None:
@@ -88,9 +99,25 @@ def hold_database(connection: Connection) -> None:
         )
 
 
-def upgrade_database(connection: Connection, to: str = "head") -> None:
-    """Run the migrations up to this one; texts are compared byte by byte in every catalog."""
-    upgrade(connection, to)
+def add_tables(connection: Connection) -> tuple[str, ...]:
+    """Give the catalog the tables that it lacks and no migration makes; their names.
+
+    With them every table is there: from here on texts are compared byte by byte, as in every
+    catalog.
+    """
+    lacking = _lacking(connection)
+    schema.create_all(connection, tables=lacking)
+    if connection.dialect.name != "sqlite":
+        _compare_byte_by_byte(connection)
+    return tuple(table.name for table in lacking)
+
+
+def _lacking(connection: Connection) -> list[Table]:
+    present = inspect(connection)
+    return [table for table in ADDED if not present.has_table(table.name)]
+
+
+def _compare_byte_by_byte(connection: Connection) -> None:
     for table, column in connection.execute(_OTHER_COLLATIONS).all():
         change = f'ALTER TABLE "{table}" ALTER COLUMN "{column}" TYPE text COLLATE "C"'
         connection.execute(text(change))

@@ -17,7 +17,8 @@ from sqlalchemy import (
     text,
 )
 
-from ragmesh.indexing.adapters.catalog import key_tables as key_tables  # of the same schema
+from ragmesh.indexing.adapters.catalog import added_tables as added_tables  # of the same schema
+from ragmesh.indexing.adapters.catalog import key_tables as key_tables
 from ragmesh.indexing.adapters.catalog import migration_tables as migration_tables
 from ragmesh.indexing.adapters.catalog.schema import Moment
 from ragmesh.indexing.adapters.catalog.schema import schema as schema

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Select, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ragmesh.core.callers import DEFAULT_TENANT, DEFAULT_TENANT_UID, Caller
 from ragmesh.core.clock import Clock
-from ragmesh.core.errors import TenantExistsError, TenantNotFoundError
+from ragmesh.core.errors import TenantExistsError, TenantKeptError, TenantNotFoundError
 from ragmesh.core.tenants import Budget, BudgetAction, NewTenant, Quota, Tenant, TenantChange
+from ragmesh.indexing.adapters.catalog.added_tables import tenant_keepers
 from ragmesh.indexing.adapters.catalog.auditing import audit
 from ragmesh.indexing.adapters.catalog.collections import bury_collection
 from ragmesh.indexing.adapters.catalog.key_changes import next_change
@@ -28,8 +29,19 @@ from ragmesh.indexing.adapters.catalog.tables import (
     idempotency_keys,
     tenants,
 )
-from ragmesh.indexing.deeds import changed_tenant, created_tenant, deleted_tenant
-from ragmesh.indexing.ownership import refuse_outdated
+from ragmesh.indexing.adapters.catalog.tenant_keeping import keep_for, keeper_of, let_go
+from ragmesh.indexing.deeds import (
+    changed_tenant,
+    created_tenant,
+    deleted_tenant,
+    released_tenant,
+)
+from ragmesh.indexing.ownership import (
+    refuse_kept_tenant,
+    refuse_outdated,
+    refuse_to_release,
+    requester_of,
+)
 from ragmesh.indexing.rows import Outcome
 
 
@@ -58,6 +70,7 @@ class SqlTenants(Store):
                 raise TenantExistsError(
                     f"there already is a tenant {new.name}", metadata={"tenant": new.name}
                 ) from error
+            keep_for(connection, uid, requester_of(caller))
             audit(connection, caller, uid, [created_tenant(new.name)], now)
             return tenant_of_row(require_tenant(connection, new.name))
 
@@ -76,7 +89,7 @@ class SqlTenants(Store):
         """The tenant with that uid."""
 
         def unit(connection: Connection) -> Tenant | None:
-            row = row_of(connection, select(tenants).where(tenants.c.uid == uid))
+            row = row_of(connection, select_tenants().where(tenants.c.uid == uid))
             return None if row is None else tenant_of_row(row)
 
         return await self._look(unit)
@@ -86,7 +99,7 @@ class SqlTenants(Store):
 
         def unit(connection: Connection) -> tuple[Tenant, ...]:
             statement = (
-                select(tenants)
+                select_tenants()
                 .where(tenants.c.name > after_name)
                 .order_by(tenants.c.name)
                 .limit(limit)
@@ -102,14 +115,31 @@ class SqlTenants(Store):
         def unit(connection: Connection) -> Tenant:
             hold_tenant(connection, require_tenant(connection, name)["uid"])
             row = require_tenant(connection, name)
+            refuse_kept_tenant(caller, keeper_of(connection, row["uid"]), name)
             refuse_outdated(change, row["changed"])
-            values = _changes(change) | {"updated_at": now, "changed": next_change(connection)}
-            statement = update(tenants).where(tenants.c.uid == row["uid"]).values(values)
-            connection.execute(statement)
+            _write(connection, row["uid"], _changes(change) | {"updated_at": now})
+            keep_for(connection, row["uid"], requester_of(caller))
             audit(connection, caller, row["uid"], [changed_tenant(name, change)], now)
             return tenant_of_row(require_tenant(connection, name))
 
         return await self._write_once(unit)
+
+    async def release_tenant(self, caller: Caller, name: str, reason: str) -> None:
+        """Have no resource keep the tenant; who has read it before writes nothing afterwards."""
+        now = self._clock.now()
+
+        def unit(connection: Connection) -> None:
+            hold_tenant(connection, require_tenant(connection, name)["uid"])
+            uid = require_tenant(connection, name)["uid"]
+            kept_by = keeper_of(connection, uid)
+            if kept_by is None:
+                return
+            refuse_to_release(caller, kept_by, name, TenantKeptError)
+            let_go(connection, uid)
+            _write(connection, uid, {})
+            audit(connection, caller, uid, [released_tenant(name, kept_by.uid)], now, reason=reason)
+
+        await self._write(unit)
 
     async def delete_tenant(self, caller: Caller, name: str) -> Outcome:
         """Free the name, end the keys, and delete every collection as if by itself."""
@@ -118,6 +148,8 @@ class SqlTenants(Store):
         def unit(connection: Connection) -> Outcome:
             hold_tenant(connection, require_tenant(connection, name)["uid"])
             uid = require_tenant(connection, name)["uid"]
+            refuse_kept_tenant(caller, keeper_of(connection, uid), name)
+            let_go(connection, uid)
             statement = select_collections().where(collections.c.tenant_uid == uid)
             jobs: list[str] = []
             for collection in collections_of(rows_of(connection, statement)):
@@ -177,11 +209,26 @@ def tenant_of_row(row: Any) -> Tenant:
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         revision=row["changed"],
+        kept_by=row["kept_by"],
     )
 
 
 def _find(connection: Connection, name: str) -> Any:
-    return row_of(connection, select(tenants).where(tenants.c.name == name))
+    return row_of(connection, select_tenants().where(tenants.c.name == name))
+
+
+def select_tenants() -> Select[Any]:
+    """Tenants, and who keeps them."""
+    kept_by = func.coalesce(tenant_keepers.c.resource, "").label("kept_by")
+    return select(tenants, kept_by).outerjoin(
+        tenant_keepers, tenant_keepers.c.tenant_uid == tenants.c.uid
+    )
+
+
+def _write(connection: Connection, uid: str, values: dict[str, Any]) -> None:
+    """Change the tenant, as those see who follow keys and tenants."""
+    values = values | {"changed": next_change(connection)}
+    connection.execute(update(tenants).where(tenants.c.uid == uid).values(values))
 
 
 def _changes(change: TenantChange) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import httpx
 
-from ragmesh.core.callers import Machine, Requester
+from ragmesh.core.callers import Caller, Machine, Requester
 from ragmesh.core.migrations import IndexChange, MetricBound
+from ragmesh.core.tenants import NewTenant, Tenant, TenantChange
 from ragmesh.gateway.adapters.rest.collection_bodies import MigrationPolicyBody
 from ragmesh.gateway.identity import DEVELOPER
 from ragmesh.testing.gateway import FakeMesh
@@ -90,6 +92,42 @@ async def test_a_collection_is_released_by_who_says_why(
     unknown = await http.post("/api/v1/collections/nowhere:release", json={})
     assert unknown.status_code == 404
     assert (await http.post(f"{one}:release", json={"reason": "x" * 1_001})).status_code == 400
+
+
+async def test_a_tenant_is_changed_by_the_resource_that_keeps_it_until_it_is_released(
+    http: httpx.AsyncClient, mesh: FakeMesh
+) -> None:
+    one, keeper = "/api/v1/tenants/acme", Machine("operator", requester=Requester("gone", 3))
+    made = await http.post("/api/v1/tenants", json={"name": "acme"})
+    assert made.json()["kept_by"] == ""
+    await mesh.catalog.update_tenant(keeper, "acme", TenantChange(display_name="Acme"))
+    assert (await http.get(one)).json()["kept_by"] == "gone"
+    (listed, _) = (await http.get("/api/v1/tenants")).json()["tenants"]
+    assert (listed["name"], listed["kept_by"]) == ("acme", "gone")
+    change = {"quota": {"documents": 5}}
+    for refused in (await http.patch(one, json=change), await http.delete(one)):
+        assert (refused.status_code, refused.json()["reason"]) == (400, "TENANT_KEPT")
+    reply = await http.post(f"{one}:release", json={"reason": "its cluster is gone"})
+    assert (reply.status_code, reply.content) == (204, b"")
+    (entry,) = (await http.get("/api/v1/audit?action=ReleaseTenant")).json()["entries"]
+    assert (entry["reason"], entry["details"]) == ("its cluster is gone", {"kept_by": "gone"})
+    freed = (await http.patch(one, json=change)).json()
+    assert (freed["quota"]["documents"], freed["kept_by"]) == (5, "")
+    assert (await http.post("/api/v1/tenants/nowhere:release", json={})).status_code == 404
+    assert (await http.post(f"{one}:release", json={"reason": "x" * 1_001})).status_code == 400
+
+
+async def test_a_mesh_that_is_too_old_to_say_who_keeps_a_tenant_shows_nobody(
+    http: httpx.AsyncClient, mesh: FakeMesh
+) -> None:
+    await mesh.catalog.create_tenant(DEVELOPER, NewTenant("acme"))
+    real = mesh.catalog.get_tenant
+
+    async def of_0_2_0(caller: Caller, name: str) -> Tenant:
+        return replace(await real(caller, name), kept_by=None)
+
+    mesh.catalog.get_tenant = of_0_2_0  # type: ignore[method-assign]
+    assert (await http.get("/api/v1/tenants/acme")).json()["kept_by"] == ""
 
 
 async def test_metrics_have_bounds_of_their_own(http: httpx.AsyncClient) -> None:
