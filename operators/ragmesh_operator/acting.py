@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from typing import Any
 
 from ragmesh.core.callers import Machine, Requester
 from ragmesh.core.documents import CollectionChange
@@ -30,7 +31,7 @@ from ragmesh_operator.resources import (
     REASON_ANNOTATION,
 )
 from ragmesh_operator.statuses import Order
-from ragmesh_operator.values import CollectionResource, collection_resource
+from ragmesh_operator.values import CollectionResource, Keeper, Resource, collection_resource
 
 OPERATOR = "operator"
 _EVER = 2**63 - 1
@@ -129,14 +130,26 @@ def drift(step: str) -> Occurrence:
     return Occurrence(DRIFT, told)
 
 
-def acting_for(wanted: CollectionResource, tenant_uid: str) -> Machine:
+def acting_for(wanted: Resource[Any, Any], tenant_uid: str = "") -> Machine:
     """The operator, carrying this resource out."""
     return Machine(OPERATOR, tenant_uid, wanted.requester)
 
 
-def former_keeper(uid: str, tenant_uid: str) -> Machine:
+def former_keeper(uid: str, tenant_uid: str = "") -> Machine:
     """The operator, for a resource that is gone whatever state it last had."""
     return Machine(OPERATOR, tenant_uid, Requester(uid, _EVER))
+
+
+async def is_no_more(kept_by: str, wanted: Resource[Any, Any], cluster: Resources) -> bool:
+    """Whether a keeper was of this cluster and is gone, or is this resource under another name."""
+    keeper = Keeper.parse(kept_by)
+    if keeper.uid == wanted.uid:
+        return True  # what tells clusters apart was renewed since
+    is_ours = keeper.cluster == wanted.cluster and cluster.looks_after(keeper.namespace)
+    if not is_ours:
+        return False
+    bodies = await cluster.list(wanted.key.plural)
+    return all(body["metadata"]["uid"] != keeper.uid for body in bodies)
 
 
 def _known(order: Order) -> MigrationCommand:

@@ -18,7 +18,8 @@ from ragmesh.core.errors import (
     RagmeshError,
     RequesterOutdatedError,
 )
-from ragmesh_operator.acting import MENDS, Actor, acting_for, former_keeper
+from ragmesh.core.migrations import MigrationPolicy
+from ragmesh_operator.acting import MENDS, Actor, acting_for, former_keeper, is_no_more
 from ragmesh_operator.planning import SetFinalizer, WantIndex, is_overdue, plan, plan_orders
 from ragmesh_operator.ports import Mesh, Resources
 from ragmesh_operator.reporting import (
@@ -31,13 +32,11 @@ from ragmesh_operator.reporting import (
 )
 from ragmesh_operator.resources import FINALIZER
 from ragmesh_operator.retelling import Retelling
-from ragmesh_operator.schemas import COLLECTION
 from ragmesh_operator.seeing import Observer
 from ragmesh_operator.statuses import Order
 from ragmesh_operator.telling import Teller
 from ragmesh_operator.values import (
     CollectionResource,
-    Keeper,
     Key,
     Look,
     Seen,
@@ -82,7 +81,7 @@ class CollectionReconciler:
     cluster: Resources
     scaler: Scaler
     clock: Clock
-    retelling: Retelling = field(default_factory=Retelling)
+    retelling: Retelling[MigrationPolicy] = field(default_factory=Retelling)
 
     async def reconcile(self, key: Key) -> Look:
         """Bring the mesh to what the resource says, and the status to what the mesh says."""
@@ -197,21 +196,11 @@ class CollectionReconciler:
     async def _take_over(self, now: _Pass, error: CollectionKeptError) -> bool:
         """Have the mesh forget a keeper that is no more; whether it was one."""
         kept_by = error.metadata.get("requester_uid", "")
-        if now.seen is None or not await self._is_no_more(Keeper.parse(kept_by), now.wanted):
+        if now.seen is None or not await is_no_more(kept_by, now.wanted, self.cluster):
             return False
         acting = former_keeper(kept_by, now.seen.tenant_uid)
         await Actor(self.mesh, self.cluster).release(now.wanted.key.name, acting)
         return True
-
-    async def _is_no_more(self, keeper: Keeper, wanted: CollectionResource) -> bool:
-        """Whether it was of this cluster and is gone, or this resource under another name."""
-        if keeper.uid == wanted.uid:
-            return True  # what tells clusters apart was renewed since
-        is_ours = keeper.cluster == wanted.cluster and self.cluster.looks_after(keeper.namespace)
-        if not is_ours:
-            return False
-        bodies = await self.cluster.list(COLLECTION.plural)
-        return all(body["metadata"]["uid"] != keeper.uid for body in bodies)
 
     async def _tell(self, wanted: CollectionResource, outcome: Outcome) -> None:
         if wanted.spec.paused and wanted.status.conditions:

@@ -318,7 +318,7 @@ class TenantSpec(Part):
     retention: Retention = Field(Retention(), description="For how long records are kept.")
     paused: bool = Field(
         False,
-        description="Have the operator write nothing for it: not to the mesh, where anybody who "
-        "may can change the tenant meanwhile, nor to this resource, whose status stays as it was "
-        "told last. What was changed meanwhile is put right once it is false.",
+        description="Have the operator write nothing for it: not to the mesh, where the tenant "
+        "stays kept, nor to this resource, whose status stays as it was told last. What was "
+        "changed meanwhile is carried out once it is false.",
     )

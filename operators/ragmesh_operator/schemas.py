@@ -62,9 +62,8 @@ TENANT = Kind(
     kind="RAGTenant",
     plural="ragtenants",
     short="ragt",
-    description="An owner of collections: what it may use and spend. The mesh refuses a change of "
-    "the tenant to nobody who may make one: the operator puts it right at its next look, within a "
-    "minute, with the event DriftCorrected.",
+    description="An owner of collections: what it may use and spend. The mesh refuses everybody "
+    "else who would change or delete the tenant, until the resource is deleted. The tenant stays.",
     spec=TenantSpec,
     status=TenantStatus,
     columns=(Column("Name", ".spec.displayName"), _READY, _AGE),

@@ -14,7 +14,7 @@ from ragmesh.core.documents import Collection
 from ragmesh.core.errors import InvalidError
 from ragmesh.core.migrations import Migration, MigrationPolicy
 from ragmesh_operator.resources import CollectionSpec, Part, TenantSpec
-from ragmesh_operator.schemas import COLLECTION
+from ragmesh_operator.schemas import COLLECTION, TENANT
 from ragmesh_operator.statuses import CollectionStatus, TenantStatus
 
 SpecT = TypeVar("SpecT", bound=Part)
@@ -101,9 +101,9 @@ def collection_status(body: Mapping[str, Any]) -> CollectionStatus:
     return _known_status(body, CollectionStatus)
 
 
-def tenant_resource(body: Mapping[str, Any], plural: str) -> TenantResource:
+def tenant_resource(body: Mapping[str, Any], cluster: str) -> TenantResource:
     """A RAGTenant out of what the API server sent; InvalidError if it is not understood."""
-    return _resource(body, plural, TenantSpec, TenantStatus)
+    return replace(_resource(body, TENANT.plural, TenantSpec, TenantStatus), cluster=cluster)
 
 
 def tenant_status(body: Mapping[str, Any]) -> TenantStatus:

@@ -69,7 +69,8 @@ async def test_of_two_resources_of_one_name_the_elder_counts_and_the_other_says_
     assert made.cluster.condition(KEY, "Ready") == ("True", "Settled")
     assert made.cluster.condition(younger, "Stalled") == ("True", "TenantExists")
     del made.cluster.bodies[KEY]
-    await operator.reconcile(younger)
+    for _ in range(2):  # what the elder kept is released first
+        await operator.reconcile(younger)
     assert (await made.mesh.get_tenant(KEEPER, "acme")).quota.documents == 99
     assert made.cluster.condition(younger, "Ready") == ("True", "Settled")
 
