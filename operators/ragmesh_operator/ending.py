@@ -25,8 +25,11 @@ _log = logging.getLogger(__name__)
 class Releaser(Protocol):
     """What takes finalizers away; satisfied by `CollectionReconciler`."""
 
-    async def give_up_overdue(self, key: Key) -> None:
-        """Let the resource go without a clean-up, if it has waited for one for long enough."""
+    async def give_up_overdue(self, key: Key) -> bool:
+        """Let the resource go without a clean-up, if it has waited for one for long enough.
+
+        Whether it still waited for one.
+        """
 
 
 @dataclass(slots=True)
@@ -55,9 +58,14 @@ class Endings:
 
     async def _look(self) -> None:
         since = self.clock.monotonic() - _TRY_SECONDS
-        for key in [key for key, heard in self._heard.items() if heard <= since]:
+        for key, heard in [one for one in self._heard.items() if one[1] <= since]:
             try:
-                await self.releaser.give_up_overdue(key)
+                waits = await self.releaser.give_up_overdue(key)
             except RagmeshError as error:
                 facts = {"resource": f"{key.namespace}/{key.name}", "reason": error.reason}
                 _log.warning("a resource could not be let go", extra=facts)
+                continue
+            # Its end may not have been told, or others hold it: it is not read for ever. What was
+            # told of another of its name meanwhile stays.
+            if not waits and self._heard.get(key) == heard:
+                del self._heard[key]

@@ -109,17 +109,21 @@ class CollectionReconciler:
         goes_on = migration is not None and not migration.phase.rests
         return Look(is_moving=goes_on or outcome.may_pass)
 
-    async def give_up_overdue(self, key: Key) -> None:
-        """Let the resource go without a clean-up, if it has waited for one for long enough."""
+    async def give_up_overdue(self, key: Key) -> bool:
+        """Let the resource go without a clean-up, if it has waited for one for long enough.
+
+        Whether it still waited for one.
+        """
         body = await self.cluster.read(key)
-        if body is None:
-            return
+        if body is None or FINALIZER not in body["metadata"].get("finalizers", ()):
+            return False
         try:
             wanted = self.understood(body)
         except InvalidError:
             wanted = self.understood({**body, "spec": {}})
         if is_overdue(wanted, self.clock.now()):
             await self._let_end(wanted, SetFinalizer(present=False, incomplete=True))
+        return True
 
     async def let_go(self, last: CollectionResource) -> None:
         """The resource is gone without a finalizer: whoever likes may change the collection now."""

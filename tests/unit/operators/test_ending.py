@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -155,5 +156,47 @@ async def test_what_is_made_anew_under_the_name_of_one_that_went_is_left_alone()
     await operator.look(key)
     await made.clock.advance(600)
     assert made.cluster.bodies[key]["metadata"]["finalizers"]
+    ending.cancel()
+    await asyncio.gather(ending, return_exceptions=True)
+
+
+def reads_counted(made: World) -> list[Key]:
+    """Whom somebody has read since, in order."""
+    read, done = made.cluster.read, list[Key]()
+
+    async def counting(key: Key) -> Mapping[str, Any] | None:
+        done.append(key)
+        return await read(key)
+
+    made.cluster.read = counting  # type: ignore[method-assign]
+    return done
+
+
+def vanish(made: World, key: Key) -> None:
+    """Its end was told to nobody: it came while a watch was being renewed."""
+    del made.cluster.bodies[key]
+
+
+def held_by_others(made: World, key: Key) -> None:
+    """It was cleaned up, and somebody else has not let it go."""
+    made.cluster.bodies[key]["metadata"]["finalizers"] = ["others.dev/keep"]
+
+
+@pytest.mark.parametrize("ended", [vanish, held_by_others])
+async def test_what_waits_for_no_clean_up_any_more_is_not_read_for_ever(
+    ended: Callable[[World, Key], None],
+) -> None:
+    made = await world()
+    operator = operating(made)
+    key = made.cluster.create("handbook", DELETE)
+    await operator.look(key)
+    ending = asyncio.create_task(operator.endings.run())
+    await let_run(ending)
+    await delete(made, operator, key)
+    ended(made, key)
+    await made.clock.advance(60)
+    reads = reads_counted(made)
+    await made.clock.advance(600)
+    assert reads == []
     ending.cancel()
     await asyncio.gather(ending, return_exceptions=True)
