@@ -86,12 +86,13 @@ class Actor:
 
     async def _set_finalizer(self, wanted: CollectionResource, step: SetFinalizer) -> None:
         others = [one for one in wanted.finalizers if one != FINALIZER]
-        if step.incomplete:
+        finalizers = [*others, FINALIZER] if step.present else others
+        version = wanted.resource_version
+        was_there = await self.cluster.write_finalizers(wanted.key, version, finalizers)
+        if step.incomplete and was_there:  # else its clean-up has ended just before
             sentence = "nobody could clean up in time: the documents stay in the mesh"
             told = Occurrence("CleanupIncomplete", sentence, is_warning=True)
             await self.cluster.tell(wanted.key, wanted.uid, told)
-        finalizers = [*others, FINALIZER] if step.present else others
-        await self.cluster.write_finalizers(wanted.key, wanted.resource_version, finalizers)
 
     async def _record(self, wanted: CollectionResource, order: Order) -> None:
         migration = wanted.status.migration.model_copy(update={"command": order})

@@ -92,8 +92,8 @@ class Resources(Protocol):
 
     async def write_finalizers(
         self, key: Key, resource_version: str, finalizers: Sequence[str]
-    ) -> None:
-        """Replace the finalizers."""
+    ) -> bool:
+        """Replace the finalizers; False = the resource is gone."""
 
     async def take_annotations(
         self, key: Key, name: str, value: str, others: Sequence[str]

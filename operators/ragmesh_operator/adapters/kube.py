@@ -72,8 +72,8 @@ class KubeResources:
 
     async def write_finalizers(
         self, key: Key, resource_version: str, finalizers: Sequence[str]
-    ) -> None:
-        """Replace the finalizers, unless the resource has changed."""
+    ) -> bool:
+        """Replace the finalizers, unless the resource has changed; False = it is gone."""
         metadata = {"resourceVersion": resource_version, "finalizers": list(finalizers)}
         try:
             await self.api.call(
@@ -84,7 +84,8 @@ class KubeResources:
                 query={"fieldManager": MANAGER},
             )
         except NotFoundError:
-            return
+            return False
+        return True
 
     async def take_annotations(
         self, key: Key, name: str, value: str, others: Sequence[str]

@@ -119,10 +119,13 @@ class FakeCluster:
 
     async def write_finalizers(
         self, key: Key, resource_version: str, finalizers: Sequence[str]
-    ) -> None:
+    ) -> bool:
+        if key not in self.bodies:
+            return False
         self._begin("finalizers", key, resource_version)
         self.bodies[key]["metadata"]["finalizers"] = list(finalizers)
         self._end(key)
+        return True
 
     async def take_annotations(
         self, key: Key, name: str, value: str, others: Sequence[str]

@@ -200,3 +200,24 @@ async def test_what_waits_for_no_clean_up_any_more_is_not_read_for_ever(
     assert reads == []
     ending.cancel()
     await asyncio.gather(ending, return_exceptions=True)
+
+
+async def test_nobody_is_told_that_documents_stay_whose_clean_up_ended_just_before() -> None:
+    made = await world()
+    key = made.cluster.create("handbook", DELETE)
+    await made.look(key)
+    made.cluster.delete(key)
+    await made.clock.advance(120)
+    real = made.cluster.read
+
+    async def read(key: Key) -> Mapping[str, Any] | None:
+        """A look ends between this and the write."""
+        found, made.cluster.read = await real(key), real  # type: ignore[method-assign]
+        await made.look(key)
+        return found
+
+    made.cluster.read = read  # type: ignore[method-assign]
+    await made.operator.give_up_overdue(key)
+    assert key not in made.cluster.bodies
+    assert not made.mesh.collections
+    assert made.cluster.told == []

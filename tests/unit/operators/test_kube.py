@@ -78,7 +78,7 @@ async def test_a_status_is_applied_on_the_version_that_was_read() -> None:
 
 async def test_finalizers_are_written_on_the_version_that_was_read() -> None:
     kube, recorder = resources()
-    await kube.write_finalizers(KEY, "7", ["a", "b"])
+    assert await kube.write_finalizers(KEY, "7", ["a", "b"])
     ((_, path, kind, body),) = recorder.written
     assert (path, kind) == (PATH, MERGE)
     assert body == {"metadata": {"resourceVersion": "7", "finalizers": ["a", "b"]}}
@@ -114,6 +114,8 @@ async def test_what_is_not_there_is_nothing() -> None:
     kube, _ = resources()
     assert await kube.read(KEY) is None
     assert await kube.config_text("docs", "golden", "golden.jsonl") is None
+    gone, _ = resources({PATH: NotFoundError("gone")})
+    assert not await gone.write_finalizers(KEY, "7", ())
 
 
 async def test_an_event_names_its_resource() -> None:
