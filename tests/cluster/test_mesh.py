@@ -19,6 +19,7 @@ from tests.cluster.conftest import (
     LAST_CHART,
     QUESTIONS,
     SCALED,
+    SMALL,
     TEXTS,
     distributed_values,
     make_secrets,
@@ -180,9 +181,10 @@ async def test_a_mesh_whose_catalog_is_newer_is_not_changed_and_says_why(
 ) -> None:
     """It is told other settings: pods would be others."""
     before = _names(distributed)
+    other = {**distributed_values(backing), "hooks": {**SMALL, "backoffLimit": 0}}
     async with catalog_of_a_newer_version(backing["postgres"]):
         with pytest.raises(HelmError, match="DATA_FROM_NEWER_VERSION"):
-            distributed.upgrade(distributed_values(backing))
+            distributed.upgrade(other)
     # It stays for whoever looks for its words.
     namespace = distributed.namespace
     job = f"job/{distributed.fullname}-migrate"
