@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Protocol
@@ -129,7 +129,7 @@ class HeadFeed:
 
     async def watch(
         self, index_version_uid: str, *, from_sequence: int
-    ) -> AsyncIterator[HeadBatch]:
+    ) -> AsyncGenerator[HeadBatch, None]:
         """Heads after the sequence, for ever; a batch without heads is a heartbeat."""
         follower = _Follower(index_version_uid, from_sequence)
         self._followers.add(follower)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from ragmesh.core.api_keys import KeyDigest
@@ -262,7 +262,7 @@ class IndexingService(ChangingService):
 
     def watch_heads(
         self, caller: Caller, index_version_uid: str, *, from_sequence: int
-    ) -> AsyncIterator[HeadBatch]:
+    ) -> AsyncGenerator[HeadBatch, None]:
         """Heads after the sequence, for ever; coming back for more says they are applied."""
         if not isinstance(caller, Machine):
             raise DeniedError("only services of the mesh follow heads")

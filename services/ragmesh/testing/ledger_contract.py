@@ -7,11 +7,10 @@ the collection `docs` in it; opened again it is the same one after a restart.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import timedelta
-from typing import cast
 
 import pytest
 
@@ -27,7 +26,7 @@ from ragmesh.core.documents import (
     Upload,
 )
 from ragmesh.core.errors import SupersededError, UnavailableError
-from ragmesh.core.index import Head, HeadBatch
+from ragmesh.core.index import Head
 from ragmesh.core.metadata import Metadata
 from ragmesh.core.properties import NO_PROPERTIES, FileProperties
 from ragmesh.indexing.records import Extracted, IndexState, Task, Topic, WorkLane
@@ -53,10 +52,7 @@ async def version_of(made: World) -> str:
 async def caught_up(made: World, sequence: int = 0) -> tuple[list[Head], int]:
     """Everything that a follower from this sequence is sent at once."""
     heads: list[Head] = []
-    stream = cast(
-        "AsyncGenerator[HeadBatch, None]",
-        made.service.watch_heads(RETRIEVAL, await version_of(made), from_sequence=sequence),
-    )
+    stream = made.service.watch_heads(RETRIEVAL, await version_of(made), from_sequence=sequence)
     async for batch in stream:
         heads += batch.heads
         if batch.caught_up:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -107,6 +108,9 @@ class MovedHeads:
         await self.may_answer.wait()
         seen = heads[-1].sequence if heads else sequence
         return HeadBatch(index_version_uid, heads, seen, True)
+
+    async def sequences_of(self, index_version_uids: Sequence[str]) -> dict[str, int]:
+        raise AssertionError("nobody compares")
 
 
 async def test_a_publication_whose_caller_left_reaches_the_followers() -> None:

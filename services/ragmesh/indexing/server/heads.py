@@ -15,7 +15,6 @@ from ragmesh.chassis.callers import current_caller
 from ragmesh.chassis.messages.heads import head_batch_to_message
 from ragmesh.chassis.messages.migrations import route_batch_to_message
 from ragmesh.core.errors import DeadlineError, InvalidError, UnsupportedError
-from ragmesh.core.index import HeadBatch
 from ragmesh.core.migrations import RouteBatch
 from ragmesh.indexing.service import IndexingService
 
@@ -53,7 +52,7 @@ class HeadServicer(pb_grpc.HeadServiceServicer):
             start.start.index_version_uid,
             from_sequence=start.start.from_sequence,
         )
-        async with aclosing(cast("AsyncGenerator[HeadBatch, None]", batches)):
+        async with aclosing(batches):
             async for batch in batches:
                 yield head_batch_to_message(batch)
                 if not await self._applied(request_iterator, batch.sequence):
