@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -61,7 +61,7 @@ class MemoryEventLog:
         """Every event of the topic."""
         return tuple(event for event in self.kept.events if event.topic == topic)
 
-    async def append(self, events: list[Event] | tuple[Event, ...]) -> None:
+    async def append(self, events: Sequence[Event]) -> None:
         """Keep the events."""
         self.kept.events.extend(events)
         for arrived in self._listeners:

@@ -23,6 +23,7 @@ from ragmesh.core.index import (
 from ragmesh.core.mending import Origin
 from ragmesh.core.pages import Page, PageRequest
 from ragmesh.core.reading import Extraction
+from ragmesh.core.search import Retrieval, RetrieveQuery
 from ragmesh.indexing.building import Indexing
 from ragmesh.indexing.records import Extracted, Publication, Work
 from ragmesh.indexing.service import IndexingService
@@ -78,6 +79,9 @@ class FakeRegistry:
         return ()
 
     async def describe_index(self, caller: Caller, index_version_uid: str) -> IndexDescription:
+        raise AssertionError("nobody asks")
+
+    async def retrieve(self, caller: Caller, query: RetrieveQuery) -> Retrieval:
         raise AssertionError("nobody asks")
 
     def hold(self, published: Publication) -> None:
