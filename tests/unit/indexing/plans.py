@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import event
 
@@ -18,9 +19,11 @@ def noted_plans(catalog: object, path: Path) -> Iterator[list[str]]:
     """The steps by which everything is read that is asked for within the block, after it."""
     assert isinstance(catalog, SqlCatalog)
     assert isinstance(catalog._reader, ThreadReader)
-    engine, asked, steps = catalog._reader.engine, [], []
+    engine = catalog._reader.engine
+    asked: list[tuple[str, Any]] = []
+    steps: list[str] = []
 
-    def note(_1: object, _2: object, text: str, values: object, *_more: object) -> None:
+    def note(_1: object, _2: object, text: str, values: Any, *_more: object) -> None:
         asked.append((text, values))
 
     event.listen(engine, "before_cursor_execute", note)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ragmesh.chassis.files import storage_errors
 from ragmesh.core.errors import StorageFailedError, StorageFullError
 from ragmesh.indexing.adapters import blobs as module
 from ragmesh.indexing.adapters.blobs import FileBlobs, open_file_blobs
@@ -30,11 +31,12 @@ async def test_a_full_disk_keeps_nothing_of_a_batch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_file_blobs(tmp_path) as blobs:
-        write, written = module._write_file, []
+        write = module._write_file
+        written: list[Path] = []
 
         def fill_up(path: Path, content: bytes) -> None:
             if len(written) == 2:
-                with module.storage_errors(path):
+                with storage_errors(path):
                     path.write_bytes(content[:1])
                     raise OSError(errno.ENOSPC, "No space left on device")
             write(path, content)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -129,7 +130,9 @@ async def test_equal_content_with_other_attributes_embeds_nothing(tmp_path: Path
 @pytest.mark.parametrize(
     "other", [{"title": "x"}, {"metadata": Metadata.parse({"k": 1})}, {"access": OPEN}]
 )
-async def test_every_attribute_counts_for_the_no_op_rule(tmp_path: Path, other: dict) -> None:
+async def test_every_attribute_counts_for_the_no_op_rule(
+    tmp_path: Path, other: dict[str, Any]
+) -> None:
     async with world(tmp_path) as made:
         first = await made.upload("a", "text")
         assert (await made.upload("a", "text", **other)).job_id != first.job_id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -24,6 +25,7 @@ from ragmesh.indexing.progress import JobBoard
 from ragmesh.indexing.records import Task
 from ragmesh.indexing.rows import JobRow
 from ragmesh.indexing.sharing import Alone
+from ragmesh.indexing.stores import Catalog
 from ragmesh.testing.clocks import ManualClock
 from tests.unit.indexing.world import ADMIN, EVERYBODY, publication, world
 
@@ -164,13 +166,6 @@ class FinishingCatalog:
         return self.rows.pop(0) if len(self.rows) > 1 else self.rows[0]
 
 
-class QuietFeed:
-    """No publication is in flight."""
-
-    async def settled(self) -> None:
-        return None
-
-
 async def test_a_job_that_ends_while_it_is_read_never_goes_back_to_its_beginning(
     tmp_path: Path,
 ) -> None:
@@ -184,7 +179,6 @@ async def test_a_job_that_ends_while_it_is_read_never_goes_back_to_its_beginning
         assert running is not None
         assert ended is not None
         assert running.job.state is JobState.RUNNING
-    jobs = Jobs(
-        FinishingCatalog([running, ended]), QuietFeed(), JobBoard(ManualClock(), Alone()), 5.0
-    )
+    finishing = cast("Catalog", FinishingCatalog([running, ended]))
+    jobs = Jobs(finishing, made.indexing.ledger.feed, JobBoard(ManualClock(), Alone()), 5.0)
     assert (await jobs.get(ADMIN, accepted.job_id)).state is JobState.SUCCEEDED

@@ -398,7 +398,8 @@ def test_a_wish_that_was_refused_neither_ends_a_soak_nor_keeps_the_old_one_for_e
             pass_time(made, 60.0)
     made.state = replace(made.state, wanted=spec("c"))
     made.turn()
-    assert made.state.phase is MigrationPhase.SOAKING
+    phase = made.state.phase
+    assert phase is MigrationPhase.SOAKING
     settle(made)
     assert made.state.phase is MigrationPhase.FAILED
     assert set(made.versions) == {made.observed().primary.uid}

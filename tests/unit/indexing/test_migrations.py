@@ -695,6 +695,7 @@ async def test_a_dry_run_says_about_how_many_tokens_are_embedded_and_what_they_c
         made.embedders.embedders[NEW].encoder.price = 2.0
         paid = await made.estimate(NEW)
     assert tokens > 0
+    assert free.tokens is not None
     assert free.tokens == pytest.approx(tokens, rel=0.1)
     assert (free.dollars, paid.tokens) == (None, free.tokens)
     assert paid.dollars == pytest.approx(free.tokens * 2.0 / 1_000_000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def writer_of(catalog: SqlCatalog) -> GroupWriter:
     return writer
 
 
-def adding(name: str, error: Exception | None = None):
+def adding(name: str, error: Exception | None = None) -> Callable[[Connection], str]:
     def unit(connection: Connection) -> str:
         row = {"uid": name, "name": name, "created_at": CLOCK.now()}
         connection.execute(insert(tenants), row)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from typing import Any
 
 import pytest
 
@@ -187,7 +188,10 @@ def _sealed(told: dict[str, object]) -> bytes:
 
 
 def test_rows_and_files_come_back_letter_for_letter() -> None:
-    rows = [["a\u2028b\nc\x00", None, True, 1.1, 2**60], ["\ud800", False, -0.0, [], {}]]
+    rows: list[list[Any]] = [
+        ["a\u2028b\nc\x00", None, True, 1.1, 2**60],
+        ["\ud800", False, -0.0, [], {}],
+    ]
     assert unpack_rows("part", pack_rows(rows)) == rows
     files = [("0" * 32, b""), ("f" * 32, bytes(range(256)) * 3)]
     assert unpack_files("part", pack_files(files)) == files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -110,7 +111,7 @@ def test_a_long_paragraph_reaches_the_splitter_in_bounded_pieces(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen: list[int] = []
-    whole = sentencex.get_sentence_boundaries
+    whole: Callable[[str, str], list[dict[str, Any]]] = sentencex.get_sentence_boundaries
 
     def recorded(language: str, text: str) -> list[dict[str, Any]]:
         seen.append(len(text))

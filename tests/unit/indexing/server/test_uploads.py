@@ -21,8 +21,10 @@ def start(count: int) -> pb.CreateDocumentsRequest:
     )
 
 
-def document(name: str, piece: bytes = b"", **more: str) -> pb.CreateDocumentsRequest:
-    header = catalog_pb2.UploadHeader(document_id=name, **more)
+def document(
+    name: str, piece: bytes = b"", *, metadata_json: str = ""
+) -> pb.CreateDocumentsRequest:
+    header = catalog_pb2.UploadHeader(document_id=name, metadata_json=metadata_json)
     return pb.CreateDocumentsRequest(document=pb.DocumentStart(header=header, piece=piece))
 
 
