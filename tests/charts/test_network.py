@@ -119,7 +119,7 @@ def allowed(manifests: list[Manifest], folder: Path) -> set[Edge]:
         write_manifests([policy], policies / f"{number}.yaml")
     probes = folder / "probes.json"
     probes.write_text(json.dumps(model(manifests)), encoding="utf-8")
-    command = [CYCLONUS.fetch(), "analyze", "--mode", "probe", "--policy-path", policies]
+    command = [str(CYCLONUS.fetch()), "analyze", "--mode", "probe", "--policy-path", str(policies)]
     ran = subprocess.run(
         [*command, "--probe-path", probes], capture_output=True, text=True, check=True
     )

@@ -226,8 +226,8 @@ def make_secrets(namespace: Namespace, identity: Path) -> None:
 
 def make_server_secrets(namespace: Namespace) -> None:
     """Those of them by which a mesh is let in to its servers."""
-    namespace.make_secret("catalog", password=PASSWORD)
-    namespace.make_secret("blobs", **{"access-key-id": "ragmesh", "secret-access-key": PASSWORD})
+    namespace.make_secret("catalog", {"password": PASSWORD})
+    namespace.make_secret("blobs", {"access-key-id": "ragmesh", "secret-access-key": PASSWORD})
 
 
 def distributed_values(backing: dict[str, Server]) -> dict[str, object]:

@@ -74,8 +74,10 @@ class Namespace:
         ended = ("--ignore-not-found", f"--timeout={END_SECONDS}s")
         self.kubectl.run(*pods, *ended, seconds=END_SECONDS + 10)
 
-    def make_secret(self, name: str, files: Path | None = None, **words: str) -> None:
-        given = [f"--from-literal={key}={word}" for key, word in words.items()]
+    def make_secret(
+        self, name: str, words: Mapping[str, str] | None = None, *, files: Path | None = None
+    ) -> None:
+        given = [f"--from-literal={key}={word}" for key, word in (words or {}).items()]
         if files is not None:
             given.append(f"--from-file={files}")
         self.kubectl.run(*("create", "secret", "generic", name, "-n", self.name), *given)

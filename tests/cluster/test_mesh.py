@@ -70,7 +70,7 @@ def test_another_password_renews_the_pods_that_read_it_and_no_others(
     assert before.keys() == set(SERVICES)
 
     namespace.kubectl.run("delete", "secret", "blobs", "-n", namespace.name)
-    namespace.make_secret("blobs", **{"access-key-id": "ragmesh", "secret-access-key": "another"})
+    namespace.make_secret("blobs", {"access-key-id": "ragmesh", "secret-access-key": "another"})
     after = release.templates(distributed_values(backing))
     assert {name for name in after if after[name] != before[name]} == {"indexing", "indexer"}
 

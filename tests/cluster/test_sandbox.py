@@ -91,7 +91,7 @@ def _exec(
     may_fail: bool = False,
 ) -> str:
     """Run a command in the pod; what it prints."""
-    words = [KUBECTL.fetch(), f"--kubeconfig={pod.kubectl.kubeconfig}", "exec", "-i", POD]
+    words = [str(KUBECTL.fetch()), f"--kubeconfig={pod.kubectl.kubeconfig}", "exec", "-i", POD]
     begun = time.monotonic()
     done = subprocess.run(
         [*words, "-n", pod.name, "--", *command], input=told, capture_output=True, timeout=seconds

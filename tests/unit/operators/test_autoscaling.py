@@ -130,8 +130,8 @@ async def test_where_another_scaler_comes_ours_goes(provider: str) -> None:
     assert workloads.has_object
     workloads.others = ("HorizontalPodAutoscaler mine",)
     await made.look([wanting(provider, max=4)])
-    assert not workloads.has_object
-    assert (workloads.replicas, len(workloads.applied)) == (1, 1)
+    after = (workloads.has_object, workloads.replicas, len(workloads.applied))
+    assert after == (False, 1, 1)
     assert condition(made) == ("False", "ConflictingScaler")
     workloads.others = ()
     await made.look([wanting("keda", max=4)])

@@ -31,7 +31,7 @@ def refusing(error: RagmeshError) -> Callable[[World], None]:
     """A mesh that takes no deletion, for ever, and answers everything else."""
 
     def let_refuse(made: World) -> None:
-        async def refuse(_caller: Caller, _name: str) -> None:
+        async def refuse(caller: Caller, name: str) -> None:
             raise error
 
         made.mesh.delete_collection = refuse  # type: ignore[method-assign]

@@ -233,26 +233,26 @@ async def test_a_spec_that_is_understood_again_is_carried_out() -> None:
 async def test_a_resource_that_is_made_while_its_namesake_goes_is_looked_at() -> None:
     made = await world()
     operator = operating(made)
-    key = made.cluster.create("handbook", {}, uid="first")
-    operator.told(key, made.cluster.bodies[key], False)
+    handbook = made.cluster.create("handbook", {}, uid="first")
+    operator.told(handbook, made.cluster.bodies[handbook], False)
     read = made.cluster.read
 
-    async def read_late(asked: Key) -> Mapping[str, Any] | None:
+    async def read_late(key: Key) -> Mapping[str, Any] | None:
         """Answers what was there when it was asked; meanwhile one of the same name is made."""
-        found = await read(asked)
-        if found is None and asked not in made.cluster.bodies:
+        found = await read(key)
+        if found is None and key not in made.cluster.bodies:
             made.cluster.create("handbook", {}, uid="second")
-            operator.told(key, made.cluster.bodies[key], False)
+            operator.told(handbook, made.cluster.bodies[handbook], False)
         return found
 
     task = asyncio.create_task(operator.rounds.run())
     try:
         await let_run(task)
-        gone = made.cluster.bodies.pop(key)
+        gone = made.cluster.bodies.pop(handbook)
         made.cluster.read = read_late  # type: ignore[method-assign]
-        operator.told(key, gone, True)
+        operator.told(handbook, gone, True)
         await let_run(task)
-        assert made.cluster.condition(key, "Ready")[0] == "True"
+        assert made.cluster.condition(handbook, "Ready")[0] == "True"
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -315,27 +315,29 @@ class Frozen(ManualClock):
 
 # OP-2
 async def test_an_operator_that_slept_scales_by_what_is_wanted_by_now() -> None:
-    made = World(clock=Frozen())
+    clock = Frozen()
+    made = World(clock=clock)
     key = made.cluster.create("handbook", {"autoscaling": {"provider": "keda"}})
     workloads = FakeWorkloads(keda=True)
     operator = operating(made, scaler(workloads, FakeBacklog()))
     async with scaling(made, operator):
         made.cluster.edit(key, autoscaling={"provider": "none"})
-        made.clock.stopped_seconds = 60.0
+        clock.stopped_seconds = 60.0
         await made.clock.advance(5.0)
         assert (workloads.deleted, len(workloads.applied)) == (1, 1)
 
 
 # OP-2
 async def test_an_operator_that_slept_lets_go_of_what_went_meanwhile() -> None:
-    made = World(clock=Frozen())
+    clock = Frozen()
+    made = World(clock=clock)
     key = made.cluster.create("handbook", {"autoscaling": {"provider": "keda"}})
     await made.look(key)
     workloads = FakeWorkloads(keda=True)
     operator = operating(made, scaler(workloads, FakeBacklog()))
     async with scaling(made, operator):
         made.cluster.bodies.pop(key)
-        made.clock.stopped_seconds = 60.0
+        clock.stopped_seconds = 60.0
         await made.clock.advance(5.0)
         assert (workloads.deleted, len(workloads.applied)) == (1, 1)
         await operator.look(key)

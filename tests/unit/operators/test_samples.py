@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from ragmesh.evaluation.golden import read_golden
 from ragmesh_operator.resources import API_VERSION, CollectionSpec, TenantSpec
 from tests.samples import HANDBOOK, SAMPLES, sample, sample_collection, sample_questions
 
-SPECS = {"RAGCollection": CollectionSpec, "RAGTenant": TenantSpec}
+SPECS: dict[str, type[BaseModel]] = {"RAGCollection": CollectionSpec, "RAGTenant": TenantSpec}
 COLLECTIONS = ("collection", "blue-green")
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ragmesh.core.callers import Caller
 from ragmesh.core.errors import UnavailableError
-from ragmesh.core.tenants import Budget, BudgetAction, TenantChange
+from ragmesh.core.tenants import Budget, BudgetAction, Tenant, TenantChange
 from ragmesh_operator.schemas import TENANT
 from ragmesh_operator.tenants import TenantReconciler
 from ragmesh_operator.values import Key, Look
@@ -78,7 +79,7 @@ async def test_of_two_resources_of_one_name_the_elder_counts_and_the_other_says_
 async def test_a_mesh_that_is_away_is_told_and_waited_for() -> None:
     made, operator = await tenant_world()
 
-    async def away(*_: object) -> Any:
+    async def away(caller: Caller, name: str) -> Tenant:
         raise UnavailableError("away")
 
     made.mesh.get_tenant = away  # type: ignore[method-assign]
@@ -140,8 +141,8 @@ async def meanwhile(made: World, operator: TenantReconciler, event: Callable[[],
     """A look of an operator that sleeps after it has read the resource, while this happens."""
     real = made.mesh.get_tenant
 
-    async def slow(*asked: Any) -> Any:
-        found = await real(*asked)
+    async def slow(caller: Caller, name: str) -> Tenant:
+        found = await real(caller, name)
         event()
         return found
 
