@@ -16,6 +16,7 @@ from google.protobuf.descriptor import (
     FileDescriptor,
     MethodDescriptor,
 )
+from google.protobuf.message import Message
 
 from ragmesh import api
 from ragmesh.api.embedding.v1 import embedding_service_pb2
@@ -57,7 +58,8 @@ LISTS = [method for method in METHODS if method.name.startswith("List")]
 
 
 def area(file: FileDescriptor) -> str:
-    return file.package.removeprefix("ragmesh.api.").removesuffix(".v1")
+    package: str = file.package
+    return package.removeprefix("ragmesh.api.").removesuffix(".v1")
 
 
 @pytest.mark.parametrize("method", LISTS, ids=lambda method: method.full_name)
@@ -149,7 +151,7 @@ def test_core_and_contract_know_the_same_states(
     assert spoken == {state.name for state in states}
 
 
-REST = {
+REST: dict[type[Message], str] = {
     ask_service_pb2.AskRequest: "question history filter limit cache",
     ask_service_pb2.AskResponse: (
         "answer status citations confidence groundedness cached model usage timings_ms"
@@ -173,7 +175,7 @@ REST = {
 
 
 @pytest.mark.parametrize("message", REST, ids=lambda message: message.DESCRIPTOR.full_name)
-def test_the_contract_has_every_name_that_rest_promises(message: type) -> None:
+def test_the_contract_has_every_name_that_rest_promises(message: type[Message]) -> None:
     assert set(REST[message].split()) <= set(message.DESCRIPTOR.fields_by_name)
 
 

@@ -7,7 +7,10 @@ import pkgutil
 from pathlib import Path
 
 import pytest
-from google.protobuf import json_format, unknown_fields
+from google.protobuf import (  # type: ignore[attr-defined]  # its stubs lack the latter
+    json_format,
+    unknown_fields,
+)
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 

@@ -40,6 +40,7 @@ def test_every_class_is_named_documented_and_reachable(found: type[RagmeshError]
 @pytest.mark.parametrize("found", CLASSES, ids=lambda found: found.__name__)
 def test_every_class_has_the_kind_of_its_branch(found: type[RagmeshError]) -> None:
     parent = found.__mro__[1]
+    assert issubclass(parent, RagmeshError)
     assert parent is RagmeshError or found.kind is parent.kind
 
 

@@ -42,7 +42,7 @@ DOCUMENT: dict[str, Any] = {
 }
 
 texts = st.text(
-    st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), max_size=20
+    st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20
 ).map(lambda text: unicodedata.normalize("NFC", text))
 scalars = st.one_of(
     texts,

@@ -24,7 +24,7 @@ from ragmesh.core.metadata import (
     value_token,
 )
 
-plain = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), max_size=400)
+plain = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=400)
 YEAR = SortableField("year", SortKind.NUMBER, 0)
 SEEN = SortableField("seen", SortKind.DATETIME, 1)
 

@@ -55,7 +55,9 @@ def reference(weights: Weights, ids: list[int]) -> np.ndarray:
 
     def norm(tensor: np.ndarray, key: str) -> np.ndarray:
         centred = tensor - tensor.mean(-1, keepdims=True)
-        scaled = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + SHAPE.norm_epsilon)
+        scaled: np.ndarray = centred / np.sqrt(
+            (centred**2).mean(-1, keepdims=True) + SHAPE.norm_epsilon
+        )
         return scaled * weights[f"{key}.weight"] + weights[f"{key}.bias"]
 
     def linear(tensor: np.ndarray, key: str) -> np.ndarray:
@@ -89,7 +91,10 @@ def run(session: onnxruntime.InferenceSession, *sequences: list[int]) -> list[np
     width = max(map(len, sequences))
     ids = np.array([[*ids, *[0] * (width - len(ids))] for ids in sequences])
     mask = np.array([[1] * len(ids) + [0] * (width - len(ids)) for ids in sequences])
-    return session.run([TOKEN_VECTORS, SENTENCE_VECTORS], {IDS: ids, MASK: mask})
+    outputs: list[np.ndarray] = session.run(
+        [TOKEN_VECTORS, SENTENCE_VECTORS], {IDS: ids, MASK: mask}
+    )
+    return outputs
 
 
 def test_token_vectors_are_the_last_hidden_state(

@@ -23,7 +23,7 @@ def serve(
     clock: ManualClock | None = None,
     *,
     beside: FakeEncoder | None = None,
-    **limits: float,
+    **limits: int,
 ) -> EmbeddingService:
     return EmbeddingService(
         (encoder,) if beside is None else (encoder, beside),

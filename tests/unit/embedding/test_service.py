@@ -20,6 +20,7 @@ from ragmesh.core.errors import (
 )
 from ragmesh.core.vectors import Lane, Passage
 from ragmesh.embedding.limits import EmbeddingLimits
+from ragmesh.embedding.ports import VectorCache
 from ragmesh.embedding.service import EmbeddingService
 from ragmesh.testing.cache import FakeVectorCache
 from ragmesh.testing.clocks import ManualClock
@@ -32,7 +33,11 @@ from ragmesh.testing.embedding import (
 )
 
 
-def serve(*encoders: FakeEncoder | CountingEncoder, cache=None, limits=None) -> EmbeddingService:
+def serve(
+    *encoders: FakeEncoder | CountingEncoder,
+    cache: VectorCache | None = None,
+    limits: EmbeddingLimits | None = None,
+) -> EmbeddingService:
     return EmbeddingService(
         encoders or (FakeEncoder(),),
         cache=cache or NullVectorCache(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -179,7 +180,7 @@ def test_without_a_rule_nothing_is_judged() -> None:
         {"min_questions": 0},
     ],
 )
-def test_a_rule_that_means_nothing_is_refused(rules: dict[str, object]) -> None:
+def test_a_rule_that_means_nothing_is_refused(rules: dict[str, Any]) -> None:
     with pytest.raises(InvalidError):
         Rules(**rules)
 

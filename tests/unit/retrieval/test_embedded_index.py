@@ -19,8 +19,8 @@ from ragmesh.retrieval.adapters.embedded.index import EmbeddedIndex, embedded_in
 from ragmesh.retrieval.adapters.embedded.segments import Segment
 from ragmesh.retrieval.ports import VectorIndex
 from ragmesh.testing.retrieval import Publisher, document_write, index_spec
-from ragmesh.testing.retrieval_contract import DurableIndexContract, Reopen, found
-from ragmesh.testing.retrieval_finding import created, find, publish
+from ragmesh.testing.retrieval_contract import DurableIndexContract, Reopen
+from ragmesh.testing.retrieval_finding import created, find, found, publish
 
 
 class TestEmbeddedIndex(DurableIndexContract):
@@ -93,7 +93,7 @@ async def test_a_large_index_is_scanned_coarsely_once_that_pays_and_finds_the_sa
         writing = await fill(index._threads.analysis, done)
         for _ in range(2 * PAYS_AFTER):  # which find no room, and go on
             await ask(index, spec, segment)
-        assert not segment.coarse.nbytes
+        assert segment.coarse.nbytes == 0
         done.set()
         await asyncio.gather(*writing)
         while not segment.coarse.nbytes:

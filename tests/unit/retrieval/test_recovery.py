@@ -38,8 +38,7 @@ from ragmesh.testing.retrieval import (
     index_spec,
     uid_of,
 )
-from ragmesh.testing.retrieval_contract import found, publish
-from ragmesh.testing.retrieval_finding import find
+from ragmesh.testing.retrieval_finding import find, found, publish
 
 
 @pytest.fixture
@@ -517,7 +516,7 @@ async def test_what_was_replaced_leaves_the_file_once_nobody_reads_it(root: Path
 
 def kept_chunks(root: Path, spec: IndexSpec) -> int:
     """Chunks in the file, retired ones included."""
-    with apsw.Connection(str(root / spec.index_version_uid / "truth.db")) as db:
+    with closing(apsw.Connection(str(root / spec.index_version_uid / "truth.db"))) as db:
         return int(db.execute("SELECT count(*) FROM chunks").get)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from typing import cast
 
 import pytest
 
@@ -13,6 +14,7 @@ from ragmesh.core.callers import Machine
 from ragmesh.core.errors import InvalidError
 from ragmesh.core.index import DocumentDigest, DocumentWrite
 from ragmesh.retrieval.server import RetrievalServicer
+from ragmesh.retrieval.service import RetrievalService
 from ragmesh.testing.retrieval import document_write, index_spec
 
 WRITE = document_write(index_spec(), "a", "One. Two.", "three", "four")
@@ -37,8 +39,9 @@ async def written(*messages: pb.WriteChunksRequest) -> list[DocumentWrite]:
             yield message
 
     service = Taking()
+    servicer = RetrievalServicer(cast("RetrievalService", service))
     with calling(Machine("indexer")):
-        reply = await RetrievalServicer(service).WriteChunks(stream(), None)
+        reply = await servicer.WriteChunks(stream(), None)  # type: ignore[arg-type]
     assert reply.digest.chunk_count == len(service.writes[0].chunks)
     return service.writes
 

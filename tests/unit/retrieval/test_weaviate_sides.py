@@ -332,8 +332,8 @@ async def test_two_at_once_never_show_a_part_and_leave_the_whole_once_made_again
     first: DocumentWrite | None, change: Change, another: Change, generation: int
 ) -> None:
     for changes in ((change, another), (another, change)):
-        most = [await turns_of(first, each) + 1 for each in changes]
-        for turns in product(*map(range, most)):
+        one, other = [range(await turns_of(first, each) + 1) for each in changes]
+        for turns in product(one, other):
             store = await holding(first)
             for writer in await interleaved(store, changes, turns):
                 writer.gave_way()

@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[3]
 
 def contract(name: str) -> dict[str, Any]:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    (found,) = [c for c in settings["tool"]["importlinter"]["contracts"] if c["name"] == name]
+    contracts: list[dict[str, Any]] = settings["tool"]["importlinter"]["contracts"]
+    (found,) = [c for c in contracts if c["name"] == name]
     return found
 
 

@@ -83,7 +83,8 @@ def test_an_empty_collection_and_an_unknown_engine_are_told(
 async def test_a_model_writes_the_questions_and_is_asked_again_when_overloaded(
     mesh: FakeMesh, filled: str
 ) -> None:
-    model, told = Model(), []
+    model = Model()
+    told: list[int] = []
     drafts = await draft(mesh, Wanted(filled, 6, 1), model, told.append)
     assert [one.question for one in drafts] == ["When is it shut?"] * 5 + [""]
     assert all(one.answer in one.passage.text for one in drafts if one.passage)
