@@ -13,6 +13,11 @@ from ragmesh.core.errors import LoopEndedError, StoreDamagedError
 from ragmesh.testing.clocks import ManualClock
 
 
+def names(life: Lifecycle) -> tuple[str, ...]:
+    """Of what runs now: for the type checker, a property is what it was the last time."""
+    return life.tasks.names
+
+
 class Diary:
     """Writes down what happens in which order."""
 
@@ -222,9 +227,9 @@ async def test_a_loop_stopped_by_its_owner_is_no_defect() -> None:
     async with Lifecycle() as life:
         async with life.tasks.running("consumer", diary.loop("consumer")):
             await asyncio.sleep(0)
-            assert life.tasks.names == ("consumer",)
+            assert names(life) == ("consumer",)
         assert diary.lines == ["consumer begins", "consumer ends"]
-        assert life.tasks.names == ()
+        assert names(life) == ()
         assert not life.stopping.is_set()
 
 

@@ -26,7 +26,7 @@ def damaged() -> StoreDamagedError:
 
 def io_error(extended: int) -> apsw.IOError:
     error = apsw.IOError("disk I/O error")
-    error.extendedresult = extended
+    error.extendedresult = extended  # type: ignore[attr-defined]  # as SQLite's own have it
     return error
 
 

@@ -64,7 +64,8 @@ async def test_a_full_disk_is_waited_for_and_the_event_not_handled_again(step: s
     def refuse(_: Delivery) -> RagmeshError | None:
         return InvalidError("no") if step == "give_up" else None
 
-    queue, clock = FailingQueue(**{step: [StorageFullError("full")] * 3}), ManualClock()
+    failures: dict[str, list[RagmeshError]] = {step: [StorageFullError("full")] * 3}
+    queue, clock = FailingQueue(**failures), ManualClock()
     inbox = Inbox(refuse)
     async with asyncio.TaskGroup() as tasks, time_passing(clock, step_seconds=1):
         loop = tasks.create_task(consumer(queue, inbox, clock).run())

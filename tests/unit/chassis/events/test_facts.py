@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from ragmesh.api.events.v1.document_changed_pb2 import LANE_LIVE, Lane
 from ragmesh.api.events.v1.document_changed_pb2 import DocumentChanged as Message
 from ragmesh.chassis.events import Event
 from ragmesh.chassis.events.facts import (
@@ -23,6 +25,7 @@ from ragmesh.core.errors import UndecodableEventError
 EXAMPLES = Path(__file__).parents[4] / "protos" / "examples" / "events"
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
 CHANGED = DocumentChanged("e", NOW, "t", "c", "d", 3, 2, EventLane.BULK)
+UNKNOWN = cast("Lane.ValueType", 9)
 MOVED = AnswersInvalidated("e", NOW, "t", "c", "d", 2**53 + 1)
 
 
@@ -60,9 +63,11 @@ def test_the_logs_of_an_event_are_found_by_its_uid() -> None:
     [
         b"\xff\xff\xff",
         b"",
-        Message(event_uid="e", collection_uid="c", lane=1).SerializeToString(),
+        Message(event_uid="e", collection_uid="c", lane=LANE_LIVE).SerializeToString(),
         Message(event_uid="e", collection_uid="c", document_uid="d").SerializeToString(),
-        Message(event_uid="e", collection_uid="c", document_uid="d", lane=9).SerializeToString(),
+        Message(
+            event_uid="e", collection_uid="c", document_uid="d", lane=UNKNOWN
+        ).SerializeToString(),
     ],
     ids=["no message", "empty", "no document", "no lane", "unknown lane"],
 )

@@ -36,7 +36,8 @@ class TestSqliteEventLog(EventLogContract):
 
 def positions(path: Path) -> list[str]:
     with apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY) as db:
-        return [key for (key,) in db.execute("SELECT key FROM events ORDER BY position")]
+        rows = list(db.execute("SELECT key FROM events ORDER BY position"))
+    return [key for (key,) in rows]
 
 
 async def test_appends_that_wait_together_share_one_commit(tmp_path: Path) -> None:

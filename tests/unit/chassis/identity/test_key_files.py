@@ -177,11 +177,11 @@ def as_pipe(path: Path) -> None:
     os.mkfifo(path, 0o600)
 
 
-def as_content(content: bytes) -> Callable[[Path], None]:
-    return lambda path: written(path, content) and None
+def as_content(content: bytes) -> Callable[[Path], object]:
+    return lambda path: written(path, content)
 
 
-NOT_A_KEY: dict[str, Callable[[Path], None]] = {
+NOT_A_KEY: dict[str, Callable[[Path], object]] = {
     "missing": as_nothing,
     "a folder": as_folder,
     "a pipe": as_pipe,

@@ -4,7 +4,7 @@ import pytest
 
 from ragmesh.chassis.identity.keys import SPEAKERS
 from ragmesh.chassis.identity.methods import METHODS, OPEN_SERVICES, Who, is_open, may_call
-from ragmesh.core.callers import Machine, Principal
+from ragmesh.core.callers import Caller, Machine, Principal
 from tests.unit.chassis.identity.contract import internal_methods, path_of
 
 USER = Principal("tenant-1", "anna")
@@ -37,7 +37,7 @@ def test_every_method_may_be_called_by_somebody_who_has_a_key() -> None:
 )
 def test_a_method_that_is_not_in_the_table_is_nobodys(method: str) -> None:
     assert not is_open(method)
-    callers = [USER, ADMIN, *(Machine(who) for who in Who)]
+    callers: list[Caller] = [USER, ADMIN, *(Machine(who) for who in Who)]
     assert not any(may_call(caller, method) for caller in callers)
 
 

@@ -230,15 +230,17 @@ def test_only_the_key_of_the_gateway_speaks_for_users(ends: Ends, target: str) -
         ends.keys.signer(target).metadata(ANNA)
 
 
+def to_machine(name: str) -> Callable[[pb.CallerClaims], object]:
+    return lambda claims: setattr(claims.machine, "name", name)
+
+
 @pytest.mark.parametrize("target", SPEAKERS)
 def test_a_key_speaks_for_its_own_machine_and_for_no_foreign_one(ends: Ends, target: str) -> None:
     machines = {"gateway", "embedding", "retrieval", "generation", "cache", "indexing", "indexer",
                 "operator", "tester"}  # fmt: skip
     believed = set()
     for name in machines:
-        token = ends.signed(
-            lambda claims, name=name: setattr(claims.machine, "name", name), target=target
-        )
+        token = ends.signed(to_machine(name), target=target)
         try:
             assert ends.verifier.verify(token) == Machine(name)
         except CallerKeyNotAllowedError:

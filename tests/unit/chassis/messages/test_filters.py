@@ -49,24 +49,28 @@ def test_a_filter_arrives_as_it_was(node: Filter) -> None:
     assert repr(filter_from_message(sent)) == repr(node)  # 1 is neither 1.0 nor True
 
 
-def equals(**value: object) -> pb.Filter:
-    return pb.Filter(equals=pb.EqualsFilter(field="f", value=pb.FilterValue(**value)))
+def equals(value: pb.FilterValue) -> pb.Filter:
+    return pb.Filter(equals=pb.EqualsFilter(field="f", value=value))
 
 
 @pytest.mark.parametrize(
     ("message", "field"),
     [
         pytest.param(pb.Filter(), "filter", id="no condition"),
-        pytest.param(equals(), "filter.eq", id="no value"),
-        pytest.param(equals(number=float("nan")), "filter.eq", id="NaN"),
-        pytest.param(equals(digits="12"), "filter.eq", id="digits of an int64"),
-        pytest.param(equals(digits="1e30"), "filter.eq", id="digits that are none"),
-        pytest.param(equals(digits="9" * 5_000), "filter.eq", id="digits without end"),
+        pytest.param(equals(pb.FilterValue()), "filter.eq", id="no value"),
+        pytest.param(equals(pb.FilterValue(number=float("nan"))), "filter.eq", id="NaN"),
+        pytest.param(equals(pb.FilterValue(digits="12")), "filter.eq", id="digits of an int64"),
+        pytest.param(equals(pb.FilterValue(digits="1e30")), "filter.eq", id="digits that are none"),
+        pytest.param(
+            equals(pb.FilterValue(digits="9" * 5_000)), "filter.eq", id="digits without end"
+        ),
         pytest.param(
             pb.Filter(range=pb.RangeFilter(field="f")), "filter.range", id="range without bounds"
         ),
         pytest.param(
-            pb.Filter(all_of=pb.AllOfFilter(parts=[equals(flag=True), pb.Filter()])),
+            pb.Filter(
+                all_of=pb.AllOfFilter(parts=[equals(pb.FilterValue(flag=True)), pb.Filter()])
+            ),
             "filter.and[1]",
             id="a part without condition",
         ),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ragmesh.api.cache.v1 import cache_service_pb2 as cache_pb
@@ -31,6 +32,8 @@ from ragmesh.testing.cache import stored_answer
 from ragmesh.testing.embedding import fake_fingerprint
 from ragmesh.testing.generation import ask_of, found, whole_citation
 
+Sent = TypeVar("Sent", bound=Message)
+
 PRINT = vectors.fingerprint_to_message(fake_fingerprint())
 BACKWARDS = text_pb2.Span(start=2, end=1)
 
@@ -39,7 +42,7 @@ def floats(*numbers: float) -> vector_pb2.Vector:
     return vector_pb2.Vector(values=struct.pack(f"<{len(numbers)}f", *numbers))
 
 
-def changed(message: Any, change: Callable[[Any], object]) -> Any:
+def changed(message: Sent, change: Callable[[Any], object]) -> Sent:
     """A copy of the message after the change."""
     copy = type(message)()
     copy.CopyFrom(message)
@@ -320,7 +323,7 @@ def test_a_search_without_terms_takes_no_sentence_that_holds_one() -> None:
     message = search_pb2.Hit(
         text="Dogs.",
         span=text_pb2.Span(end=5),
-        sentences={"starts": [0], "ends": [5], "term_counts": [1], "terms": [0]},
+        sentences=search_pb2.Sentences(starts=[0], ends=[5], term_counts=[1], terms=[0]),
     )
     with pytest.raises(InvalidError):
         search.hit_from_message(message, terms=0)
