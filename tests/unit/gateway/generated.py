@@ -10,6 +10,7 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
+from schemathesis.core.result import Ok
 
 Send = Callable[[requests.PreparedRequest], None]
 """Sends a request and judges the answer."""
@@ -38,7 +39,7 @@ def explore(description: dict[str, Any], send: Send, *, examples: int, number: i
             suppress_health_check=list(HealthCheck),
         )
         @given(strategy, st.integers(0, 2**32))
-        def one(case: schemathesis.Case, chance: int) -> None:
+        def one(case: schemathesis.Case[Any], chance: int) -> None:
             nonlocal sent
             for asked in _requests(case, Random(chance)):
                 sent += 1
@@ -50,6 +51,7 @@ def explore(description: dict[str, Any], send: Send, *, examples: int, number: i
 
 def _strategies(description: dict[str, Any]) -> Iterator[Any]:
     for found in schemathesis.openapi.from_dict(description).get_all_operations():
+        assert isinstance(found, Ok)
         operation = found.ok()
         named = {one.name for one in operation.path_parameters}
         known = {name: KNOWN[name] for name in named & KNOWN.keys()}
@@ -57,7 +59,7 @@ def _strategies(description: dict[str, Any]) -> Iterator[Any]:
         yield operation.as_strategy(path_parameters=whole) if whole else operation.as_strategy()
 
 
-def _requests(case: schemathesis.Case, chance: Random) -> Iterator[requests.Request]:
+def _requests(case: schemathesis.Case[Any], chance: Random) -> Iterator[requests.Request]:
     # An hour-long wait for jobs is what it asks for, and what it would get.
     case.query.pop("wait", None)
     asked = requests.Request(**case.as_transport_kwargs(base_url=BASE))

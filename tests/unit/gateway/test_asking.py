@@ -21,6 +21,8 @@ from ragmesh.core.answers import (
     EngineDescription,
     GenerateQuery,
     GenerationEvent,
+    RewriteQuery,
+    Rewritten,
     StoredAnswer,
     Turn,
 )
@@ -282,6 +284,9 @@ class _MuteGenerator:
         self, caller: Caller, query: GenerateQuery
     ) -> AsyncIterator[GenerationEvent]:
         yield Delta("And so")
+
+    async def rewrite_question(self, caller: Caller, query: RewriteQuery) -> Rewritten:
+        raise AssertionError("the question follows no other one")
 
     async def describe_engine(self) -> EngineDescription:
         return EngineDescription("mute", "mute-1", "1")

@@ -69,20 +69,24 @@ async def test_a_name_that_is_none_is_refused(mesh: FakeMesh) -> None:
 
 async def test_waiting_ends_when_every_job_has(mesh: FakeMesh) -> None:
     service = mesh.service()
-    accepted = await service.upload_each(DEVELOPER, COLLECTION, [upload("a"), upload("b")])
+    outcomes = await service.upload_each(DEVELOPER, COLLECTION, [upload("a"), upload("b")])
+    first, second = map(accepted_of, outcomes)
     async with asyncio.TaskGroup() as group:
-        waiting = group.create_task(service.settle(DEVELOPER, accepted, seconds=30))
-        await mesh.catalog.finish(accepted[1].job_id)
-        await mesh.catalog.fail(accepted[0].job_id)
-    assert [one.state for one in waiting.result()] == [JobState.FAILED, JobState.SUCCEEDED]
+        waiting = group.create_task(service.settle(DEVELOPER, outcomes, seconds=30))
+        await mesh.catalog.finish(second.job_id)
+        await mesh.catalog.fail(first.job_id)
+    assert [accepted_of(one).state for one in waiting.result()] == [
+        JobState.FAILED,
+        JobState.SUCCEEDED,
+    ]
 
 
 async def test_waiting_that_is_over_shows_how_far_the_jobs_are(mesh: FakeMesh) -> None:
     service = mesh.service()
-    accepted = await service.upload_each(DEVELOPER, COLLECTION, [upload("a"), upload("b")])
-    await mesh.catalog.start(accepted[0].job_id)
-    settled = await service.settle(DEVELOPER, accepted, seconds=0.01)
-    assert [one.state for one in settled] == [JobState.RUNNING, JobState.QUEUED]
+    outcomes = await service.upload_each(DEVELOPER, COLLECTION, [upload("a"), upload("b")])
+    await mesh.catalog.start(accepted_of(outcomes[0]).job_id)
+    settled = await service.settle(DEVELOPER, outcomes, seconds=0.01)
+    assert [accepted_of(one).state for one in settled] == [JobState.RUNNING, JobState.QUEUED]
 
 
 async def test_who_may_not_see_what_it_uploaded_is_told_that_it_was_taken(mesh: FakeMesh) -> None:

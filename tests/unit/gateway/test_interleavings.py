@@ -27,6 +27,8 @@ from ragmesh.core.answers import (
     GenerateQuery,
     GenerationEvent,
     Invalidation,
+    RewriteQuery,
+    Rewritten,
     Usage,
 )
 from ragmesh.core.callers import Caller, Machine, Principal
@@ -133,6 +135,9 @@ class World:
     def hit(self, name: str, state: State) -> Hit:
         hit = fake_hit(name, "It is so.")
         return replace(hit, document_uid=name, document_id=name, revision=state.number + 1)
+
+    async def rewrite_question(self, caller: Caller, query: RewriteQuery) -> Rewritten:
+        raise AssertionError("no question follows another one")
 
     async def generate(
         self, caller: Caller, query: GenerateQuery

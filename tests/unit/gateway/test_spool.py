@@ -69,7 +69,7 @@ async def writing(spool: Spool) -> AsyncIterator[None]:
 
 
 def spool_of(store: SpoolStore, keeper: FakeIndexing, **limits: int) -> Spool:
-    return Spool(store, keeper, ManualClock(), SpoolLimits(**limits))  # type: ignore[arg-type]
+    return Spool(store, keeper, ManualClock(), SpoolLimits(**limits))
 
 
 @pytest.mark.parametrize("record", [DETAILED, SIGHT, RefusalRecord(call("r"), "DENIED", 3)])
@@ -99,7 +99,7 @@ async def test_what_was_written_survives_a_crash_and_counts_once(tmp_path: Path)
         spool.put([used("a"), SIGHT])
         await spool.written()
         # It is sent, and the process dies before it forgets that it has to be.
-        first.remove = _die  # type: ignore[method-assign]
+        first.remove = _die  # type: ignore[method-assign,assignment]
         with pytest.raises(UnavailableError):
             await spool.send_batch()
         spool.put([used("b")])
@@ -129,7 +129,7 @@ async def test_what_nobody_takes_from_who_stops_is_kept() -> None:
     async with writing(spool):
         spool.put([used("a")])
         await spool.written()
-    keeper.record_usage = _die  # type: ignore[method-assign]
+    keeper.record_usage = _die  # type: ignore[method-assign,assignment]
     await spool.hand_over(seconds=5)
     assert await store.count() == 1
 

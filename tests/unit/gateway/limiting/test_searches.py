@@ -20,6 +20,8 @@ from ragmesh.testing.clocks import ManualClock
 ANN, EVE = Principal("t1", "ann"), Principal("t2", "eve")
 SECONDS = {"small": 0.03, "large": 0.3}
 """What a search of each kind takes."""
+Entered = tuple[float, AbstractContextManager[None]]
+"""When a search came, and its place."""
 
 
 class Moving(ManualClock):
@@ -53,6 +55,7 @@ class Shop:
     def serve(self, coming: Iterable[tuple[float, str]]) -> Shop:
         """(moment, kind) of each search, one after the other; return when all have ended."""
         order, begun = itertools.count(), self.clock.moment
+        events: list[tuple[float, int, str, Entered | None]]
         events = [(begun + at, next(order), kind, None) for at, kind in coming]
         heapq.heapify(events)
         line: deque[tuple[float, str, AbstractContextManager[None]]] = deque()

@@ -34,7 +34,7 @@ async def test_health_passes_beside_a_gate_that_lets_nobody_in(gate: Gate) -> No
 
 
 def test_every_method_that_is_named_exists() -> None:
-    pool = descriptor_pool.Default()
+    pool = descriptor_pool.Default()  # type: ignore[no-untyped-call]
     for method in BULK | UPLOADS:
         service, _, name = method.removeprefix("/").partition("/")
-        assert name in pool.FindServiceByName(service).methods_by_name  # type: ignore[no-untyped-call]
+        assert name in pool.FindServiceByName(service).methods_by_name

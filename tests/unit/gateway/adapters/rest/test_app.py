@@ -8,9 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.types import Message
 
 from ragmesh.chassis.executors import executor
-from ragmesh.core.documents import Upload
+from ragmesh.core.documents import Upload, accepted_of
 from ragmesh.core.pages import PageRequest
 from ragmesh.gateway.adapters.rest import make_app
 from ragmesh.gateway.adapters.rest.docs import docs_page
@@ -230,10 +231,10 @@ async def test_who_goes_away_stops_the_engine(door: Door, mesh: FakeMesh, accept
         await mesh.generator.begun.wait()
         return {"type": "http.disconnect"}
 
-    async def send(message: dict[str, Any]) -> None:
+    async def send(message: Message) -> None:
         sent.append(message)
 
-    sent: list[dict[str, Any]] = []
+    sent: list[Message] = []
     await door(scope, receive, send)
     assert mesh.generator.closed
     assert not mesh.cache.stores
@@ -246,10 +247,10 @@ async def test_a_request_that_the_stop_cuts_off_is_told_to_come_again(door: Door
         asked.set()
         return await asyncio.Future()
 
-    async def send(message: dict[str, Any]) -> None:
+    async def send(message: Message) -> None:
         sent.append(message)
 
-    sent: list[dict[str, Any]] = []
+    sent: list[Message] = []
     serving = asyncio.create_task(door(_scope(f"{COLLECTIONS}/handbook/ask"), receive, send))
     await asked.wait()
     serving.cancel()
@@ -261,7 +262,8 @@ async def test_a_request_that_the_stop_cuts_off_is_told_to_come_again(door: Door
 async def test_a_silent_stream_shows_that_it_lives(door: Door, mesh: FakeMesh) -> None:
     assert isinstance(mesh.clock, ManualClock)
     clock = mesh.clock
-    (accepted,) = await mesh.catalog.create_documents(DEVELOPER, COLLECTION, [Upload(b"a")])
+    (outcome,) = await mesh.catalog.create_documents(DEVELOPER, COLLECTION, [Upload(b"a")])
+    job_id = accepted_of(outcome).job_id
     began, lives = asyncio.Event(), asyncio.Event()
 
     async def receive() -> dict[str, Any]:
@@ -270,14 +272,14 @@ async def test_a_silent_stream_shows_that_it_lives(door: Door, mesh: FakeMesh) -
         await lives.wait()
         return {"type": "http.disconnect"}
 
-    async def send(message: dict[str, Any]) -> None:
+    async def send(message: Message) -> None:
         piece = message.get("body", b"")
         if piece.startswith(b"id: "):
             began.set()
         elif piece.startswith(b":"):
             lives.set()
 
-    await door(_scope(f"/api/v1/jobs/{accepted.job_id}/events", "GET"), receive, send)
+    await door(_scope(f"/api/v1/jobs/{job_id}/events", "GET"), receive, send)
     assert lives.is_set()
 
 
@@ -292,7 +294,7 @@ async def test_who_stops_following_a_job_leaves_nothing_behind(door: Door, mesh:
         await first_seen.wait()
         return {"type": "http.disconnect"}
 
-    async def send(message: dict[str, Any]) -> None:
+    async def send(message: Message) -> None:
         if b"QUEUED" in message.get("body", b""):
             first_seen.set()
 
@@ -308,10 +310,10 @@ async def test_who_stops_waiting_for_jobs_is_not_waited_for(door: Door, mesh: Fa
     async def receive() -> dict[str, Any]:
         return next(body, {"type": "http.disconnect"})
 
-    async def send(message: dict[str, Any]) -> None:
+    async def send(message: Message) -> None:
         sent.append(message)
 
-    sent: list[dict[str, Any]] = []
+    sent: list[Message] = []
     async with asyncio.timeout(10):
         await door(scope, receive, send)
     assert sent[0]["status"] == 499

@@ -147,7 +147,7 @@ def test_every_body_and_every_answer_has_an_example(description: dict[str, Any])
 
 def test_only_mutations_take_an_idempotency_key(description: dict[str, Any]) -> None:
     for path, method, operation in operations(description):
-        unkeyed = ("/ask", "/search", ":estimate", ":replay", ":repair")
+        unkeyed: tuple[str, ...] = ("/ask", "/search", ":estimate", ":replay", ":repair")
         unkeyed += (":release", "/chat/completions", "/embeddings")
         # What is put is the same however often.
         changes = method not in {"get", "put"} and not path.endswith(unkeyed)

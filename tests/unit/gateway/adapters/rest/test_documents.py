@@ -69,7 +69,7 @@ async def test_large_bodies_are_read_like_small_ones(http: httpx.AsyncClient) ->
 
 
 async def test_files_of_a_form_share_its_metadata(http: httpx.AsyncClient) -> None:
-    files = [("file", ("a.txt", b"one", "text/plain")), ("file", ("b.bin", b"\x00\xff"))]
+    files = [("file", ("a.txt", b"one", "text/plain")), ("file", ("b.bin", b"\x00\xff", None))]
     fields = {"metadata": '{"lang": "en"}', "access": '["hr"]'}
     reply = await http.post(DOCUMENTS, files=files, data=fields)
     assert reply.status_code == 202, reply.text
@@ -291,7 +291,7 @@ async def test_a_wait_outside_its_range_is_refused(http: httpx.AsyncClient, wait
 async def test_a_list_is_filtered_and_paged(http: httpx.AsyncClient) -> None:
     for number in range(5):
         await put(http, document_id=f"d{number}", metadata={"even": number % 2 == 0})
-    only = {"filter": json.dumps({"eq": ["even", True]}), "page_size": 2}
+    only: dict[str, str | int] = {"filter": json.dumps({"eq": ["even", True]}), "page_size": 2}
     first = (await http.get(DOCUMENTS, params=only)).json()
     assert [one["document_id"] for one in first["documents"]] == ["d0", "d2"]
     rest = (
@@ -443,7 +443,7 @@ async def test_an_event_id_that_is_not_ours_starts_from_the_beginning(
     reply = await http.post(f"/api/v1/jobs/{job}:cancel")
     assert reply.status_code == 200
     events = await http.get(
-        f"/api/v1/jobs/{job}/events", headers={"last-event-id": event_id.encode("latin-1")}
+        f"/api/v1/jobs/{job}/events", headers={b"last-event-id": event_id.encode("latin-1")}
     )
     assert events.status_code == 200
     assert "CANCELLED" in events.text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
-import httpx
+import httpx2
 import openai
 import pytest
 
@@ -43,9 +43,9 @@ async def mesh() -> FakeMesh:
 
 @pytest.fixture
 async def client(door: Door) -> AsyncIterator[openai.AsyncOpenAI]:
-    transport = httpx.ASGITransport(app=door)
+    transport = httpx2.ASGITransport(app=door)
     async with (
-        httpx.AsyncClient(transport=transport) as http,
+        httpx2.AsyncClient(transport=transport) as http,
         openai.AsyncOpenAI(
             base_url="http://localhost:8080/v1", api_key="none", http_client=http, max_retries=0
         ) as client,

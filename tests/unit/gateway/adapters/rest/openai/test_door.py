@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.types import Message
 
 from ragmesh.core.answers import Answer, AnswerStatus, Usage
 from ragmesh.core.errors import ExhaustedError, UnauthenticatedError
@@ -35,7 +36,7 @@ async def test_whatever_goes_wrong_below_v1_is_told_as_openai_does(
 ) -> None:
     mesh.retriever.failures = [ExhaustedError("too much", retry_after_seconds=2.2)]
     json_type = {"content-type": "application/json"}
-    cases = [
+    cases: list[tuple[str, str, dict[str, Any], int, str]] = [
         ("POST", CHAT, {"json": asked()}, 429, "rate_limit_exceeded"),
         ("GET", "/v1/nothing", {}, 404, "not_found"),
         ("GET", CHAT, {}, 405, "unsupported"),
@@ -147,7 +148,7 @@ async def test_who_goes_away_stops_the_engine(door: Door, mesh: FakeMesh, stream
         await mesh.generator.begun.wait()
         return {"type": "http.disconnect"}
 
-    async def send(message: dict[str, Any]) -> None:
+    async def send(message: Message) -> None:
         """Nobody reads it."""
 
     scope = {"type": "http", "method": "POST", "path": CHAT, "headers": headers}
