@@ -13,8 +13,8 @@ from typing import get_args
 
 import grpc
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
 
 from ragmesh.app.modules import MODULES, TARGETS, modules_of
 from ragmesh.app.modules.internal import NEEDS
@@ -25,6 +25,7 @@ from ragmesh.app.wiring import CLIENTS
 from ragmesh.chassis.settings import load
 from ragmesh.core.errors import InvalidSettingsError, PortInUseError
 from ragmesh.indexing.adapters.catalog.places import PostgresPlace, Tls
+from tests.plain_calls import health_of, reflection_of, services_shown
 
 
 def settings_for(folder: Path, **more: object) -> Settings:
@@ -100,11 +101,7 @@ def test_health_watches_whom_a_target_calls(target: str) -> None:
 async def services_at(address: str) -> set[str]:
     """What the listener at this address says it serves."""
     async with grpc.aio.insecure_channel(address) as channel:
-        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
-        request = reflection_pb2.ServerReflectionRequest(list_services="")
-        async for reply in stub.ServerReflectionInfo(iter([request])):
-            return {service.name for service in reply.list_services_response.service}
-    return set()
+        return await services_shown(channel)
 
 
 Look = Callable[[Ready, Callable[[], None]], Awaitable[None]]
@@ -347,7 +344,7 @@ async def test_a_target_that_stops_takes_calls_until_its_callers_have_turned_awa
 
     async def look(ready: Ready, stop: Callable[[], None]) -> None:
         async with grpc.aio.insecure_channel(ready.internal_grpc or "") as channel:
-            stub = health_pb2_grpc.HealthStub(channel)
+            stub = health_of(channel)
             answers.append((await stub.Check(request)).status)
             stop()
             late = asyncio.get_running_loop().time() + 1.0
@@ -374,9 +371,7 @@ async def test_a_target_that_stops_waits_for_calls_under_way_as_long_as_it_is_to
             await asyncio.Event().wait()
 
         async with grpc.aio.insecure_channel(ready.internal_grpc or "") as channel:
-            replies = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(
-                questions()
-            )
+            replies = reflection_of(channel).ServerReflectionInfo(questions())
             await anext(aiter(replies))
             begun = clock()
             stop()

@@ -12,8 +12,7 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_health.v1 import health_pb2
 
 from ragmesh.chassis.grpc_channels import ChannelOptions, channel
 from ragmesh.chassis.grpc_servers import HEALTH, ServerOptions, serve
@@ -32,6 +31,7 @@ from ragmesh.core.errors import (
 from ragmesh.gateway.settings import GatewaySettings
 from ragmesh.testing.clocks import ManualClock
 from tests.integration.chassis.echo import SERVICE, Echo, Stub
+from tests.plain_calls import bytes_call, health_of, services_shown
 
 ENOUGH = 10.0
 
@@ -119,14 +119,14 @@ async def test_a_dead_peer_is_unavailable(tmp_path: Any) -> None:
 
 async def test_an_unknown_method_is_unsupported(line: Any) -> None:
     async with line() as at, channel(at.server.address) as made:
-        missing = made.unary_unary(f"/{SERVICE}/Missing")
+        missing = bytes_call(made, f"/{SERVICE}/Missing")
         with pytest.raises(UnsupportedError):
             await missing(b"")
 
 
 async def test_bytes_that_are_no_message_are_refused_as_invalid(line: Any) -> None:
     async with line() as at, channel(at.server.address) as made:
-        raw = made.unary_unary(f"/{SERVICE}/Echo")
+        raw = bytes_call(made, f"/{SERVICE}/Echo")
         with pytest.raises(InvalidError):
             await raw(b"\x0a\xff\xff")
         assert at.echo.calls == 0
@@ -152,7 +152,7 @@ async def test_a_call_without_an_id_gets_one_and_says_it_back(line: Any) -> None
     async with line() as at, grpc.aio.insecure_channel(at.server.address) as plain:
         for behave in (str, failing(InvalidError("no"))):
             at.echo.behave = behave
-            call = plain.unary_unary(f"/{SERVICE}/Echo")(said("x").SerializeToString())
+            call = bytes_call(plain, f"/{SERVICE}/Echo")(said("x").SerializeToString())
             await call.code()
             trailing = await call.trailing_metadata()
             assert trailing["x-request-id"] == at.echo.request_ids[-1] != ""
@@ -198,7 +198,7 @@ async def test_a_client_without_a_deadline_gets_the_servers(line: Any) -> None:
     ):
         at.echo.behave = for_ever
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await plain.unary_unary(f"/{SERVICE}/Echo")(b"")
+            await bytes_call(plain, f"/{SERVICE}/Echo")(b"")
         assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         assert at.echo.cancelled.is_set()
 
@@ -330,7 +330,7 @@ async def test_nobody_comes_again_before_a_server_wants_it(line: Any) -> None:  
 
 async def test_health_is_serving_until_the_server_drains(line: Any) -> None:
     async with line() as at, grpc.aio.insecure_channel(at.server.address) as plain:
-        health = health_pb2_grpc.HealthStub(plain)
+        health = health_of(plain)
         for name in ("", SERVICE):
             reply = await health.Check(health_pb2.HealthCheckRequest(service=name))
             assert reply.status == health_pb2.HealthCheckResponse.SERVING
@@ -354,11 +354,7 @@ async def test_a_channel_does_not_call_a_server_that_drains(line: Any) -> None:
 
 async def test_reflection_lists_what_is_served(line: Any) -> None:
     async with line() as at, grpc.aio.insecure_channel(at.server.address) as plain:
-        stub = reflection_pb2_grpc.ServerReflectionStub(plain)
-        asked = reflection_pb2.ServerReflectionRequest(list_services="")
-        async for reply in stub.ServerReflectionInfo(iter([asked])):
-            names = {service.name for service in reply.list_services_response.service}
-    assert {SERVICE, HEALTH} <= names
+        assert {SERVICE, HEALTH} <= await services_shown(plain)
 
 
 async def test_a_stopping_server_lets_calls_end_within_its_grace() -> None:
@@ -423,7 +419,7 @@ async def test_a_draining_server_says_so_and_still_answers_until_its_time_is_ove
         await plain.channel_ready()
         leave.set()
         await asyncio.wait_for(clock.until_asleep(), ENOUGH)
-        reply = await health_pb2_grpc.HealthStub(plain).Check(health_pb2.HealthCheckRequest())
+        reply = await health_of(plain).Check(health_pb2.HealthCheckRequest())
         assert reply.status == health_pb2.HealthCheckResponse.NOT_SERVING
         assert (await Stub(plain).echo(said("x"))).value == "x"
         await clock.advance(5.0)

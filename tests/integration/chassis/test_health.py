@@ -14,7 +14,7 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 
 from ragmesh.chassis.grpc_channels import channel, peer_probe
 from ragmesh.chassis.grpc_servers import ServerOptions, serve
@@ -24,6 +24,7 @@ from ragmesh.chassis.lifecycle import Lifecycle
 from ragmesh.core.errors import UnavailableError
 from ragmesh.testing.clocks import ManualClock
 from tests.integration.chassis.echo import SERVICE, Echo, Stub
+from tests.plain_calls import health_of
 
 ENOUGH = 10.0
 RULE = Hysteresis(falls_after=3, rises_after=2)
@@ -63,7 +64,7 @@ class Mesh:
 async def status(address: str, name: str) -> int:
     async with grpc.aio.insecure_channel(address) as plain:
         request = health_pb2.HealthCheckRequest(service=name)
-        reply = await health_pb2_grpc.HealthStub(plain).Check(request)
+        reply = await health_of(plain).Check(request)
     return int(reply.status)
 
 
@@ -85,7 +86,7 @@ async def test_whoever_watches_a_service_hears_of_each_change(tmp_path: Path) ->
     mesh = Mesh(tmp_path)
     async with mesh.running(), grpc.aio.insecure_channel(mesh.address) as plain:
         request = health_pb2.HealthCheckRequest(service=SERVICE)
-        heard = aiter(health_pb2_grpc.HealthStub(plain).Watch(request))
+        heard = aiter(health_of(plain).Watch(request))
         assert (await anext(heard)).status == SERVING
         mesh.away = True
         await mesh.clock.advance(3.0)

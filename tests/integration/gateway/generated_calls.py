@@ -9,6 +9,7 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor
 from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
+from grpc.aio import UnaryStreamMultiCallable
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ from ragmesh.api.gateway.v1 import (
 )
 from ragmesh.chassis.wire import DETAILS_KEY
 from tests.integration.gateway.generated_messages import payloads
+from tests.plain_calls import bytes_call
 
 DEFECTS = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DATA_LOSS}
 SECONDS = 5.0
@@ -91,12 +93,13 @@ async def _call(
     if method.client_streaming:
         await channel.stream_unary(path)(pieces(), timeout=SECONDS)
     elif method.server_streaming:
-        call = channel.unary_stream(path)(sent[0], timeout=SECONDS)
+        stream: UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(path)
+        call = stream(sent[0], timeout=SECONDS)
         # A job of a mesh without workers never ends: its first event is enough.
         await call.read()
         call.cancel()
     else:
-        await channel.unary_unary(path)(sent[0], timeout=SECONDS)
+        await bytes_call(channel, path)(sent[0], timeout=SECONDS)
 
 
 def _reason(error: grpc.aio.AioRpcError) -> str:

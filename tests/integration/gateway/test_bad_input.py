@@ -14,6 +14,7 @@ from ragmesh.api.gateway.v1.collection_service_pb2_grpc import CollectionService
 from ragmesh.api.gateway.v1.document_service_pb2_grpc import DocumentServiceStub
 from ragmesh.chassis.grpc_servers import GrpcServer
 from tests.integration.gateway.test_doors import refusal
+from tests.plain_calls import bytes_call
 
 HANDBOOK = pb.GetCollectionRequest(name="handbook")
 ENOUGH = 10.0
@@ -43,7 +44,7 @@ async def test_ten_thousand_metadata_entries_are_refused_and_the_next_call_is_se
 async def test_a_field_of_a_newer_contract_is_passed_over(grpc_server: GrpcServer) -> None:
     unknown = b"\xfa\x3f\x03new"  # field 1023
     async with grpc.aio.insecure_channel(grpc_server.address) as channel:
-        call = channel.unary_unary("/ragmesh.api.gateway.v1.CollectionService/GetCollection")
+        call = bytes_call(channel, "/ragmesh.api.gateway.v1.CollectionService/GetCollection")
         reply = await call(HANDBOOK.SerializeToString() + unknown)
     assert pb.GetCollectionResponse.FromString(reply).collection.name == "handbook"
 

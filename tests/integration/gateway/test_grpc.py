@@ -8,7 +8,6 @@ from functools import partial
 
 import grpc
 import pytest
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from ragmesh.api.indexing.v1.catalog_service_pb2 import GetCollectionRequest
 from ragmesh.api.indexing.v1.catalog_service_pb2_grpc import CatalogServiceStub
@@ -49,6 +48,7 @@ from ragmesh.gateway.server import SERVICE_NAMES, add_gateway
 from ragmesh.testing.gateway import COLLECTION, SENTENCE, FakeMesh
 from ragmesh.testing.records_contract import JANUARY, used
 from tests.integration.gateway.conftest import GUARD
+from tests.plain_calls import services_shown
 
 ASK = parse_ask(COLLECTION, "How many days?")
 MIB = 1024 * 1024
@@ -58,11 +58,7 @@ async def test_the_public_listener_shows_the_gateway_and_nothing_else(
     grpc_server: GrpcServer,
 ) -> None:
     async with grpc.aio.insecure_channel(grpc_server.address) as channel:
-        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
-        question = reflection_pb2.ServerReflectionRequest(list_services="")
-        replies = [reply async for reply in stub.ServerReflectionInfo(iter([question]))]
-        names = {service.name for service in replies[0].list_services_response.service}
-        assert names == {
+        assert await services_shown(channel) == {
             "ragmesh.api.gateway.v1.AdminService",
             "ragmesh.api.gateway.v1.AskService",
             "ragmesh.api.gateway.v1.CollectionService",

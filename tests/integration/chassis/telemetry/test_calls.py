@@ -33,6 +33,7 @@ from tests.integration.chassis.telemetry.collector import (
     collecting,
     telemetry_of,
 )
+from tests.plain_calls import bytes_call
 
 TRACE = TraceContext(0xA, 0xB, sampled=True)
 ERRORS: dict[str, type[RagmeshError]] = {
@@ -281,7 +282,7 @@ async def test_a_method_that_does_not_exist_is_counted_under_one_name(tmp_path: 
         async with grpc.aio.insecure_channel(f"unix:{tmp_path}/s") as raw:
             for number in range(3):
                 with pytest.raises(grpc.aio.AioRpcError):
-                    await raw.unary_unary(f"/{SERVICE}/Guess{number}")(b"")
+                    await bytes_call(raw, f"/{SERVICE}/Guess{number}")(b"")
         counted = await scraped(at.far, "rpc_server_call_duration_seconds_count")
         assert counted == {("_OTHER", "UNIMPLEMENTED"): 3}
 
