@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import httpx
@@ -176,14 +176,15 @@ def test_a_stream_above_the_limit_and_a_text_not_in_utf_8_are_refused_over_grpc(
         with pytest.raises(grpc.RpcError) as caught:
             DocumentServiceStub(channel).UploadDocument(iter(pieces), timeout=30)
         assert _reason(caught.value) == "FILE_TOO_LARGE"
-        create = channel.unary_unary("/ragmesh.api.gateway.v1.DocumentService/CreateDocument")
+        path = "/ragmesh.api.gateway.v1.DocumentService/CreateDocument"
+        create: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(path)
         with pytest.raises(grpc.RpcError) as caught:
             create(b"\x0a\x02\xff\xfe", timeout=30)
         assert _reason(caught.value) == "INVALID_ARGUMENT"
 
 
 def _reason(error: grpc.RpcError) -> str:
-    status = rpc_status.from_call(error)
+    status = rpc_status.from_call(cast("grpc.Call", error))  # a call that failed is both
     info = ErrorInfo()
     assert status.details[0].Unpack(info)
     return str(info.reason)
@@ -195,7 +196,7 @@ def test_a_key_works_over_grpc_and_for_every_change(uploads: Mesh) -> None:
     create = document_service_pb2.CreateDocumentRequest(collection="uploads", document=document)
     with grpc.insecure_channel(uploads.grpc) as channel:
         stub = DocumentServiceStub(channel)
-        call = {"metadata": (("idempotency-key", f"grpc {before}"),), "timeout": 30}
+        call: dict[str, Any] = {"metadata": (("idempotency-key", f"grpc {before}"),), "timeout": 30}
         made = stub.CreateDocument(create, **call).accepted
         assert stub.CreateDocument(create, **call).accepted == made
         delete = document_service_pb2.DeleteDocumentRequest(

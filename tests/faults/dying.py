@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ragmesh.core.documents import Accepted, DocumentChange, Upload
+from ragmesh.core.documents import Accepted, DocumentChange, Upload, accepted_of
 from tests.integration.indexing.running import Running, running
 from tests.unit.indexing.pipeline import Fused
 from tests.unit.indexing.world import ADMIN
@@ -44,8 +44,8 @@ class LastCall:
 async def upload(made: Running, edition: int) -> Accepted:
     """Send an edition of the document."""
     sent = Upload(TEXTS[edition].encode(), DOCUMENT)
-    (accepted,) = await made.indexing.service.create_documents(ADMIN, "docs", [sent])
-    return accepted
+    (outcome,) = await made.indexing.service.create_documents(ADMIN, "docs", [sent])
+    return accepted_of(outcome)
 
 
 async def work(made: Running, kind: str) -> Accepted:

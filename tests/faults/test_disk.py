@@ -114,7 +114,7 @@ def test_uploads_to_a_full_disk_are_refused_and_those_accepted_are_kept(
     disk: Path, mesh: EmbeddedMesh
 ) -> None:
     ballast = fill(disk, but=3_000_000)
-    accepted, refused = set(), set()
+    accepted, refused = set[str](), set[str]()
     for number in range(60):
         (accepted if upload(mesh, number) else refused).add(f"n{number}")
         if len(refused) >= 5:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 from uuid import UUID, uuid5
 
 import asyncpg
@@ -22,6 +23,9 @@ from weaviate.classes.config import Configure, DataType, Property
 from tools.processes import await_condition
 from tools.servers.server import Server
 from tools.servers.table import PASSWORD
+
+if TYPE_CHECKING:
+    from obstore.store import S3Config  # there for type checkers only
 
 _NAMESPACE = UUID(int=0)
 _TOPIC = "words"
@@ -121,7 +125,8 @@ async def _ask_weaviate(server: Server, word: str) -> bool:
 
 
 def _bucket(server: Server) -> S3Store:
-    return S3Store("ragmesh", config={name.lower(): word for name, word in server.environ.items()})
+    config = {name.lower(): word for name, word in server.environ.items()}
+    return S3Store("ragmesh", config=cast("S3Config", config))
 
 
 async def _tell_s3(server: Server, word: str) -> None:

@@ -95,7 +95,7 @@ class Hanging(pb_grpc.CacheServiceServicer):
 
 async def test_questions_are_embedded_though_the_cache_hangs(tmp_path: Path) -> None:
     def add(server: Any) -> None:
-        pb_grpc.add_CacheServiceServicer_to_server(Hanging(), server)
+        pb_grpc.add_CacheServiceServicer_to_server(Hanging(), server)  # type: ignore[abstract]
 
     async with line(tmp_path, add, SERVICE_NAMES, machine="embedding") as at:
         cache = CacheClient(at.channel, at.signer, patience_seconds=0.2)
@@ -116,7 +116,7 @@ async def test_a_cache_that_hangs_is_left_alone_and_costs_who_tries_it_again_20_
             await asyncio.Event().wait()
 
     def add(server: Any) -> None:
-        pb_grpc.add_CacheServiceServicer_to_server(Slow(), server)
+        pb_grpc.add_CacheServiceServicer_to_server(Slow(), server)  # type: ignore[abstract]
 
     clock = ManualClock()
     async with line(tmp_path, add, SERVICE_NAMES, machine="embedding") as at:
@@ -144,7 +144,7 @@ async def test_a_cache_that_hung_is_used_again_once_it_answers(tmp_path: Path) -
             return pb.LookupVectorsResponse(slots=[pb.VectorSlot()])
 
     def add(server: Any) -> None:
-        pb_grpc.add_CacheServiceServicer_to_server(Recovering(), server)
+        pb_grpc.add_CacheServiceServicer_to_server(Recovering(), server)  # type: ignore[abstract]
 
     clock = ManualClock()
     async with line(tmp_path, add, SERVICE_NAMES, machine="embedding") as at:

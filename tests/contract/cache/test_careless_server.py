@@ -44,14 +44,15 @@ class Careless(pb_grpc.CacheServiceServicer):
 async def test_vectors_that_cannot_be_those_of_the_texts(
     tmp_path: Path, slots: list[pb.VectorSlot], complaint: str
 ) -> None:
-    add = adding(Careless(slots))
+    add = adding(Careless(slots))  # type: ignore[abstract]  # nothing else is asked of it
     async with line(tmp_path, add, SERVICE_NAMES, machine="embedding") as at:
         with pytest.raises(InternalError, match=complaint):
             await CacheClient(at.channel, at.signer).lookup_vectors("print", ["tide", "ferry"])
 
 
 async def test_an_answer_that_nobody_gave(tmp_path: Path) -> None:
-    async with line(tmp_path, adding(Careless()), SERVICE_NAMES, machine="gateway") as at:
+    add = adding(Careless())  # type: ignore[abstract]
+    async with line(tmp_path, add, SERVICE_NAMES, machine="gateway") as at:
         with pytest.raises(InternalError, match=r"the cache answered .*answer\.answer"):
             await CacheClient(at.channel, at.signer).lookup_answer(ALICE, "key")
 

@@ -70,7 +70,7 @@ def passages(*vectors: Vector) -> pb.EmbedPassagesResponse:
 async def test_vectors_that_cannot_be_those_of_the_texts(
     tmp_path: Path, reply: pb.EmbedTextsResponse, complaint: str
 ) -> None:
-    add = adding(Careless(texts=reply))
+    add = adding(Careless(texts=reply))  # type: ignore[abstract]  # nothing else is asked of it
     async with line(tmp_path, add, SERVICE_NAMES, machine="retrieval") as at:
         with pytest.raises(InternalError, match=complaint):
             await EmbeddingClient(at.channel, at.signer).embed_texts(["tide", "ferry"])
@@ -87,7 +87,7 @@ async def test_vectors_that_cannot_be_those_of_the_texts(
 async def test_vectors_that_cannot_be_those_of_the_passages(
     tmp_path: Path, reply: pb.EmbedPassagesResponse, complaint: str
 ) -> None:
-    add = adding(Careless(passages=reply))
+    add = adding(Careless(passages=reply))  # type: ignore[abstract]
     async with line(tmp_path, add, SERVICE_NAMES, machine="indexer") as at:
         client = EmbeddingClient(at.channel, at.signer)
         with pytest.raises(InternalError, match=complaint):

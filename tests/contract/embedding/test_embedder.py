@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Any
 
 import pytest
 
@@ -129,10 +130,11 @@ class TestTokenizers:
         self, service: EmbeddingService
     ) -> None:
         servicer = EmbeddingServicer(service)
-        sent = await servicer.GetTokenizer(pb.GetTokenizerRequest(encoder="fake"), None)
+        context: Any = None  # nothing is asked of it
+        sent = await servicer.GetTokenizer(pb.GetTokenizerRequest(encoder="fake"), context)
         assert (sent.tokenizer_json, sent.unchanged) == (b"one", False)
         known = pb.GetTokenizerRequest(encoder="fake", known_sha256=sha256(b"one").hexdigest())
-        again = await servicer.GetTokenizer(known, None)
+        again = await servicer.GetTokenizer(known, context)
         assert (again.tokenizer_json, again.unchanged) == (b"", True)
 
 

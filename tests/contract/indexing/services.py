@@ -22,9 +22,9 @@ def fake() -> CatalogBench:
 
 
 @asynccontextmanager
-async def opened(folder: Path, **settings: object) -> AsyncIterator[World]:
+async def opened(folder: Path) -> AsyncIterator[World]:
     """Indexing without any collection."""
-    async with world(folder, **settings) as made:
+    async with world(folder) as made:
         yield await emptied(made)
 
 

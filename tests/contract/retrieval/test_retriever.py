@@ -10,6 +10,7 @@ import pytest
 
 from ragmesh.core.ids import new_uid
 from ragmesh.core.metadata import Metadata
+from ragmesh.gateway.ports import Retriever
 from ragmesh.retrieval.service import RetrievalService
 from ragmesh.testing.chunk_index_contract import INDEXER
 from ragmesh.testing.retrieval import (
@@ -58,7 +59,7 @@ class TestRetriever(SearchingContract):
             await service.create_index(INDEXER, spec)
             publisher = Publisher(spec)
             await fill(service, publisher, heads)
-            retriever = service
+            retriever: Retriever = service
             if request.param == "client":
                 retriever = await stack.enter_async_context(dialled(tmp_path, service))
             yield Library(retriever, spec.index_version_uid, spec.collection_uid)

@@ -64,10 +64,11 @@ class Echo:
         self.started.set()
         try:
             answer = self.behave(text)
-            return await answer if asyncio.iscoroutine(answer) else answer
+            said: str = await answer if asyncio.iscoroutine(answer) else answer
         except asyncio.CancelledError:
             self.cancelled.set()
             raise
+        return said
 
     def _saw(self) -> None:
         self.calls += 1

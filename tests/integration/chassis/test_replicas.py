@@ -40,8 +40,9 @@ def said(text: str) -> StringValue:
 
 # RL-1
 async def test_stopping_one_of_two_replicas_under_load_costs_no_call(started: Replicas) -> None:
-    options = {"drain_seconds": 0.5, "grace_seconds": 5.0}
-    one, two = [await started.start(name, **options) for name in ("one", "two")]
+    one, two = [
+        await started.start(name, drain_seconds=0.5, grace_seconds=5.0) for name in ("one", "two")
+    ]
     target = f"ipv4:{one.address},{two.address}"
     async with channel(target, options=PEER) as made, asyncio.TaskGroup() as group:
         await unary(Stub(made))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -56,7 +57,9 @@ async def test_a_passage_one_token_over_the_window_is_refused(encoder: OnnxEncod
     assert caught.value.metadata == {"position": "0", "limit": "256"}
 
 
-async def test_the_configured_encoders_are_opened_in_their_order(model_folder, tmp_path) -> None:
+async def test_the_configured_encoders_are_opened_in_their_order(
+    model_folder: Path, tmp_path: Path
+) -> None:
     settings = EmbeddingSettings(
         encoders=tuple(
             EncoderSettings(name=name, path=model_folder, threads=1) for name in ("b", "a")

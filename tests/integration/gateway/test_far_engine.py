@@ -40,7 +40,8 @@ async def mesh(engine: WaitingEngine, tmp_path: Path) -> AsyncIterator[FakeMesh]
         machine="gateway",
     ) as at:
         far = GenerationClient(at.channel, at.signer)
-        yield await FakeMesh(generator=far, clock=SystemClock()).with_collection()
+        mesh = FakeMesh(generator=far, clock=SystemClock())  # type: ignore[arg-type]
+        yield await mesh.with_collection()
 
 
 async def test_who_leaves_over_grpc_before_the_first_word_stops_the_engine(

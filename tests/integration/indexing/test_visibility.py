@@ -10,7 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from ragmesh.core.documents import Accepted, DocumentChange, JobState, NewCollection, Upload
+from ragmesh.core.documents import (
+    Accepted,
+    DocumentChange,
+    JobState,
+    NewCollection,
+    Upload,
+    accepted_of,
+)
 from ragmesh.core.search import Retrieval, SearchMode
 from tests.folders import folder_in_memory
 from tests.integration.indexing.running import Running, running
@@ -88,7 +95,8 @@ async def reading(made: Running) -> AsyncIterator[list[Reader]]:
 async def put(made: Running, number: int) -> Accepted:
     """Upload the next edition, which becomes the revision of that number."""
     upload = Upload(edition_of(number).encode(), SUBJECT)
-    (accepted,) = await made.indexing.service.create_documents(ADMIN, "docs", [upload])
+    (outcome,) = await made.indexing.service.create_documents(ADMIN, "docs", [upload])
+    accepted = accepted_of(outcome)
     assert accepted.revision == number
     return accepted
 

@@ -37,7 +37,7 @@ SLACK_SECONDS = 0.25
 async def configured(server: Server, **values: str) -> AsyncIterator[None]:
     """The server with other settings for the time of the block."""
     async with Redis.from_url(server.url) as client:
-        before = {name: (await client.config_get(name))[name] for name in values}
+        before = {name: str((await client.config_get(name))[name]) for name in values}
         for name, value in values.items():
             await client.config_set(name, value)
         try:

@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ragmesh.chassis.events import Delivery
 from ragmesh.chassis.events.kafka import clients
@@ -14,7 +15,7 @@ from ragmesh.chassis.events.kafka.address import KafkaAddress
 from ragmesh.testing.events import GROUP, TOPIC
 from tests.servers.events.places import OPTIONS, Place
 
-IMPATIENT = {"session_timeout_ms": 6_000, "heartbeat_interval_ms": 500}
+IMPATIENT: dict[str, Any] = {"session_timeout_ms": 6_000, "heartbeat_interval_ms": 500}
 
 
 async def main(url: str, file: Path) -> None:

@@ -24,7 +24,7 @@ from tests.servers.events.places import OPTIONS, TIMES, Place, until
 from tools.servers.server import Server
 
 pytestmark = pytest.mark.servers
-IMPATIENT = {
+IMPATIENT: dict[str, Any] = {
     "session_timeout_ms": 6_000,
     "heartbeat_interval_ms": 500,
     "max_poll_interval_ms": 3_000,

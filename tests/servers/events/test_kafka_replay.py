@@ -6,6 +6,7 @@ import asyncio
 import shutil
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -101,7 +102,10 @@ async def test_neither_topics_nor_dead_letters_hold_what_would_have_to_be_erased
     async with place.log() as log, running(tmp_path, log=log) as made:
         service = made.indexing.service
         await service.create_collection(ADMIN, NewCollection("docs"))
-        told = {"title": "Secret plan", "metadata": Metadata.parse({"author": "Secret Ada"})}
+        told: dict[str, Any] = {
+            "title": "Secret plan",
+            "metadata": Metadata.parse({"author": "Secret Ada"}),
+        }
         uploads = [
             Upload(b"The secret.", "secret-1", filename="secret.txt", **told),
             Upload(b"\xff no secret text", "secret-2", filename="secret-too.txt", **told),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar, cast
 
 import pytest
 
@@ -45,6 +47,7 @@ from tools.servers.server import Server
 pytestmark = pytest.mark.servers
 
 GATEWAY = Machine("gateway")
+Item = TypeVar("Item")
 
 
 @dataclass
@@ -234,13 +237,18 @@ async def test_changes_of_one_document_by_many_are_all_counted(
         assert (await worlds[0].work("a")).generation == 11
 
 
+def closing(stream: AsyncIterator[Item]) -> AbstractAsyncContextManager[AsyncIterator[Item]]:
+    """Ends the stream with the block: whoever follows it gets an iterator, which is a generator."""
+    return aclosing(cast("AsyncGenerator[Item, None]", stream))
+
+
 async def test_a_follower_hears_of_what_another_process_published(
     place: PostgresPlace, tmp_path: Path
 ) -> None:
     async with pair(place, tmp_path) as (one, other):
         await one.upload("a")
         work = await one.work("a")
-        async with aclosing(other.service.feed.watch(work.index.uid, from_sequence=0)) as heads:
+        async with closing(other.service.feed.watch(work.index.uid, from_sequence=0)) as heads:
             assert (await anext(heads)).heads == ()
             await one.indexing.ledger.publish(publication(work))
             async with asyncio.timeout(0.9):  # before the next heartbeat
@@ -254,7 +262,7 @@ async def test_a_publication_whose_signal_was_lost_is_found_within_a_heartbeat(
         await one.upload("a")
         work = await one.work("a")
         comparing = group.create_task(other.service.feed.compare())
-        async with aclosing(other.service.feed.watch(work.index.uid, from_sequence=0)) as heads:
+        async with closing(other.service.feed.watch(work.index.uid, from_sequence=0)) as heads:
             assert (await anext(heads)).heads == ()
             await one.indexing.ledger.catalog.publish(publication(work))  # and nobody is told
             async with asyncio.timeout(2.5):
@@ -268,7 +276,7 @@ async def test_keys_that_another_process_made_are_heard_of(
 ) -> None:
     async with pair(place, tmp_path) as (one, other):
         await one.service.create_tenant(KEEPER, NewTenant("acme"))
-        async with aclosing(other.service.watch_keys(GATEWAY)) as batches:
+        async with closing(other.service.watch_keys(GATEWAY)) as batches:
             assert (await anext(batches)).keys == ()
             new = NewKey("acme", "ada", roles=("read",))
             await one.service.create_key(KEEPER, new, mint_key().digest)
@@ -281,7 +289,7 @@ async def test_a_job_that_ends_elsewhere_is_seen_at_once(
 ) -> None:
     async with pair(place, tmp_path) as (one, other):
         accepted = await one.upload("a")
-        async with aclosing(other.service.watch_job(ADMIN, accepted.job_id)) as states:
+        async with closing(other.service.watch_job(ADMIN, accepted.job_id)) as states:
             assert (await anext(states)).state is JobState.QUEUED
             await one.index("a")
             async with asyncio.timeout(3):
@@ -310,6 +318,9 @@ class Care:
         finally:
             self.at_work -= 1
 
+    def is_at_work_having_begun(self, times: int) -> bool:
+        return self.began == times and self.at_work == 1
+
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for something that is about to be."""
@@ -326,7 +337,7 @@ async def test_one_process_looks_after_a_catalog_and_the_next_takes_over(
         care = Care()
         tasks = [asyncio.create_task(lease.while_held(care)) for lease in leases]
         for remaining in (3, 2, 1):
-            await until(lambda at=4 - remaining: care.began == at and care.at_work == 1)
+            await until(partial(care.is_at_work_having_begun, 4 - remaining))
             holder = next(
                 n for n, lease in enumerate(leases) if not tasks[n].done() and lease.is_held
             )

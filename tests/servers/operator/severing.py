@@ -176,16 +176,17 @@ class _ToMesh(grpc.GenericRpcHandler):  # type: ignore[misc,unused-ignore]
 
     def _watch(self, request: bytes, context: Any) -> Iterator[bytes]:
         """Whether the mesh serves, for as long as somebody wants to know."""
-        call = self.channel.unary_stream(_HEALTH)(request)
+        watch: grpc.UnaryStreamMultiCallable[bytes, bytes] = self.channel.unary_stream(_HEALTH)
+        call = watch(request)
         context.add_callback(call.cancel)
         with suppress(grpc.RpcError):
             yield from call
 
     def _pass_on(self, method: str, request: bytes, context: Any) -> bytes:
-        told = [one for one in context.invocation_metadata() if one.key != "user-agent"]
-        call = self.channel.unary_unary(method)
+        told = tuple(one for one in context.invocation_metadata() if one.key != "user-agent")
+        call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self.channel.unary_unary(method)
         try:
-            reply: bytes = call(request, timeout=context.time_remaining(), metadata=told)
+            reply = call(request, timeout=context.time_remaining(), metadata=told)
         except grpc.RpcError as error:
             context.set_trailing_metadata(error.trailing_metadata())
             context.abort(error.code(), error.details())

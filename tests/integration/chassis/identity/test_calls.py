@@ -52,9 +52,10 @@ async def serving(
 async def answer(call: Any, metadata: Metadata) -> str:
     """Who was let in, or the reason of the refusal."""
     try:
-        return (await call(metadata)).decode()
+        served: bytes = await call(metadata)
     except RagmeshError as error:
         return error.reason
+    return served.decode()
 
 
 async def test_no_internal_method_serves_a_caller_who_is_not_proven(
@@ -158,7 +159,7 @@ async def test_keys_are_changed_under_calls_and_none_fails(tmp_path: Path) -> No
             done.set()
 
     async with Lifecycle() as life:
-        make = {"data_dir": tmp_path, "clock": SystemClock(), "tasks": life.tasks}
+        make: dict[str, Any] = {"data_dir": tmp_path, "clock": SystemClock(), "tasks": life.tasks}
         async with (
             open_identity(settings, "cache", **make) as cache,
             open_identity(settings, "gateway", **make) as gateway,

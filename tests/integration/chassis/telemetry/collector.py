@@ -92,8 +92,10 @@ class Collector:
                     self.metrics.setdefault(process, {})[metric.name] = metric
 
     def register(self, server: grpc.aio.Server) -> None:
-        trace_service_pb2_grpc.add_TraceServiceServicer_to_server(self, server)
-        metrics_service_pb2_grpc.add_MetricsServiceServicer_to_server(self, server)
+        traces: Any = trace_service_pb2_grpc  # generated without types
+        metrics: Any = metrics_service_pb2_grpc
+        traces.add_TraceServiceServicer_to_server(self, server)
+        metrics.add_MetricsServiceServicer_to_server(self, server)
 
 
 def _seen(span: Any, process: str) -> SeenSpan:

@@ -22,14 +22,14 @@ from typing import Any
 
 from ragmesh.core.reading import Extraction, SourceFile
 from ragmesh.indexing.parser import serving
+from ragmesh.indexing.parser.extraction import extract
 from ragmesh.indexing.parser.kinds import Family
+from ragmesh.indexing.parser.warmup import warm_up
 
 ATTACK = "attack.txt"
 REFUSALS = {errno.EPERM, errno.EACCES}
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_extract = serving.extract
-_warm_up = serving.warm_up
 
 
 def call(name: str, *arguments: Any) -> int:
@@ -61,7 +61,7 @@ TOOLS = {
 def extract_or_obey(source: SourceFile) -> Extraction:
     """Read a file, or do what it says."""
     if source.filename != ATTACK:
-        return _extract(source)
+        return extract(source)
     names = dict(TOOLS)
     try:
         exec(source.content, names)
@@ -76,7 +76,7 @@ def extract_or_obey(source: SourceFile) -> Extraction:
 
 def obey(family: Family) -> None:
     """Fall as soon as everything is loaded."""
-    _warm_up(family)
+    warm_up(family)
     serving.extract = extract_or_obey  # type: ignore[attr-defined]
 
 

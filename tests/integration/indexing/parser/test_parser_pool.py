@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import docx
 import pytest
@@ -227,10 +228,11 @@ def imposter(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     """Make every parser process run this instead."""
     real = subprocess.Popen
 
-    def popen(_command: list[str], **options: object) -> subprocess.Popen[bytes]:
-        return real([sys.executable, "-I", "-c", code], **options)  # type: ignore[call-overload]
+    def popen(_command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        made: subprocess.Popen[bytes] = real([sys.executable, "-I", "-c", code], **options)
+        return made
 
-    monkeypatch.setattr(parser_process.subprocess, "Popen", popen)
+    monkeypatch.setattr(subprocess, "Popen", popen)
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,8 @@ def test_a_mesh_that_does_its_best_reads_without_that_wall_and_says_so() -> None
         "        print(confinement.mode, confinement.active[-1], read.extraction.text.strip())\n"
         "asyncio.run(main())\n"
     )
-    lesser = [sys.executable, LESSER_KERNEL, "landlock", "--", sys.executable, "-c", program]
+    lesser: list[str | Path] = [sys.executable, LESSER_KERNEL, "landlock", "--"]
+    lesser += [sys.executable, "-c", program]
     said = subprocess.run(lesser, cwd=ROOT, capture_output=True, text=True, check=True)
     assert said.stdout == "best-effort seccomp Words of a text.\n"
     assert said.stderr.startswith("WARNING parsers are confined landlock (")
