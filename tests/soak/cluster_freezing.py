@@ -8,6 +8,9 @@ from tests.cluster.releases import Release
 from tests.soak.cluster_load import Outcome
 
 FROZEN_SECONDS = 60.0
+JUDGED_SECONDS = 120
+"""Time in which a mesh has asked the golden questions of a new collection, which has no documents.
+What they say is written, whoever hears of it first: the resource would not be settled before."""
 
 
 def freeze_operator(release: Release, host: str) -> Outcome:
@@ -15,6 +18,7 @@ def freeze_operator(release: Release, host: str) -> Outcome:
     kubectl = release.namespace.kubectl
     with operated_mesh(kubectl, release.image, release.identity, host) as operated:
         operated.wait("handbook", "condition=Ready")
+        operated.wait("handbook", "condition=QualityOK=False", seconds=JUDGED_SECONDS)
         process = process_of(operated.pod)
         assert process is not None, "the cluster's node is not this machine"
         wake = wake_beside_its_successor(
