@@ -15,7 +15,6 @@ from tests.cluster.scaling import (
     scaled_mesh,
 )
 from tests.soak.cluster_load import Outcome
-from tools.processes import await_condition
 
 BACK_SECONDS = 180
 """An autoscaler looks every quarter of a minute, and goes down a step at a time."""
@@ -38,7 +37,7 @@ def _faults(operated: Operated, course: Course) -> str:
     try:
         assert_all_is_found(operated, course.burst)
     except AssertionError as error:
-        return str(error)
+        return repr(error)  # none is without a word
     return ""
 
 
@@ -60,6 +59,6 @@ def _hand_over(operated: Operated) -> None:
 def _take_back(operated: Operated) -> None:
     """Ask for nothing any more: what KEDA was told goes, and its autoscaler with it."""
     operated.patch(OWLS, autoscaling={**AUTOSCALING, "provider": "none"})
-    place = operated.mesh.namespace
-    names = ("scaledobjects,horizontalpodautoscalers", "-n", place.name, "--output=name")
-    assert await_condition(lambda: place.kubectl.run("get", *names) == "", 60)
+    name, place = indexers_of(operated.mesh), operated.mesh.namespace
+    told = (f"scaledobject/{name}", f"hpa/keda-hpa-{name}", "-n", place.name)
+    place.kubectl.run("wait", *told, "--for=delete", "--timeout=60s")

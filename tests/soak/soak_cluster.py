@@ -87,7 +87,7 @@ class Soaked:
         try:
             outcome = self._perform(task)
         except _FAULTS as error:
-            self.is_whole, outcome = False, Outcome("it came to no end", str(error))
+            self.is_whole, outcome = False, Outcome("it came to no end", repr(error))
         seconds = time.monotonic() - begun
         promised = PROMISES[task.part]
         return Result(
